@@ -1,0 +1,112 @@
+"""Reading documents that came over a wire, with errors that name the field."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from taxi_domain.errors import FieldError
+from taxi_domain.features import DISTANCE, DO, HOUR, MISSING, PU, WEEKDAY, Features
+from taxi_domain.records import PredictionRecord, Shadow, utc
+from taxi_domain.rides import Ride, check_ride_id
+
+_REMEDY: Final = "send the record as the predictor writes it"
+
+
+class Reader:
+    """Takes typed fields out of one decoded document."""
+
+    def __init__(self, document: Mapping[str, object], prefix: str = "") -> None:
+        self._document = document
+        self._prefix = prefix
+
+    def text(self, name: str) -> str:
+        """Return a non-empty string."""
+        value = self._document.get(name)
+        if not isinstance(value, str) or not value:
+            raise self._error(name, "is not a text")
+        return value
+
+    def number(self, name: str) -> float:
+        """Return a finite number."""
+        value = self._document.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._error(name, "is not a number")
+        if not math.isfinite(value):
+            raise self._error(name, "is not finite")
+        return float(value)
+
+    def number_or_missing(self, name: str) -> float:
+        """Return a finite number, or NaN where the document has null or nothing."""
+        return MISSING if self._document.get(name) is None else self.number(name)
+
+    def time_or_none(self, name: str) -> datetime | None:
+        """Return a time (datetime or ISO text), or None."""
+        value = self._document.get(name)
+        if value is None or isinstance(value, datetime):
+            return value
+        if isinstance(value, str):
+            try:
+                return datetime.fromisoformat(value)
+            except ValueError:
+                pass
+        raise self._error(name, "is not a time")
+
+    def time(self, name: str) -> datetime:
+        """Return a time as UTC."""
+        value = self.time_or_none(name)
+        if value is None:
+            raise self._error(name, "is missing")
+        return utc(value)
+
+    def part(self, name: str) -> "Reader":
+        """Return a reader of a nested object."""
+        value = self._document.get(name)
+        if not isinstance(value, Mapping):
+            raise self._error(name, "is not an object")
+        return Reader(value, f"{self._prefix}{name}.")
+
+    def shadows(self) -> tuple[Shadow, ...]:
+        """Return the answers of other versions; absent means none."""
+        value = self._document.get("shadow") or []
+        if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
+            raise self._error("shadow", "is not a list of objects")
+        readers = [Reader(one, f"{self._prefix}shadow.") for one in value]
+        return tuple(Shadow(one.text("model_version"), one.number("prediction")) for one in readers)
+
+    def record(self) -> PredictionRecord:
+        """Return the whole document as a prediction record."""
+        features = self.part("features")
+        pickup_zone, dropoff_zone = int(features.number(PU)), int(features.number(DO))
+        distance = features.number(DISTANCE)
+        pickup_at = self.time_or_none("pickup_at")
+        ride_id = check_ride_id(self._document.get("_id"), f"{self._prefix}_id")
+        return PredictionRecord(
+            ride_id=ride_id,
+            ts=self.time("ts"),
+            model=self.text("model"),
+            model_version=self.text("model_version"),
+            model_role=self.text("model_role"),
+            ride=Ride(pickup_zone, dropoff_zone, distance, pickup_at, ride_id),
+            features=Features(
+                pickup_zone,
+                dropoff_zone,
+                distance,
+                features.number_or_missing(HOUR),
+                features.number_or_missing(WEEKDAY),
+            ),
+            prediction=self.number("prediction"),
+            shadow=self.shadows(),
+        )
+
+    def _error(self, name: str, problem: str) -> FieldError:
+        return FieldError(f"{self._prefix}{name}", problem, _REMEDY)
+
+
+def record_of(document: Mapping[str, object]) -> PredictionRecord:
+    """Read a record back from its document (times as datetimes or ISO strings).
+
+    Raises:
+        FieldError: names the field that is missing or mistyped.
+    """
+    return Reader(document).record()

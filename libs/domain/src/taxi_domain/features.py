@@ -1,0 +1,82 @@
+"""The features that the model sees, computed by training and serving with the same code."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from taxi_domain.rides import Ride
+
+SCHEMA_VERSION: Final = 1
+
+PU: Final = "PULocationID"
+DO: Final = "DOLocationID"
+PU_DO: Final = "PU_DO"
+DISTANCE: Final = "trip_distance"
+HOUR: Final = "hour"
+WEEKDAY: Final = "weekday"
+
+#: Inputs of the ONNX model, in order: string tensors, then float tensors, each of shape (rows, 1).
+CATEGORICAL_FEATURES: Final = (PU, DO, PU_DO)
+NUMERIC_FEATURES: Final = (DISTANCE, HOUR, WEEKDAY)
+MODEL_INPUTS: Final = CATEGORICAL_FEATURES + NUMERIC_FEATURES
+#: First output of the ONNX model, float tensor of shape (rows, 1), minutes.
+MODEL_OUTPUT: Final = "duration"
+
+MISSING: Final = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """One row as the model sees it; a missing hour or weekday is NaN (None in documents)."""
+
+    pickup_zone: int
+    dropoff_zone: int
+    trip_distance_miles: float
+    hour: float
+    weekday: float
+
+    @property
+    def pair(self) -> str:
+        """Pickup and dropoff zone as one category.
+
+        >>> Features(130, 205, 3.66, 8.0, 0.0).pair
+        '130_205'
+        """
+        return f"{self.pickup_zone}_{self.dropoff_zone}"
+
+    def to_document(self) -> dict[str, object]:
+        """Form in the prediction log; missing values are None because JSON has no NaN."""
+        return {
+            PU: self.pickup_zone,
+            DO: self.dropoff_zone,
+            PU_DO: self.pair,
+            DISTANCE: self.trip_distance_miles,
+            HOUR: None if self.hour != self.hour else self.hour,
+            WEEKDAY: None if self.weekday != self.weekday else self.weekday,
+        }
+
+
+def features_of(ride: Ride) -> Features:
+    """Compute the features of a ride."""
+    hour, weekday = calendar_of(ride.pickup_at)
+    return Features(ride.pickup_zone, ride.dropoff_zone, ride.trip_distance_miles, hour, weekday)
+
+
+def calendar_of(moment: datetime | None) -> tuple[float, float]:
+    """Hour (0..23) and weekday (Monday = 0) of a local time, NaN when it is not known."""
+    if moment is None:
+        return MISSING, MISSING
+    return float(moment.hour), float(moment.weekday())
+
+
+def columns_of(rows: Sequence[Features]) -> Mapping[str, list[object]]:
+    """Turn rows into the columns that the model takes, keyed by input name."""
+    return {
+        PU: [str(row.pickup_zone) for row in rows],
+        DO: [str(row.dropoff_zone) for row in rows],
+        PU_DO: [row.pair for row in rows],
+        DISTANCE: [row.trip_distance_miles for row in rows],
+        HOUR: [row.hour for row in rows],
+        WEEKDAY: [row.weekday for row in rows],
+    }

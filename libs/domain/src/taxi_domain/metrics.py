@@ -1,0 +1,227 @@
+"""The metric catalogue: every series that the project exports.
+
+Conventions: `taxi_<role>_<what>_<unit>[_total]`; seconds where the documents speak
+minutes; `_ratio` is a share of 0..1; `_score_relative` is a score over its threshold
+(1 and more is a breach). Model series carry `model` and `model_role`; only `_info` has
+the version. Absent is not zero: what is not known is not exported.
+
+Dashboards, alerts and the operator's default queries use only what stands here, and a
+test holds them to it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class MetricType(StrEnum):
+    """Prometheus' types that are used."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One entry of the catalogue.
+
+    Attributes:
+        name: Full name as Prometheus shows it (counters end in `_total`).
+        type: Prometheus type.
+        help: One sentence.
+        labels: Names of its labels.
+        buckets: Upper bounds of a histogram, in the metric's unit.
+    """
+
+    name: str
+    type: MetricType
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+_MODEL: Final = ("model", "model_role")
+_FEATURE: Final = (*_MODEL, "feature")
+
+
+def _counter(name: str, text: str, *labels: str) -> Metric:
+    return Metric(name, MetricType.COUNTER, text, labels)
+
+
+def _gauge(name: str, text: str, *labels: str) -> Metric:
+    return Metric(name, MetricType.GAUGE, text, labels)
+
+
+def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Metric:
+    return Metric(name, MetricType.HISTOGRAM, text, labels, buckets)
+
+
+_FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_SLOW: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_RIDE: Final = (120.0, 300.0, 480.0, 600.0, 900.0, 1200.0, 1500.0, 1800.0, 2400.0, 3000.0, 3600.0)
+_LAG: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0, 172800.0)
+
+PREDICTOR_REQUESTS: Final = _counter(
+    "taxi_predictor_requests_total", "Answered requests.", "route", "code"
+)
+PREDICTOR_REQUEST_DURATION: Final = _histogram(
+    "taxi_predictor_request_duration_seconds", "Time to answer a request.", _FAST, "route"
+)
+PREDICTOR_PREDICTIONS: Final = _counter(
+    "taxi_predictor_predictions_total", "Rides answered with a duration.", *_MODEL
+)
+PREDICTOR_PREDICTED_DURATION: Final = _histogram(
+    "taxi_predictor_predicted_duration_seconds", "Durations that were answered.", _RIDE, *_MODEL
+)
+PREDICTOR_REFUSED: Final = _counter(
+    "taxi_predictor_refused_rides_total", "Rides that were refused, by reason.", "reason"
+)
+PREDICTOR_MODEL_INFO: Final = _gauge(
+    "taxi_predictor_model_info", "1 for the version that serves.", *_MODEL, "version"
+)
+PREDICTOR_SPOOL_BYTES: Final = _gauge(
+    "taxi_predictor_spool_bytes", "Records on this pod that the log does not have yet, in bytes."
+)
+PREDICTOR_SPOOL_RECORDS: Final = _gauge(
+    "taxi_predictor_spool_records", "Records that a lost node would lose now."
+)
+PREDICTOR_SPOOL_OLDEST_AGE: Final = _gauge(
+    "taxi_predictor_spool_oldest_record_age_seconds", "Age of the oldest record not yet in the log."
+)
+PREDICTOR_UNLOGGED: Final = _counter(
+    "taxi_predictor_unlogged_rides_total", "Rides answered but not logged, by reason.", "reason"
+)
+PREDICTOR_LOG_WRITES: Final = _counter(
+    "taxi_predictor_log_writes_total", "Batches written, by destination and result.",
+    "destination", "result",
+)  # fmt: skip
+PREDICTOR_LOGGED_RECORDS: Final = _counter(
+    "taxi_predictor_logged_records_total", "Records delivered, by destination.", "destination"
+)
+
+MONITOR_FEATURE_SCORE: Final = _gauge(
+    "taxi_monitor_feature_drift_score", "Distance of the window from the reference.",
+    *_FEATURE, "method",
+)  # fmt: skip
+MONITOR_FEATURE_THRESHOLD: Final = _gauge(
+    "taxi_monitor_feature_drift_threshold", "Score that is a breach at the present row count.",
+    *_FEATURE, "method",
+)  # fmt: skip
+MONITOR_FEATURE_RELATIVE: Final = _gauge(
+    "taxi_monitor_feature_drift_score_relative", "Score over its threshold; 1 is a breach.",
+    *_FEATURE,
+)  # fmt: skip
+MONITOR_DRIFT_RELATIVE: Final = _gauge(
+    "taxi_monitor_drift_score_relative",
+    "Largest score over its threshold among the features that count.",
+    *_MODEL,
+)
+MONITOR_MISSING: Final = _gauge(
+    "taxi_monitor_feature_missing_ratio", "Share of the window without a value.", *_FEATURE
+)
+MONITOR_UNSEEN: Final = _gauge(
+    "taxi_monitor_feature_unseen_ratio", "Share of the window that the reference never had.",
+    *_FEATURE,
+)  # fmt: skip
+MONITOR_DRIFTED_FEATURES: Final = _gauge(
+    "taxi_monitor_drifted_features", "Features at or above their threshold.", *_MODEL
+)
+MONITOR_DRIFT_DETECTED: Final = _gauge(
+    "taxi_monitor_drift_detected", "1 when the last evaluations in a row were breaches.", *_MODEL
+)
+MONITOR_ERROR_RMSE: Final = _gauge(
+    "taxi_monitor_error_rmse_seconds", "Root mean squared error of the labelled rides.",
+    *_MODEL, "source",
+)  # fmt: skip
+MONITOR_ERROR_MAE: Final = _gauge(
+    "taxi_monitor_error_mae_seconds", "Mean absolute error of the labelled rides.",
+    *_MODEL, "source",
+)  # fmt: skip
+MONITOR_ERROR_BIAS: Final = _gauge(
+    "taxi_monitor_error_bias_seconds", "Mean of prediction minus label.", *_MODEL, "source"
+)
+MONITOR_ERROR_REFERENCE: Final = _gauge(
+    "taxi_monitor_error_reference_rmse_seconds",
+    "Error of the version at its acceptance, on rides it had not seen.",
+    *_MODEL,
+)
+MONITOR_ERROR_RELATIVE: Final = _gauge(
+    "taxi_monitor_error_score_relative",
+    "Error of the labelled rides over what the reference's blocks of that size reach; 1 is a breach.",
+    *_MODEL,
+)
+MONITOR_WINDOW_ROWS: Final = _gauge("taxi_monitor_window_rows", "Rides in the window.", *_MODEL)
+MONITOR_LABELLED_ROWS: Final = _gauge(
+    "taxi_monitor_window_labelled_rows", "Rides in the error window.", *_MODEL
+)
+MONITOR_REFERENCE_ROWS: Final = _gauge(
+    "taxi_monitor_reference_rows", "Rides in the reference.", *_MODEL
+)
+MONITOR_WINDOW_START: Final = _gauge(
+    "taxi_monitor_window_start_timestamp_seconds", "Answer time of the oldest ride.", *_MODEL
+)
+MONITOR_WINDOW_END: Final = _gauge(
+    "taxi_monitor_window_end_timestamp_seconds", "Answer time of the newest ride.", *_MODEL
+)
+MONITOR_EVALUATION_AGE: Final = _gauge(
+    "taxi_monitor_evaluation_age_seconds", "Time since the last finished evaluation.", *_MODEL
+)
+MONITOR_EVALUATIONS: Final = _counter(
+    "taxi_monitor_evaluations_total", "Evaluations by result (ok, too_few_rows, error).", "result"
+)
+MONITOR_EVALUATION_DURATION: Final = _histogram(
+    "taxi_monitor_evaluation_duration_seconds", "Time of one evaluation of all windows.", _SLOW
+)
+MONITOR_RECORDS: Final = _counter(
+    "taxi_monitor_records_total", "Records received, by source and result.", "source", "result"
+)
+MONITOR_LABELS: Final = _counter(
+    "taxi_monitor_labels_total", "Labels received, by result.", "result"
+)
+MONITOR_LABEL_LAG: Final = _histogram(
+    "taxi_monitor_label_lag_seconds", "Time from the answer to its label.", _LAG
+)
+MONITOR_MODEL_INFO: Final = _gauge(
+    "taxi_monitor_model_info", "1 for the version that has the role.", *_MODEL, "version"
+)
+MONITOR_THREAD_UP: Final = _gauge(
+    "taxi_monitor_background_up", "1 while the background thread lives.", "thread"
+)
+
+OPERATOR_TICKS: Final = _counter(
+    "taxi_operator_ticks_total", "Evaluations of a policy, by result.", "policy", "result"
+)
+OPERATOR_TICK_DURATION: Final = _histogram(
+    "taxi_operator_tick_duration_seconds", "Time of one evaluation of a policy.", _SLOW
+)
+OPERATOR_TICK_LAG: Final = _gauge(
+    "taxi_operator_tick_lag_seconds", "How late the last evaluation started.", "policy"
+)
+OPERATOR_SIGNAL_VALUE: Final = _gauge(
+    "taxi_operator_signal_value", "Last value of a signal.", "policy", "signal"
+)
+OPERATOR_SIGNAL_BREACHED: Final = _gauge(
+    "taxi_operator_signal_breached", "1 while a signal is breached.", "policy", "signal"
+)
+OPERATOR_DECISIONS: Final = _counter(
+    "taxi_operator_decisions_total", "Decisions written, by action.", "policy", "action"
+)
+OPERATOR_DUPLICATES_PREVENTED: Final = _counter(
+    "taxi_operator_duplicates_prevented_total", "Jobs that existed already and were adopted.",
+    "policy",
+)  # fmt: skip
+OPERATOR_TRAFFIC: Final = _gauge(
+    "taxi_operator_traffic_active", "1 for the role that the active Service selects.",
+    "service", "model_role",
+)  # fmt: skip
+OPERATOR_SWAP_SECONDS: Final = _gauge(
+    "taxi_operator_last_swap_seconds", "Time from the patch to switched endpoints.", "service"
+)
+OPERATOR_API_ERRORS: Final = _counter(
+    "taxi_operator_api_errors_total", "Failed calls, by system.", "system"
+)
+
+CATALOGUE: Final[tuple[Metric, ...]] = tuple(
+    value for value in dict(globals()).values() if isinstance(value, Metric)
+)

@@ -1,0 +1,17 @@
+"""Names in MongoDB: the database, its collections and their fields.
+
+Minutes everywhere. `ts` is the time of the answer, `stored_at` the time of the insert;
+the TTL index and the tailing use `stored_at`, so replayed spools and old rides behave.
+"""
+
+from typing import Final
+
+DATABASE: Final = "taxi"
+
+PREDICTIONS: Final = "predictions"
+LABELS: Final = "labels"
+RUNS: Final = "runs"
+MODELS: Final = "models"
+ALIASES: Final = "aliases"
+REPORTS: Final = "reports"
+ARTIFACTS_BUCKET: Final = "artifacts"
