@@ -148,7 +148,7 @@ MONITOR_ERROR_REFERENCE: Final = _gauge(
 )
 MONITOR_ERROR_RELATIVE: Final = _gauge(
     "taxi_monitor_error_score_relative",
-    "Error of the labelled rides over what the reference's blocks of that size reach; 1 is a breach.",
+    "Error of the labelled rides over its limit for that many rides; 1 is a breach.",
     *_MODEL,
 )
 MONITOR_WINDOW_ROWS: Final = _gauge("taxi_monitor_window_rows", "Rides in the window.", *_MODEL)
