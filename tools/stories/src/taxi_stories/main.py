@@ -1,0 +1,91 @@
+"""Command line: install the chart, send traffic, tell the stories."""
+
+import json
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from taxi_domain.errors import TaxiError
+from taxi_stories.kubectl import Kubectl
+from taxi_stories.plots import PLOTS
+from taxi_stories.release import Release
+from taxi_stories.story import Teller
+from taxi_stories.traffic import traffic
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app.command()(traffic)
+_err = Console(stderr=True)
+
+
+class StoryName(StrEnum):
+    """The stories, as arguments."""
+
+    QUIET = "quiet"
+    COLLAPSE = "collapse"
+
+
+Context = Annotated[str, typer.Option(help="kubectl context; every call names it.")]
+Values = Annotated[
+    Path | None, typer.Option(help="JSON file of chart values, for example the image tags.")
+]
+Helm = Annotated[str, typer.Option(help="helm binary.")]
+
+
+@app.command()
+def install(
+    context: Context = "kind-taxi",
+    namespace: Annotated[str, typer.Option()] = "taxi",
+    release: Annotated[str, typer.Option()] = "taxi",
+    values: Values = None,
+    helm: Helm = "helm",
+) -> None:
+    """Install or upgrade the chart and wait until it serves."""
+    try:
+        Release(Kubectl(context, namespace), release, helm).install(
+            _values(values), say=lambda text: typer.echo(f"  {text}")
+        )
+    except TaxiError as error:
+        _fail(error)
+
+
+@app.command()
+def story(
+    names: Annotated[list[StoryName] | None, typer.Argument(help="None tells both.")] = None,
+    context: Context = "kind-taxi",
+    values: Values = None,
+    helm: Helm = "helm",
+    keep: Annotated[bool, typer.Option(help="Leave the namespaces for a look.")] = False,
+) -> None:
+    """Tell the stories; exit code 1 when one does not go as it should."""
+    begin = time.monotonic()
+    try:
+        for name in names or list(StoryName):
+            Teller(PLOTS[name], context, _values(values), helm, keep).tell()
+    except TaxiError as error:
+        _fail(error)
+    typer.echo(f"The stories took {time.monotonic() - begin:.0f} s.")
+
+
+def _values(path: Path | None) -> dict[str, object]:
+    if path is None:
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise TaxiError(f"{path}: cannot be read as JSON values ({error})") from error
+    if not isinstance(found, dict):
+        raise TaxiError(f"{path}: is not a JSON object of chart values")
+    return found
+
+
+def _fail(error: TaxiError) -> None:
+    _err.print(f"[red]error:[/red] {error}", highlight=False)
+    raise typer.Exit(1) from error
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,162 @@
+"""Installing and removing the chart, for `make up`, the stories and the tests."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from taxi_domain.errors import TaxiError
+from taxi_domain.kube import GROUP, PLURAL
+from taxi_stories.forwards import Forward
+from taxi_stories.kubectl import CommandError, Kubectl, run
+from taxi_stories.sender import Addresses
+
+CHART = Path(__file__).parents[4] / "charts" / "taxi-monitoring"
+_INSTALL_SECONDS = 600
+
+
+class ReleaseError(TaxiError):
+    """The release did not become healthy; the text says which pod and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One installation of the chart.
+
+    Attributes:
+        kubectl: Context and namespace.
+        name: Helm release name; all objects start with it.
+        helm: Path of the helm binary.
+    """
+
+    kubectl: Kubectl
+    name: str = "taxi"
+    helm: str = "helm"
+
+    def install(
+        self,
+        values: Mapping[str, object],
+        *,
+        say: Callable[[str], None] = lambda _: None,
+        timeout_seconds: int = _INSTALL_SECONDS,
+    ) -> None:
+        """Install or upgrade and wait until everything is ready.
+
+        Raises:
+            ReleaseError: with the state of the pods that are not ready.
+        """
+        command = [
+            self.helm, "upgrade", "--install", self.name, str(CHART),
+            "--kube-context", self.kubectl.context, "--namespace", self.kubectl.namespace,
+            "--create-namespace", "--values", "-", "--timeout", f"{timeout_seconds}s",
+        ]  # fmt: skip
+        if self._owns_crds_elsewhere():
+            command += ["--set", "crds.install=false"]
+        try:
+            run(command, stdin=json.dumps(values), timeout=timeout_seconds + 30)
+            self._wait(timeout_seconds, say)
+        except CommandError as error:
+            raise ReleaseError(f"{error}\n{self.describe()}") from error
+
+    def uninstall(self) -> None:
+        """Remove the release, its data and its namespace."""
+        if self.kubectl.namespace in {"default", "kube-system", "monitoring"}:
+            raise ReleaseError(f"namespace {self.kubectl.namespace} is not removed by this command")
+        namespace = self.kubectl.namespace
+        if not self.kubectl("get", "namespace", namespace, "--ignore-not-found").strip():
+            return
+        if self.kubectl("get", "crd", f"{PLURAL}.{GROUP}", "--ignore-not-found").strip():
+            self.kubectl("delete", PLURAL, "--all", "--timeout=90s", timeout=120)
+        run(
+            [
+                self.helm, "uninstall", self.name, "--ignore-not-found", "--wait",
+                "--kube-context", self.kubectl.context, "--namespace", namespace,
+                "--timeout", "180s",
+            ],
+            timeout=200,
+        )  # fmt: skip
+        self.kubectl("delete", "namespace", namespace, "--timeout=180s", timeout=200)
+
+    def describe(self) -> str:
+        """Return the pods and the newest warnings, for an error's text."""
+        pods = self.kubectl("get", "pods", "-o", "wide")
+        events = self.kubectl("get", "events", "--sort-by=.lastTimestamp")
+        return f"{pods}\n" + "\n".join(events.splitlines()[-12:])
+
+    def addresses(self, predictor: Forward, monitor: Forward) -> Addresses:
+        """Return where rides and labels of this release go."""
+        token = self.kubectl.secret(f"{self.name}-monitor-token", "token")
+        return Addresses(predictor.url, monitor.url, token)
+
+    def predictor(self) -> Forward:
+        """Return a forward to the active Service."""
+        return Forward(self.kubectl, f"service/{self.name}-predict", 80)
+
+    def monitor(self) -> Forward:
+        """Return a forward to the monitor."""
+        return Forward(self.kubectl, f"service/{self.name}-monitor", 80)
+
+    def _owns_crds_elsewhere(self) -> bool:
+        """Tell whether another release owns the CRD: only one can render it."""
+        found = self.kubectl(
+            "get", "crd", f"{PLURAL}.{GROUP}", "--ignore-not-found",
+            "-o", "go-template={{index .metadata.annotations \"meta.helm.sh/release-name\"}}/"
+            "{{index .metadata.annotations \"meta.helm.sh/release-namespace\"}}",
+        ).strip()  # fmt: skip
+        return found not in {"", f"{self.name}/{self.kubectl.namespace}"}
+
+    def _wait(self, timeout_seconds: int, say: Callable[[str], None]) -> None:
+        """Wait for every workload; say what is still missing every few seconds."""
+        deadline = time.monotonic() + timeout_seconds
+        said = ""
+        while True:
+            waiting = self._waiting_for()
+            if not waiting:
+                return
+            text = ", ".join(waiting)
+            if text != said:
+                say(f"waiting for {text}")
+                said = text
+            if time.monotonic() > deadline:
+                raise ReleaseError(
+                    f"not ready after {timeout_seconds} s: {text}\n{self.describe()}"
+                )
+            time.sleep(2)
+
+    def _waiting_for(self) -> list[str]:
+        selector = f"app.kubernetes.io/instance={self.name}"
+        items = self.kubectl.get("deployments,statefulsets,jobs", "-l", selector)["items"]
+        missing = [problem for item in items if (problem := _problem(item))]
+        if not missing:
+            slices = self.kubectl.get(
+                "endpointslices", "-l", f"kubernetes.io/service-name={self.name}-predict"
+            )["items"]
+            ready = [
+                endpoint
+                for one in slices
+                for endpoint in one.get("endpoints") or []
+                if endpoint.get("conditions", {}).get("ready")
+            ]
+            if not ready:
+                missing.append("the active Service's endpoints")
+        return missing
+
+
+def _problem(item: Mapping[str, object]) -> str | None:
+    """Return what a workload still lacks, None when it is done."""
+    metadata, spec, status = item["metadata"], item["spec"], item.get("status") or {}
+    assert isinstance(metadata, dict)
+    assert isinstance(spec, dict)
+    assert isinstance(status, dict)
+    name = metadata["name"]
+    if item["kind"] == "Job":
+        failed = [one for one in status.get("conditions", []) if one["type"] == "Failed"]
+        if any(one["status"] == "True" for one in failed):
+            raise ReleaseError(f"Job {name} failed: {failed[0].get('message')}; see its logs")
+        return None if status.get("succeeded") else f"Job {name}"
+    wanted = spec.get("replicas", 1)
+    current = status.get("observedGeneration") == metadata["generation"]
+    if current and status.get("readyReplicas", 0) >= wanted == status.get("updatedReplicas", 0):
+        return None
+    return f"{item['kind']} {name} ({status.get('readyReplicas', 0)}/{wanted})"

@@ -1,0 +1,91 @@
+"""Rides of a TLC file in the order of their pickup, with their true durations."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from taxi_domain.errors import TaxiError
+from taxi_domain.rides import MAX_DURATION_MINUTES, MIN_DURATION_MINUTES
+
+_COLUMNS = (
+    "lpep_pickup_datetime",
+    "lpep_dropoff_datetime",
+    "PULocationID",
+    "DOLocationID",
+    "trip_distance",
+)
+
+
+class RideFileError(TaxiError):
+    """A file of rides cannot be used; its text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrueRide:
+    """One ride of a file.
+
+    Attributes:
+        body: What is posted to the predictor, with a `ride_id` that is the same whenever
+            the same file is sent, so that a repeat changes nothing.
+        duration: The true duration, minutes.
+    """
+
+    body: dict[str, object]
+    duration: float
+
+
+def read_rides(path: Path, *, prefix: str = "", skip: int = 0) -> list[TrueRide]:
+    """Read the rides of 1 to 60 minutes.
+
+    Args:
+        path: Parquet file with TLC's green taxi columns.
+        prefix: Put before each `ride_id`; another one makes the same rides new rides.
+        skip: Rides to leave out at the beginning (already sent).
+
+    Raises:
+        RideFileError: no such file, damaged, or a column is missing.
+    """
+    try:
+        table = pq.read_table(path, columns=list(_COLUMNS))
+    except FileNotFoundError as error:
+        raise RideFileError(f"{path}: no such file; give the path of a parquet file") from error
+    except (pa.ArrowException, OSError) as error:
+        raise RideFileError(f"{path}: cannot be read ({error}); fetch it again") from error
+    missing = set(_COLUMNS) - set(table.column_names)
+    if missing:
+        raise RideFileError(
+            f"{path}: has no column {', '.join(sorted(missing))}; give a file of green taxi rides"
+        )
+    table = table.sort_by("lpep_pickup_datetime")
+    seconds = pc.divide(
+        pc.cast(
+            pc.subtract(table["lpep_dropoff_datetime"], table["lpep_pickup_datetime"]), pa.int64()
+        ),
+        1_000_000.0,
+    )
+    minutes = pc.divide(seconds, 60.0)
+    kept = pc.and_(
+        pc.greater_equal(minutes, MIN_DURATION_MINUTES),
+        pc.less_equal(minutes, MAX_DURATION_MINUTES),
+    )
+    table = table.append_column("minutes", minutes).filter(kept)
+    name = prefix + path.stem
+    return list(itertools.islice(_rides(table, name), skip, None))
+
+
+def _rides(table: pa.Table, name: str) -> Iterator[TrueRide]:
+    columns = (table[column].to_pylist() for column in (*_COLUMNS, "minutes"))
+    for number, (pickup, _, pu, do, miles, minutes) in enumerate(zip(*columns, strict=True)):
+        body: dict[str, object] = {
+            "ride_id": f"{name}-{number:07d}"[-64:],
+            "PULocationID": pu,
+            "DOLocationID": do,
+            "trip_distance": miles,
+            "lpep_pickup_datetime": pickup.isoformat(),
+        }
+        yield TrueRide(body, minutes)

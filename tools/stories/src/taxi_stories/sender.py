@@ -1,0 +1,200 @@
+"""Sends rides at a rate, and their labels later, without losing or doubling one.
+
+Every ride has an id of its own and both ends are idempotent, so whatever is not known to
+have arrived is sent again. Progress is written after each batch, and a sender that starts
+with that progress goes on where the last one ended.
+"""
+
+import json
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import tenacity
+
+from taxi_domain.errors import NotAvailableError, TaxiError
+from taxi_stories.rides import TrueRide
+
+_LABELS_AT_ONCE = 1000
+_TIMEOUT_SECONDS = 15.0
+
+
+class RefusedError(TaxiError):
+    """The system refuses what is sent; sending it again is useless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a sender got: rides sent (answered or refused), refused, and labels delivered."""
+
+    sent: int = 0
+    refused: int = 0
+    labelled: int = 0
+
+    @classmethod
+    def load(cls, path: Path | None) -> Self:
+        """Read the progress of an earlier run; nothing there means from the beginning."""
+        if path is None or not path.exists():
+            return cls()
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            raise TaxiError(f"{path}: is no progress file ({error}); remove it") from error
+
+    def save(self, path: Path | None) -> None:
+        """Write the progress so that a crash leaves either the old or the new one."""
+        if path is not None:
+            temporary = path.with_suffix(".tmp")
+            temporary.write_text(json.dumps(asdict(self)))
+            os.replace(temporary, path)  # noqa: PTH105 - the atomic one
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How rides are sent.
+
+    Attributes:
+        rides_per_second: Rate that is aimed at.
+        batch_size: Rides of one request; 1 uses the single route.
+        label_delay_seconds: Time from the answer to the label; None sends no labels.
+        patience_seconds: How long one request is tried again before the run ends.
+    """
+
+    rides_per_second: float = 10.0
+    batch_size: int = 1
+    label_delay_seconds: float | None = 5.0
+    patience_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where rides and labels go; asked before each request because a forward can move."""
+
+    predictor: Callable[[], str]
+    monitor: Callable[[], str]
+    token: str
+
+
+class Sender:
+    """Sends one list of rides."""
+
+    def __init__(
+        self,
+        rides: Sequence[TrueRide],
+        addresses: Addresses,
+        pace: Pace,
+        *,
+        progress_file: Path | None = None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> None:
+        self._rides = rides
+        self._addresses = addresses
+        self._pace = pace
+        self._file = progress_file
+        self._on_progress = on_progress
+        self._due: deque[tuple[float, TrueRide]] = deque()
+        self._client = httpx.Client(timeout=_TIMEOUT_SECONDS)
+        self.stop = threading.Event()
+        self.progress = Progress.load(progress_file)
+        self.refusals: dict[str, int] = {}
+
+    def run(self) -> Progress:
+        """Send until the rides end or `stop` is set; labels still due are sent at the end.
+
+        Raises:
+            NotAvailableError: predictor or monitor did not answer within the patience.
+            RefusedError: the monitor refuses the labels (for example the token).
+        """
+        with self._client:
+            # Rides that were sent but not labelled before an interruption are due at once.
+            for ride in self._rides[self.progress.labelled : self.progress.sent]:
+                self._due.append((0.0, ride))
+            begin, first = time.monotonic(), self.progress.sent
+            while not self.stop.is_set() and self.progress.sent < len(self._rides):
+                batch = self._rides[self.progress.sent :][: self._pace.batch_size]
+                self._send(batch)
+                self._deliver_labels(time.monotonic())
+                expected = (self.progress.sent - first) / self._pace.rides_per_second
+                self.stop.wait(max(0.0, begin + expected - time.monotonic()))
+            while self._due and not self.stop.is_set():
+                self.stop.wait(max(0.0, self._due[0][0] - time.monotonic()))
+                self._deliver_labels(time.monotonic())
+            if self.stop.is_set():
+                self._deliver_labels(float("inf"))
+        return self.progress
+
+    def _send(self, batch: Sequence[TrueRide]) -> None:
+        bodies = [ride.body for ride in batch]
+        if len(bodies) == 1 and self._pace.batch_size == 1:
+            answer = self._post(self._addresses.predictor, "/predict", bodies[0], {})
+            problems = [answer.json()] if answer.status_code == 422 else []
+        else:
+            answer = self._post(self._addresses.predictor, "/predict/batch", bodies, {})
+            problems = [one for one in _items(answer.json()) if "duration" not in one]
+        for problem in problems:
+            field = str(problem.get("field") or problem.get("detail") or "ride")
+            self.refusals[field] = self.refusals.get(field, 0) + 1
+        if self._pace.label_delay_seconds is not None:
+            due = time.monotonic() + self._pace.label_delay_seconds
+            self._due.extend((due, ride) for ride in batch)
+        self._advance(sent=len(batch), refused=len(problems))
+
+    def _deliver_labels(self, now: float) -> None:
+        while self._due and self._due[0][0] <= now:
+            ready = [ride for due, ride in list(self._due)[:_LABELS_AT_ONCE] if due <= now]
+            labels = [
+                {"ride_id": ride.body["ride_id"], "duration": ride.duration} for ride in ready
+            ]
+            headers = {"Authorization": f"Bearer {self._addresses.token}"}
+            answer = self._post(self._addresses.monitor, "/v1/labels", {"labels": labels}, headers)
+            refused = answer.json().get("refused") or []
+            if refused:
+                raise RefusedError(f"monitor refused a label: {refused[0]}")
+            for _ in ready:
+                self._due.popleft()
+            self._advance(labelled=len(ready))
+
+    def _advance(self, *, sent: int = 0, refused: int = 0, labelled: int = 0) -> None:
+        before = self.progress
+        self.progress = replace(
+            before,
+            sent=before.sent + sent,
+            refused=before.refused + refused,
+            labelled=before.labelled + labelled,
+        )
+        self.progress.save(self._file)
+        self._on_progress(self.progress)
+
+    def _post(
+        self, address: Callable[[], str], path: str, body: object, headers: dict[str, str]
+    ) -> httpx.Response:
+        """Post until it is answered; only answers that a repeat can change are repeated."""
+        for attempt in tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((httpx.TransportError, NotAvailableError)),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=3.0),
+            stop=tenacity.stop_after_delay(self._pace.patience_seconds),
+            reraise=True,
+        ):
+            with attempt:
+                try:
+                    answer = self._client.post(f"{address()}{path}", json=body, headers=headers)
+                except httpx.TransportError as error:
+                    raise NotAvailableError(f"{path}: {error!r}; is the Service up?") from error
+                if answer.status_code >= 500 or answer.status_code == 429:
+                    raise NotAvailableError(f"{path}: {answer.status_code} {answer.text[:200]}")
+                if answer.status_code not in {200, 202, 207, 422}:
+                    raise RefusedError(f"{path}: {answer.status_code} {answer.text[:300]}")
+                return answer
+        raise AssertionError("tenacity returns or raises")
+
+
+def _items(answer: Any) -> list[dict[str, Any]]:
+    """Return the items of a batch answer, in order."""
+    items: list[dict[str, Any]] = answer if isinstance(answer, list) else answer["results"]
+    return items

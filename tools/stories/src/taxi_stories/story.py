@@ -1,0 +1,240 @@
+"""A story: one release in a namespace of its own, real rides, a policy, and what came of it.
+
+The terminal tells in plain words what happens, beside what Prometheus and
+`kubectl get dp` say at that moment. A story ends with the claims that it makes about the
+system, each checked, and fails when one does not hold.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from taxi_domain.errors import TaxiError
+from taxi_domain.kube import PLURAL
+from taxi_stories.forwards import Forward
+from taxi_stories.kubectl import Kubectl
+from taxi_stories.prometheus import Prometheus
+from taxi_stories.release import Release
+from taxi_stories.rides import TrueRide, read_rides
+from taxi_stories.sender import Pace, Sender
+
+ROOT = Path(__file__).parents[4]
+SAMPLES = ROOT / "jobs" / "train" / "src" / "taxi_train" / "samples"
+EXAMPLES = ROOT / "k8s" / "examples"
+_LOOK_SECONDS = 5.0
+
+
+class StoryError(TaxiError):
+    """The system did not do what the story says; the text names the claim and the facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen at one moment; None where Prometheus has no series (yet)."""
+
+    at: float
+    sent: int
+    window_rows: float | None
+    drift: float | None
+    rmse_minutes: float | None
+    error: float | None
+    policy: Mapping[str, Any]
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """Status of the policy."""
+        found: Mapping[str, Any] = self.policy.get("status") or {}
+        return found
+
+    def condition(self, kind: str) -> str:
+        """Status of a condition, `Unknown` when it is not there."""
+        for one in self.status.get("conditions") or []:
+            if one["type"] == kind:
+                return str(one["status"])
+        return "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What a story needs.
+
+    Attributes:
+        name: Name, also of its policy file and of its namespace after `taxi-`.
+        opening: Plain words before it begins.
+        stream: Sample file whose rides are sent.
+        first_model: Values of the chart's `firstModel`.
+        rides: How many rides are sent at most.
+        pace: How they are sent.
+        is_over: Tells from all looks so far that nothing more is to be waited for.
+        claims: Checks at the end: pairs of a sentence and whether it held.
+        seconds: Longest time from the first ride to the end.
+    """
+
+    name: str
+    opening: str
+    stream: str
+    first_model: Mapping[str, object]
+    rides: int
+    pace: Pace
+    is_over: Callable[[Sequence[Look], bool], bool]
+    claims: Callable[[Sequence[Look]], list[tuple[str, bool]]]
+    seconds: float = 300.0
+
+
+@dataclass
+class Teller:
+    """Tells one plot on a cluster."""
+
+    plot: Plot
+    context: str
+    values: Mapping[str, object]
+    helm: str = "helm"
+    keep: bool = False
+    console: Console = field(default_factory=Console)
+
+    def tell(self) -> None:
+        """Install, send, watch, check, and remove everything again (unless `keep`).
+
+        Raises:
+            StoryError: a claim did not hold.
+            TaxiError: the cluster or the release did not come up.
+        """
+        begin = time.monotonic()
+        kubectl = Kubectl(self.context, f"taxi-{self.plot.name}")
+        release = Release(kubectl, "taxi", self.helm)
+        rides = read_rides(SAMPLES / f"{self.plot.stream}.parquet")[: self.plot.rides]
+        self.console.rule(f"[bold]Story: {self.plot.name}")
+        self.console.print(self.plot.opening.strip() + "\n")
+        try:
+            self._install(release)
+            looks = self._play(release, rides)
+            self._judge(looks, time.monotonic() - begin)
+        finally:
+            if self.keep:
+                self.console.print(
+                    f"Kept: namespace {kubectl.namespace}; `kubectl --context {self.context} "
+                    f"-n {kubectl.namespace} get dp,pods`"
+                )
+            else:
+                release.uninstall()
+
+    def _install(self, release: Release) -> None:
+        begin = time.monotonic()
+        self.console.print(
+            f"Installing the chart into namespace {release.kubectl.namespace}; the first model is "
+            f"trained by its Job on {self.plot.first_model}.",
+            highlight=False,
+        )
+        values = {
+            **self.values,
+            "firstModel": dict(self.plot.first_model),
+            "metrics": {"serviceMonitor": {"interval": "5s"}},
+        }
+        release.install(values, say=self._say)
+        policy = EXAMPLES / f"{self.plot.name}.yaml"
+        release.kubectl("apply", "-f", str(policy))
+        self._say(f"everything is ready after {time.monotonic() - begin:.0f} s; policy applied")
+
+    def _play(self, release: Release, rides: Sequence[TrueRide]) -> list[Look]:
+        monitoring = Forward(
+            release.kubectl.within("monitoring"), "service/prometheus-operated", 9090
+        )
+        looks: list[Look] = []
+        with monitoring, release.predictor() as predictor, release.monitor() as monitor:
+            prometheus = Prometheus(monitoring)
+            sender = Sender(rides, release.addresses(predictor, monitor), self.plot.pace)
+            failed: list[BaseException] = []
+            thread = threading.Thread(target=_run_into, args=(sender, failed), daemon=True)
+            thread.start()
+            seen: set[str] = set()
+            begin = time.monotonic()
+            try:
+                while time.monotonic() - begin < self.plot.seconds:
+                    look = self._look(release, prometheus, begin, sender.progress.sent)
+                    looks.append(look)
+                    self._show(look)
+                    self._show_events(release, seen)
+                    if failed:
+                        raise failed[0]
+                    if self.plot.is_over(looks, not thread.is_alive()):
+                        break
+                    time.sleep(_LOOK_SECONDS)
+            finally:
+                sender.stop.set()
+                thread.join(60)
+            self.console.print(release.kubectl("get", PLURAL, "-o", "wide"), highlight=False)
+        return looks
+
+    def _look(self, release: Release, prometheus: Prometheus, begin: float, sent: int) -> Look:
+        where = f'{{namespace="{release.kubectl.namespace}",model_role="champion"}}'
+
+        def value(name: str, labels: str = where) -> float | None:
+            return prometheus.value(f"max({name}{labels})")
+
+        rmse = value("taxi_monitor_error_rmse_seconds", where[:-1] + ',source="actual"}')
+        return Look(
+            at=time.monotonic() - begin,
+            sent=sent,
+            window_rows=value("taxi_monitor_window_rows"),
+            drift=value("taxi_monitor_drift_score_relative"),
+            rmse_minutes=None if rmse is None else rmse / 60,
+            error=value("taxi_monitor_error_score_relative"),
+            policy=release.kubectl.get(PLURAL, self.plot.name),
+        )
+
+    def _show(self, look: Look) -> None:
+        status = look.status
+        run = (status.get("run") or {}).get("state", "-")
+        verdict = (status.get("candidate") or {}).get("verdict", "-")
+        self.console.print(
+            f"[dim]{look.at:5.0f} s[/dim]  {look.sent:6d} rides sent | Prometheus: window "
+            f"{_number(look.window_rows, '.0f')} rides, inputs {_number(look.drift, '.2f')} and "
+            f"error {_number(look.error, '.2f')} of the alarm level, RMSE "
+            f"{_number(look.rmse_minutes, '.2f')} min | dp: drift "
+            f"{look.condition('DriftDetected')}, run {run}, verdict {verdict}, traffic "
+            f"{(status.get('traffic') or {}).get('active', '-')}",
+            highlight=False,
+        )
+
+    def _show_events(self, release: Release, seen: set[str]) -> None:
+        events = release.kubectl.get(
+            "events", "--field-selector", "involvedObject.kind=DriftPolicy"
+        )["items"]
+        for event in sorted(events, key=lambda one: str(one["metadata"]["creationTimestamp"])):
+            if event["metadata"]["uid"] not in seen:
+                seen.add(event["metadata"]["uid"])
+                self.console.print(f"         [bold cyan]{event['reason']}[/]: {event['message']}")
+
+    def _judge(self, looks: Sequence[Look], seconds: float) -> None:
+        table = Table("claim", "holds", title=f"{self.plot.name}: {seconds:.0f} s")
+        claims = self.plot.claims(looks)
+        for sentence, held in claims:
+            table.add_row(sentence, "[green]yes[/]" if held else "[red]NO[/]")
+        self.console.print(table)
+        broken = [sentence for sentence, held in claims if not held]
+        if broken:
+            raise StoryError(
+                f"story {self.plot.name}: {'; '.join(broken)} - does not hold; last status: "
+                f"{looks[-1].status if looks else 'none'}"
+            )
+
+    def _say(self, text: str) -> None:
+        self.console.print(f"  {text}", highlight=False)
+
+
+def _run_into(sender: Sender, failed: list[BaseException]) -> None:
+    """Run the sender in a thread; its failure ends the story, it is not lost."""
+    try:
+        sender.run()
+    except BaseException as error:
+        failed.append(error)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

@@ -1,0 +1,100 @@
+"""`make traffic`: the rides of a file, at a rate, with their labels later."""
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from taxi_domain.errors import TaxiError
+from taxi_stories import sender
+from taxi_stories.kubectl import Kubectl
+from taxi_stories.release import Release
+from taxi_stories.rides import TrueRide, read_rides
+
+_out = Console()
+_err = Console(stderr=True)
+
+EXIT_INTERRUPTED = 130
+
+
+def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
+    file: Annotated[Path, typer.Argument(help="Parquet file of green taxi rides.")],
+    rate: Annotated[float, typer.Option(min=0.01, max=5000, help="Rides a second.")] = 10.0,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=1000, help="Rides of one request; 1 uses POST /predict.")
+    ] = 1,
+    label_delay: Annotated[
+        float, typer.Option(help="Seconds from an answer to its label; below 0 sends none.")
+    ] = 5.0,
+    limit: Annotated[int, typer.Option(min=0, help="Rides to send; 0 sends all.")] = 0,
+    prefix: Annotated[
+        str, typer.Option(help="Put before each ride_id; a new one makes the rides new.")
+    ] = "",
+    progress_file: Annotated[
+        Path | None, typer.Option(help="Written after each batch; a run goes on where it says.")
+    ] = None,
+    release: Annotated[str, typer.Option(help="Helm release.")] = "taxi",
+    namespace: Annotated[str, typer.Option(help="Its namespace.")] = "taxi",
+    context: Annotated[str, typer.Option(help="kubectl context.")] = "kind-taxi",
+) -> None:
+    """Send rides and their labels.
+
+    Exit codes: 0 all sent; 1 the system refused or did not answer; 2 usage;
+    130 interrupted (run again with the same --progress-file to go on).
+    """
+    try:
+        rides = read_rides(file, prefix=prefix)
+        if limit:
+            rides = rides[:limit]
+        code = _send(rides, rate, batch_size, label_delay, progress_file,
+                     Release(Kubectl(context, namespace), release))  # fmt: skip
+    except TaxiError as error:
+        _err.print(f"[red]error:[/red] {error}", highlight=False)
+        raise typer.Exit(1) from error
+    raise typer.Exit(code)
+
+
+def _send(
+    rides: list[TrueRide],
+    rate: float,
+    batch_size: int,
+    label_delay: float,
+    progress_file: Path | None,
+    release: Release,
+) -> int:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    pace = sender.Pace(rate, batch_size, None if label_delay < 0 else label_delay)
+    with (
+        release.predictor() as predictor,
+        release.monitor() as monitor,
+        Progress(*columns, console=_err) as bars,
+    ):
+        sent = bars.add_task("rides", total=len(rides))
+        labelled = bars.add_task("labels", total=len(rides), visible=label_delay >= 0)
+
+        def show(progress: sender.Progress) -> None:
+            bars.update(sent, completed=progress.sent)
+            bars.update(labelled, completed=progress.labelled)
+
+        one = sender.Sender(
+            rides,
+            release.addresses(predictor, monitor),
+            pace,
+            progress_file=progress_file,
+            on_progress=show,
+        )
+        show(one.progress)
+        before = signal.signal(signal.SIGINT, lambda *_: one.stop.set())
+        try:
+            done = one.run()
+        finally:
+            signal.signal(signal.SIGINT, before)
+    _out.print(f"{done.sent} rides sent, {done.refused} refused, {done.labelled} labels delivered")
+    for field, count in sorted(one.refusals.items()):
+        _out.print(f"  refused because of {field}: {count}")
+    return EXIT_INTERRUPTED if one.stop.is_set() else 0
