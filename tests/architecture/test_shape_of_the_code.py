@@ -1,0 +1,62 @@
+"""The shape of the code: names, sizes, and what must never stand in it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BANNED_MODULES = {"utils", "util", "helpers", "common", "misc", "manager", "core"}
+LONGEST_FILE = 400
+
+
+def tracked(*patterns: str) -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", *patterns],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=30,
+    ).stdout  # fmt: skip
+    return [ROOT / line for line in listed.splitlines() if (ROOT / line).is_file()]
+
+
+SOURCES = [path for path in tracked("*.py") if "src" in path.relative_to(ROOT).parts]
+
+
+def test_sources_are_found() -> None:
+    assert len(SOURCES) > 20
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_module_is_short_and_named_after_a_concept(path: Path) -> None:
+    assert path.stem not in BANNED_MODULES
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+
+
+def test_nothing_in_the_operator_folder_shadows_the_standard_library() -> None:
+    assert not list((ROOT / "operator").glob("*.py"))
+
+
+def test_no_file_at_the_root_shadows_the_standard_library() -> None:
+    names = {path.stem for path in ROOT.glob("*.py")}
+
+    assert not names & set(sys.stdlib_module_names)
+
+
+def test_no_pickle_is_ever_loaded() -> None:
+    found = [path for path in SOURCES if "pickle" in path.read_text()]
+
+    # Naming the option that forbids it is the only use.
+    assert all(
+        "allow_pickle=False" in line
+        or line.strip().startswith(("#", '"""'))
+        or "pickle" not in line
+        for path in found
+        for line in path.read_text().splitlines()
+        if "import pickle" in line or "pickle.load" in line or "allow_pickle" in line
+    )
+
+
+def test_examples_and_texts_name_no_machine_path() -> None:
+    texts = tracked("*.md", "*.py", "*.yaml", "*.sh", "Makefile")
+
+    assert not [path for path in texts if "/wo" + "rk/main" in path.read_text()]

@@ -1,0 +1,24 @@
+"""The metric catalogue keeps Prometheus' conventions."""
+
+import pytest
+
+from taxi_domain.metrics import CATALOGUE, Metric, MetricType
+
+ROLES = ("taxi_predictor_", "taxi_monitor_", "taxi_operator_", "taxi_report_")
+UNBOUNDED = {"ride_id", "zone", "id", "path", "date"}
+
+
+def test_names_are_unique() -> None:
+    assert len({metric.name for metric in CATALOGUE}) == len(CATALOGUE) > 40
+
+
+@pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
+def test_metric_keeps_the_conventions(metric: Metric) -> None:
+    assert metric.name.startswith(ROLES)
+    assert metric.name.endswith("_total") == (metric.type is MetricType.COUNTER)
+    assert bool(metric.buckets) == (metric.type is MetricType.HISTOGRAM)
+    assert list(metric.buckets) == sorted(metric.buckets)
+    assert metric.help.endswith(".")
+    assert "minutes" not in metric.name
+    assert not UNBOUNDED & set(metric.labels)
+    assert "version" not in metric.labels or metric.name.endswith("_info")

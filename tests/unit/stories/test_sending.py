@@ -1,0 +1,143 @@
+"""Sending rides and labels: nothing lost, nothing doubled, and it goes on where it ended."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxi_domain.errors import NotAvailableError, TaxiError
+from taxi_stories.rides import TrueRide
+from taxi_stories.sender import Addresses, Pace, Progress, RefusedError, Sender
+
+
+@dataclass
+class City:
+    """A real HTTP server that takes rides and labels, and can be told to fail."""
+
+    url: str = ""
+    rides: list[str] = field(default_factory=list)
+    labels: dict[str, float] = field(default_factory=dict)
+    failures: list[int] = field(default_factory=list)
+
+    def answer(self, path: str, body: Any) -> tuple[int, object]:
+        if self.failures:
+            return self.failures.pop(0), {"detail": "told to fail"}
+        if path == "/v1/labels":
+            self.labels.update({one["ride_id"]: one["duration"] for one in body["labels"]})
+            return 200, {"accepted": len(body["labels"]), "refused": []}
+        bodies = body if isinstance(body, list) else [body]
+        self.rides += [one["ride_id"] for one in bodies]
+        answers = [
+            {"ride_id": one["ride_id"], "duration": 1.0}
+            if one["trip_distance"] < 100
+            else {"field": "trip_distance"}
+            for one in bodies
+        ]
+        return 200, answers if isinstance(body, list) else answers[0]
+
+
+@pytest.fixture
+def city() -> Iterator[City]:
+    town = City()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, answer = town.answer(self.path, body)
+            data = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    town.url = f"http://127.0.0.1:{server.server_port}"
+    yield town
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def rides(count: int, distance: float = 1.0) -> list[TrueRide]:
+    return [
+        TrueRide({"ride_id": f"r{number}", "trip_distance": distance}, float(number))
+        for number in range(count)
+    ]
+
+
+def sender(city: City, count: int, pace: Pace, file: Path | None = None) -> Sender:
+    addresses = Addresses(lambda: city.url, lambda: city.url, "secret")
+    return Sender(rides(count), addresses, pace, progress_file=file)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_every_ride_and_label_arrives_once(city: City, batch_size: int) -> None:
+    done = sender(city, 25, Pace(100_000, batch_size, 0.0)).run()
+
+    assert done == Progress(sent=25, refused=0, labelled=25)
+    assert city.rides == [f"r{number}" for number in range(25)]
+    assert city.labels == {f"r{number}": float(number) for number in range(25)}
+
+
+def test_failing_answers_are_sent_again(city: City) -> None:
+    city.failures = [503, 500, 429]
+
+    done = sender(city, 5, Pace(100_000, 5, 0.0)).run()
+
+    assert done.sent == done.labelled == 5
+    assert len(city.labels) == 5
+
+
+def test_end_of_patience_is_an_error_with_the_answer(city: City) -> None:
+    city.failures = [503] * 50
+
+    with pytest.raises(NotAvailableError, match="503"):
+        sender(city, 5, Pace(100_000, 5, 0.0, patience_seconds=0.5)).run()
+
+
+def test_wrong_token_ends_at_once(city: City) -> None:
+    city.failures = [401]
+
+    with pytest.raises(RefusedError, match="401"):
+        sender(city, 1, Pace(100_000, 1, 0.0)).run()
+
+
+def test_interrupted_run_goes_on_where_it_ended(city: City, tmp_path: Path) -> None:
+    file = tmp_path / "progress.json"
+    first = sender(city, 10, Pace(100_000, 2, 3600.0), file)
+    first._on_progress = lambda progress: first.stop.set() if progress.sent >= 4 else None
+    first.run()
+
+    second = sender(city, 10, Pace(100_000, 2, 0.0), file).run()
+
+    assert second == Progress(sent=10, refused=0, labelled=10)
+    assert sorted(city.rides) == sorted(set(city.rides))
+    assert len(city.labels) == 10
+
+
+def test_damaged_progress_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "progress.json"
+    file.write_text("{")
+
+    with pytest.raises(TaxiError, match=r"progress\.json"):
+        Progress.load(file)
+
+
+def test_refused_rides_are_counted_by_field(city: City) -> None:
+    addresses = Addresses(lambda: city.url, lambda: city.url, "secret")
+    one = Sender(rides(3, distance=1000), addresses, Pace(100_000, 3, None))
+
+    assert one.run().refused == 3
+    assert one.refusals == {"trip_distance": 3}
