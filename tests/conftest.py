@@ -7,3 +7,5 @@ settings.register_profile(
     "shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("shared-machine")
+
+pytest_plugins = ["fixtures_mongod"]

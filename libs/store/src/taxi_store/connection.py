@@ -1,0 +1,76 @@
+"""Clients with a time-out in every call, and errors that callers can act on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+
+from taxi_domain.errors import FieldError, NotAvailableError
+
+Document = dict[str, Any]
+
+_UNAUTHORIZED = {13, 18}
+
+
+class StoreUnavailableError(NotAvailableError):
+    """MongoDB does not answer, or refuses the credentials."""
+
+
+def connect(uri: str, *, app_name: str, timeout_seconds: float = 5.0) -> MongoClient[Document]:
+    """Return a client; it connects at its first use. Make it after a fork, never before.
+
+    Raises:
+        FieldError: the URI cannot be used.
+    """
+    try:
+        return MongoClient(uri, **_options(app_name, timeout_seconds))
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        raise _bad_uri(error) from error
+
+
+def connect_async(
+    uri: str, *, app_name: str, timeout_seconds: float = 5.0
+) -> AsyncMongoClient[Document]:
+    """Return an asyncio client with the same options.
+
+    Raises:
+        FieldError: the URI cannot be used.
+    """
+    try:
+        return AsyncMongoClient(uri, **_options(app_name, timeout_seconds))
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        raise _bad_uri(error) from error
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into `StoreUnavailableError`."""
+    try:
+        yield
+    except OperationFailure as error:
+        hint = "; check the user and its password" if error.code in _UNAUTHORIZED else ""
+        raise StoreUnavailableError(f"MongoDB refuses: {error}{hint}") from error
+    except PyMongoError as error:
+        raise StoreUnavailableError(f"MongoDB does not answer: {error}") from error
+
+
+def _options(app_name: str, timeout_seconds: float) -> dict[str, Any]:
+    milliseconds = int(timeout_seconds * 1000)
+    return {
+        "appname": app_name,
+        "tz_aware": True,
+        "serverSelectionTimeoutMS": milliseconds,
+        "connectTimeoutMS": milliseconds,
+        "socketTimeoutMS": milliseconds * 2,
+        "waitQueueTimeoutMS": milliseconds,
+        "retryWrites": False,  # a standalone server has no retryable writes
+        "maxPoolSize": 8,
+    }
+
+
+def _bad_uri(error: Exception) -> FieldError:
+    return FieldError(
+        "TAXI_MONGODB_URI", str(error), "give it as mongodb://user:password@host:27017/taxi"
+    )

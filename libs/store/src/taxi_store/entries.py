@@ -1,0 +1,114 @@
+"""Entries of the registry, and the rules that sync and async callers share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from taxi_domain.errors import TaxiError
+from taxi_domain.models import Alias, ModelState
+from taxi_store.connection import Document
+
+
+class UnknownVersionError(TaxiError):
+    """The registry has no such model version."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"model version {version}: the registry has none; list what it has")
+        self.version = version
+
+
+class AliasConflictError(TaxiError):
+    """Somebody else moved the alias first."""
+
+    def __init__(self, alias: str, expected: str | None, actual: str | None) -> None:
+        super().__init__(f"alias {alias}: points at {actual}, not at {expected}; look again")
+        self.alias = alias
+        self.expected = expected
+        self.actual = actual
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One version: its digest, where it is in its life, and what is known of it."""
+
+    version: str
+    model: str
+    digest: str
+    size: int
+    state: ModelState
+    created_at: datetime
+    run_id: str | None = None
+    reason: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AliasEntry:
+    """Where an alias points, and where it pointed before."""
+
+    model: str
+    alias: Alias
+    version: str
+    previous: str | None
+    revision: int
+    moved_at: datetime
+    moved_by: str
+
+
+def model_entry(document: Document) -> ModelEntry:
+    """Read a document of `models`."""
+    return ModelEntry(
+        version=document["_id"],
+        model=document["model"],
+        digest=document["digest"],
+        size=document["size"],
+        state=ModelState(document["state"]),
+        created_at=document["created_at"],
+        run_id=document.get("run_id"),
+        reason=document.get("reason", ""),
+        metrics=document.get("metrics", {}),
+        card=document.get("card", {}),
+    )
+
+
+def alias_entry(document: Document) -> AliasEntry:
+    """Read a document of `aliases`."""
+    return AliasEntry(
+        model=document["model"],
+        alias=Alias(document["alias"]),
+        version=document["version"],
+        previous=document.get("previous"),
+        revision=document["revision"],
+        moved_at=document["moved_at"],
+        moved_by=document["moved_by"],
+    )
+
+
+def alias_id(model: str, alias: Alias) -> str:
+    """Key of an alias.
+
+    >>> alias_id("taxi-duration", Alias.CHAMPION)
+    'taxi-duration/champion'
+    """
+    return f"{model}/{alias}"
+
+
+def alias_update(
+    model: str, alias: Alias, *, to: str, expected: str | None, by: str, now: datetime
+) -> tuple[Document, Document]:
+    """Return the filter and the update of a compare-and-set.
+
+    With `expected` None the alias must not exist: the filter then matches no document that
+    exists, the upsert's insert meets the unique key, and the caller sees a duplicate.
+    """
+    selector = {"_id": alias_id(model, alias), "version": expected}
+    change = {
+        "$set": {
+            "model": model, "alias": str(alias), "version": to, "previous": expected,
+            "moved_at": now, "moved_by": by,
+        },
+        "$inc": {"revision": 1},
+    }  # fmt: skip
+    return selector, change

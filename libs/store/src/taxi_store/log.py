@@ -1,0 +1,162 @@
+"""The prediction log and the labels: written once, read in the order of time."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from taxi_domain.documents import record_of
+from taxi_domain.mongodb import LABELS, PREDICTIONS
+from taxi_domain.records import Label, PredictionRecord
+from taxi_store.connection import Document, translated
+
+_DUPLICATE_KEY = 11000
+_LABELS_AT_ONCE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class InsertResult:
+    """How many documents were new, and how many were there already."""
+
+    inserted: int
+    repeated: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRide:
+    """A logged ride and its true duration, minutes."""
+
+    record: PredictionRecord
+    duration: float
+
+
+def insert_records(
+    database: Database[Document], documents: Sequence[Mapping[str, Any]], now: datetime
+) -> InsertResult:
+    """Write records (`PredictionRecord.to_document`); a repeat changes nothing."""
+    return _insert(database[PREDICTIONS], ({**one, "stored_at": now} for one in documents))
+
+
+def insert_labels(
+    database: Database[Document], labels: Sequence[Label], now: datetime
+) -> InsertResult:
+    """Write labels; the first label of a ride stays."""
+    documents = (
+        {"_id": one.ride_id, "duration": one.duration, "ts": one.ts, "stored_at": now}
+        for one in labels
+    )
+    return _insert(database[LABELS], documents)
+
+
+def window(database: Database[Document], version: str, rows: int) -> list[PredictionRecord]:
+    """Return the newest `rows` records that `version` answered or shadowed, oldest first."""
+    with translated():
+        found = list(
+            database[PREDICTIONS]
+            .find({"$or": [{"model_version": version}, {"shadow.model_version": version}]})
+            .sort([("ts", -1), ("_id", -1)])
+            .limit(rows)
+        )
+    return [record_of(one) for one in reversed(found)]
+
+
+def tail(
+    database: Database[Document], since: datetime, limit: int
+) -> list[tuple[datetime, PredictionRecord]]:
+    """Return records stored at or after `since`, in the order of storing, with that time."""
+    with translated():
+        found = database[PREDICTIONS].find({"stored_at": {"$gte": since}})
+        ordered = list(found.sort([("stored_at", 1), ("_id", 1)]).limit(limit))
+    return [(one["stored_at"], record_of(one)) for one in ordered]
+
+
+def tail_labels(
+    database: Database[Document], since: datetime, limit: int
+) -> list[tuple[datetime, Label]]:
+    """Return labels stored at or after `since`, in the order of storing, with that time."""
+    with translated():
+        found = database[LABELS].find({"stored_at": {"$gte": since}})
+        ordered = list(found.sort([("stored_at", 1), ("_id", 1)]).limit(limit))
+    return [(one["stored_at"], _label(one)) for one in ordered]
+
+
+def labels_of(database: Database[Document], ride_ids: Iterable[str]) -> dict[str, Label]:
+    """Return the labels of rides that have one."""
+    wanted = list(ride_ids)
+    found: dict[str, Label] = {}
+    with translated():
+        for start in range(0, len(wanted), _LABELS_AT_ONCE):
+            chunk = wanted[start : start + _LABELS_AT_ONCE]
+            for one in database[LABELS].find({"_id": {"$in": chunk}}):
+                found[one["_id"]] = _label(one)
+    return found
+
+
+def labelled_rides(
+    database: Database[Document],
+    model: str,
+    *,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[LabelledRide]:
+    """Yield the newest `limit` labelled rides, oldest first.
+
+    Args:
+        database: Where the log is.
+        model: Name of the model whose rides are wanted (any version).
+        limit: Most rides that are returned; memory grows with it, not with the log.
+        since: Only rides answered at or after this time.
+        until: Only rides answered before this time.
+    """
+    period = {
+        key: moment for key, moment in (("$gte", since), ("$lt", until)) if moment is not None
+    }
+    selector: Document = {"model": model, **({"ts": period} if period else {})}
+    newest: list[LabelledRide] = []
+    with translated():
+        cursor = database[PREDICTIONS].find(selector).sort([("ts", -1), ("_id", -1)])
+        for chunk in _chunks(cursor.batch_size(_LABELS_AT_ONCE)):
+            labels = labels_of(database, (one["_id"] for one in chunk))
+            newest += [
+                LabelledRide(record_of(one), labels[one["_id"]].duration)
+                for one in chunk
+                if one["_id"] in labels
+            ]
+            if len(newest) >= limit:
+                break
+    yield from reversed(newest[:limit])
+
+
+def _label(document: Document) -> Label:
+    return Label(document["_id"], document["duration"], document["ts"])
+
+
+def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    chunk: list[Document] = []
+    for one in documents:
+        chunk.append(one)
+        if len(chunk) == _LABELS_AT_ONCE:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _insert(collection: Collection[Document], documents: Iterable[Document]) -> InsertResult:
+    wanted = list(documents)
+    if not wanted:
+        return InsertResult(0, 0)
+    with translated():
+        try:
+            collection.insert_many(wanted, ordered=False)
+        except BulkWriteError as error:
+            problems = (error.details or {}).get("writeErrors", [])
+            if any(one["code"] != _DUPLICATE_KEY for one in problems):
+                raise
+            return InsertResult(len(wanted) - len(problems), len(problems))
+    return InsertResult(len(wanted), 0)

@@ -1,0 +1,100 @@
+"""The part of the registry that the operator needs, for asyncio; the same rules."""
+
+from datetime import datetime
+
+from pymongo import ReturnDocument
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from taxi_domain.models import Alias, ModelState
+from taxi_domain.mongodb import ALIASES, MODELS, RUNS
+from taxi_store.connection import Document, translated
+from taxi_store.entries import (
+    AliasConflictError,
+    AliasEntry,
+    ModelEntry,
+    UnknownVersionError,
+    alias_entry,
+    alias_id,
+    alias_update,
+    model_entry,
+)
+from taxi_store.runs import RunEntry, run_entry
+
+
+class AsyncRegistry:
+    """Versions, aliases and runs, read and moved from an event loop."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._models = database[MODELS]
+        self._aliases = database[ALIASES]
+        self._runs = database[RUNS]
+
+    async def get(self, version: str) -> ModelEntry:
+        """Return the entry of a version.
+
+        Raises:
+            UnknownVersionError: there is none.
+        """
+        with translated():
+            document = await self._models.find_one({"_id": version})
+        if document is None:
+            raise UnknownVersionError(version)
+        return model_entry(document)
+
+    async def set_state(self, version: str, state: ModelState, *, reason: str = "") -> None:
+        """Record where a version is in its life.
+
+        Raises:
+            UnknownVersionError: there is none.
+        """
+        with translated():
+            done = await self._models.update_one(
+                {"_id": version}, {"$set": {"state": str(state), "reason": reason}}
+            )
+        if done.matched_count == 0:
+            raise UnknownVersionError(version)
+
+    async def alias(self, model: str, alias: Alias) -> AliasEntry | None:
+        """Return where an alias points, None when it was never set."""
+        with translated():
+            document = await self._aliases.find_one({"_id": alias_id(model, alias)})
+        return alias_entry(document) if document else None
+
+    async def move_alias(
+        self,
+        model: str,
+        alias: Alias,
+        *,
+        to: str,
+        expected: str | None,
+        by: str,
+        now: datetime,
+    ) -> AliasEntry:
+        """Move an alias if it points at `expected` (None: if it does not exist yet).
+
+        Raises:
+            AliasConflictError: it points elsewhere.
+            UnknownVersionError: `to` is not in the registry.
+        """
+        await self.get(to)
+        selector, change = alias_update(model, alias, to=to, expected=expected, by=by, now=now)
+        document: Document | None
+        with translated():
+            try:
+                document = await self._aliases.find_one_and_update(
+                    selector, change, upsert=expected is None,
+                    return_document=ReturnDocument.AFTER,
+                )  # fmt: skip
+            except DuplicateKeyError:
+                document = None
+        if document is None:
+            actual = await self.alias(model, alias)
+            raise AliasConflictError(alias, expected, actual.version if actual else None)
+        return alias_entry(document)
+
+    async def run(self, run_id: str) -> RunEntry | None:
+        """Return what a Job reported, None when it never began."""
+        with translated():
+            document = await self._runs.find_one({"_id": run_id})
+        return run_entry(document) if document else None

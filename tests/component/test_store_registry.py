@@ -1,0 +1,197 @@
+"""The store against the real mongod."""
+
+import json
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fixtures_mongod import Mongod
+from pymongo.database import Database
+
+from taxi_domain.features import features_of
+from taxi_domain.models import CARD_FILE, MODEL_NAME, ONNX_FILE, Alias, ModelState
+from taxi_domain.records import Label, PredictionRecord, Shadow
+from taxi_domain.rides import Ride
+from taxi_domain.runs import RunResult
+from taxi_store import log
+from taxi_store.artifacts import Artifact, ArtifactError, artifact_of
+from taxi_store.connection import Document, StoreUnavailableError, connect
+from taxi_store.entries import AliasConflictError, UnknownVersionError
+from taxi_store.indexes import ensure_indexes
+from taxi_store.registry import Registry
+from taxi_store.runs import RunStore
+
+pytestmark = pytest.mark.component
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+@pytest.fixture
+def database(shared_mongod: Mongod) -> Iterator[Database[Document]]:
+    with connect(shared_mongod.uri, app_name="test") as client:
+        yield client[f"taxi-{uuid.uuid4().hex[:8]}"]
+
+
+def an_artifact(name: str = "one") -> Artifact:
+    card = json.dumps({"format_version": 1, "name": name}).encode()
+    return artifact_of({CARD_FILE: card, ONNX_FILE: name.encode() * 300_000})
+
+
+def add(registry: Registry, name: str = "one") -> str:
+    return registry.add(an_artifact(name), model=MODEL_NAME, state=ModelState.CANDIDATE, now=NOW)
+
+
+def test_same_artifact_twice_is_one_version(database: Database[Document]) -> None:
+    registry = Registry(database)
+
+    assert add(registry) == add(registry)
+    assert [one.card["name"] for one in registry.list(MODEL_NAME)] == ["one"]
+    assert registry.load(add(registry)).files == an_artifact().files
+
+
+def test_damaged_archive_is_refused(database: Database[Document]) -> None:
+    registry = Registry(database)
+    version = add(registry)
+    chunk = database["artifacts.chunks"].find_one({"n": 1})
+    assert chunk is not None
+    database["artifacts.chunks"].update_one(
+        {"_id": chunk["_id"]}, {"$set": {"data": b"x" * len(chunk["data"])}}
+    )
+
+    with pytest.raises(ArtifactError):
+        registry.load(version)
+
+
+def test_unknown_version_is_named(database: Database[Document]) -> None:
+    with pytest.raises(UnknownVersionError, match="cafe"):
+        Registry(database).load("cafe")
+    with pytest.raises(UnknownVersionError):
+        Registry(database).set_state("cafe", ModelState.REJECTED)
+
+
+def test_alias_moves_only_from_where_it_is_expected(database: Database[Document]) -> None:
+    registry = Registry(database)
+    one, two = add(registry, "one"), add(registry, "two")
+
+    def move(to: str, expected: str | None) -> int:
+        return registry.move_alias(
+            MODEL_NAME, Alias.CHAMPION, to=to, expected=expected, by="test", now=NOW
+        ).revision
+
+    assert move(one, None) == 1
+    with pytest.raises(AliasConflictError) as conflict:
+        move(two, None)
+    assert conflict.value.actual == one
+    assert move(two, one) == 2
+    with pytest.raises(UnknownVersionError):
+        move("cafe", two)
+    entry = registry.alias(MODEL_NAME, Alias.CHAMPION)
+    assert entry is not None
+    assert (entry.version, entry.previous) == (two, one)
+
+
+def test_one_of_many_promoters_wins(database: Database[Document]) -> None:
+    registry = Registry(database)
+    first = add(registry, "first")
+    candidates = [add(registry, f"c{number}") for number in range(8)]
+    registry.move_alias(MODEL_NAME, Alias.CHAMPION, to=first, expected=None, by="t", now=NOW)
+    won: list[str] = []
+    lost: list[AliasConflictError] = []
+    begin = threading.Barrier(8)
+
+    def promote(version: str) -> None:
+        begin.wait()
+        try:
+            registry.move_alias(
+                MODEL_NAME, Alias.CHAMPION, to=version, expected=first, by=version, now=NOW
+            )
+            won.append(version)
+        except AliasConflictError as error:
+            lost.append(error)
+
+    threads = [threading.Thread(target=promote, args=(one,)) for one in candidates]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(won) == 1
+    assert len(lost) == 7
+    assert {one.actual for one in lost} == set(won)
+
+
+def a_record(number: int, version: str = "v1", shadow: str | None = None) -> PredictionRecord:
+    ride = Ride(1 + number % 265, 2, 1.0, None, f"r{number:05d}")
+    shadows = (Shadow(shadow, 9.0),) if shadow else ()
+    return PredictionRecord(
+        f"r{number:05d}", NOW + timedelta(seconds=number), MODEL_NAME, version, "champion", ride,
+        features_of(ride), 10.0, shadows,
+    )  # fmt: skip
+
+
+def test_log_takes_repeats_and_gives_the_newest(database: Database[Document]) -> None:
+    ensure_indexes(database)
+    ensure_indexes(database)
+    documents = [a_record(number).to_document() for number in range(50)]
+
+    assert log.insert_records(database, documents[:30], NOW) == log.InsertResult(30, 0)
+    assert log.insert_records(database, documents, NOW) == log.InsertResult(20, 30)
+    assert log.insert_records(database, [], NOW) == log.InsertResult(0, 0)
+
+    newest = log.window(database, "v1", 10)
+    assert [one.ride_id for one in newest] == [f"r{number:05d}" for number in range(40, 50)]
+
+
+def test_window_of_a_version_has_the_rides_that_it_shadowed(database: Database[Document]) -> None:
+    records = [a_record(1, "v1"), a_record(2, "v2", shadow="v1"), a_record(3, "v2")]
+    log.insert_records(database, [one.to_document() for one in records], NOW)
+
+    assert [one.ride_id for one in log.window(database, "v1", 10)] == ["r00001", "r00002"]
+
+
+def test_labelled_rides_are_the_newest_in_time_order(database: Database[Document]) -> None:
+    log.insert_records(database, [a_record(one).to_document() for one in range(40)], NOW)
+    labels = [Label(f"r{number:05d}", float(number), NOW) for number in range(0, 40, 2)]
+    assert log.insert_labels(database, labels, NOW) == log.InsertResult(20, 0)
+    assert log.insert_labels(database, labels[:3], NOW) == log.InsertResult(0, 3)
+
+    rides = list(log.labelled_rides(database, MODEL_NAME, limit=5))
+
+    assert [one.duration for one in rides] == [30.0, 32.0, 34.0, 36.0, 38.0]
+    until = NOW + timedelta(seconds=10)
+    earlier = list(log.labelled_rides(database, MODEL_NAME, limit=99, until=until))
+    assert [one.duration for one in earlier] == [0.0, 2.0, 4.0, 6.0, 8.0]
+
+
+def test_tail_gives_what_was_stored_since(database: Database[Document]) -> None:
+    later = NOW + timedelta(minutes=1)
+    log.insert_records(database, [a_record(1).to_document()], NOW)
+    log.insert_records(database, [a_record(2).to_document()], later)
+    log.insert_labels(database, [Label("r00002", 3.0, NOW)], later)
+
+    assert [one.ride_id for _, one in log.tail(database, later, 10)] == ["r00002"]
+    assert [one.ride_id for _, one in log.tail_labels(database, later, 10)] == ["r00002"]
+
+
+def test_finished_run_keeps_its_verdict(database: Database[Document]) -> None:
+    runs = RunStore(database)
+    runs.start("a", "train", ["run"], NOW)
+    pending = runs.get("a")
+    runs.finish("a", RunResult.BETTER, now=NOW, message="ok", candidate="v2", numbers={"gain": 0.1})
+    runs.start("a", "train", ["run"], NOW)
+    finished = runs.get("a")
+
+    assert pending is not None
+    assert pending.result is RunResult.PENDING
+    assert finished is not None
+    assert (finished.result, finished.candidate) == (RunResult.BETTER, "v2")
+    assert finished.numbers == {"gain": 0.1}
+
+
+def test_dead_mongod_is_an_error_in_time(mongod: Mongod) -> None:
+    with connect(mongod.uri, app_name="test", timeout_seconds=0.5) as client:
+        mongod.kill()
+
+        with pytest.raises(StoreUnavailableError):
+            log.window(client["taxi"], "v1", 10)

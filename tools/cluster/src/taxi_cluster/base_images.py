@@ -1,0 +1,75 @@
+"""Debian and Python images made on this machine, where no registry can be reached."""
+
+import shutil
+from pathlib import Path
+
+from taxi_cluster import debian, images
+from taxi_cluster.cache import cache_folder, key_of
+from taxi_cluster.commands import run, run_logged
+from taxi_cluster.progress import step
+
+SUITE = "bookworm"
+_ADMINISTRATORS_CERTIFICATES = Path("/usr/local/share/ca-certificates")
+#: Certificates that the host's administrator added are needed where a proxy opens TLS.
+_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+_RECIPE = "1"
+
+
+def debian_image() -> str:
+    """Make the Debian base image if it is not there, and return its name."""
+    image = f"taxi-local/debian:{SUITE}-{key_of(_RECIPE)}"
+    if images.exists(image):
+        return image
+    debian.need("debootstrap", "debootstrap")
+    root = cache_folder() / "debootstrap"
+    shutil.rmtree(root, ignore_errors=True)
+    with step(f"Debian {SUITE} base system", lambda: ""):
+        run_logged(
+            ["debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, root,
+             debian.mirror()],
+            "debootstrap", timeout=1200,
+        )  # fmt: skip
+        for folder in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"):
+            shutil.rmtree(root / folder, ignore_errors=True)
+            (root / folder).mkdir(parents=True)
+        run(
+            ["bash", "-c", f"set -o pipefail; tar -C '{root}' -c . | docker import - {image}"],
+            timeout=300,
+        )
+        shutil.rmtree(root)
+    return image
+
+
+def python_image() -> str:
+    """Make the Python base image if it is not there, and return its name.
+
+    It holds Debian's Python 3.11 with venv and the host administrator's certificates.
+    """
+    base = debian_image()
+    certificates = _administrators_certificates()
+    key = key_of(base, _RECIPE, *(path.read_bytes() for path in certificates))
+    image = f"taxi-local/python:3.11-{key}"
+    if images.exists(image):
+        return image
+    with images.build_folder() as folder:
+        (folder / "certificates").mkdir()
+        (folder / "certificates" / ".keep").touch()
+        for path in certificates:
+            shutil.copy(path, folder / "certificates" / path.name)
+        (folder / "Dockerfile").write_text(
+            f"FROM {base}\n"
+            "RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y "
+            "--no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*\n"
+            "COPY certificates/ /usr/local/share/ca-certificates/\n"
+            "RUN update-ca-certificates\n"
+            f"ENV PIP_CERT={_CERTIFICATES} SSL_CERT_FILE={_CERTIFICATES}\n"
+            "RUN ln -sf /usr/bin/python3 /usr/local/bin/python\n"
+        )
+        images.build(image, folder)
+    return image
+
+
+def _administrators_certificates() -> list[Path]:
+    if not _ADMINISTRATORS_CERTIFICATES.is_dir():
+        return []
+    return sorted(_ADMINISTRATORS_CERTIFICATES.rglob("*.crt"))
