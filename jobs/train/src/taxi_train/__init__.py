@@ -1,0 +1,1 @@
+"""Train Job: the first model and the fallback, candidates, and the gate before promotion."""

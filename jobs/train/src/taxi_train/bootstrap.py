@@ -1,0 +1,64 @@
+"""The first model and the fallback, so that an installation alone ends with a serving system."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from pymongo.database import Database
+
+from taxi_domain.models import Alias, ModelState
+from taxi_store.artifacts import Artifact
+from taxi_store.connection import Document
+from taxi_store.entries import AliasConflictError
+from taxi_store.indexes import ensure_indexes
+from taxi_store.registry import Registry
+from taxi_train import candidates
+from taxi_train.rides import Rides
+
+_BY = "first-model"
+logger = logging.getLogger(__name__)
+
+
+def bootstrap(
+    database: Database[Document],
+    model: str,
+    rides: Callable[[], Rides],
+    now: Callable[[], datetime],
+) -> dict[Alias, str]:
+    """Set the aliases that do not exist yet; what exists stays.
+
+    Args:
+        database: Where registry and indexes are.
+        model: Name of the model.
+        rides: Reads the training rides; asked only when a model is missing.
+        now: Clock.
+
+    Returns:
+        The version of each alias.
+    """
+    ensure_indexes(database)
+    registry = Registry(database)
+    makers: dict[Alias, Callable[[Rides], Artifact]] = {
+        Alias.CHAMPION: candidates.train,
+        Alias.FALLBACK: candidates.train_fallback,
+    }
+    found: dict[Alias, str] = {}
+    for alias, make in makers.items():
+        entry = registry.alias(model, alias)
+        if entry is None:
+            artifact = make(rides())
+            version = registry.add(artifact, model=model, state=ModelState.ACCEPTED, now=now())
+            found[alias] = _set(registry, model, alias, version, now())
+            logger.info("first %s is %s: %s", alias, version, artifact.card["metrics"])
+        else:
+            found[alias] = entry.version
+            logger.info("%s stays %s", alias, entry.version)
+    return found
+
+
+def _set(registry: Registry, model: str, alias: Alias, version: str, now: datetime) -> str:
+    try:
+        return registry.move_alias(model, alias, to=version, expected=None, by=_BY, now=now).version
+    except AliasConflictError as conflict:
+        # Another pod of this Job was faster; its model is as good.
+        return conflict.actual or version

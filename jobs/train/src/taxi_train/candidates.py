@@ -1,0 +1,95 @@
+"""Candidates: new rides alone, or old and new; the better one on rides that neither saw."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taxi_store.artifacts import Artifact
+from taxi_train import models, packing
+from taxi_train.onnx_export import OnnxModel, to_onnx
+from taxi_train.rides import Rides, joined
+
+Floats = NDArray[np.float64]
+
+#: Shares of the new rides, in the order of time: fit, choose, and for the gate the rest.
+GATE_SHARE: Final = 0.3
+CHOOSE_SHARE: Final = 0.2
+#: Weight of the oldest ride of the champion's reference; the newest ride has 1.
+_OLDEST_WEIGHT: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """New rides in the order of time, each used for one purpose."""
+
+    fit: Rides
+    choose: Rides
+    gate: Rides
+
+
+def split(rides: Rides, min_gate_rows: int) -> Split:
+    """Cut the new rides: the newest are for the gate, those before for the choice."""
+    gate = max(int(len(rides) * GATE_SHARE), min(min_gate_rows, len(rides)))
+    rest = len(rides) - gate
+    choose = int(rest * CHOOSE_SHARE / (1 - GATE_SHARE))
+    return Split(rides[: rest - choose], rides[rest - choose : rest], rides[rest:])
+
+
+def train(rides: Rides, kind: str = "gradient-boosting", **card: Any) -> Artifact:
+    """Fit on all rides and put the artifact together."""
+    features = rides.features()
+    model = models.duration_model()
+    models.fit(model, features, rides.duration, None)
+    predicted = models.out_of_fold(features, rides.duration)
+    return packing.artifact(kind, to_onnx(model, features), rides, predicted, card)
+
+
+def train_fallback(rides: Rides) -> Artifact:
+    """Fit the fallback and put its artifact together."""
+    features = rides.features()
+    model = models.fallback_model()
+    models.fit(model, features, rides.duration, None)
+    graph = to_onnx(model, features)
+    # A median over thousands of rides: its answers for seen and unseen rides are alike.
+    predicted = OnnxModel(graph).predict(features)
+    return packing.artifact("fallback-distance-median", graph, rides, predicted)
+
+
+def make_candidate(old: Rides, parts: Split, **card: Any) -> tuple[Artifact, dict[str, float]]:
+    """Try both ways, choose on the slice, and fit the winner on all but the gate's rides.
+
+    Args:
+        old: The champion's reference rides.
+        parts: The new rides.
+        card: More entries for the artifact's card.
+
+    Returns:
+        The candidate and the RMSE of both ways on the choosing slice, minutes.
+    """
+    features, target = parts.choose.features(), parts.choose.duration
+    scores = {}
+    for name in ("new", "old_and_new"):
+        rides, weights = _training(name, old, parts.fit)
+        model = models.duration_model()
+        models.fit(model, rides.features(), rides.duration, weights)
+        scores[name] = float(np.sqrt(np.mean((model.predict(features) - target) ** 2)))
+    winner = min(scores, key=lambda name: scores[name])
+    rides, weights = _training(winner, old, joined(parts.fit, parts.choose))
+    inputs = rides.features()
+    model = models.duration_model()
+    models.fit(model, inputs, rides.duration, weights)
+    predicted = models.out_of_fold(inputs, rides.duration)
+    made = packing.artifact(
+        f"gradient-boosting-{winner.replace('_', '-')}", to_onnx(model, inputs), rides, predicted,
+        {**card, "chosen": {name: round(score, 6) for name, score in scores.items()}},
+    )  # fmt: skip
+    return made, {f"choose_{name}_rmse": score for name, score in scores.items()}
+
+
+def _training(name: str, old: Rides, new: Rides) -> tuple[Rides, Floats | None]:
+    if name == "new":
+        return new, None
+    falling = np.linspace(_OLDEST_WEIGHT, 1.0, len(old)) if len(old) else np.empty(0)
+    return joined(old, new), np.concatenate([falling * 0.5, np.ones(len(new))])

@@ -1,0 +1,156 @@
+"""A run of the train Job: a candidate from logged and labelled rides, and its verdict."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pymongo.database import Database
+
+from taxi_domain.errors import TaxiError
+from taxi_domain.models import ONNX_FILE, REFERENCE_FILE, Alias, ModelState
+from taxi_domain.runs import RunResult
+from taxi_store.artifacts import Artifact
+from taxi_store.connection import Document
+from taxi_store.log import labelled_rides
+from taxi_store.registry import Registry
+from taxi_store.runs import RunStore
+from taxi_train import candidates, gate, packing, quality
+from taxi_train.gate import GateRules, GateVerdict
+from taxi_train.onnx_export import OnnxModel
+from taxi_train.quality import QualityRules
+from taxi_train.rides import Rides, of_log
+
+Floats = NDArray[np.float64]
+
+logger = logging.getLogger(__name__)
+
+#: Entry of a card: the answer time of the newest ride of the log that the model has seen.
+LOG_UNTIL = "log_until"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRules:
+    """What a run may use, and what its candidate must reach."""
+
+    max_rides: int = 100_000
+    gate: GateRules = field(default_factory=GateRules)
+    quality: QualityRules = field(default_factory=QualityRules)
+
+
+def retrain(
+    database: Database[Document],
+    model: str,
+    run_id: str,
+    rules: RunRules,
+    now: Callable[[], datetime],
+) -> RunResult:
+    """Make a candidate, compare it with the champion, and report.
+
+    Raises:
+        DataQualityError: the rides must not be trained on; it is reported before.
+        TaxiError: there is no champion, or a store failed.
+    """
+    runs = RunStore(database)
+    runs.start(run_id, "train", [], now())
+    finished = runs.get(run_id)
+    if finished is not None and finished.result is not RunResult.PENDING:
+        logger.info("run %s has its verdict already: %s", run_id, finished.result)
+        return finished.result
+    registry = Registry(database)
+    champion = _champion(registry, model)
+    rides = _unseen(champion, of_log(labelled_rides(database, model, limit=rules.max_rides)))
+    logger.info("%d labelled rides that the champion %s has not seen", len(rides), champion.version)
+    parts = candidates.split(rides, rules.gate.min_labelled_rows)
+    needed = rules.gate.min_labelled_rows + rules.quality.min_rows
+    if len(rides) < needed:
+        message = f"{len(rides)} labelled rides since the champion, {needed} are needed"
+        runs.finish(
+            run_id, RunResult.TOO_FEW_LABELS, now=now(), message=message,
+            champion=champion.version, numbers={"labelled_rows": len(rides)},
+        )  # fmt: skip
+        logger.info(message)
+        return RunResult.TOO_FEW_LABELS
+    try:
+        quality.check(parts.fit, rules.quality)
+    except quality.DataQualityError as error:
+        runs.finish(
+            run_id, RunResult.DATA_QUALITY_FAILED, now=now(), message=str(error),
+            champion=champion.version, numbers={"labelled_rows": len(rides)},
+        )  # fmt: skip
+        raise
+    candidate, chosen = _make(champion, parts)
+    version = registry.add(
+        candidate, model=model, state=ModelState.CANDIDATE, now=now(), run_id=run_id
+    )
+    verdict = compare(champion, candidate, parts.gate, rules.gate)
+    numbers = {**verdict.numbers, **chosen, "trained_rows": len(parts.fit) + len(parts.choose)}
+    if verdict.result is not RunResult.BETTER:
+        registry.set_state(version, ModelState.REJECTED, reason=verdict.message)
+    runs.finish(
+        run_id, verdict.result, now=now(), message=verdict.message, candidate=version,
+        champion=champion.version, numbers=numbers,
+    )  # fmt: skip
+    logger.info("%s: %s", verdict.result, verdict.message)
+    return verdict.result
+
+
+def evaluate(
+    database: Database[Document],
+    model: str,
+    run_id: str,
+    candidate: str,
+    rules: RunRules,
+    now: Callable[[], datetime],
+) -> RunResult:
+    """Compare a candidate with the champion again, on the newest rides that neither saw."""
+    runs = RunStore(database)
+    runs.start(run_id, "evaluate", [candidate], now())
+    registry = Registry(database)
+    champion, other = _champion(registry, model), registry.load(candidate)
+    rides = of_log(labelled_rides(database, model, limit=rules.max_rides))
+    rides = _unseen(other, _unseen(champion, rides))
+    verdict = compare(champion, other, rides, rules.gate)
+    runs.finish(
+        run_id, verdict.result, now=now(), message=verdict.message, candidate=candidate,
+        champion=champion.version, numbers=verdict.numbers,
+    )  # fmt: skip
+    logger.info("%s: %s", verdict.result, verdict.message)
+    return verdict.result
+
+
+def compare(champion: Artifact, candidate: Artifact, rides: Rides, rules: GateRules) -> GateVerdict:
+    """Let both answer the same rides and ask the gate."""
+    features = rides.features()
+
+    def answers(model: Artifact) -> Floats:
+        if not len(rides):
+            return np.empty(0)
+        return OnnxModel(model.files[ONNX_FILE]).predict(features)
+
+    return gate.judge(rides.duration, answers(champion), answers(candidate), rules)
+
+
+def _champion(registry: Registry, model: str) -> Artifact:
+    alias = registry.alias(model, Alias.CHAMPION)
+    if alias is None:
+        raise TaxiError(f"model {model}: has no champion yet; run `taxi-train bootstrap` first")
+    return registry.load(alias.version)
+
+
+def _unseen(seen_by: Artifact, rides: Rides) -> Rides:
+    """Leave out the rides of the log that a model was trained on or chosen by."""
+    until = seen_by.card.get(LOG_UNTIL)
+    if until is None:
+        return rides
+    return rides[rides.answered > datetime.fromisoformat(until).timestamp()]
+
+
+def _make(champion: Artifact, parts: candidates.Split) -> tuple[Artifact, dict[str, float]]:
+    old = packing.reference_rides(champion.files[REFERENCE_FILE])
+    newest = float(np.max(parts.choose.answered))
+    card: dict[str, Any] = {LOG_UNTIL: datetime.fromtimestamp(newest, UTC).isoformat()}
+    return candidates.make_candidate(old, parts, **card)

@@ -1,0 +1,108 @@
+"""The model's error: how large it is, and how large it may be.
+
+What counts is the error over what the reference's rides of like hours had; its limit
+comes from contiguous blocks of the reference, as for the columns. The reference's
+predictions are out of fold, so the model did not see the rides that it is judged by.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taxi_profiles.calibration import ERROR_MARGIN, Thresholds, calibrate
+from taxi_profiles.matched import BORROWED_RIDES
+from taxi_profiles.strata import STRATA, shares_of
+
+Floats = NDArray[np.float64]
+Ids = NDArray[np.int64]
+
+_ERROR: Final = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorProfile:
+    """Squared error of the reference by stratum.
+
+    Attributes:
+        squares: Sum of squared errors, minutes squared, shape (16,).
+        counts: Rides, shape (16,).
+        thresholds: Largest usual ratio of a block's RMSE to the expected one.
+    """
+
+    squares: Floats
+    counts: Floats
+    thresholds: Thresholds
+
+    @property
+    def rmse(self) -> float:
+        """Root mean squared error of the reference, minutes."""
+        return float(np.sqrt(self.squares.sum() / self.counts.sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorVerdict:
+    """Errors of labelled rides, minutes.
+
+    Attributes:
+        rows: Labelled rides.
+        rmse: Root mean squared error.
+        mae: Mean absolute error.
+        bias: Mean of prediction minus label.
+        expected_rmse: What the reference had at like hours.
+        limit: RMSE that is a breach.
+        relative: RMSE over its limit.
+    """
+
+    rows: int
+    rmse: float
+    mae: float
+    bias: float
+    expected_rmse: float
+    limit: float
+
+    @property
+    def relative(self) -> float:
+        """RMSE over its limit; 1 is a breach."""
+        return self.rmse / self.limit
+
+
+def error_profile(errors: Floats, strata: Ids) -> ErrorProfile:
+    """Summarise the reference's errors (minutes, in the order of time)."""
+    squares = np.bincount(strata, errors**2, minlength=STRATA).astype(np.float64)
+    counts = np.bincount(strata, minlength=STRATA).astype(np.float64)
+
+    def score(block: slice) -> dict[str, float]:
+        own = np.bincount(strata[block], errors[block] ** 2, minlength=STRATA).astype(np.float64)
+        rides = np.bincount(strata[block], minlength=STRATA).astype(np.float64)
+        expected = _expected(squares - own, counts - rides, shares_of(strata[block]))
+        return {_ERROR: float(np.sqrt(np.mean(errors[block] ** 2))) / expected}
+
+    return ErrorProfile(squares, counts, calibrate(len(errors), score, ERROR_MARGIN)[_ERROR])
+
+
+def judge_errors(profile: ErrorProfile, errors: Floats, strata: Ids) -> ErrorVerdict:
+    """Judge the errors of labelled rides.
+
+    Args:
+        profile: Of the reference.
+        errors: Prediction minus label, minutes, shape (n,), n at least 1.
+        strata: Strata of the rides, shape (n,).
+    """
+    expected = _expected(profile.squares, profile.counts, shares_of(strata))
+    return ErrorVerdict(
+        rows=len(errors),
+        rmse=float(np.sqrt(np.mean(errors**2))),
+        mae=float(np.mean(np.abs(errors))),
+        bias=float(np.mean(errors)),
+        expected_rmse=expected,
+        limit=expected * profile.thresholds.at(len(errors)),
+    )
+
+
+def _expected(squares: Floats, counts: Floats, mixture: Floats) -> float:
+    """RMSE that the reference has at the hours of the window, minutes."""
+    overall = squares.sum() / max(counts.sum(), 1.0)
+    means = (squares + BORROWED_RIDES * overall) / (counts + BORROWED_RIDES)
+    return float(np.sqrt(max(mixture @ means, 1e-12)))
