@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Compile the pinned, hashed requirements: one file an image, one for the build, two for developers.
+# All files come from one resolution, so no two images hold different versions of a package.
+# compile.sh [PACKAGE...]: keeps present pins where a uv.lock lies around; names packages to upgrade.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+command -v uv >/dev/null || { echo "uv: is not installed; run this through 'make requirements'" >&2; exit 1; }
+
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+head="# Compiled by tools/requirements/compile.sh from the pyproject files; do not edit."
+upgrades=()
+for package in "$@"; do upgrades+=(--upgrade-package "$package"); done
+
+uv lock --quiet "${upgrades[@]}"
+
+# export FILE ARGUMENTS...: third-party packages only, with hashes, without the name of any index
+export_to() {
+  local file=$1
+  shift
+  { echo "$head"
+    uv export --quiet --locked --no-emit-workspace --no-header --no-annotate --no-emit-index-url "$@"
+  } >"$out/$file"
+}
+for part in predict monitor train operator; do
+  export_to "$part.txt" --package "taxi-$part" --no-dev
+done
+export_to dev.txt --package taxi-workspace
+
+# pin FILE REQUIREMENT...: what stands outside of the workspace
+pin() {
+  local file=$1
+  shift
+  { echo "$head"
+    printf '%s\n' "$@" | uv pip compile --quiet --generate-hashes --no-header --no-annotate \
+      --no-emit-index-url --python-version 3.11 --universal -
+  } >"$out/$file"
+}
+pin build.txt "hatchling>=1.27"
+pin uv.txt "uv>=0.9"
+
+if grep -nE '://|--(extra-)?index-url|--find-links' "$out"/*.txt; then
+  echo "requirements: a line names a host; the pins must install from any index" >&2
+  exit 1
+fi
+mkdir -p requirements
+cp "$out"/*.txt requirements/
+wc -l requirements/*.txt
