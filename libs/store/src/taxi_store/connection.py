@@ -65,6 +65,8 @@ def _options(app_name: str, timeout_seconds: float) -> dict[str, Any]:
         "connectTimeoutMS": milliseconds,
         "socketTimeoutMS": milliseconds * 2,
         "waitQueueTimeoutMS": milliseconds,
+        # Confirmed means on disk: without the journal a killed server forgets confirmed writes.
+        "journal": True,
         "retryWrites": False,  # a standalone server has no retryable writes
         "maxPoolSize": 8,
     }

@@ -1,0 +1,27 @@
+"""Process entry: `python -m taxi_predict.main`."""
+
+import sys
+
+from taxi_domain.errors import FieldError
+from taxi_predict.settings import prepare_metrics_folder, read_settings
+
+
+def main() -> int:
+    """Serve; return the exit code (2: settings)."""
+    try:
+        settings = read_settings()
+    except FieldError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    prepare_metrics_folder()
+    # prometheus_client reads the folder when it is imported.
+    from taxi_domain.logs import set_up
+    from taxi_predict.server import serve
+
+    set_up()
+    serve(settings)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Where the pod's model comes from: the registry, once, and then the pod's own disk.
+
+The first process that loads writes the version down; the others of the pod and their
+successors use the same one, also while MongoDB is away. A promotion starts new pods.
+"""
+
+import json
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from taxi_domain.errors import NotAvailableError, TaxiError
+from taxi_domain.models import ONNX_FILE, Alias
+from taxi_predict.onnx_model import OnnxModel
+from taxi_store.artifacts import Artifact, ArtifactError, pack, unpack
+from taxi_store.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS: Final = (1.0, 3.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that answers: its version, what is known of it, and the graph."""
+
+    version: str
+    digest: str
+    card: dict[str, Any]
+    graph: OnnxModel
+
+
+def loaded(artifact: Artifact) -> LoadedModel:
+    """Open an artifact's graph.
+
+    Raises:
+        ModelError: it cannot be used.
+    """
+    graph = OnnxModel(artifact.files[ONNX_FILE])
+    return LoadedModel(artifact.version, artifact.digest, artifact.card, graph)
+
+
+def fetch(registry: Registry, model: str, alias: Alias) -> Artifact:
+    """Return the artifact that an alias points at.
+
+    Raises:
+        NotAvailableError: the alias does not exist yet, or MongoDB does not answer.
+    """
+    entry = registry.alias(model, alias)
+    if entry is None:
+        raise NotAvailableError(f"model {model} has no {alias} yet; the first model's Job makes it")
+    return registry.load(entry.version)
+
+
+class ModelCache:
+    """The pod's copy of its model."""
+
+    def __init__(self, folder: Path) -> None:
+        self._archive = folder / "model.tar"
+        self._pin = folder / "model.json"
+
+    def read(self) -> Artifact | None:
+        """Return the pinned artifact, None when there is none or it is damaged."""
+        try:
+            digest = json.loads(self._pin.read_text())["digest"]
+            return unpack(self._archive.read_bytes(), expected_digest=digest)
+        except FileNotFoundError:
+            return None
+        except (ArtifactError, ValueError, KeyError, OSError) as error:
+            logger.warning("cached model is not used", extra={"reason": str(error)})
+            return None
+
+    def write(self, artifact: Artifact) -> None:
+        """Keep an artifact; a crash leaves the old one or none."""
+        _replace(self._archive, pack(artifact.files))
+        _replace(self._pin, json.dumps({"digest": artifact.digest}).encode())
+
+
+class ModelHolder:
+    """The model of this process, and why there is none yet."""
+
+    def __init__(self) -> None:
+        self.current: LoadedModel | None = None
+        self.problem = "the model is being loaded"
+
+    def load_in_background(
+        self, registry: Callable[[], Registry], model: str, alias: Alias, cache: ModelCache
+    ) -> threading.Thread:
+        """Load until it worked, with jittered pauses; the thread then ends."""
+        thread = threading.Thread(
+            target=self._load,
+            args=(registry, model, alias, cache),
+            name="model-loader",
+            daemon=True,
+        )
+        thread.start()
+        return thread
+
+    def _load(
+        self, registry: Callable[[], Registry], model: str, alias: Alias, cache: ModelCache
+    ) -> None:
+        pause = threading.Event()
+        while self.current is None:
+            try:
+                artifact = cache.read()
+                if artifact is None:
+                    artifact = fetch(registry(), model, alias)
+                    cache.write(artifact)
+                self.current = loaded(artifact)
+                logger.info("model is loaded", extra={"version": self.current.version})
+            except (TaxiError, OSError) as error:
+                if self.problem != str(error):
+                    logger.warning("no model yet", extra={"reason": str(error)})
+                self.problem = str(error)
+                pause.wait(random.uniform(*_POLL_SECONDS))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)  # noqa: PTH105 - the atomic one

@@ -1,0 +1,176 @@
+"""HTTP of the predictor: parse, call, answer."""
+
+import time
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from flask import Blueprint, Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from taxi_domain.errors import FieldError
+from taxi_predict import metrics as exposed
+from taxi_predict.delivery import Delivery
+from taxi_predict.metrics import Metrics
+from taxi_predict.openapi import document
+from taxi_predict.problems import ProblemError
+from taxi_predict.service import Answer, NoModelError, Predictions, reason_of
+from taxi_predict.spool import SpoolFullError
+
+_JSON: Final = "application/json"
+_RETRY_SECONDS: Final = 5
+
+
+def blueprint(  # noqa: C901 - one small function a route
+    predictions: Predictions,
+    delivery: Delivery | None,
+    metrics: Metrics,
+    batch_max_rides: int,
+) -> Blueprint:
+    """Return the routes."""
+    routes = Blueprint("predict", __name__)
+    encode = msgspec.json.encode
+
+    @routes.post("/predict")
+    def predict() -> Response:
+        (answer,) = predictions.answer([predictions.parse(_body())])
+        return _json(encode(answer))
+
+    @routes.post("/predict/batch")
+    def predict_batch() -> Response:
+        rides = _batch(_body(), batch_max_rides)
+        items: list[Answer | dict[str, Any]] = [{}] * len(rides)
+        good = {}
+        for index, body in enumerate(rides):
+            try:
+                good[index] = predictions.parse(body)
+            except FieldError as error:
+                metrics.refused.labels(reason_of(error)).inc()
+                items[index] = {"index": index, "field": error.field, "detail": str(error)}
+        answers = predictions.answer(list(good.values())) if good else []
+        for index, answer in zip(good, answers, strict=True):
+            items[index] = answer
+        return _json(encode(items))
+
+    @routes.get("/healthz")
+    def healthz() -> Response:
+        return _json(b'{"status":"alive"}')
+
+    @routes.get("/readyz")
+    def readyz() -> Response:
+        predictions.loaded()
+        if delivery is not None and not delivery.is_alive():
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "the delivery thread died")
+        return _json(b'{"status":"ready"}')
+
+    @routes.get("/v1/model")
+    def model() -> Response:
+        found = predictions.loaded()
+        return _json(encode(predictions.describe(found)))
+
+    @routes.get("/metrics")
+    def show_metrics() -> Response:
+        return Response(exposed.exposition(), content_type=exposed.CONTENT_TYPE)
+
+    @routes.get("/openapi.json")
+    def openapi() -> Response:
+        return _json(encode(document(batch_max_rides)))
+
+    return routes
+
+
+def register(app: Flask, metrics: Metrics) -> None:
+    """Translate errors and measure requests."""
+
+    @app.before_request
+    def begin() -> None:
+        g.begin = time.perf_counter()
+
+    @app.after_request
+    def measure(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "other"
+        metrics.requests.labels(route, str(response.status_code)).inc()
+        metrics.request_duration.labels(route).observe(time.perf_counter() - g.begin)
+        return response
+
+    def answered(problem: ProblemError) -> Response:
+        if problem.reason:
+            metrics.refused.labels(problem.reason).inc()
+        return problem.answer()
+
+    @app.errorhandler(ProblemError)
+    def on_problem(error: ProblemError) -> Response:
+        return answered(error)
+
+    @app.errorhandler(FieldError)
+    def on_field(error: FieldError) -> Response:
+        return answered(
+            ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY, str(error), reason=reason_of(error),
+                field=error.field,
+            )
+        )  # fmt: skip
+
+    @app.errorhandler(NoModelError)
+    def on_no_model(error: NoModelError) -> Response:
+        return answered(
+            ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"no model yet: {error}", retry_after=_RETRY_SECONDS
+            )
+        )
+
+    @app.errorhandler(SpoolFullError)
+    def on_full(error: SpoolFullError) -> Response:
+        return answered(
+            ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE, str(error), reason="spool_full",
+                retry_after=_RETRY_SECONDS,
+            )
+        )  # fmt: skip
+
+    @app.errorhandler(HTTPException)
+    def on_http(error: HTTPException) -> Response:
+        status = HTTPStatus(error.code or 500)
+        reason = "too_large" if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else ""
+        return answered(ProblemError(status, error.description or status.phrase, reason=reason))
+
+
+def _body() -> object:
+    """Return the decoded body.
+
+    Raises:
+        ProblemError: not JSON, or not decodable.
+    """
+    if request.mimetype != _JSON:
+        raise ProblemError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"Content-Type: {request.mimetype or 'none'} is not understood; send {_JSON}",
+            reason="content_type",
+        )
+    try:
+        return msgspec.json.decode(request.get_data(cache=False))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, f"body: is not JSON ({error}); send one JSON value",
+            reason="malformed",
+        ) from error  # fmt: skip
+
+
+def _batch(body: object, most: int) -> list[object]:
+    rides = body.get("rides") if isinstance(body, dict) else body
+    if not isinstance(rides, list) or not rides:
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "body: is no list of rides; send a list with rides",
+            reason="body", field="body",
+        )  # fmt: skip
+    if len(rides) > most:
+        raise ProblemError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"body: {len(rides)} rides; send at most {most} in one batch",
+            reason="too_large", field="body",
+        )  # fmt: skip
+    return rides
+
+
+def _json(data: bytes) -> Response:
+    return Response(data, content_type=_JSON)

@@ -1,0 +1,65 @@
+"""gunicorn around the application: workers, their start and their end."""
+
+import logging
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from taxi_predict.app import Worker, create_worker
+from taxi_predict.metrics import forget_worker
+from taxi_predict.settings import Settings
+
+_GRACEFUL_SECONDS = 25
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+    """The predictor under gunicorn.
+
+    Threads and MongoDB clients are made in each worker: neither survives a fork.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._worker: Worker | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn's options."""
+        settings = self._settings
+        options = {
+            "bind": f"{settings.host}:{settings.port}",
+            "workers": settings.workers,
+            "threads": settings.threads,
+            "worker_class": "gthread",
+            "worker_tmp_dir": "/dev/shm",  # noqa: S108 - the heartbeat file must not be on a disk
+            "keepalive": 75,
+            "timeout": 30,
+            "graceful_timeout": max(_GRACEFUL_SECONDS, int(settings.drain_seconds) + 5),
+            "backlog": 512,
+            "accesslog": None,
+            "control_socket_disable": True,  # its folder is read-only in the container
+            "child_exit": self._child_exit,
+            "worker_exit": self._worker_exit,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Build this worker's application."""
+        self._worker = create_worker(self._settings)
+        return self._worker.app
+
+    def _worker_exit(self, _server: Any, _worker: Any) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+
+    @staticmethod
+    def _child_exit(_server: Any, worker: Any) -> None:
+        forget_worker(worker.pid)
+
+
+def serve(settings: Settings) -> None:
+    """Run until a signal ends it."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    Server(settings).run()

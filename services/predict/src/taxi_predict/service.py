@@ -1,0 +1,133 @@
+"""What happens to a ride between its request and its answer; knows no HTTP."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from taxi_domain.errors import FieldError, NotAvailableError
+from taxi_domain.features import features_of
+from taxi_domain.records import PredictionRecord
+from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP, PICKUP_AT, RIDE_ID, Ride, parse_ride
+from taxi_predict.metrics import Metrics
+from taxi_predict.model_source import LoadedModel, ModelHolder
+from taxi_predict.settings import SpoolFull
+from taxi_predict.spool import Spool, SpoolFullError
+
+_FIELDS = {PICKUP, DROPOFF, DISTANCE, PICKUP_AT, RIDE_ID, "body"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client gets for a ride; `duration` in minutes."""
+
+    ride_id: str
+    duration: float
+    model_version: str
+
+
+class NoModelError(NotAvailableError):
+    """The model is not loaded yet."""
+
+
+class Predictions:
+    """Answers rides and logs the answers."""
+
+    def __init__(
+        self,
+        holder: ModelHolder,
+        spool: Spool | None,
+        metrics: Metrics,
+        *,
+        model: str,
+        role: str,
+        spool_full: SpoolFull,
+        max_distance_miles: float,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._holder = holder
+        self._spool = spool
+        self._metrics = metrics
+        self._model = model
+        self._role = role
+        self._spool_full = spool_full
+        self._max_distance_miles = max_distance_miles
+        self._clock = clock
+        self._answered = metrics.predictions.labels(model, role)
+        self._durations = metrics.predicted_duration.labels(model, role)
+        self._info = metrics.model_info
+
+    def parse(self, body: object) -> Ride:
+        """Check one ride.
+
+        Raises:
+            FieldError: names the field.
+        """
+        return parse_ride(body, max_distance_miles=self._max_distance_miles)
+
+    def answer(self, rides: Sequence[Ride]) -> list[Answer]:
+        """Predict, log and return the answers, in order.
+
+        Raises:
+            NoModelError: the model is not loaded yet.
+            SpoolFullError: the rides cannot be logged and must not go unlogged.
+        """
+        model = self.loaded()
+        features = [features_of(ride) for ride in rides]
+        now = self._clock()
+        records = [
+            PredictionRecord(
+                ride_id=ride.ride_id or uuid.uuid4().hex,
+                ts=now,
+                model=self._model,
+                model_version=model.version,
+                model_role=self._role,
+                ride=ride,
+                features=row,
+                prediction=minutes,
+            )
+            for ride, row, minutes in zip(
+                rides, features, model.graph.predict(features), strict=True
+            )
+        ]
+        if self._spool is not None:
+            self._log(self._spool, records)
+        for record in records:
+            self._durations.observe(record.prediction * 60)
+        self._answered.inc(len(records))
+        return [Answer(one.ride_id, one.prediction, one.model_version) for one in records]
+
+    def loaded(self) -> LoadedModel:
+        """Return the model that serves.
+
+        Raises:
+            NoModelError: it is not loaded yet; the text says why.
+        """
+        model = self._holder.current
+        if model is None:
+            raise NoModelError(self._holder.problem)
+        self._info.labels(self._model, self._role, model.version).set(1)
+        return model
+
+    def describe(self, model: LoadedModel) -> dict[str, object]:
+        """Say what serves: version, data window and error at its acceptance (minutes)."""
+        return {
+            "model": self._model, "model_role": self._role, "model_version": model.version,
+            "digest": model.digest, "kind": model.card.get("kind"),
+            "data_window": model.card.get("data_window"), "metrics": model.card.get("metrics"),
+        }  # fmt: skip
+
+    def _log(self, spool: Spool, records: Sequence[PredictionRecord]) -> None:
+        try:
+            spool.append([msgspec.json.encode(one.to_document()) for one in records])
+        except SpoolFullError:
+            if self._spool_full is SpoolFull.REFUSE:
+                raise
+            self._metrics.unlogged.labels("spool_full").inc(len(records))
+
+
+def reason_of(error: FieldError) -> str:
+    """Word for the counter of refused rides: the field when it is one of ours."""
+    return error.field if error.field in _FIELDS else "other"

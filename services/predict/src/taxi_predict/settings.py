@@ -1,0 +1,88 @@
+"""The only reader of the environment."""
+
+import os
+import shutil
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings
+
+from taxi_domain.errors import FieldError
+from taxi_domain.models import MODEL_NAME, Alias
+from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES
+
+_METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class SpoolFull(StrEnum):
+    """What a ride meets when the spool is full."""
+
+    REFUSE = "refuse"
+    UNLOGGED = "unlogged"
+
+
+class Settings(BaseSettings):
+    """Settings of a predictor; each is an environment variable."""
+
+    #: Where the log and the registry are.
+    mongodb_uri: str = Field(alias="TAXI_MONGODB_URI", min_length=1)
+    #: Base address of the monitor; empty sends it nothing.
+    monitor_url: str = Field(default="", alias="TAXI_MONITOR_URL")
+    #: Token for the monitor's writing routes.
+    monitor_token: str = Field(default="", alias="TAXI_MONITOR_TOKEN")
+    #: Name of the model.
+    model: str = Field(default=MODEL_NAME, alias="TAXI_MODEL")
+    #: Which alias this pod serves.
+    alias: Alias = Field(default=Alias.CHAMPION, alias="TAXI_PREDICT_ALIAS")
+    #: Alias that scores each ride too, in the background; empty scores none.
+    shadow_alias: str = Field(default="", alias="TAXI_PREDICT_SHADOW_ALIAS")
+    #: Folder of spool and model cache; must survive a restart of the container.
+    data_dir: Path = Field(default=Path("/data"), alias="TAXI_PREDICT_DATA_DIR")
+    #: Address and port to listen on.
+    host: str = Field(default="0.0.0.0", alias="TAXI_PREDICT_HOST")  # noqa: S104 - a container
+    port: int = Field(default=9696, alias="TAXI_PREDICT_PORT", ge=1, le=65535)
+    #: Processes, and threads of each.
+    workers: int = Field(default=2, alias="TAXI_PREDICT_WORKERS", ge=1, le=64)
+    threads: int = Field(default=4, alias="TAXI_PREDICT_THREADS", ge=1, le=64)
+    #: Records that MongoDB does not have yet may take this much, in bytes, over all workers.
+    spool_max_bytes: int = Field(
+        default=256 * 1024 * 1024, alias="TAXI_PREDICT_SPOOL_MAX_BYTES", ge=65536
+    )
+    #: What happens when they do: refuse (503) or answer unlogged.
+    spool_full: SpoolFull = Field(default=SpoolFull.REFUSE, alias="TAXI_PREDICT_SPOOL_FULL")
+    #: False neither logs nor tells the monitor.
+    log: bool = Field(default=True, alias="TAXI_PREDICT_LOG")
+    #: Most rides of one batch.
+    batch_max_rides: int = Field(default=1000, alias="TAXI_PREDICT_BATCH_MAX_RIDES", ge=1)
+    #: Upper limit of a ride's distance, miles.
+    max_distance_miles: float = Field(
+        default=MAX_TRIP_DISTANCE_MILES, alias="TAXI_PREDICT_MAX_DISTANCE_MILES", gt=0
+    )
+    #: How long a stopping worker goes on delivering, seconds.
+    drain_seconds: float = Field(default=15.0, alias="TAXI_PREDICT_DRAIN_SECONDS", ge=0)
+
+
+def read_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        FieldError: a variable is missing or cannot have its value.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # filled from the environment
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FieldError(
+            str(first["loc"][0]), first["msg"], "set the variable on the container"
+        ) from error
+
+
+def prepare_metrics_folder() -> None:
+    """Empty the folder that the workers share their counters through, before any import.
+
+    prometheus_client chooses its multiprocess form when it is imported.
+    """
+    folder = Path(os.environ.setdefault(_METRICS_FOLDER, "/tmp/taxi-predict-metrics"))  # noqa: S108
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,186 @@
+"""The predictor through its real edge: gunicorn, HTTP, a real mongod."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fixtures_mongod import Mongod, running_mongod
+from fixtures_predictor import PLAIN, Predictor, register, small_artifact, wait_until_logged
+from prometheus_client.parser import text_string_to_metric_families
+
+from taxi_domain.metrics import CATALOGUE
+from taxi_domain.models import MODEL_NAME, Alias
+from taxi_store.connection import connect
+from taxi_store.log import window
+
+pytestmark = pytest.mark.component
+
+
+@pytest.fixture(scope="module")
+def mongo() -> Iterator[Mongod]:
+    with running_mongod() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def predictor(mongo: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predictor]:
+    register(mongo.uri, Alias.CHAMPION, small_artifact())
+    one = Predictor(tmp_path_factory.mktemp("predictor"), mongo.uri).start()
+    yield one
+    one.stop()
+
+
+def post(predictor: Predictor, path: str, **kwargs: object) -> httpx.Response:
+    return httpx.post(f"{predictor.url}{path}", timeout=10, **kwargs)  # type: ignore[arg-type]
+
+
+def test_plain_body_is_answered_and_logged(predictor: Predictor, mongo: Mongod) -> None:
+    answer = post(predictor, "/predict", json=PLAIN)
+
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["duration"] == pytest.approx(3.66 * 4, abs=1e-4)
+    assert body["ride_id"] in wait_until_logged(mongo.uri, 1)
+    with connect(mongo.uri, app_name="test") as client:
+        records = window(client["taxi"], body["model_version"], 1000)
+    (record,) = [one for one in records if one.ride_id == body["ride_id"]]
+    assert (record.model, record.model_role) == (MODEL_NAME, "champion")
+    assert record.prediction == body["duration"]
+    assert record.features.pair == "130_205"
+    assert record.ride.pickup_at is None
+
+
+def test_ride_sent_twice_is_logged_once(predictor: Predictor, mongo: Mongod) -> None:
+    ride = {**PLAIN, "ride_id": "twice", "lpep_pickup_datetime": "2021-01-31T08:15:00"}
+
+    answers = [post(predictor, "/predict", json=ride).json() for _ in range(2)]
+    last = post(predictor, "/predict", json={**PLAIN, "ride_id": "after-twice"})
+
+    assert [one["ride_id"] for one in answers] == ["twice", "twice"]
+    assert last.status_code == 200
+    for _ in range(100):
+        found = wait_until_logged(mongo.uri, 0)
+        if {"twice", "after-twice"} <= set(found):
+            break
+        time.sleep(0.1)
+    assert found.count("twice") == 1
+
+
+def test_batch_keeps_the_order_and_reports_bad_rides_by_index(predictor: Predictor) -> None:
+    rides = [{**PLAIN, "trip_distance": float(miles)} for miles in range(5)]
+    rides[2] = {**PLAIN, "PULocationID": 999}
+
+    found = post(predictor, "/predict/batch", json=rides).json()
+
+    assert [round(one["duration"], 3) for one in found if "duration" in one] == [0, 4, 12, 16]
+    assert (found[2]["index"], found[2]["field"]) == (2, "PULocationID")
+    wrapped = post(predictor, "/predict/batch", json={"rides": rides[:1]}).json()
+    assert len(wrapped) == 1
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "status", "field"),
+    [
+        ({"json": {**PLAIN, "trip_distance": -1}}, 422, "trip_distance"),
+        ({"json": {**PLAIN, "trip_distance": "1.01"}}, 422, "trip_distance"),
+        ({"json": {"PULocationID": 1, "DOLocationID": 2}}, 422, "trip_distance"),
+        ({"json": {**PLAIN, "PULocationID": 99999}}, 422, "PULocationID"),
+        ({"json": {**PLAIN, "extra": {"a": 1}}}, 422, "extra"),
+        ({"json": [PLAIN]}, 422, "body"),
+        ({"content": b"null", "headers": {"Content-Type": "application/json"}}, 422, "body"),
+        ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, None),
+        ({"content": b"", "headers": {"Content-Type": "application/json"}}, 400, None),
+        (
+            {"content": b'{"trip_distance": NaN}', "headers": {"Content-Type": "application/json"}},
+            400,
+            None,
+        ),
+        ({"content": b"[" * 200_000, "headers": {"Content-Type": "application/json"}}, 400, None),
+        ({"content": b"PULocationID=1"}, 415, None),
+        (
+            {"content": b" " * 3_000_000, "headers": {"Content-Type": "application/json"}},
+            413,
+            None,
+        ),
+    ],
+)
+def test_refusal_is_a_problem_that_names_the_field(
+    predictor: Predictor, kwargs: dict[str, object], status: int, field: str | None
+) -> None:
+    answer = post(predictor, "/predict", **kwargs)
+
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json().get("field") == field
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [([], 422), ({"rides": 3}, 422), ([PLAIN] * 1001, 413), ("x", 422)]
+)
+def test_strange_batch_is_refused(predictor: Predictor, body: object, status: int) -> None:
+    assert post(predictor, "/predict/batch", json=body).status_code == status
+
+
+def test_unknown_route_and_method_are_problems(predictor: Predictor) -> None:
+    assert httpx.get(f"{predictor.url}/nothing").json()["status"] == 404
+    assert httpx.get(f"{predictor.url}/predict").json()["status"] == 405
+
+
+def test_model_says_what_serves(predictor: Predictor) -> None:
+    found = httpx.get(f"{predictor.url}/v1/model").json()
+
+    assert found["model_version"] == small_artifact().version
+    assert found["digest"] == small_artifact().digest
+    assert httpx.get(f"{predictor.url}/healthz").status_code == 200
+    assert httpx.get(f"{predictor.url}/openapi.json").json()["openapi"] == "3.1.0"
+
+
+def test_metrics_are_those_of_the_catalogue_and_count_over_workers(predictor: Predictor) -> None:
+    def predicted() -> float:
+        families = text_string_to_metric_families(httpx.get(f"{predictor.url}/metrics").text)
+        samples = [sample for family in families for sample in family.samples]
+        (value,) = [s.value for s in samples if s.name == "taxi_predictor_predictions_total"]
+        return value
+
+    post(predictor, "/predict", json=PLAIN)
+    before = predicted()
+    for _ in range(30):
+        post(predictor, "/predict", json=PLAIN)
+    text = httpx.get(f"{predictor.url}/metrics").text
+
+    assert predicted() == before + 30
+    known = {metric.name: metric for metric in CATALOGUE}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            name = sample.name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
+            metric = known.get(sample.name) or known[name]
+            assert set(sample.labels) - {"le"} == set(metric.labels), sample.name
+
+
+def test_pod_without_a_model_waits_and_says_why(tmp_path: Path) -> None:
+    with running_mongod() as empty:
+        predictor = Predictor(tmp_path, empty.uri).start(until="/healthz")
+        try:
+            waiting = httpx.get(f"{predictor.url}/readyz")
+            refused = post(predictor, "/predict", json=PLAIN)
+
+            assert (waiting.status_code, refused.status_code) == (503, 503)
+            assert "no model yet" in refused.json()["detail"]
+            assert refused.headers["Retry-After"]
+            register(empty.uri, Alias.CHAMPION, small_artifact())
+            for _ in range(100):
+                if httpx.get(f"{predictor.url}/readyz").status_code == 200:
+                    break
+                time.sleep(0.1)
+            else:
+                pytest.fail(predictor.printed())
+        finally:
+            predictor.stop()
+
+
+def test_bad_setting_ends_with_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="TAXI_PREDICT_WORKERS"):
+        Predictor(tmp_path, "mongodb://127.0.0.1:1/taxi", TAXI_PREDICT_WORKERS="many").start()

@@ -1,0 +1,182 @@
+"""A real predictor: gunicorn with workers on a loopback port, a real ONNX model, real disk."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+from fixtures_mongod import free_port
+from onnx import TensorProto, helper
+
+from taxi_domain.features import CATEGORICAL_FEATURES, MODEL_INPUTS, MODEL_OUTPUT
+from taxi_domain.models import CARD_FILE, MODEL_NAME, ONNX_FILE, Alias, ModelState
+from taxi_store.artifacts import Artifact, artifact_of
+from taxi_store.connection import connect
+from taxi_store.registry import Registry
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PLAIN = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
+
+
+def small_artifact(minutes_a_mile: float = 4.0) -> Artifact:
+    """Return a real graph of the domain's inputs: duration = miles x factor."""
+    inputs = [
+        helper.make_tensor_value_info(
+            name,
+            TensorProto.STRING if name in CATEGORICAL_FEATURES else TensorProto.FLOAT,
+            [None, 1],
+        )
+        for name in MODEL_INPUTS
+    ]
+    output = helper.make_tensor_value_info(MODEL_OUTPUT, TensorProto.FLOAT, [None, 1])
+    factor = helper.make_tensor("factor", TensorProto.FLOAT, [1], [minutes_a_mile])
+    node = helper.make_node("Mul", ["trip_distance", "factor"], [MODEL_OUTPUT])
+    graph = helper.make_graph([node], "small", inputs, [output], [factor])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    card = {"format_version": 1, "kind": "small", "factor": minutes_a_mile, "metrics": {}}
+    return artifact_of({ONNX_FILE: model.SerializeToString(), CARD_FILE: json.dumps(card).encode()})
+
+
+def register(uri: str, alias: Alias, artifact: Artifact) -> str:
+    """Put an artifact into the registry and let an alias point at it."""
+    with connect(uri, app_name="test") as client:
+        registry = Registry(client["taxi"])
+        version = registry.add(artifact, model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW)
+        now = registry.alias(MODEL_NAME, alias)
+        registry.move_alias(
+            MODEL_NAME, alias, to=version, expected=now.version if now else None, by="t", now=NOW
+        )
+        return version
+
+
+class Predictor:
+    """One predictor container's processes, with its own data folder."""
+
+    def __init__(self, folder: Path, uri: str, **variables: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
+        self._log = folder / "log.txt"
+        self._variables = {
+            "TAXI_MONGODB_URI": uri,
+            "TAXI_PREDICT_DATA_DIR": str(folder / "data"),
+            "TAXI_PREDICT_HOST": "127.0.0.1",
+            "TAXI_PREDICT_PORT": str(self.port),
+            "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
+            "PYTHONPATH": ":".join(sys.path),
+            "PATH": os.environ["PATH"],
+            **variables,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, until: str = "/readyz") -> "Predictor":
+        """Start and wait until a route answers 200."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "taxi_predict.main"],
+                env=self._variables, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if httpx.get(f"{self.url}{until}", timeout=2).status_code == 200:
+                    return self
+            except httpx.TransportError:
+                pass
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(self.printed())
+            time.sleep(0.1)
+
+    def printed(self) -> str:
+        """Return the end of what it printed."""
+        return self._log.read_text()[-4000:]
+
+    def kill(self) -> None:
+        """Kill the whole container at once."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def kill_a_worker(self) -> None:
+        """Kill one worker process."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+
+    def terminate(self) -> int:
+        """End it as Kubernetes does, and return the exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(60)
+
+    def stop(self) -> None:
+        """End it, whatever state it is in."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+
+class Load:
+    """Sends rides with ids of their own from a few threads and remembers the answers."""
+
+    def __init__(self, url: str, threads: int = 4, pause: float = 0.005) -> None:
+        self._url = url
+        self._pause = pause
+        self._stop = threading.Event()
+        self.answered: list[str] = []
+        self.slowest = 0.0
+        self._threads = [threading.Thread(target=self._send) for _ in range(threads)]
+
+    def __enter__(self) -> "Load":
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End and wait for the last answers."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _send(self) -> None:
+        client = httpx.Client(timeout=20)
+        while not self._stop.is_set():
+            ride_id = uuid.uuid4().hex
+            begin = time.monotonic()
+            try:
+                answer = client.post(f"{self._url}/predict", json={**PLAIN, "ride_id": ride_id})
+            except httpx.TransportError:
+                client.close()
+                client = httpx.Client(timeout=20)
+                time.sleep(0.05)
+                continue
+            if answer.status_code == 200:
+                self.slowest = max(self.slowest, time.monotonic() - begin)
+                self.answered.append(ride_id)
+            time.sleep(self._pause)
+        client.close()
+
+
+def logged(uri: str) -> list[str]:
+    """Return the ride ids in the log."""
+    with connect(uri, app_name="test") as client:
+        return [one["_id"] for one in client["taxi"]["predictions"].find({}, {"_id": 1})]
+
+
+def wait_until_logged(uri: str, count: int, seconds: float = 40) -> list[str]:
+    """Wait until the log has so many rides, and return them."""
+    deadline = time.monotonic() + seconds
+    found = logged(uri)
+    while len(found) < count and time.monotonic() < deadline:
+        time.sleep(0.2)
+        found = logged(uri)
+    return found
