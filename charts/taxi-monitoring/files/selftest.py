@@ -1,0 +1,74 @@
+"""Checks of `helm test`: one ride through the active Service, the metrics, the monitor."""
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+
+RIDE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
+SECONDS = 10
+
+
+def fetch(url: str, body: object = None) -> str:
+    """Return the body of an answer with status 200."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        return str(answer.read().decode())
+
+
+def check_prediction(active: str) -> str:
+    """Predict one ride through the Service that clients use."""
+    answer = json.loads(fetch(f"{active}/predict", RIDE))
+    missing = {"ride_id", "duration", "model_version"} - set(answer)
+    if missing:
+        raise ValueError(f"the answer has no {', '.join(sorted(missing))}: {answer}")
+    if not 0 <= float(answer["duration"]) < 600:
+        raise ValueError(f"a ride of {answer['duration']} minutes is not likely")
+    return f"{answer['duration']:.1f} minutes by model version {answer['model_version']}"
+
+
+def check_metrics(base: str, name: str) -> str:
+    """Look for a metric on a part's page."""
+    if name not in fetch(f"{base}/metrics"):
+        raise ValueError(f"{base}/metrics does not have {name}")
+    return f"{name} is there"
+
+
+def check_ready(base: str) -> str:
+    """Ask a part whether it is ready."""
+    fetch(f"{base}/readyz")
+    return "ready"
+
+
+def attempt(name: str, check: object, *arguments: str) -> bool:
+    """Run a check a few times: pods may be rolling right now."""
+    problem = ""
+    for pause in (1, 2, 4, 0):
+        try:
+            print(f"ok      {name}: {check(*arguments)}")  # type: ignore[operator]
+        except urllib.error.HTTPError as error:
+            problem = f"{error} {error.read()[:300]!r}"
+        except (OSError, ValueError) as error:
+            problem = str(error)
+        else:
+            return True
+        time.sleep(pause)
+    print(f"FAILED  {name} ({arguments[0]}): {problem}")
+    return False
+
+
+def main(active: str, predictor: str, monitor: str) -> int:
+    """Run all checks; 0 when all went well."""
+    results = [
+        attempt("prediction", check_prediction, active),
+        attempt("predictor metrics", check_metrics, predictor, "taxi_predictor_predictions_total"),
+        attempt("monitor", check_ready, monitor),
+        attempt("monitor metrics", check_metrics, monitor, "taxi_monitor_"),
+    ]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,39 @@
+{{/* Name of the Secret with a component's MongoDB URI. Arguments: root, component. */}}
+{{- define "taxi.mongodb.secretName" -}}
+{{- $values := .root.Values -}}
+{{- if $values.mongodb.enabled -}}
+{{- default (printf "%s-mongodb-%s" (include "taxi.fullname" .root) .component) (index $values.mongodb.existingSecrets .component) -}}
+{{- else -}}
+{{- $name := index $values.externalMongodb.existingSecrets .component -}}
+{{- if not $name -}}
+{{- fail (printf "externalMongodb.existingSecrets.%s: is empty; with mongodb.enabled=false it names the Secret that has the key uri" .component) -}}
+{{- end -}}
+{{- $name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Environment that every part with a connection has. Arguments: root, component. */}}
+{{- define "taxi.mongodb.env" -}}
+- name: TAXI_MONGODB_URI
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "taxi.mongodb.secretName" . }}
+      key: uri
+- name: TAXI_MODEL
+  value: {{ .root.Values.model.name | quote }}
+{{- end -}}
+
+{{- define "taxi.monitor.tokenSecretName" -}}
+{{- default (printf "%s-monitor-token" (include "taxi.fullname" .)) .Values.monitor.existingTokenSecret -}}
+{{- end -}}
+
+{{/* A value of a Secret that is there already, else a new random one. Arguments: root, name, key. */}}
+{{- define "taxi.keptOrRandom" -}}
+{{- $found := lookup "v1" "Secret" .root.Release.Namespace .name -}}
+{{- $value := index (default dict (default dict $found).data) .key -}}
+{{- if $value -}}
+{{- b64dec $value -}}
+{{- else -}}
+{{- randAlphaNum 32 -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,64 @@
+{{- define "taxi.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Start of all object names: the release's name. 40 characters leave room for suffixes. */}}
+{{- define "taxi.fullname" -}}
+{{- $name := default .Release.Name .Values.fullnameOverride -}}
+{{- if gt (len $name) 40 -}}
+{{- fail (printf "fullnameOverride: %q has more than 40 characters; give a shorter one" $name) -}}
+{{- end -}}
+{{- $name -}}
+{{- end -}}
+
+{{/* Labels that select pods; they never change. Arguments: root, component. */}}
+{{- define "taxi.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "taxi.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* Labels of an object. Arguments: root, component. */}}
+{{- define "taxi.labels" -}}
+{{ include "taxi.selectorLabels" . }}
+app.kubernetes.io/part-of: taxi-monitoring
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Name, namespace, labels and annotations of an object.
+     Arguments: root, component, name (suffix), labels and annotations (optional maps). */}}
+{{- define "taxi.metadata" -}}
+{{- $labels := merge (dict) (default dict .labels) (include "taxi.labels" . | fromYaml) -}}
+{{- $annotations := merge (dict) (default dict .annotations) .root.Values.commonAnnotations -}}
+name: {{ include "taxi.fullname" .root }}-{{ .name }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- toYaml $labels | nindent 2 }}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Image reference. Arguments: root, image (key of .Values.images). */}}
+{{- define "taxi.image" -}}
+{{- $image := index .root.Values.images .image -}}
+{{- $registry := default $image.registry (default dict .root.Values.global).imageRegistry -}}
+{{- with $registry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- $image.repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default .root.Chart.AppVersion $image.tag }}{{ end -}}
+{{- end -}}
+
+{{/* Whether an optional kind is rendered: auto asks the cluster. Arguments: root, enabled, kind. */}}
+{{- define "taxi.wanted" -}}
+{{- if eq (toString .enabled) "auto" -}}
+{{- if .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) }}true{{ end -}}
+{{- else if eq (toString .enabled) "true" -}}
+true
+{{- end -}}
+{{- end -}}
