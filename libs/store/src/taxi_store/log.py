@@ -64,6 +64,38 @@ def window(database: Database[Document], version: str, rows: int) -> list[Predic
     return [record_of(one) for one in reversed(found)]
 
 
+def labelled_window(
+    database: Database[Document], version: str, rows: int
+) -> list[tuple[PredictionRecord, Label]]:
+    """Return the newest `rows` labelled records of a version, oldest first.
+
+    At most fifty times as many records are looked at, so that a log without labels ends.
+    """
+    newest: list[tuple[PredictionRecord, Label]] = []
+    with translated():
+        cursor = (
+            database[PREDICTIONS]
+            .find({"$or": [{"model_version": version}, {"shadow.model_version": version}]})
+            .sort([("ts", -1), ("_id", -1)])
+            .limit(rows * 50)
+        )
+        for chunk in _chunks(cursor.batch_size(_LABELS_AT_ONCE)):
+            labels = labels_of(database, (one["_id"] for one in chunk))
+            newest += [
+                (record_of(one), labels[one["_id"]]) for one in chunk if one["_id"] in labels
+            ]
+            if len(newest) >= rows:
+                break
+    return list(reversed(newest[:rows]))
+
+
+def records_of(database: Database[Document], ride_ids: Sequence[str]) -> list[PredictionRecord]:
+    """Return the records of rides that are in the log."""
+    with translated():
+        found = list(database[PREDICTIONS].find({"_id": {"$in": list(ride_ids)}}))
+    return [record_of(one) for one in found]
+
+
 def tail(
     database: Database[Document], since: datetime, limit: int
 ) -> list[tuple[datetime, PredictionRecord]]:

@@ -1,0 +1,53 @@
+"""Puts the monitor together; one process, called after gunicorn's fork."""
+
+import time
+from dataclasses import dataclass
+
+from flask import Flask
+from prometheus_client import CollectorRegistry
+
+from taxi_domain.mongodb import DATABASE
+from taxi_monitor import problems
+from taxi_monitor.counters import Counters
+from taxi_monitor.follower import Follower
+from taxi_monitor.gauges import StateCollector
+from taxi_monitor.routes import Parts, blueprint
+from taxi_monitor.settings import Settings
+from taxi_monitor.state import State
+from taxi_store.connection import connect
+
+_MOST_BODY_BYTES = 16 * 1024 * 1024
+_STALE_EVALUATIONS = 10
+_STALE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """The application and its background thread."""
+
+    app: Flask
+    follower: Follower
+
+
+def create_monitor(settings: Settings) -> Monitor:
+    """Build the object graph; the background thread is not started yet."""
+    database = connect(settings.mongodb_uri, app_name="taxi-monitor")[DATABASE]
+    registry = CollectorRegistry()
+    counters = Counters(registry)
+    state = State(settings.window_rows, settings.min_rows)
+    follower = Follower(
+        database, settings.model, state, counters, window_rows=settings.window_rows,
+        error_window_rows=settings.error_window_rows,
+        evaluation_seconds=settings.evaluation_seconds,
+    )  # fmt: skip
+    registry.register(StateCollector(state, settings.model, follower.is_alive, time.time))
+    parts = Parts(
+        state, follower, counters, registry, database, settings.model, settings.token,
+        stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
+        clock=time.time,
+    )  # fmt: skip
+    app = Flask("taxi_monitor")
+    app.config["MAX_CONTENT_LENGTH"] = _MOST_BODY_BYTES
+    problems.register(app)
+    app.register_blueprint(blueprint(parts))
+    return Monitor(app, follower)

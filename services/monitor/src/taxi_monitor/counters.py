@@ -1,0 +1,25 @@
+"""Counters and histograms of the monitor, made from the catalogue."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from taxi_domain import metrics as catalogue
+from taxi_domain.metrics import Metric
+
+
+class Counters:
+    """What is counted as it happens; gauges are read from the state at each scrape."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(metric: Metric) -> Counter:
+            return Counter(metric.name, metric.help, metric.labels, registry=registry)
+
+        def histogram(metric: Metric) -> Histogram:
+            return Histogram(
+                metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets
+            )
+
+        self.records = counter(catalogue.MONITOR_RECORDS)
+        self.labels = counter(catalogue.MONITOR_LABELS)
+        self.label_lag = histogram(catalogue.MONITOR_LABEL_LAG)
+        self.evaluations = counter(catalogue.MONITOR_EVALUATIONS)
+        self.evaluation_duration = histogram(catalogue.MONITOR_EVALUATION_DURATION)

@@ -1,0 +1,155 @@
+"""Follows aliases and log in the background, and evaluates; a watched thread."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from pymongo.database import Database
+
+from taxi_domain.errors import TaxiError
+from taxi_domain.models import PROFILE_FILE, Alias
+from taxi_domain.records import Label
+from taxi_monitor.counters import Counters
+from taxi_monitor.state import State
+from taxi_monitor.versions import WatchedVersion, rebuild
+from taxi_monitor.windows import Window
+from taxi_profiles.reference import Reference
+from taxi_store import log
+from taxi_store.connection import Document
+from taxi_store.entries import AliasEntry
+from taxi_store.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+#: Rides are stored with the writer's clock and become visible a little later.
+_OVERLAP: Final = timedelta(seconds=10)
+_TAIL_ROWS: Final = 2000
+
+
+class Follower:
+    """Keeps the state up to date with MongoDB."""
+
+    def __init__(
+        self,
+        database: Database[Document],
+        model: str,
+        state: State,
+        counters: Counters,
+        *,
+        window_rows: int,
+        error_window_rows: int,
+        evaluation_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._registry = Registry(database)
+        self._model = model
+        self._state = state
+        self._counters = counters
+        self._window_rows = window_rows
+        self._error_window_rows = error_window_rows
+        self._seconds = evaluation_seconds
+        self._clock = clock
+        self._stop = threading.Event()
+        self._since = datetime.fromtimestamp(clock(), UTC)
+        self._thread: threading.Thread | None = None
+        self.finished_at = clock()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Tell whether the thread lives."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(30)
+
+    def catch_up(self) -> None:
+        """Follow aliases and log once.
+
+        Raises:
+            TaxiError: MongoDB does not answer, or an artifact cannot be used.
+        """
+        for alias in Alias:
+            entry = self._registry.alias(self._model, alias)
+            if entry is not None and entry.version != self._state.version_of(alias):
+                self._watch(alias, entry)
+        self._tail()
+
+    def join_from_log(self, labels: list[Label]) -> None:
+        """Join labels whose rides left the windows; rides that are not in the log yet wait."""
+        found = log.records_of(self._database, [one.ride_id for one in labels])
+        by_id = {one.ride_id: one for one in labels}
+        self._state.join_old((record, by_id[record.ride_id]) for record in found)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.catch_up()
+                self._state.problem = ""
+            except TaxiError as error:
+                if self._state.problem != str(error):
+                    logger.warning("log is not followed", extra={"reason": str(error)})
+                self._state.problem = str(error)
+            self._evaluate()
+            self.finished_at = self._clock()
+            self._stop.wait(self._seconds * random.uniform(0.9, 1.1))
+
+    def _evaluate(self) -> None:
+        begin = time.perf_counter()
+        self._state.evaluate(self._clock)
+        self._counters.evaluation_duration.observe(time.perf_counter() - begin)
+        for _, one in self._state.evaluations():
+            result = "too_few_rows" if one.inputs is None else "ok"
+            if one.inputs is not None and one.inputs.problems:
+                result = "error"
+                logger.warning("columns cannot be scored", extra={"problems": one.inputs.problems})
+            self._counters.evaluations.labels(result).inc()
+
+    def _watch(self, alias: Alias, entry: AliasEntry) -> None:
+        artifact = self._registry.load(entry.version)
+        try:
+            reference = Reference.from_bytes(artifact.files[PROFILE_FILE])
+        except (KeyError, ValueError) as error:
+            raise TaxiError(f"model version {entry.version}: {PROFILE_FILE}: {error}") from error
+        watched = WatchedVersion(
+            entry.version, alias, reference, Window(self._window_rows),
+            Window(self._error_window_rows),
+        )  # fmt: skip
+        rebuild(
+            watched,
+            log.window(self._database, entry.version, self._window_rows),
+            log.labelled_window(self._database, entry.version, self._error_window_rows),
+        )
+        self._state.watch(alias, watched)
+        logger.info("watching", extra={"role": str(alias), "version": entry.version})
+
+    def _tail(self) -> None:
+        """Read what was stored since the last time; repeats cost a look into a dictionary."""
+        since = self._since - _OVERLAP
+        while not self._stop.is_set():
+            found = log.tail(self._database, since, _TAIL_ROWS)
+            records = [record for _, record in found]
+            done = self._state.ingest(records)
+            self._counters.records.labels("log", "new").inc(done.new)
+            if done.new:
+                labels = log.labels_of(self._database, [one.ride_id for one in records])
+                self._state.join(list(labels.values()))
+            if not found:
+                return
+            newest = found[-1][0]
+            self._since = max(self._since, newest)
+            if len(found) < _TAIL_ROWS:
+                return
+            # A page of one and the same time would come again for ever.
+            since = newest if newest > since else since + timedelta(milliseconds=1)

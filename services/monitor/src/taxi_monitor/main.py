@@ -1,0 +1,64 @@
+"""Process entry: `python -m taxi_monitor.main`."""
+
+import sys
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from taxi_domain.errors import FieldError
+from taxi_domain.logs import set_up
+from taxi_monitor.app import Monitor, create_monitor
+from taxi_monitor.settings import Settings, read_settings
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+    """One worker with threads: two processes would answer with two windows in turn."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._monitor: Monitor | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn's options."""
+        options = {
+            "bind": f"{self._settings.host}:{self._settings.port}",
+            "workers": 1,
+            "threads": self._settings.threads,
+            "worker_class": "gthread",
+            "worker_tmp_dir": "/dev/shm",  # noqa: S108 - the heartbeat file must not be on a disk
+            "keepalive": 75,
+            "timeout": 60,
+            "graceful_timeout": 20,
+            "control_socket_disable": True,  # its folder is read-only in the container
+            "worker_exit": self._worker_exit,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Build the application in the worker and start to follow the log."""
+        self._monitor = create_monitor(self._settings)
+        self._monitor.follower.start()
+        return self._monitor.app
+
+    def _worker_exit(self, _server: Any, _worker: Any) -> None:
+        if self._monitor is not None:
+            self._monitor.follower.stop()
+
+
+def main() -> int:
+    """Serve; return the exit code (2: settings)."""
+    try:
+        settings = read_settings()
+    except FieldError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    set_up()
+    Server(settings).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""The only reader of the environment."""
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings
+
+from taxi_domain.errors import FieldError
+from taxi_domain.models import MODEL_NAME
+
+
+class Settings(BaseSettings):
+    """Settings of the monitor; each is an environment variable."""
+
+    #: Where the log and the registry are.
+    mongodb_uri: str = Field(alias="TAXI_MONGODB_URI", min_length=1)
+    #: Token that writing routes ask for.
+    token: str = Field(alias="TAXI_MONITOR_TOKEN", min_length=8)
+    #: Name of the model.
+    model: str = Field(default=MODEL_NAME, alias="TAXI_MODEL")
+    #: Rides of a window.
+    window_rows: int = Field(default=2000, alias="TAXI_MONITOR_WINDOW_ROWS", ge=100, le=200_000)
+    #: Fewest rides of a window, or labelled rides, that are judged.
+    min_rows: int = Field(default=500, alias="TAXI_MONITOR_MIN_ROWS", ge=10)
+    #: Labelled rides that the error is taken over.
+    error_window_rows: int = Field(
+        default=2000, alias="TAXI_MONITOR_ERROR_WINDOW_ROWS", ge=100, le=200_000
+    )
+    #: Pause between two evaluations, seconds.
+    evaluation_seconds: float = Field(
+        default=5.0, alias="TAXI_MONITOR_EVALUATION_SECONDS", gt=0, le=3600
+    )
+    #: Address and port to listen on.
+    host: str = Field(default="0.0.0.0", alias="TAXI_MONITOR_HOST")  # noqa: S104 - a container
+    port: int = Field(default=8085, alias="TAXI_MONITOR_PORT", ge=1, le=65535)
+    #: Threads that answer requests.
+    threads: int = Field(default=8, alias="TAXI_MONITOR_THREADS", ge=1, le=64)
+
+
+def read_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        FieldError: a variable is missing or cannot have its value.
+    """
+    try:
+        settings = Settings()  # type: ignore[call-arg]  # filled from the environment
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FieldError(
+            str(first["loc"][0]), first["msg"], "set the variable on the container"
+        ) from error
+    if settings.min_rows > min(settings.window_rows, settings.error_window_rows):
+        raise FieldError(
+            "TAXI_MONITOR_MIN_ROWS",
+            "is larger than a window",
+            "make it smaller, or the windows larger",
+        )
+    return settings

@@ -1,0 +1,106 @@
+"""Everything that the monitor knows of one model version."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from taxi_domain.records import Label, PredictionRecord, utc
+from taxi_monitor.windows import Snapshot, Window, row_of
+from taxi_profiles.reference import TARGET, Reference
+from taxi_profiles.verdict import Alarm, Verdict, judge, judge_labelled
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the last evaluation of a version found.
+
+    Attributes:
+        at: Time of its end, seconds since the epoch.
+        window: The window that was judged.
+        labelled: The labelled rides that were judged.
+        inputs: Verdict on the features, None with too few rides.
+        errors: Verdict on target and error, None with too few labels.
+        alarm: State over the evaluations so far.
+    """
+
+    at: float
+    window: Snapshot
+    labelled: Snapshot
+    inputs: Verdict | None
+    errors: Verdict | None
+    alarm: Alarm
+
+
+@dataclass
+class WatchedVersion:
+    """Windows and verdict of one version; the holder of the state's lock changes it."""
+
+    version: str
+    role: str
+    reference: Reference
+    window: Window
+    labelled: Window
+    alarm: Alarm = field(default_factory=Alarm)
+    evaluation: Evaluation | None = None
+
+    def add(self, record: PredictionRecord) -> bool:
+        """Take a record that this version answered or shadowed; False when it is not for it."""
+        prediction = self._prediction_of(record)
+        return prediction is not None and self.window.add(row_of(record, prediction))
+
+    def join(self, label: Label, record: PredictionRecord | None = None) -> float | None:
+        """Join a label with its ride; return the label's lag in seconds, None without the ride.
+
+        Args:
+            label: The label.
+            record: The ride's record where the window does not have it any more.
+        """
+        row = self.window.find(label.ride_id)
+        if row is None and record is not None:
+            prediction = self._prediction_of(record)
+            row = None if prediction is None else row_of(record, prediction)
+        if row is None:
+            return None
+        self.labelled.add(row._replace(target=label.duration))
+        return max(0.0, utc(label.ts).timestamp() - row.ts)
+
+    def judged(
+        self, window: Snapshot, labelled: Snapshot, min_rows: int, window_rows: int, now: float
+    ) -> Evaluation:
+        """Judge copies of the windows; needs no lock.
+
+        Args:
+            window: Of the features.
+            labelled: Of the labelled rides.
+            min_rows: Fewest rides that are judged.
+            window_rows: Size of a full window, which sets how far breaches must be apart.
+            now: Time, seconds since the epoch.
+        """
+        inputs = errors = None
+        alarm = self.alarm
+        if window.rows >= min_rows:
+            columns = {name: one for name, one in window.columns.items() if name != TARGET}
+            inputs = judge(self.reference, columns)
+            if inputs.relative is not None:
+                alarm = alarm.after(inputs.relative, window.seen, min(window_rows, window.rows))
+        if labelled.rows >= min_rows:
+            errors = judge_labelled(self.reference, labelled.columns)
+        return Evaluation(now, window, labelled, inputs, errors, alarm)
+
+    def _prediction_of(self, record: PredictionRecord) -> float | None:
+        if record.model_version == self.version:
+            return record.prediction
+        return next(
+            (one.prediction for one in record.shadow if one.model_version == self.version), None
+        )
+
+
+def rebuild(
+    watched: WatchedVersion,
+    records: Iterable[PredictionRecord],
+    labelled: Iterable[tuple[PredictionRecord, Label]],
+) -> None:
+    """Fill the windows from the log."""
+    for record in records:
+        watched.add(record)
+    for record, label in labelled:
+        watched.join(label, record)

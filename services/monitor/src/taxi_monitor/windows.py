@@ -1,0 +1,117 @@
+"""A sliding window: the newest rides by answer time and id, each once.
+
+Rides may come late, twice, and from several threads at once (the caller holds a lock);
+the window is the same whatever the order of their coming.
+"""
+
+import bisect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taxi_domain.records import PredictionRecord, utc
+from taxi_profiles.reference import DISTANCE, DROPOFF, MOMENT, PICKUP, PREDICTION, TARGET
+
+Floats = NDArray[np.float64]
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - local times count from a local 1970
+
+
+class Row(NamedTuple):
+    """One ride: the sort key first, then what the engine reads (minutes, miles, seconds)."""
+
+    ts: float
+    ride_id: str
+    pickup: float
+    dropoff: float
+    distance: float
+    prediction: float
+    moment: float
+    target: float
+
+
+def row_of(record: PredictionRecord, prediction: float) -> Row:
+    """Take what a window keeps of a record; the target is not known yet."""
+    ts = utc(record.ts)
+    local = record.ride.pickup_at or ts.astimezone(_NEW_YORK)
+    return Row(
+        ts=ts.timestamp(),
+        ride_id=record.ride_id,
+        pickup=float(record.features.pickup_zone),
+        dropoff=float(record.features.dropoff_zone),
+        distance=record.features.trip_distance_miles,
+        prediction=prediction,
+        moment=(local.replace(tzinfo=None) - _EPOCH).total_seconds(),
+        target=float("nan"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A window at one moment.
+
+    Attributes:
+        columns: Columns of the engine, each of shape (rows,).
+        start: Answer time of the oldest ride, seconds since the epoch; NaN without rides.
+        end: Answer time of the newest ride.
+        seen: Rides that the window ever took.
+    """
+
+    columns: Mapping[str, Floats]
+    rows: int
+    start: float
+    end: float
+    seen: int
+
+
+class Window:
+    """The newest `size` rides; adding one costs the same whatever the size."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._rows: list[Row] = []
+        self._by_id: dict[str, Row] = {}
+        self.seen = 0
+
+    def add(self, row: Row) -> bool:
+        """Put a ride where it belongs; return False for a repeat or one that is too old."""
+        if row.ride_id in self._by_id:
+            return False
+        rows = self._rows
+        if rows and row < rows[-1]:
+            if len(rows) >= self._size and row < rows[-self._size]:
+                return False
+            bisect.insort(rows, row)
+        else:
+            rows.append(row)
+        self._by_id[row.ride_id] = row
+        self.seen += 1
+        # Trimmed in strides, so that one ride does not move the whole list.
+        if len(rows) > self._size + max(self._size // 4, 64):
+            for old in rows[: -self._size]:
+                del self._by_id[old.ride_id]
+            del rows[: -self._size]
+        return True
+
+    def find(self, ride_id: str) -> Row | None:
+        """Return a ride of the window."""
+        return self._by_id.get(ride_id)
+
+    def snapshot(self) -> Snapshot:
+        """Copy the newest rides into columns."""
+        rows = self._rows[-self._size :]
+        values = np.array([row[2:] for row in rows], dtype=np.float64).reshape(len(rows), 6)
+        order = (PICKUP, DROPOFF, DISTANCE, PREDICTION, MOMENT, TARGET)  # as in Row
+        return Snapshot(
+            columns={name: values[:, number] for number, name in enumerate(order)},
+            rows=len(rows),
+            start=rows[0].ts if rows else float("nan"),
+            end=rows[-1].ts if rows else float("nan"),
+            seen=self.seen,
+        )

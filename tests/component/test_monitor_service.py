@@ -1,0 +1,313 @@
+"""The monitor through its real edge: gunicorn, HTTP, a real mongod, real rides."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fixtures_mongod import Mongod, free_port
+from prometheus_client.parser import text_string_to_metric_families
+
+from taxi_domain.features import Features, calendar_of
+from taxi_domain.metrics import CATALOGUE
+from taxi_domain.models import MODEL_NAME, Alias
+from taxi_domain.records import PredictionRecord
+from taxi_domain.rides import Ride
+from taxi_store.connection import connect
+from taxi_store.log import insert_records
+from taxi_store.registry import Registry
+from taxi_train.bootstrap import bootstrap
+from taxi_train.main import SAMPLES
+from taxi_train.rides import Rides, read_file
+
+pytestmark = pytest.mark.component
+TOKEN = "a-token-for-tests"
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+NOW = datetime.now(UTC)
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local time
+
+
+class Monitor:
+    """One monitor process."""
+
+    def __init__(self, folder: Path, uri: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = folder / "monitor.txt"
+        self._env = {
+            "TAXI_MONGODB_URI": uri,
+            "TAXI_MONITOR_TOKEN": TOKEN,
+            "TAXI_MONITOR_HOST": "127.0.0.1",
+            "TAXI_MONITOR_PORT": str(self.port),
+            "TAXI_MONITOR_EVALUATION_SECONDS": "0.5",
+            "PYTHONPATH": ":".join(sys.path),
+            "PATH": os.environ["PATH"],
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Monitor":
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "taxi_monitor.main"], env=self._env, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+                    return self
+            except httpx.TransportError:
+                pass
+            assert self._process.poll() is None, self._log.read_text()
+            time.sleep(0.1)
+        raise AssertionError(self._log.read_text()[-3000:])
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def post(self, path: str, body: object) -> httpx.Response:
+        return httpx.post(f"{self.url}{path}", json=body, headers=HEADERS, timeout=30)
+
+    def get(self, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = httpx.get(f"{self.url}{path}", timeout=10).json()
+        return found
+
+    def champion(self, path: str) -> dict[str, Any]:
+        versions = self.get(path)["versions"]
+        (one,) = [one for one in versions if one["model_role"] == "champion"]
+        found: dict[str, Any] = one
+        return found
+
+    def wait(self, path: str, field: str, value: object) -> dict[str, Any]:
+        """Wait until a field of the champion's report has a value."""
+        for _ in range(150):
+            found = self.champion(path)
+            if found[field] == value or (field == "window" and found["window"]["rows"] == value):
+                return found
+            time.sleep(0.2)
+        raise AssertionError(found)
+
+
+@pytest.fixture(scope="module")
+def rides() -> Rides:
+    return read_file(SAMPLES / "green-2020-03-after.parquet")
+
+
+@pytest.fixture
+def version(mongod: Mongod) -> str:
+    with connect(mongod.uri, app_name="test") as client:
+        found = bootstrap(
+            client["taxi"], MODEL_NAME,
+            lambda: read_file(SAMPLES / "green-2020-03-before.parquet")[-30_000:],
+            lambda: NOW,
+        )  # fmt: skip
+    return found[Alias.CHAMPION]
+
+
+@pytest.fixture
+def monitor(mongod: Mongod, version: str, tmp_path: Path) -> Iterator[Monitor]:
+    assert version
+    one = Monitor(tmp_path, mongod.uri).start()
+    yield one
+    one.kill()
+
+
+def documents(rides: Rides, version: str, start: int, end: int) -> list[dict[str, Any]]:
+    found = []
+    for number in range(start, end):
+        pickup_at = EPOCH + timedelta(seconds=float(rides.moment[number]))
+        hour, weekday = calendar_of(pickup_at)
+        zones = int(rides.pickup[number]), int(rides.dropoff[number])
+        miles = float(rides.distance[number])
+        ride_id = f"ride-{number:06d}"
+        record = PredictionRecord(
+            ride_id,
+            NOW + timedelta(milliseconds=number),
+            MODEL_NAME,
+            version,
+            "champion",
+            Ride(*zones, miles, pickup_at, ride_id),
+            Features(*zones, miles, hour, weekday),
+            5 + 3 * min(miles, 15),
+        )
+        found.append(record.to_document())
+    return found
+
+
+def as_json(one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in one.items()
+    }
+
+
+def store(mongod: Mongod, found: list[dict[str, Any]]) -> None:
+    with connect(mongod.uri, app_name="test") as client:
+        insert_records(client["taxi"], found, datetime.now(UTC))
+
+
+def labels(rides: Rides, start: int, end: int) -> dict[str, object]:
+    return {
+        "labels": [
+            {"ride_id": f"ride-{number:06d}", "duration": float(rides.duration[number])}
+            for number in range(start, end)
+        ]
+    }
+
+
+def test_collapse_is_found_and_a_killed_monitor_says_the_same_again(
+    monitor: Monitor, mongod: Mongod, version: str, rides: Rides
+) -> None:
+    found = documents(rides, version, 0, 4000)
+    store(mongod, found)
+    for start in range(0, 4000, 500):
+        body = {"records": [as_json(one) for one in found[start : start + 500]]}
+        assert monitor.post("/v1/predictions", body).status_code == 200
+    assert monitor.post("/v1/labels", labels(rides, 0, 4000)).json()["accepted"] == 4000
+    monitor.wait("/v1/performance", "labelled_rows", 2000)
+    drift, errors = monitor.champion("/v1/drift"), monitor.champion("/v1/performance")
+
+    monitor.kill()
+    monitor.start()
+    monitor.wait("/v1/performance", "labelled_rows", 2000)
+    drift_again, errors_again = monitor.champion("/v1/drift"), monitor.champion("/v1/performance")
+
+    assert drift["relative"] is not None
+    assert drift["window"]["rows"] == 2000
+    for one in (drift, drift_again, errors, errors_again):
+        one.pop("evaluated_at")
+        one.pop("verdict", None)  # two breaches in a row need rides in between
+    assert drift_again == drift
+    assert errors_again == errors
+    page = httpx.get(f"{monitor.url}/").text
+    assert version in page
+    assert "PULocationID" in page
+
+
+def test_eight_writers_lose_no_ride(monitor: Monitor, version: str, rides: Rides) -> None:
+    found = documents(rides, version, 0, 1600)
+
+    def post(part: list[dict[str, Any]]) -> None:
+        for start in range(0, len(part), 20):
+            body = {"records": [as_json(one) for one in part[start : start + 20]]}
+            assert monitor.post("/v1/predictions", body).status_code == 200
+
+    threads = [threading.Thread(target=post, args=(found[one::8],)) for one in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert monitor.wait("/v1/drift", "window", 1600)["window"]["rows"] == 1600
+
+
+def test_log_fills_what_was_never_posted_and_early_labels_wait(
+    monitor: Monitor, mongod: Mongod, version: str, rides: Rides
+) -> None:
+    assert monitor.post("/v1/labels", labels(rides, 0, 700)).json()["accepted"] == 700
+    found = documents(rides, version, 0, 700)
+    monitor.post("/v1/predictions", {"records": [as_json(one) for one in found[:100]]})
+    store(mongod, found)
+
+    assert monitor.wait("/v1/drift", "window", 700)["relative"] is not None
+    assert monitor.wait("/v1/performance", "labelled_rows", 700)["actual"]["rmse"] > 0
+    again = monitor.post("/v1/labels", labels(rides, 0, 700)).json()
+    assert (again["accepted"], again["repeated"]) == (0, 700)
+
+
+def test_metrics_appear_with_what_is_known(monitor: Monitor, version: str, rides: Rides) -> None:
+    def names() -> set[str]:
+        text = httpx.get(f"{monitor.url}/metrics").text
+        known = {metric.name: metric for metric in CATALOGUE}
+        found = set()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                name = sample.name
+                for suffix in ("_bucket", "_sum", "_count", "_created"):
+                    name = name if name in known else name.removesuffix(suffix)
+                if sample.name.endswith("_created"):
+                    continue
+                assert set(sample.labels) - {"le"} == set(known[name].labels), sample.name
+                found.add(name)
+        return found
+
+    before = names()
+    posted = documents(rides, version, 0, 600)
+    monitor.post("/v1/predictions", {"records": [as_json(one) for one in posted]})
+    monitor.wait("/v1/drift", "window", 600)
+
+    assert "taxi_monitor_drift_score_relative" not in before
+    assert "taxi_monitor_window_rows" in before
+    assert {"taxi_monitor_drift_score_relative", "taxi_monitor_drift_detected"} <= names()
+    assert "taxi_monitor_error_rmse_seconds" not in names()
+
+
+def test_mongod_away_is_told_and_labels_are_asked_again(
+    monitor: Monitor, mongod: Mongod, rides: Rides
+) -> None:
+    mongod.kill()
+
+    refused = monitor.post("/v1/labels", labels(rides, 0, 3))
+
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"]
+    mongod.start()
+    assert monitor.post("/v1/labels", labels(rides, 0, 3)).status_code == 200
+
+
+def test_new_champion_begins_its_own_window(
+    monitor: Monitor, mongod: Mongod, version: str, rides: Rides
+) -> None:
+    monitor.post("/v1/predictions", {"records": [as_json(documents(rides, version, 0, 1)[0])]})
+    monitor.wait("/v1/drift", "window", 1)
+    with connect(mongod.uri, app_name="test") as client:
+        registry = Registry(client["taxi"])
+        fallback = registry.alias(MODEL_NAME, Alias.FALLBACK)
+        assert fallback is not None
+        registry.move_alias(
+            MODEL_NAME, Alias.CHAMPION, to=fallback.version, expected=version, by="t", now=NOW
+        )
+
+    found = monitor.wait("/v1/drift", "model_version", fallback.version)
+    assert found["window"]["rows"] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "kwargs", "status"),
+    [
+        ("/v1/labels", {"json": {"labels": []}}, 401),
+        ("/v1/labels", {"json": {"labels": []}, "headers": {"Authorization": "Bearer x"}}, 401),
+        ("/v1/labels", {"json": [], "headers": HEADERS}, 422),
+        ("/v1/predictions", {"content": b"{", "headers": HEADERS}, 415),
+        ("/v1/predictions", {"json": {"records": [{}] * 10_001}, "headers": HEADERS}, 413),
+    ],
+)
+def test_strange_requests_are_problems(
+    monitor: Monitor, path: str, kwargs: dict[str, Any], status: int
+) -> None:
+    answer = httpx.post(f"{monitor.url}{path}", timeout=20, **kwargs)
+
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_bad_items_are_refused_by_index(monitor: Monitor) -> None:
+    body = {"labels": [{"ride_id": "a", "duration": 3}, {"ride_id": "a b", "duration": 3}, 7]}
+
+    answer = monitor.post("/v1/labels", body).json()
+
+    assert answer["accepted"] == 1
+    assert [(one["index"], one["field"]) for one in answer["refused"]] == [
+        (1, "ride_id"),
+        (2, "ride_id"),
+    ]
