@@ -1,0 +1,68 @@
+"""What each component may do in MongoDB: the least that its code needs."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from taxi_domain.mongodb import (
+    ALIASES,
+    ARTIFACTS_BUCKET,
+    DATABASE,
+    LABELS,
+    MODELS,
+    PREDICTIONS,
+    REPORTS,
+    RUNS,
+)
+
+_FILES: Final = f"{ARTIFACTS_BUCKET}.files"
+_CHUNKS: Final = f"{ARTIFACTS_BUCKET}.chunks"
+
+_READ: Final = ("find",)
+_APPEND: Final = ("insert",)
+_INDEX: Final = ("createIndex", "listIndexes")
+_READ_REGISTRY: Final[Mapping[str, tuple[str, ...]]] = {
+    ALIASES: _READ,
+    MODELS: _READ,
+    _FILES: _READ,
+    _CHUNKS: _READ,
+}
+
+#: Actions by collection, by component. The predictor cannot read what it logged.
+RIGHTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "predictor": {**_READ_REGISTRY, PREDICTIONS: _APPEND},
+    "monitor": {
+        **_READ_REGISTRY,
+        PREDICTIONS: _READ,
+        LABELS: (*_READ, *_APPEND),
+        RUNS: _READ,
+        REPORTS: _READ,
+    },
+    "train": {
+        PREDICTIONS: (*_READ, *_INDEX),
+        LABELS: (*_READ, *_INDEX),
+        ALIASES: (*_READ, "insert", "update"),
+        MODELS: (*_READ, *_INDEX, "insert", "update"),
+        RUNS: (*_READ, *_INDEX, "insert", "update"),
+        # GridFS makes its indexes at the first upload and removes the pieces of a broken one.
+        _FILES: (*_READ, *_INDEX, "insert"),
+        _CHUNKS: (*_READ, *_INDEX, "insert", "remove"),
+    },
+    "operator": {
+        ALIASES: (*_READ, "insert", "update"),
+        MODELS: (*_READ, "update"),
+        RUNS: _READ,
+    },
+}
+
+
+def role_of(component: str) -> str:
+    """Return the name of a component's role in the database."""
+    return f"taxi-{component}"
+
+
+def privileges_of(component: str) -> list[dict[str, Any]]:
+    """Return a component's rights in the form of MongoDB's `createRole`."""
+    return [
+        {"resource": {"db": DATABASE, "collection": collection}, "actions": sorted(actions)}
+        for collection, actions in sorted(RIGHTS[component].items())
+    ]

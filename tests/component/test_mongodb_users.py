@@ -1,0 +1,193 @@
+"""The container beside mongod, against a real mongod that asks for passwords."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fixtures_mongod import Mongod
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from taxi_domain.errors import FieldError
+from taxi_domain.models import Alias, ModelState
+from taxi_store.artifacts import artifact_of
+from taxi_store.bootstrap_users import Credential, LockedOutError, Users, read_credentials
+from taxi_store.indexes import ensure_indexes
+from taxi_store.registry import Registry
+
+pytestmark = pytest.mark.component
+
+WANTED = {
+    name: Credential(name, f"secret of {name}: /?@")
+    for name in ("root", "predictor", "monitor", "train", "operator")
+}
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Mongod]:
+    one = Mongod(tmp_path, "--auth")
+    one.start()
+    try:
+        yield one
+    finally:
+        one.stop()
+
+
+def log_in(mongod: Mongod, name: str, wanted: dict[str, Credential] = WANTED) -> MongoClient:
+    return MongoClient(
+        "127.0.0.1", mongod.port, username=wanted[name].username, password=wanted[name].password,
+        authSource="admin" if name == "root" else "taxi", serverSelectionTimeoutMS=5000,
+    )  # fmt: skip
+
+
+def users_of(mongod: Mongod) -> Users:
+    return Users(f"127.0.0.1:{mongod.port}")
+
+
+def test_an_empty_server_gets_its_users_and_indexes_once(guarded: Mongod) -> None:
+    users = users_of(guarded)
+
+    assert users.apply(WANTED)
+    assert not users.apply(WANTED)
+    with log_in(guarded, "root") as client:
+        assert "stored_at_1" in client["taxi"]["predictions"].index_information()
+
+
+def test_a_new_process_finds_everything_done(guarded: Mongod) -> None:
+    users_of(guarded).apply(WANTED)
+
+    assert users_of(guarded).apply(WANTED)  # nothing breaks when all of it exists
+    with log_in(guarded, "monitor") as client:
+        assert client["taxi"]["predictions"].find_one() is None
+
+
+def test_nobody_gets_in_without_a_password(guarded: Mongod) -> None:
+    users_of(guarded).apply(WANTED)
+
+    with MongoClient("127.0.0.1", guarded.port) as client, pytest.raises(OperationFailure):
+        client["taxi"]["predictions"].find_one()
+
+
+def test_the_predictor_writes_the_log_and_cannot_read_or_change_it(
+    guarded: Mongod,
+) -> None:
+    users_of(guarded).apply(WANTED)
+
+    with log_in(guarded, "predictor") as client:
+        predictions = client["taxi"]["predictions"]
+        predictions.insert_many([{"_id": "a"}, {"_id": "b"}], ordered=False)
+        for forbidden in (
+            predictions.find_one,
+            lambda: predictions.delete_many({}),
+            lambda: predictions.update_one({"_id": "a"}, {"$set": {"x": 1}}),
+            lambda: client["taxi"]["aliases"].insert_one({}),
+        ):
+            with pytest.raises(OperationFailure, match="not authorized"):
+                forbidden()
+
+
+def test_the_rights_of_train_and_operator_are_enough_for_the_registry(
+    guarded: Mongod,
+) -> None:
+    users_of(guarded).apply(WANTED)
+    now = datetime(2021, 2, 1, tzinfo=UTC)
+    artifact = artifact_of({"card.json": b'{"format_version": 1}', "model.onnx": b"x"})
+
+    with log_in(guarded, "train") as client:
+        ensure_indexes(client["taxi"])
+        registry = Registry(client["taxi"])
+        version = registry.add(artifact, model="m", state=ModelState.CANDIDATE, now=now)
+        registry.move_alias("m", Alias.CHAMPION, to=version, expected=None, by="t", now=now)
+    with log_in(guarded, "operator") as client:
+        registry = Registry(client["taxi"])
+        registry.set_state(version, ModelState.ACCEPTED)
+        registry.move_alias("m", Alias.CHAMPION, to=version, expected=version, by="o", now=now)
+    for reader in ("predictor", "monitor"):
+        with log_in(guarded, reader) as client:
+            assert Registry(client["taxi"]).load(version).digest == artifact.digest
+
+
+def test_a_changed_password_reaches_the_server(guarded: Mongod) -> None:
+    users = users_of(guarded)
+    users.apply(WANTED)
+    changed = {name: replace(one, password=f"new {name}") for name, one in WANTED.items()}
+
+    assert users.apply(changed)
+    for name in changed:
+        with log_in(guarded, name, changed) as client:
+            client["taxi"].command("ping")
+    with log_in(guarded, "monitor") as client, pytest.raises(OperationFailure):
+        client["taxi"]["labels"].find_one()
+
+
+def test_a_dropped_user_comes_back(guarded: Mongod) -> None:
+    users = users_of(guarded)
+    users.apply(WANTED)
+    with log_in(guarded, "root") as client:
+        client["taxi"].command("dropUser", "monitor")
+
+    assert users.apply(WANTED)
+    with log_in(guarded, "monitor") as client:
+        assert client["taxi"]["labels"].find_one() is None
+
+
+def test_a_wrong_root_password_is_named_with_its_remedy(guarded: Mongod) -> None:
+    users_of(guarded).apply(WANTED)
+    wrong = {**WANTED, "root": Credential("root", "guess")}
+
+    with pytest.raises(LockedOutError, match=r"user root: .* put the password into the Secret"):
+        users_of(guarded).apply(wrong)
+
+
+def write_secrets(folder: Path) -> None:
+    for name, credential in WANTED.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / "username").write_text(credential.username)
+        (folder / name / "password").write_text(credential.password)
+
+
+def test_the_process_says_when_it_is_ready_and_ends_when_asked(
+    guarded: Mongod, tmp_path: Path
+) -> None:
+    secrets = tmp_path / "secrets"
+    write_secrets(secrets)
+    ready = tmp_path / "ready"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "taxi_store.bootstrap_users", "--credentials", str(secrets),
+         "--ready-file", str(ready), "--host", f"127.0.0.1:{guarded.port}",
+         "--pause-seconds", "0.2"],
+        env=os.environ,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 30
+        while not ready.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert ready.exists()
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ("root/password", "is empty"),
+        ("visitor/password", "is no known component"),
+    ],
+)
+def test_unusable_credentials_are_named(tmp_path: Path, broken: str, message: str) -> None:
+    write_secrets(tmp_path)
+    (tmp_path / broken).parent.mkdir(exist_ok=True)
+    (tmp_path / broken).write_text("")
+
+    with pytest.raises(FieldError, match=message):
+        read_credentials(tmp_path)
