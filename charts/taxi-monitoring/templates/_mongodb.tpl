@@ -12,13 +12,18 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Environment that every part with a connection has. Arguments: root, component. */}}
+{{/* The connection of a part. Arguments: root, component. */}}
 {{- define "taxi.mongodb.env" -}}
 - name: TAXI_MONGODB_URI
   valueFrom:
     secretKeyRef:
       name: {{ include "taxi.mongodb.secretName" . }}
       key: uri
+{{- end -}}
+
+{{/* The same and the model, for parts that serve one; the operator's policies name theirs. */}}
+{{- define "taxi.model.env" -}}
+{{ include "taxi.mongodb.env" . }}
 - name: TAXI_MODEL
   value: {{ .root.Values.model.name | quote }}
 {{- end -}}

@@ -1,0 +1,243 @@
+"""Alerts and dashboards: they parse, and use only what the catalogue has."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from fixtures_chart import CHART, manifests, objects, template
+
+from taxi_domain.metrics import CATALOGUE, Metric, MetricType
+
+pytestmark = pytest.mark.chart
+
+RUNBOOKS = CHART.parents[1] / "docs" / "runbooks"
+TARGET_LABELS = {"namespace", "job", "pod", "service", "exported_service", "le"}
+_NAME = re.compile(r"\b(taxi_[a-z_]+|up)\b")
+
+
+def series() -> dict[str, Metric]:
+    """Return the catalogue's metric of every series name."""
+    found: dict[str, Metric] = {}
+    for metric in CATALOGUE:
+        names = [metric.name]
+        if metric.type is MetricType.HISTOGRAM:
+            names = [f"{metric.name}_{suffix}" for suffix in ("bucket", "sum", "count")]
+        found |= dict.fromkeys(names, metric)
+    return found
+
+
+SERIES = series()
+
+
+def rules() -> list[dict[str, Any]]:
+    (rule,) = objects("default", "PrometheusRule").values()
+    return list(rule["spec"]["groups"][0]["rules"])
+
+
+def dashboard() -> dict[str, Any]:
+    (config,) = objects("default", "ConfigMap").values()
+    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+    loaded: dict[str, Any] = json.loads(config["data"]["taxi-monitoring.json"])
+    return loaded
+
+
+def panels() -> Iterator[dict[str, Any]]:
+    yield from (one for one in dashboard()["panels"] if one["type"] != "row")
+
+
+def dashboard_queries() -> list[str]:
+    queries = [target["expr"] for panel in panels() for target in panel["targets"]]
+    queries += [one["expr"] for one in dashboard()["annotations"]["list"]]
+    filled = {"$__rate_interval": "1m", "$namespace": "ns", "$model_role": "champion"}
+    for variable, value in filled.items():
+        queries = [query.replace(variable, value) for query in queries]
+    return queries
+
+
+def selectors(query: str) -> list[Any]:
+    """Return all vector selectors of a query."""
+    found: list[Any] = []
+
+    def walk(node: Any) -> None:
+        if isinstance(node, promql_parser.VectorSelector):
+            found.append(node)
+        for child in ("expr", "lhs", "rhs", "vector_selector"):
+            below = getattr(node, child, None)
+            if below is not None:
+                walk(below)
+        for argument in getattr(node, "args", None) or []:
+            walk(argument)
+
+    walk(promql_parser.parse(query))
+    return found
+
+
+def labels_of(selector: Any) -> set[str]:
+    return {matcher.name for matcher in selector.matchers.matchers}
+
+
+ALL_QUERIES = [*(rule["expr"] for rule in rules()), *dashboard_queries()]
+
+
+@pytest.mark.parametrize("query", ALL_QUERIES)
+def test_a_query_uses_only_the_catalogue(query: str) -> None:
+    found = selectors(query)
+
+    assert len(found) == len(_NAME.findall(query))
+    for selector in found:
+        if selector.name == "up":
+            continue
+        assert selector.name in SERIES
+        known = {*SERIES[selector.name].labels, *TARGET_LABELS}
+        assert labels_of(selector) <= known
+        assert "namespace" in labels_of(selector), "a query must stay in its namespace"
+
+
+@pytest.mark.parametrize("query", ALL_QUERIES)
+def test_a_query_groups_by_labels_that_exist(query: str) -> None:
+    known = {
+        label for name in _NAME.findall(query) if name != "up" for label in SERIES[name].labels
+    }
+    grouped = {
+        label.strip()
+        for group in re.findall(r"by \(([^)]*)\)", query)
+        for label in group.split(",")
+    }
+
+    assert grouped <= known | TARGET_LABELS
+
+
+@pytest.mark.parametrize("query", ALL_QUERIES)
+def test_gauges_of_a_model_are_aggregated_over_pods(query: str) -> None:
+    # A replaced monitor pod must not show as two series.
+    gauges = [
+        one.name
+        for one in selectors(query)
+        if one.name in SERIES
+        and SERIES[one.name].type is MetricType.GAUGE
+        and "model_role" in SERIES[one.name].labels
+        and "model" in SERIES[one.name].labels
+    ]
+
+    assert not gauges or query.startswith("max by (model, model_role")
+
+
+def test_every_metric_of_the_catalogue_that_people_look_at_is_on_the_dashboard() -> None:
+    shown = {name for query in dashboard_queries() for name in _NAME.findall(query)}
+    missing = {
+        metric.name for metric in CATALOGUE if not {metric.name, f"{metric.name}_bucket"} & shown
+    }
+
+    assert missing <= {
+        "taxi_predictor_spool_bytes",
+        "taxi_monitor_drifted_features",
+        "taxi_monitor_drift_detected",
+        "taxi_monitor_reference_rows",
+        "taxi_monitor_window_start_timestamp_seconds",
+        "taxi_monitor_window_end_timestamp_seconds",
+        "taxi_monitor_model_info",
+        "taxi_monitor_background_up",
+        "taxi_operator_tick_duration_seconds",
+        "taxi_operator_duplicates_prevented_total",
+        "taxi_operator_last_swap_seconds",
+    }
+
+
+def test_the_dashboard_works_in_any_grafana() -> None:
+    board = dashboard()
+    variables = {one["name"]: one for one in board["templating"]["list"]}
+
+    assert "__inputs" not in board
+    assert board["uid"] == "taxi-monitoring"
+    assert variables["datasource"]["type"] == "datasource"
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    for panel in panels():
+        assert panel["datasource"]["uid"] == "${datasource}"
+        assert panel["title"]
+        assert panel["description"]
+    for name in ("namespace", "model_role"):
+        (metric,) = _NAME.findall(variables[name]["query"]["query"])
+        assert metric in SERIES
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_an_alert_says_what_happened_and_has_a_runbook(rule: dict[str, Any]) -> None:
+    page = RUNBOOKS / f"{rule['alert']}.md"
+
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert rule["annotations"]["summary"]
+    assert rule["annotations"]["description"]
+    assert rule["annotations"]["runbook"] == f"docs/runbooks/{rule['alert']}.md"
+    text = page.read_text()
+    assert text.startswith(f"# {rule['alert']}\n")
+    for heading in ("## Meaning", "## Look", "## Remedy"):
+        assert heading in text
+
+
+def test_every_runbook_has_its_alert() -> None:
+    pages = {path.stem for path in RUNBOOKS.glob("Taxi*.md")}
+
+    assert pages == {rule["alert"] for rule in rules()}
+
+
+def test_alerts_can_be_left_out_labelled_and_linked() -> None:
+    (rule,) = objects("everything", "PrometheusRule").values()
+    found = {one["alert"]: one for one in rule["spec"]["groups"][0]["rules"]}
+
+    assert "TaxiFallbackServing" not in found
+    drift = found["TaxiDriftDetected"]
+    assert drift["labels"]["team"] == "ml"
+    assert drift["annotations"]["runbook_url"] == (
+        "https://example.org/runbooks/TaxiDriftDetected.md"
+    )
+
+
+def test_thresholds_reach_the_rules() -> None:
+    values = {"metrics": {"prometheusRule": {"thresholds": {"evaluationAgeSeconds": 17}}}}
+    (rule,) = (one for one in manifests(template(values)) if one["kind"] == "PrometheusRule")
+    found = {one["alert"]: one["expr"] for one in rule["spec"]["groups"][0]["rules"]}
+
+    assert found["TaxiMonitorEvaluationStale"].endswith("> 17")
+    assert found["TaxiPredictorSpoolFilling"].endswith("> 134217728")
+    assert not re.search(r"NAMESPACE|RELEASE|[A-Z]+_(SECONDS|BYTES|RATIO)", yaml.dump(rule))
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_promtool_fires_and_keeps_quiet_as_written(tmp_path: Path) -> None:
+    (rule,) = objects("default", "PrometheusRule").values()
+    groups = rule["spec"]["groups"]
+    (tmp_path / "whole.yaml").write_text(yaml.safe_dump({"groups": groups}))
+    # The cases are about firing; another test is about the texts.
+    bare = [
+        {**group, "rules": [{**one, "annotations": {}} for one in group["rules"]]}
+        for group in groups
+    ]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": bare}))
+    cases = Path(__file__).with_name("alerts_test.yaml").read_text()
+    (tmp_path / "cases.yaml").write_text(cases)
+    for command in (["check", "rules", "whole.yaml"], ["test", "rules", "cases.yaml"]):
+        done = subprocess.run(
+            ["promtool", *command],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_has_a_case_that_fires_it() -> None:
+    cases = yaml.safe_load(Path(__file__).with_name("alerts_test.yaml").read_text())
+    fired = {
+        check["alertname"]
+        for case in cases["tests"]
+        for check in case["alert_rule_test"]
+        if check.get("exp_alerts")
+    }
+
+    assert fired == {rule["alert"] for rule in rules()}

@@ -1,0 +1,261 @@
+"""What the chart renders, for every set of values in `ci/`."""
+
+import re
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from fixtures_chart import (
+    VALUE_SETS,
+    environment,
+    helm_binaries,
+    manifests,
+    objects,
+    pods,
+    rendered,
+    template,
+)
+
+from taxi_domain import kube
+
+pytestmark = pytest.mark.chart
+
+BUILT_IN = re.compile(r"^(v1|[a-z.]+(\.k8s\.io)?/v\d+)$")
+NOT_BUILT_IN = {
+    "monitoring.coreos.com/v1",
+    "apiextensions.k8s.io/v1",
+    "taxi-monitoring.io/v1alpha1",
+}
+every_set = pytest.mark.parametrize("name", VALUE_SETS)
+
+
+@every_set
+def test_every_object_fits_the_schema_of_kubernetes(name: str) -> None:
+    checked = 0
+    for one in rendered(name):
+        if one["apiVersion"] not in NOT_BUILT_IN:
+            kubernetes_validate.validate(one, "1.34", strict=True)
+            checked += 1
+
+    assert checked > 10
+
+
+@every_set
+def test_every_pod_passes_the_restricted_standard(name: str) -> None:
+    found = dict(pods(rendered(name)))
+
+    assert len(found) >= 4
+    for pod, spec in found.items():
+        assert restricted_problems(spec) == [], pod
+
+
+def restricted_problems(spec: dict[str, Any]) -> list[str]:
+    """Return what the pod security standard `restricted` would refuse, and a bit more."""
+    problems = [key for key in ("hostNetwork", "hostPID", "hostIPC") if spec.get(key)]
+    whole = spec.get("securityContext", {})
+    if whole.get("seccompProfile") != {"type": "RuntimeDefault"}:
+        problems.append("seccompProfile")
+    if not whole.get("runAsNonRoot"):
+        problems.append("runAsNonRoot")
+    allowed = {"emptyDir", "projected", "secret", "configMap", "persistentVolumeClaim"}
+    problems += [
+        f"volume {volume['name']}"
+        for volume in spec.get("volumes", [])
+        if not (set(volume) - {"name"}) <= allowed
+    ]
+    for container in [*spec["containers"], *spec.get("initContainers", [])]:
+        own = container.get("securityContext", {})
+        user = own.get("runAsUser", whole.get("runAsUser"))
+        checks = {
+            "a numeric user": isinstance(user, int) and user > 0,
+            "allowPrivilegeEscalation": own.get("allowPrivilegeEscalation") is False,
+            "capabilities": own.get("capabilities") == {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": own.get("readOnlyRootFilesystem") is True,
+            "memory limit": "memory" in container["resources"]["limits"],
+            "no CPU limit": "cpu" not in container["resources"]["limits"],
+            "requests": {"cpu", "memory"} <= set(container["resources"]["requests"]),
+            "no host port": all("hostPort" not in port for port in container.get("ports", [])),
+        }
+        problems += [f"{container['name']}: {what}" for what, holds in checks.items() if not holds]
+    return problems
+
+
+@every_set
+def test_only_the_operator_gets_a_token_of_the_api_server(name: str) -> None:
+    with_token = [pod for pod, spec in pods(rendered(name)) if spec["automountServiceAccountToken"]]
+
+    assert all(pod.startswith("Deployment/") and pod.endswith("-operator") for pod in with_token)
+    assert bool(with_token) == (name != "without-operator")
+
+
+@every_set
+def test_names_are_unique_and_in_the_release_namespace(name: str) -> None:
+    found = rendered(name)
+    keys = [(one["kind"], one["metadata"]["name"]) for one in found]
+
+    assert len(keys) == len(set(keys))
+    cluster_wide = {"CustomResourceDefinition", "ClusterRole"}
+    assert all(
+        one["metadata"].get("namespace") == "ns" for one in found if one["kind"] not in cluster_wide
+    )
+
+
+@every_set
+def test_selectors_find_their_pods(name: str) -> None:
+    for kind in ("Deployment", "StatefulSet"):
+        for one in objects(name, kind).values():
+            labels = one["spec"]["template"]["metadata"]["labels"]
+
+            assert one["spec"]["selector"]["matchLabels"].items() <= labels.items()
+            assert kube.COMPONENT_LABEL in labels
+
+
+def test_helm_3_and_4_render_the_same() -> None:
+    texts = [
+        template(files=[VALUE_SETS["existing-secrets"]], binary=binary)
+        for binary in helm_binaries()
+    ]
+
+    assert all(manifests(text) == manifests(texts[0]) for text in texts)
+
+
+def test_two_renders_with_existing_secrets_are_equal() -> None:
+    files = [VALUE_SETS["existing-secrets"]]
+
+    assert template(files=files) == template(files=files)
+    assert not objects("existing-secrets", "Secret")
+
+
+def test_the_active_service_has_no_selector_while_the_operator_owns_it() -> None:
+    service = objects("default", "Service")["taxi-predict"]
+
+    assert "selector" not in service["spec"]
+    assert service["metadata"]["labels"]["taxi-monitoring.io/active-service"] == "true"
+    annotations = service["metadata"]["annotations"]
+    deployments = objects("default", "Deployment")
+    for alias in ("champion", "fallback"):
+        assert annotations[f"taxi-monitoring.io/{alias}-deployment"] in deployments
+
+
+def test_without_the_operator_the_active_service_leads_to_the_champion() -> None:
+    service = objects("without-operator", "Service")["taxi-predict"]
+
+    assert service["spec"]["selector"][kube.COMPONENT_LABEL] == kube.PREDICTOR
+    assert not objects("without-operator", "Role")
+
+
+@every_set
+def test_the_chart_never_renders_what_the_operator_owns(name: str) -> None:
+    for one in objects(name, "Deployment").values():
+        annotations = one["spec"]["template"]["metadata"].get("annotations", {})
+
+        assert kube.MODEL_VERSION_ANNOTATION not in annotations
+
+
+def test_secrets_stay_and_hold_whole_addresses() -> None:
+    import base64
+
+    secrets = objects("default", "Secret")
+    assert set(secrets) == {
+        *(f"taxi-mongodb-{one}" for one in ("root", "predictor", "monitor", "train", "operator")),
+        "taxi-monitor-token",
+    }
+    for name, secret in secrets.items():
+        assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        values = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+        if name != "taxi-monitor-token":
+            source = "admin" if values["username"] == "root" else "taxi"
+            assert values["uri"] == (
+                f"mongodb://{values['username']}:{values['password']}"
+                f"@taxi-mongodb:27017/taxi?authSource={source}"
+            )
+            assert len(values["password"]) >= 24
+
+
+def test_the_first_model_is_an_ordinary_job_named_after_its_pod() -> None:
+    (job,) = objects("default", "Job").values()
+    changed = manifests(template({"firstModel": {"data": "green-2020-03-before"}}))
+    (other,) = (one for one in changed if one["kind"] == "Job")
+
+    assert "helm.sh/hook" not in job["metadata"].get("annotations", {})
+    assert re.fullmatch(r"taxi-first-model-[0-9a-f]{10}", job["metadata"]["name"])
+    assert other["metadata"]["name"] != job["metadata"]["name"]
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["bootstrap", "--data=green-2021-01"]
+
+
+def test_the_period_of_the_first_model_reaches_the_job() -> None:
+    (job,) = objects("everything", "Job").values()
+
+    assert job["spec"]["template"]["spec"]["containers"][0]["args"] == [
+        "bootstrap", "--data=green-2020-03-before", "--from=2020-03-01", "--to=2020-03-14",
+    ]  # fmt: skip
+
+
+def test_the_train_template_never_runs_by_itself() -> None:
+    cronjob = objects("default", "CronJob")["taxi-train"]
+    job = cronjob["spec"]["jobTemplate"]["spec"]
+
+    assert cronjob["spec"]["suspend"] is True
+    assert job["template"]["spec"]["restartPolicy"] == "Never"
+    (container,) = job["template"]["spec"]["containers"]
+    assert (container["name"], container["args"]) == ("train", ["run"])
+
+
+def test_predictor_and_fallback_differ_in_their_alias_only() -> None:
+    deployments = objects("default", "Deployment")
+    champion, fallback = (
+        environment(deployments[name]["spec"]["template"]["spec"]["containers"][0])
+        for name in ("taxi-predictor", "taxi-fallback")
+    )
+
+    assert {key for key in champion | fallback if champion.get(key) != fallback.get(key)} == {
+        "TAXI_PREDICT_ALIAS",
+        "TAXI_PREDICT_SHADOW_ALIAS",
+    }
+
+
+def test_a_disruption_budget_exists_only_with_several_replicas() -> None:
+    assert set(objects("default", "PodDisruptionBudget")) == {"taxi-predictor"}
+    assert not objects("single-replica", "PodDisruptionBudget")
+
+
+def test_images_can_come_from_one_registry_and_by_digest() -> None:
+    for pod, spec in pods(rendered("everything")):
+        for container in spec["containers"]:
+            assert container["image"].startswith("registry.example/"), pod
+            assert ("@sha256:" in container["image"]) == ("predict" in container["image"])
+
+
+def test_auto_leaves_out_what_the_cluster_does_not_know() -> None:
+    without = manifests(template(monitoring=False))
+
+    assert {"ServiceMonitor", "PrometheusRule"}.isdisjoint(one["kind"] for one in without)
+    assert {"taxi-predictor", "taxi-fallback", "taxi-monitor", "taxi-operator"} == set(
+        objects("default", "ServiceMonitor")
+    )
+
+
+def test_service_monitors_find_one_service_each_and_its_port() -> None:
+    services = objects("default", "Service")
+    for name, monitor in objects("default", "ServiceMonitor").items():
+        wanted = monitor["spec"]["selector"]["matchLabels"]
+        found = [
+            one for one in services.values() if wanted.items() <= one["metadata"]["labels"].items()
+        ]
+
+        assert [one["metadata"]["name"] for one in found] == [name]
+        ports = {port["name"] for port in found[0]["spec"]["ports"]}
+        assert monitor["spec"]["endpoints"][0]["port"] in ports
+        assert monitor["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+
+
+@every_set
+def test_probes_and_services_name_ports_that_exist(name: str) -> None:
+    for _, spec in pods(rendered(name)):
+        for container in spec["containers"]:
+            ports = {port["name"] for port in container.get("ports", [])}
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                action = container.get(probe, {})
+                port = (action.get("httpGet") or action.get("tcpSocket") or {}).get("port")
+                assert port is None or port in ports

@@ -1,0 +1,81 @@
+"""The environment that the chart sets is the one that the parts read."""
+
+import importlib
+from typing import Any
+
+import pytest
+from fixtures_chart import CHART, environment, pods, rendered
+
+pytestmark = pytest.mark.chart
+
+ROOT = CHART.parents[1]
+SETTINGS = {
+    "predictor": "taxi_predict.settings",
+    "monitor": "taxi_monitor.settings",
+    "train": "taxi_train.settings",
+    "operator": "taxi_operator.settings",
+}
+#: Read by a library, not by our settings.
+OF_LIBRARIES = {"PROMETHEUS_MULTIPROC_DIR"}
+
+
+def variables_of(module: str) -> dict[str, Any]:
+    fields = importlib.import_module(module).Settings.model_fields
+    return {str(field.validation_alias or field.alias): field for field in fields.values()}
+
+
+def containers(name: str) -> list[dict[str, Any]]:
+    return [
+        container
+        for _, spec in pods(rendered("default"))
+        for container in spec["containers"]
+        if container["name"] == name
+    ]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_variable_is_a_setting(name: str) -> None:
+    known = set(variables_of(SETTINGS[name])) | OF_LIBRARIES
+
+    assert containers(name)
+    for container in containers(name):
+        assert set(environment(container)) <= known
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_required_setting_is_given(name: str) -> None:
+    required = {
+        variable for variable, field in variables_of(SETTINGS[name]).items() if field.is_required()
+    }
+
+    for container in containers(name):
+        assert required <= set(environment(container))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_values_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module(SETTINGS[name])
+    for container in containers(name):
+        for variable, value in environment(container).items():
+            text = value if isinstance(value, str) else "mongodb://from-a-secret/taxi"
+            monkeypatch.setenv(variable, text)
+
+        assert module.read_settings()
+
+
+@pytest.mark.parametrize(
+    ("container", "dockerfile"),
+    [
+        ("predictor", "services/predict/Dockerfile"),
+        ("monitor", "services/monitor/Dockerfile"),
+        ("train", "jobs/train/Dockerfile"),
+        ("operator", "operator/Dockerfile"),
+    ],
+)
+def test_the_image_runs_as_the_pod_says(container: str, dockerfile: str) -> None:
+    text = (ROOT / dockerfile).read_text()
+
+    assert "USER 10001:10001" in text
+    assert "ENTRYPOINT [" in text
+    for port in (port for one in containers(container) for port in one.get("ports", [])):
+        assert container == "operator" or f"EXPOSE {port['containerPort']}" in text

@@ -1,0 +1,120 @@
+"""Values: what is wrong is refused with its name, and umbrella charts work."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fixtures_chart import CHART, VALUE_SETS, helm_binaries, manifests, template
+
+pytestmark = pytest.mark.chart
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"predictor": {"replica": 3}}, "replica"),
+    ({"predictors": {}}, "predictors"),
+    ({"monitor": {"windowRows": "many"}}, "windowRows"),
+    ({"monitor": {"windowRows": 5}}, "windowRows"),
+    ({"predictor": {"spool": {"whenFull": "drop"}}}, "whenFull"),
+    ({"images": {"predict": {"tag": 7.0}}}, "tag"),
+    ({"images": {"predict": {"digest": "abc"}}}, "digest"),
+    ({"metrics": {"serviceMonitor": {"enabled": "sometimes"}}}, "enabled"),
+    ({"metrics": {"serviceMonitor": {"interval": "5"}}}, "interval"),
+    ({"mongodb": {"persistence": {"whenDeleted": "Perhaps"}}}, "whenDeleted"),
+    ({"mongodb": {"cacheSizeGB": 0.1}}, "cacheSizeGB"),
+    ({"firstModel": {"from": "March"}}, "from"),
+    ({"operator": {"resources": {"limit": {}}}}, "limit"),
+    ({"train": {"env": [{"nam": "A"}]}}, "env"),
+]
+
+
+def refusal(values: dict[str, Any], binary: str | None = None) -> str:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        template(values, binary=binary)
+    return str(caught.value.stderr)
+
+
+@pytest.mark.parametrize("binary", helm_binaries(), ids=lambda path: Path(path).name)
+@pytest.mark.parametrize(("values", "field"), WRONG, ids=lambda value: json.dumps(value)[:60])
+def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], field: str, binary: str) -> None:
+    assert field in refusal(values, binary)
+
+
+def test_an_external_mongodb_needs_its_secrets() -> None:
+    problem = refusal({"mongodb": {"enabled": False}})
+
+    assert "externalMongodb.existingSecrets." in problem
+    assert "names the Secret that has the key uri" in problem
+
+
+def test_a_name_that_is_too_long_is_refused() -> None:
+    assert "fullnameOverride" in refusal({"fullnameOverride": "a" * 41})
+
+
+def test_the_default_values_and_the_schema_have_the_same_fields() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+
+    assert differences(schema, values, schema["$defs"]) == []
+
+
+def differences(schema: dict[str, Any], values: Any, definitions: dict[str, Any]) -> list[str]:
+    """Return the fields that only one of both knows, below what is closed."""
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rsplit("/", 1)[1]]
+    if schema.get("additionalProperties") is not False or not isinstance(values, dict):
+        return []
+    known = set(schema["properties"]) - {"enabled"}
+    optional = {"requests", "limits"}
+    found = [f"only in one: {name}" for name in (known ^ (set(values) - {"enabled"})) - optional]
+    for name, value in values.items():
+        if name in schema["properties"]:
+            below = differences(schema["properties"][name], value, definitions)
+            found += [f"{name}.{one}" for one in below]
+    return found
+
+
+def test_an_umbrella_chart_can_hold_it_and_switch_it(tmp_path: Path) -> None:
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "taxi-monitoring").symlink_to(CHART)
+    (tmp_path / "Chart.yaml").write_text(
+        "apiVersion: v2\nname: umbrella\nversion: 0.0.1\ndependencies:\n"
+        "  - {name: taxi-monitoring, version: 0.1.0, condition: taxi-monitoring.enabled}\n"
+    )
+    values = {
+        "global": {"imageRegistry": "registry.example", "ofAnotherChart": 1},
+        "taxi-monitoring": {"enabled": True},
+    }
+
+    found = manifests(template(values, chart=tmp_path))
+
+    assert "taxi-predictor" in {one["metadata"]["name"] for one in found}
+
+
+@pytest.mark.parametrize("name", VALUE_SETS)
+@pytest.mark.parametrize("binary", helm_binaries(), ids=lambda path: Path(path).name)
+def test_every_value_set_passes_the_linter(name: str, binary: str) -> None:
+    command = [binary, "lint", str(CHART), "--strict", "--kube-version", "1.34.4"]
+    path = VALUE_SETS[name]
+    done = subprocess.run(
+        [*command, *(["--values", str(path)] if path else [])],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_notes_tell_the_next_commands(tmp_path: Path) -> None:
+    # `helm template` leaves the notes out; a client-side dry run needs no cluster with helm 3 only.
+    notes = (CHART / "templates" / "NOTES.txt").read_text()
+
+    for command in ("helm test", "port-forward", "curl", "kubectl explain driftpolicy.spec"):
+        assert command in notes
+
+
+def test_the_packed_chart_is_small() -> None:
+    # A release is one Secret of at most 1 MB, and holds the whole chart.
+    size = sum(path.stat().st_size for path in CHART.rglob("*") if path.is_file())
+
+    assert size < 300_000
