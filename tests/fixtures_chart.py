@@ -47,9 +47,11 @@ def template(
     files: Sequence[Path] = (),
     monitoring: bool = True,
     binary: str | None = None,
+    namespace: str = "ns",
 ) -> str:
     """Return the rendered chart as text; `monitoring`: the cluster knows Prometheus' kinds."""
-    command = ["template", "taxi", str(chart), "--namespace", "ns", "--kube-version", KUBERNETES]
+    command = ["template", "taxi", str(chart), "--namespace", namespace]
+    command += ["--kube-version", KUBERNETES]
     if monitoring:
         command += [f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in _MONITORING]
     for file in files:

@@ -259,3 +259,25 @@ def test_probes_and_services_name_ports_that_exist(name: str) -> None:
                 action = container.get(probe, {})
                 port = (action.get("httpGet") or action.get("tcpSocket") or {}).get("port")
                 assert port is None or port in ports
+
+
+def test_the_operator_may_do_exactly_what_its_code_does() -> None:
+    granted: dict[str, set[str]] = {}
+    for rule in objects("default", "Role")["taxi-operator"]["rules"]:
+        for resource in rule["resources"]:
+            granted.setdefault(resource, set()).update(rule["verbs"])
+            if "patch" in rule["verbs"] and resource in {"services", "deployments"}:
+                assert rule["resourceNames"], f"{resource} may be changed by name only"
+
+    # The calls of operator/src/taxi_operator/adapters/cluster.py, and kopf's watch.
+    assert granted == {
+        "driftpolicies": {"get", "list", "watch", "patch"},
+        "driftpolicies/status": {"patch"},
+        "cronjobs": {"get"},
+        "jobs": {"create", "get", "list"},
+        "pods": {"list"},
+        "services": {"get", "list", "patch"},
+        "deployments": {"get", "patch"},
+        "endpointslices": {"list"},
+        "events": {"create"},
+    }
