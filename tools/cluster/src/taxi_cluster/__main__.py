@@ -10,14 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from taxi_cluster import (
+    debian,
     docker_engine,
     go_tools,
     kind_cluster,
     mongod,
     monitoring_stack,
     project_images,
+    room,
+    routes,
+    status,
 )
-from taxi_cluster.cache import cache_folder
+from taxi_cluster.cache import cache_folder, exclusive
 from taxi_cluster.errors import ClusterError
 from taxi_cluster.mode import Settings, Source, Target, find_source, read_settings
 from taxi_cluster.progress import say, step
@@ -51,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add("up", _up, "bring up the cluster with Prometheus in it")
     tools = add("tools", _tools, "make sure that kubectl, kind and helm exist")
+    tools.add_argument("names", nargs="*", metavar="program", help=", ".join(go_tools.CLIENTS))
     tools.add_argument("--print-path", action="store_true", help="print only their folder")
     images = add("images", _images, "build the project's images whose content changed")
     images.add_argument("--values", type=Path, help="write chart values with the tags to this file")
@@ -72,33 +77,43 @@ def _up(_: argparse.Namespace) -> None:
     if settings.target is not Target.KIND:
         say(f"CLUSTER={settings.target}: the current context is used as it is")
         return
-    source = _prepare(settings)
-    say(f"images come from {'a registry' if source is Source.REGISTRY else 'this machine'}")
-    tools = kind_cluster.clients(source)
-    kind_cluster.ensure(tools, source)
-    monitoring_stack.ensure(tools, source)
+    with exclusive("cluster"):
+        if not go_tools.built("kubelet") and settings.registry != "reachable":
+            room.check(room.free_room(cache_folder()), room.FIRST_BUILD, cache_folder())
+        source = _prepare(settings)
+        say(f"images come from {'a registry' if source is Source.REGISTRY else 'this machine'}")
+        tools = kind_cluster.clients(source)
+        kind_cluster.ensure(tools, source)
+        if source is Source.LOCAL:
+            routes.wait(tools)
+        monitoring_stack.ensure(tools, source)
+        kind_cluster.wait_for_system(tools)
     say(f"cluster is up: kubectl --context {kind_cluster.CONTEXT} get nodes")
 
 
 def _tools(arguments: argparse.Namespace) -> None:
+    folder = go_tools.client_folder(arguments.names)
     if arguments.print_path:
-        local = not all(shutil.which(name) for name in ("kind", "helm", "helm3", "promtool"))
-        print(go_tools.client_folder() if local else "/usr/bin")
+        print(folder)
         return
-    say(f"programs: {go_tools.client_folder()}")
+    for name in arguments.names or go_tools.CLIENTS:
+        say(f"{name}: {folder / name if go_tools.built(name) else shutil.which(name)}")
 
 
 def _images(arguments: argparse.Namespace) -> None:
     settings = read_settings()
-    values = project_images.ensure(settings, _prepare(settings))
+    with exclusive("cluster"):
+        values = project_images.ensure(settings, _prepare(settings))
     if arguments.values:
         project_images.write_values(arguments.values, values)
+        say(f"image tags: {arguments.values}")
 
 
 def _load(_: argparse.Namespace) -> None:
     settings = read_settings()
-    _prepare(settings)
-    project_images.deliver(settings, project_images.read_values())
+    with exclusive("cluster"):
+        _prepare(settings)
+        project_images.deliver(settings, project_images.read_values())
 
 
 def _mongod(_: argparse.Namespace) -> None:
@@ -107,22 +122,34 @@ def _mongod(_: argparse.Namespace) -> None:
 
 def _down(arguments: argparse.Namespace) -> None:
     settings = read_settings()
-    if settings.target is Target.KIND and docker_engine.answers() and kind_cluster.node_names():
+    with exclusive("cluster"):
+        # A purge takes the nodes of an engine that died with it.
+        if settings.target is Target.KIND and (docker_engine.answers() or not arguments.purge):
+            _remove_cluster(settings)
+        docker_engine.stop()
+        if arguments.purge:
+            with step(f"removing {cache_folder()}"):
+                debian.unmount_below(cache_folder())
+                shutil.rmtree(cache_folder())
+
+
+def _remove_cluster(settings: Settings) -> None:
+    if not docker_engine.answers():
+        if not docker_engine.data_folder().exists():
+            say("no Docker engine answers: there is no cluster")
+            return
+        # The nodes of an engine that died are on disk, and would come back with it.
+        docker_engine.ensure(may_start=settings.may_start_docker)
+    if kind_cluster.node_names():
         with step("removing the cluster"):
-            kind_cluster.remove(kind_cluster.clients(find_source(settings)))
-    docker_engine.stop()
-    if arguments.purge:
-        with step(f"removing {cache_folder()}"):
-            shutil.rmtree(cache_folder())
+            kind_cluster.remove()
+    else:
+        say("there is no cluster")
 
 
 def _status(_: argparse.Namespace) -> None:
-    if not docker_engine.answers():
-        say("no Docker engine answers; `make up` starts what is needed")
-        return
-    say(f"nodes: {', '.join(kind_cluster.node_names()) or 'none'}")
-    for line in project_images.used_space().splitlines():
-        say(f"engine: {line}")
+    for line in status.lines():
+        say(line)
 
 
 if __name__ == "__main__":

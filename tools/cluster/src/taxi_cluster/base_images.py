@@ -5,7 +5,7 @@ from pathlib import Path
 
 from taxi_cluster import debian, images
 from taxi_cluster.cache import cache_folder, key_of
-from taxi_cluster.commands import run, run_logged
+from taxi_cluster.commands import last_line, log_path, run, run_logged
 from taxi_cluster.progress import step
 
 SUITE = "bookworm"
@@ -22,11 +22,14 @@ def debian_image() -> str:
         return image
     debian.need("debootstrap", "debootstrap")
     root = cache_folder() / "debootstrap"
+    # One that was cut off may have left /proc mounted in there.
+    debian.unmount_below(root)
     shutil.rmtree(root, ignore_errors=True)
-    with step(f"Debian {SUITE} base system", lambda: ""):
+    log = log_path("debootstrap")
+    with step(f"Debian {SUITE} base system", lambda: last_line(log)):
         run_logged(
             ["debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, root,
-             debian.mirror()],
+             debian.mirror(SUITE)],
             "debootstrap", timeout=1200,
         )  # fmt: skip
         for folder in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"):

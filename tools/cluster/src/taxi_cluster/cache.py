@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from taxi_cluster.progress import say
+
 
 def cache_folder() -> Path:
     """Return (and make) the project's cache folder."""
@@ -46,5 +48,9 @@ def key_of_files(paths: Iterable[Path], root: Path) -> str:
 def exclusive(name: str) -> Iterator[None]:
     """Hold the lock `name`, so that two runs do not build the same thing at once."""
     with (cache_folder() / f"{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another run works on the same ({name}): waiting for its end")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

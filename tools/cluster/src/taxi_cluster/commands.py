@@ -25,8 +25,8 @@ def run(
     words = [str(word) for word in command]
     try:
         done = subprocess.run(
-            words, input=stdin, capture_output=True, text=True, timeout=timeout, check=False,
-            cwd=cwd, env={**os.environ, **(env or {})},
+            words, input=stdin, capture_output=True, text=True, errors="replace",
+            timeout=timeout, check=False, cwd=cwd, env={**os.environ, **(env or {})},
         )  # fmt: skip
     except FileNotFoundError as error:
         raise ClusterError(f"{words[0]} is not installed; install it or put it on PATH") from error
@@ -81,9 +81,8 @@ def run_logged(
     except subprocess.TimeoutExpired as error:
         raise ClusterError(f"{shown(words)}: no end after {timeout:g} s; see {path}") from error
     if code != 0:
-        raise ClusterError(
-            f"{shown(words)}: exit code {code}; see {path}\n{_tail(path.read_text())}"
-        )
+        end = _tail(path.read_text(errors="replace"))
+        raise ClusterError(f"{shown(words)}: exit code {code}; see {path}\n{end}")
 
 
 def last_line(path: Path) -> str:

@@ -41,9 +41,49 @@ def install(*packages: str, why: str) -> None:
         )  # fmt: skip
 
 
-def mirror() -> str:
-    """Return the package mirror that this machine uses itself."""
-    lines = run(["apt-get", "indextargets", "--format", "$(REPO_URI)"]).splitlines()
-    if not lines:
-        raise ClusterError("apt-get knows no mirror; run `apt-get update` and try again")
-    return lines[0]
+def mirror(suite: str) -> str:
+    """Return the package mirror: TAXI_DEBIAN_MIRROR, or the one that this machine uses.
+
+    Raises:
+        ClusterError: neither is set; the machine is no Debian of that suite.
+    """
+    if chosen := os.environ.get("TAXI_DEBIAN_MIRROR"):
+        return chosen
+    found = None
+    if shutil.which("apt-get"):
+        listed = run(
+            ["apt-get", "indextargets", "--format", "$(CREATED_BY)|$(CODENAME)|$(REPO_URI)"]
+        )
+        found = mirror_among(listed, suite)
+    if found is None:
+        raise ClusterError(
+            f"apt-get names no mirror of Debian {suite}; set TAXI_DEBIAN_MIRROR to its address"
+        )
+    return found
+
+
+def mirror_among(targets: str, suite: str) -> str | None:
+    """Return the address of a suite's packages in apt-get's list of index targets.
+
+    Other repositories of the machine (security updates, vendors) are no mirrors of it.
+
+    >>> mirror_among("Packages|bookworm|http://mirror/debian/", "bookworm")
+    'http://mirror/debian/'
+    """
+    for line in targets.splitlines():
+        what, codename, address = line.split("|", 2)
+        if what == "Packages" and codename == suite:
+            return address
+    return None
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmount what a cut off debootstrap or engine left mounted below a folder."""
+    for point in mounts_below(Path("/proc/self/mountinfo").read_text(), folder):
+        run(["umount", point])
+
+
+def mounts_below(mountinfo: str, folder: Path) -> list[str]:
+    """Return the mount points below a folder, the innermost first."""
+    points = [line.split()[4].replace("\\040", " ") for line in mountinfo.splitlines()]
+    return sorted((point for point in points if folder in Path(point).parents), reverse=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from taxi_cluster import bounded_runtime, debian
 from taxi_cluster.cache import cache_folder
 from taxi_cluster.capabilities import missing_here
-from taxi_cluster.commands import last_line, log_path, works
+from taxi_cluster.commands import last_line, log_path, run
 from taxi_cluster.errors import ClusterError
 from taxi_cluster.progress import say, step
 
@@ -21,7 +21,19 @@ _START_SECONDS = 60
 
 def answers() -> bool:
     """Tell whether an engine answers."""
-    return shutil.which("docker") is not None and works(["docker", "info"])
+    return silence() is None
+
+
+def silence() -> str | None:
+    """Return why no engine answers, None when one does."""
+    if shutil.which("docker") is None:
+        return "docker is not installed"
+    try:
+        # `docker info` ends well even when its server does not answer in some versions.
+        run(["docker", "version", "--format", "{{.Server.Version}}"], timeout=20)
+    except ClusterError as error:
+        return str(error).splitlines()[-1]
+    return None
 
 
 def ensure(*, may_start: bool) -> None:
@@ -33,17 +45,23 @@ def ensure(*, may_start: bool) -> None:
     Raises:
         ClusterError: none answers and none can be started.
     """
-    if answers():
+    why = silence()
+    if why is None:
         return
     if not may_start:
         raise ClusterError(
-            "no Docker engine answers, and TAXI_START_DOCKER=0 forbids to start one; start Docker"
+            f"no Docker engine answers ({why}), and TAXI_START_DOCKER=0 forbids to start one; "
+            "start Docker"
         )
     if os.geteuid() != 0:
-        raise ClusterError(
-            "no Docker engine answers; start Docker, or run as root on Debian to have one started"
+        remedy = (
+            "add yourself to the group docker"
+            if "permission denied" in why
+            else "start Docker, or run as root on Debian to have one started"
         )
+        raise ClusterError(f"no Docker engine answers ({why}); {remedy}")
     debian.need("dockerd", "docker.io", "iptables")
+    debian.need("docker", "docker.io")
     _start()
 
 
@@ -59,6 +77,11 @@ def stop() -> None:
                 return
             time.sleep(0.1)
         raise ClusterError(f"dockerd (pid {pid}) does not end; stop it by hand")
+
+
+def is_ours() -> bool:
+    """Tell whether the engine that we started runs."""
+    return _our_pid() is not None
 
 
 def data_folder() -> Path:
@@ -89,15 +112,17 @@ def _start() -> None:
     command = ["dockerd", "--data-root", str(data_folder()), "--pidfile", str(_pid_file())]
     if missing := missing_here():
         command += ["--add-runtime", f"bounded={_runtime(missing)}", "--default-runtime", "bounded"]
-    if _our_pid() is None:
-        _pid_file().unlink(missing_ok=True)
+    pid = _our_pid()
+    if pid is not None:
+        raise ClusterError(f"our dockerd (pid {pid}) runs and does not answer; see {log}")
+    _pid_file().unlink(missing_ok=True)
     with log.open("a") as output, step("starting the Docker engine"):
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
         deadline = time.monotonic() + _START_SECONDS
-        while not works(["docker", "info"], timeout=5):
+        while not answers():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise ClusterError(f"dockerd did not start; see {log}: {last_line(log)}")
             time.sleep(0.5)

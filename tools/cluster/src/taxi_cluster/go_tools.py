@@ -6,11 +6,13 @@ time; go.sum makes the sources verifiable.
 
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from taxi_cluster import go_compiler
 from taxi_cluster.cache import cache_folder, exclusive, key_of, repository
-from taxi_cluster.commands import log_path, run, run_logged
+from taxi_cluster.commands import last_line, log_path, run, run_logged
 from taxi_cluster.errors import ClusterError
 from taxi_cluster.progress import step
 
@@ -32,6 +34,15 @@ class Program:
     flags: tuple[str, ...] = ()
 
 
+def _helm_flags(package: str) -> str:
+    """Flags that tell helm which Kubernetes it renders for when it has no cluster."""
+    major, minor = KUBERNETES_VERSION.removeprefix("v").split(".")[:2]
+    return (
+        f"-X helm.sh/helm/{package}.k8sVersionMajor={major} "
+        f"-X helm.sh/helm/{package}.k8sVersionMinor={minor}"
+    )
+
+
 def _kubernetes(name: str) -> Program:
     return Program(name, f"k8s.io/kubernetes/cmd/{name}", _VERSION_FLAGS)
 
@@ -44,8 +55,8 @@ PROGRAMS = (
          "kube-proxy", "kubectl"),
     ),
     Program("kind", "sigs.k8s.io/kind"),
-    Program("helm", "helm.sh/helm/v4/cmd/helm"),
-    Program("helm3", "helm.sh/helm/v3/cmd/helm"),
+    Program("helm", "helm.sh/helm/v4/cmd/helm", _helm_flags("v4/pkg/chart/common")),
+    Program("helm3", "helm.sh/helm/v3/cmd/helm", _helm_flags("v3/pkg/chartutil")),
     Program("etcd", "go.etcd.io/etcd/server/v3"),
     Program("coredns", "./coredns"),
     Program("local-path-provisioner", "github.com/rancher/local-path-provisioner"),
@@ -60,10 +71,11 @@ PROGRAMS = (
         "prometheus", "github.com/prometheus/prometheus/cmd/prometheus", flags=_PROMETHEUS_TAGS
     ),
     Program("promtool", "github.com/prometheus/prometheus/cmd/promtool", flags=_PROMETHEUS_TAGS),
+    Program("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform"),
 )  # fmt: skip
 
 #: What a user of the cluster needs on PATH.
-CLIENTS = ("kubectl", "kind", "helm", "helm3", "promtool", "prometheus")
+CLIENTS = ("kubectl", "kind", "helm", "helm3", "promtool", "prometheus", "kubeconform")
 
 
 def module_folder() -> Path:
@@ -75,7 +87,7 @@ def tools_key() -> str:
     """Return the key of everything that the programs are made of."""
     module = module_folder()
     files = [module / "go.mod", module / "go.sum", module / "coredns" / "main.go"]
-    return key_of(*(path.read_bytes() for path in files), repr(PROGRAMS), _go_version())
+    return key_of(*(path.read_bytes() for path in files), repr(PROGRAMS), go_compiler.version())
 
 
 def folder() -> Path:
@@ -83,74 +95,138 @@ def folder() -> Path:
     return cache_folder() / f"go-tools-{tools_key()}"
 
 
-def ensure() -> Path:
+def built(name: str) -> bool:
+    """Tell whether a program is in the cache."""
+    return (folder() / name).exists()
+
+
+def ensure(names: Collection[str] = ()) -> Path:
     """Build what is not built yet and return the folder of the programs.
 
+    Args:
+        names: Which programs; all of them when empty.
+
     Raises:
-        ClusterError: Go is missing, or a build failed.
+        ClusterError: the compiler or the sources cannot be had, or a build failed.
     """
     target = folder()
+    wanted = [program for program in PROGRAMS if not names or program.name in names]
+    if all((target / program.name).exists() for program in wanted):
+        return target
     with exclusive("go-tools"):
         target.mkdir(exist_ok=True)
-        missing = [program for program in PROGRAMS if not (target / program.name).exists()]
+        missing = [program for program in wanted if not (target / program.name).exists()]
+        counter = _Packages(_count_packages(missing))
         for number, program in enumerate(missing, 1):
-            _build(program, target, f"{number} of {len(missing)}")
+            _build(program, target, f"{number} of {len(missing)}", counter)
     return target
 
 
-def client_folder() -> Path:
-    """Return a folder with the clients only, fit to stand first in PATH."""
-    clients = ensure() / "clients"
-    clients.mkdir(exist_ok=True)
+def client_folder(names: Collection[str] = ()) -> Path:
+    """Return a folder with clients only, fit to stand first in PATH.
+
+    What was built is linked there; what the machine has is left to its PATH; what is missing is
+    built.
+
+    Raises:
+        ClusterError: an unknown name, or something is missing and cannot be built.
+    """
+    wanted = tuple(names) or CLIENTS
+    if unknown := sorted(set(wanted) - set(CLIENTS)):
+        raise ClusterError(f"{', '.join(unknown)}: unknown; choose among {', '.join(CLIENTS)}")
+    if missing := [name for name in wanted if not shutil.which(name) and not built(name)]:
+        ensure(missing)
+    clients = folder() / "clients"
+    clients.mkdir(parents=True, exist_ok=True)
     for name in CLIENTS:
-        link = clients / name
-        if not link.is_symlink():
-            link.symlink_to(Path("..") / name)
+        if built(name):
+            _link(Path("..") / name, clients / name)
     return clients
+
+
+def _link(target: Path, link: Path) -> None:
+    if not link.is_symlink():
+        temporary = link.with_name(f".{link.name}.{os.getpid()}")
+        temporary.symlink_to(target)
+        temporary.rename(link)
 
 
 def module_source(module: str) -> Path:
     """Return the unpacked source of a module of the build (for its manifests and files)."""
-    listed = run(
-        ["go", "list", "-m", "-f", "{{.Dir}}", module], cwd=module_folder(), timeout=300,
-        env=_environment(),
-    )  # fmt: skip
-    path = Path(listed.strip())
-    if not listed.strip() or not path.exists():
-        run(["go", "mod", "download", module], cwd=module_folder(), timeout=600, env=_environment())
-    return path
+    go = go_compiler.program()
+
+    def unpacked() -> str:
+        return run(
+            [go, "list", "-m", "-f", "{{.Dir}}", module], cwd=module_folder(), timeout=300,
+            env=_environment(),
+        ).strip()  # fmt: skip
+
+    if not unpacked():
+        run([go, "mod", "download", module], cwd=module_folder(), timeout=600, env=_environment())
+    return Path(unpacked())
 
 
-def _build(program: Program, target: Path, which: str) -> None:
+@dataclass
+class _Packages:
+    """Compiled packages over all builds, for progress.
+
+    Attributes:
+        expected: How many there are; an upper bound, the compiler's cache may hold some.
+        before: Compiled by the builds that are done.
+    """
+
+    expected: int
+    before: int = 0
+
+    def so_far(self, log: Path) -> int:
+        try:
+            return self.before + len(log.read_text().splitlines())
+        except OSError:
+            return self.before
+
+
+def _count_packages(programs: list[Program]) -> int:
+    """Fetch the sources and return how many packages the programs are made of."""
+    log = log_path("go-sources")
+    counted: set[str] = set()
+    go = go_compiler.program()
+    with step("fetching the sources of the programs", lambda: last_line(log)):
+        # One by one: some of the modules do not go together in one list.
+        for program in programs:
+            command: list[str | Path] = [
+                go, "list", "-deps", "-mod=readonly", *program.flags, program.package
+            ]  # fmt: skip
+            run_logged(command, "go-sources", timeout=1800, cwd=module_folder(), env=_environment())
+            # Downloads are told in the same log, as "go: downloading ...".
+            packages = (line for line in log.read_text().splitlines() if " " not in line)
+            counted |= {f"{program.flags} {package}" for package in packages}
+    return len(counted)
+
+
+def _build(program: Program, target: Path, which: str, counter: _Packages) -> None:
     temporary = target / f".{program.name}.new"
     name = f"go-{program.name}"
     log = log_path(name)
-    command = [
-        "go", "build", "-v", "-p", "2", "-trimpath", "-mod=readonly", *program.flags,
+    log.unlink(missing_ok=True)
+    command: list[str | Path] = [
+        go_compiler.program(), "build", "-v", "-p", "2", "-trimpath", "-mod=readonly",
+        *program.flags,
         "-ldflags", f"-s -w {program.linker}".strip(), "-o", str(temporary), program.package,
     ]  # fmt: skip
 
     def compiled() -> str:
-        try:
-            return f"({len(log.read_text().splitlines())} packages)"
-        except OSError:
-            return ""
+        return f"(package {counter.so_far(log)} of at most {counter.expected})"
 
     with step(f"building {program.name} ({which})", compiled):
-        run_logged(
-            command, name, timeout=3600, cwd=module_folder(), env=_environment(),
-        )  # fmt: skip
+        run_logged(command, name, timeout=3600, cwd=module_folder(), env=_environment())
+    counter.before = counter.so_far(log)
     temporary.rename(target / program.name)
 
 
 def _environment() -> dict[str, str]:
-    return {"CGO_ENABLED": "0", "GOFLAGS": os.environ.get("GOFLAGS", "") or "-buildvcs=false"}
-
-
-def _go_version() -> str:
-    if shutil.which("go") is None:
-        raise ClusterError(
-            "go is not installed; install Go 1.25 or newer: without a container registry the "
-            "cluster's programs are built from source"
-        )
-    return run(["go", "env", "GOVERSION"]).strip()
+    # GOWORK: a go.work of the user's in a folder above would change what is built.
+    return {
+        "CGO_ENABLED": "0",
+        "GOWORK": "off",
+        "GOFLAGS": os.environ.get("GOFLAGS", "") or "-buildvcs=false",
+    }

@@ -6,14 +6,34 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from taxi_cluster.cache import cache_folder
-from taxi_cluster.commands import run, run_logged, works
+from taxi_cluster.cache import cache_folder, key_of
+from taxi_cluster.commands import last_line, log_path, run, run_logged, works
+from taxi_cluster.errors import ClusterError
 from taxi_cluster.progress import step
+
+_OURS = "taxi-local/"
+_MADE_OF = "taxi-monitoring.io/made-of"
 
 
 def exists(image: str) -> bool:
     """Tell whether the engine has an image."""
     return works(["docker", "image", "inspect", image])
+
+
+def is_current(image: str, made_of: str) -> bool:
+    """Tell whether an image is there and needs no build.
+
+    One without our label under an official name was brought by the user: it is taken as it is.
+    """
+    try:
+        label = run(
+            ["docker", "image", "inspect", "--format", f'{{{{index .Config.Labels "{_MADE_OF}"}}}}',
+             image]
+        ).strip()  # fmt: skip
+    except ClusterError:
+        return False
+    brought = label in {"", "<no value>"} and _OURS not in image
+    return brought or label == made_of
 
 
 def build(
@@ -22,9 +42,18 @@ def build(
     dockerfile: Path | None = None,
     arguments: Mapping[str, str] | None = None,
     *,
+    made_of: str = "",
     timeout: float = 1800,
 ) -> None:
     """Build an image from a folder; the log is kept.
+
+    Args:
+        image: Name and tag.
+        context: The folder that is sent to the engine.
+        dockerfile: Where it is, if not in the context.
+        arguments: Build arguments.
+        made_of: Key of the content, for names that do not hold it (see `is_current`).
+        timeout: In seconds.
 
     Raises:
         ClusterError: with the end of the log.
@@ -33,11 +62,13 @@ def build(
     command += ["--file", dockerfile or context / "Dockerfile"]
     for name, value in (arguments or {}).items():
         command += ["--build-arg", f"{name}={value}"]
-    name = image.replace("/", "-").replace(":", "-")
-    with step(f"building image {image}"):
-        run_logged(
-            [*command, context], f"image-{name}", timeout=timeout, env={"DOCKER_BUILDKIT": "0"}
-        )
+    if made_of:
+        command += ["--label", f"{_MADE_OF}={made_of}"]
+    name = f"image-{image.replace('/', '-').replace(':', '-')}"
+    log = log_path(name)
+    with step(f"building image {image}", lambda: last_line(log)):
+        # BuildKit needs a plugin that a bare machine lacks; the Dockerfiles suit both.
+        run_logged([*command, context], name, timeout=timeout, env={"DOCKER_BUILDKIT": "0"})
 
 
 def tag(image: str, *names: str) -> None:
@@ -58,7 +89,8 @@ def build_folder() -> Iterator[Path]:
 
 def from_binary(image: str, binary: Path, path_in_image: str = "/usr/local/bin") -> None:
     """Make an image that holds one static binary and starts it."""
-    if exists(image):
+    made_of = key_of(binary.read_bytes(), path_in_image)
+    if is_current(image, made_of):
         return
     with build_folder() as folder:
         shutil.copy2(binary, folder / binary.name)
@@ -66,4 +98,4 @@ def from_binary(image: str, binary: Path, path_in_image: str = "/usr/local/bin")
             f"FROM scratch\nCOPY {binary.name} {path_in_image}/{binary.name}\n"
             f'ENV PATH={path_in_image}\nENTRYPOINT ["{path_in_image}/{binary.name}"]\n'
         )
-        build(image, folder)
+        build(image, folder, made_of=made_of)

@@ -4,18 +4,22 @@ import json
 import shutil
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from taxi_cluster import go_tools, node_image
-from taxi_cluster.commands import run, run_logged, works
+from taxi_cluster import go_tools, node_image, room
+from taxi_cluster.cache import cache_folder
+from taxi_cluster.commands import log_path, run, run_logged, works
 from taxi_cluster.errors import ClusterError
+from taxi_cluster.kind_failures import remedy
 from taxi_cluster.mode import Source
 from taxi_cluster.progress import say, step
+from taxi_cluster.readiness import ready_nodes, renewed_since, waiting_for
 
 NAME = "taxi"
 CONTEXT = f"kind-{NAME}"
 _READY_SECONDS = 240
-_NEEDED_GIGABYTES = 12
+_BEGINNING_OF_TIME = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,12 @@ def clients(source: Source) -> Clients:
     if source is Source.LOCAL:
         folder = go_tools.ensure()
         return Clients(*(str(folder / name) for name in ("kind", "kubectl", "helm")))
-    found = {name: shutil.which(name) for name in ("kind", "kubectl", "helm")}
-    missing = [name for name, path in found.items() if path is None]
+    missing = [name for name in ("kind", "kubectl", "helm") if shutil.which(name) is None]
     if missing:
-        raise ClusterError(f"{', '.join(missing)}: not installed; install and try again")
+        raise ClusterError(
+            f"{', '.join(missing)}: not installed; install and try again, or set "
+            "TAXI_REGISTRY=none to have everything built from source"
+        )
     return Clients("kind", "kubectl", "helm")
 
 
@@ -52,43 +58,64 @@ def node_names() -> list[str]:
         ["docker", "ps", "--all", "--filter", f"label=io.x-k8s.kind.cluster={NAME}",
          "--format", "{{.Names}}"]
     )  # fmt: skip
-    return sorted(listed.split())
+    return sorted(listed.split(), key=lambda name: ("control-plane" not in name, name))
 
 
 def ensure(tools: Clients, source: Source) -> None:
-    """Make the cluster, or start it again; all nodes are Ready afterwards."""
+    """Make the cluster, or start it again; all nodes are Ready afterwards.
+
+    Raises:
+        ClusterError: no room, a port in use, or the nodes do not become Ready.
+    """
     names = node_names()
     wanted = None if source is Source.REGISTRY else node_image.ensure()
     if names and not _whole(names, wanted):
         say("the cluster is not whole or was made of other parts: making it anew")
-        remove(tools)
+        remove()
         names = []
     if names and not _bring_back(tools, names):
         say("the nodes do not come back: making the cluster anew")
-        remove(tools)
+        remove()
         names = []
     if not names:
         _create(tools, wanted)
 
 
-def remove(tools: Clients) -> None:
-    """Delete the cluster."""
-    run([tools.kind, "delete", "cluster", "--name", NAME], timeout=180)
+def wait_for_system(tools: Clients) -> None:
+    """Wait until name resolution, routes and storage answer, not only the nodes."""
+    limit = f"--timeout={_READY_SECONDS}s"
+    long = _READY_SECONDS + 30.0
+    with step("waiting for name resolution, routes and storage"):
+        for namespace in ("kube-system", "local-path-storage"):
+            tools.ask(
+                "wait", "deployments", "--all", "--namespace", namespace,
+                "--for=condition=Available", limit, timeout=long,
+            )  # fmt: skip
+        tools.ask("rollout", "status", "daemonsets", "-n", "kube-system", limit, timeout=long)
 
 
-def is_ready(tools: Clients) -> bool:
-    """Tell whether every node of the configuration is Ready."""
+def remove() -> None:
+    """Delete the cluster; nothing is built for it."""
+    kind = shutil.which("kind")
+    if go_tools.built("kind"):
+        kind = str(go_tools.folder() / "kind")
+    if kind:
+        run([kind, "delete", "cluster", "--name", NAME], timeout=180)
+    elif names := node_names():
+        run(["docker", "rm", "--force", "--volumes", *names], timeout=180)
+
+
+def ready_names(tools: Clients) -> set[str]:
+    """Return the nodes that are Ready, none when the API server does not answer."""
     try:
-        nodes = json.loads(tools.ask("get", "nodes", "-o", "json", timeout=20))["items"]
+        return ready_nodes(json.loads(tools.ask("get", "nodes", "-o", "json", timeout=20)))
     except ClusterError:
-        return False
-    ready = [node for node in nodes if _condition(node, "Ready") == "True"]
-    return len(ready) == _configured_nodes()
+        return set()
 
 
 def _whole(names: list[str], wanted: str | None) -> bool:
     """Tell whether all nodes exist and are made of the wanted image."""
-    if len(names) != _configured_nodes():
+    if len(names) != node_image.configured_nodes():
         return False
     if wanted is None:
         return True
@@ -96,63 +123,77 @@ def _whole(names: list[str], wanted: str | None) -> bool:
     return set(used) == {wanted}
 
 
-def _configured_nodes() -> int:
-    return node_image.kind_configuration().read_text().count("- role:")
-
-
 def _bring_back(tools: Clients, names: list[str]) -> bool:
-    """Start stopped nodes and wait until they are Ready."""
+    """Start stopped nodes and wait until they are Ready; False when they are beyond help."""
     states = run(["docker", "inspect", "--format", "{{.State.Running}}", *names]).split()
     stopped = [name for name, running in zip(names, states, strict=True) if running != "true"]
-    if not stopped and is_ready(tools):
+    if not stopped and ready_names(tools) == set(names):
         return True
-    with step(f"starting {len(stopped)} stopped nodes"):
-        for name in stopped:
-            run(["docker", "start", name], timeout=60)
+    begin = datetime.now(UTC)
     try:
-        _wait_ready(tools)
-    except ClusterError:
+        # Control plane first: the order of starts gives the nodes their old addresses.
+        for name in stopped:
+            with step(f"starting node {name}"):
+                run(["docker", "start", name], timeout=60)
+        if not all(_joined(name) for name in names):
+            return False
+        run([tools.kind, "export", "kubeconfig", "--name", NAME])
+        _wait_ready(tools, names, begin if stopped else _BEGINNING_OF_TIME)
+    except ClusterError as error:
+        say(str(error))
         return False
     return True
 
 
+def _joined(name: str) -> bool:
+    """Tell whether a node got so far that it belongs to the cluster (a cut off run's did not)."""
+    return works(["docker", "exec", name, "test", "-f", "/etc/kubernetes/kubelet.conf"])
+
+
 def _create(tools: Clients, image: str | None) -> None:
-    free = shutil.disk_usage(Path.home()).free / 1e9
-    if free < _NEEDED_GIGABYTES:
-        raise ClusterError(
-            f"disk: {free:.0f} GB free, the cluster needs {_NEEDED_GIGABYTES}; make room "
-            "(`make down PURGE=1` removes the caches)"
-        )
+    room.check(room.free_room(cache_folder()), room.NEW_NODES, cache_folder())
     command = [
-        tools.kind, "create", "cluster", "--name", NAME,
+        tools.kind, "create", "cluster", "--name", NAME, "--retain",
         "--config", str(node_image.kind_configuration()), "--wait", "0s",
     ]  # fmt: skip
     if image:
         command += ["--image", image]
     with step("creating the cluster (one control plane, two workers)"):
         try:
-            # Nodes are kept for a look when it fails; the next run makes them anew.
-            run_logged([*command, "--retain"], "kind-create", timeout=600)
+            run_logged(command, "kind-create", timeout=600)
         except ClusterError as error:
-            raise ClusterError(f"{error}\nthe nodes are kept for a look: docker ps -a") from error
-    _wait_ready(tools)
+            logs = _keep_logs(tools)
+            remove()
+            what = remedy(log_path("kind-create").read_text(errors="replace")) or "see the logs"
+            raise ClusterError(f"{error}\n{what}\nlogs of the nodes: {logs}") from error
+    _wait_ready(tools, node_names(), _BEGINNING_OF_TIME)
 
 
-def _wait_ready(tools: Clients) -> None:
-    with step("waiting for the nodes"):
+def _keep_logs(tools: Clients) -> Path:
+    """Save what the nodes of a failed creation have to say; they are removed afterwards."""
+    folder = log_path("kind-create").with_suffix(".nodes")
+    shutil.rmtree(folder, ignore_errors=True)
+    works([tools.kind, "export", "logs", str(folder), "--name", NAME], timeout=120)
+    return folder
+
+
+def _wait_ready(tools: Clients, names: list[str], since: datetime) -> None:
+    """Wait until all nodes are Ready and their kubelets have spoken after `since`."""
+    lacking = "all"
+    with step("waiting for the nodes", lambda: lacking):
         deadline = time.monotonic() + _READY_SECONDS
-        while not is_ready(tools):
-            if time.monotonic() > deadline:
-                state = (
-                    tools.ask("get", "nodes,pods", "-A")
-                    if works([tools.kubectl, "--context", CONTEXT, "version"])
-                    else "the API server does not answer"
-                )
-                raise ClusterError(f"nodes are not Ready after {_READY_SECONDS} s:\n{state}")
-            time.sleep(1)
+        while lacking:
+            alive = _alive(tools, since)
+            lacking = waiting_for(names, ready_names(tools), alive)
+            if lacking and time.monotonic() > deadline:
+                raise ClusterError(f"nodes after {_READY_SECONDS} s: {lacking}")
+            if lacking:
+                time.sleep(1)
 
 
-def _condition(item: dict[str, object], kind: str) -> str:
-    status = item.get("status")
-    conditions = status.get("conditions", []) if isinstance(status, dict) else []
-    return next((one["status"] for one in conditions if one["type"] == kind), "Unknown")
+def _alive(tools: Clients, since: datetime) -> set[str]:
+    try:
+        leases = tools.ask("get", "leases", "-n", "kube-node-lease", "-o", "json", timeout=20)
+    except ClusterError:
+        return set()
+    return renewed_since(json.loads(leases), since)

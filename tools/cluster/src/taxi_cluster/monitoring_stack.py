@@ -22,7 +22,7 @@ _IMAGES = {
     "prometheus-config-reloader": f"{_QUAY}/prometheus-config-reloader:{_VERSION}",
     "prometheus": "quay.io/prometheus/prometheus:v3.10.0",
 }
-_PROMETHEUS = Path(__file__).parent / "node" / "prometheus.yaml"
+_PROMETHEUS = Path(__file__).parent / "monitoring" / "prometheus.yaml"
 _CHART = "oci://ghcr.io/prometheus-community/charts/kube-prometheus-stack"
 _DONE = "taxi-monitoring.io/stack"
 
@@ -31,17 +31,22 @@ def ensure(tools: Clients, source: Source) -> None:
     """Install Prometheus and wait until it answers queries."""
     key = key_of(_PROMETHEUS.read_bytes(), Path(__file__).read_bytes(), source)
     if _installed_key(tools) == key:
+        _wait(tools)
         return
     if source is Source.REGISTRY:
         _install_chart(tools)
     else:
         _install_operator(tools)
+    _wait(tools)
+    tools.ask("annotate", "--overwrite", "namespace", NAMESPACE, f"{_DONE}={key}")
+
+
+def _wait(tools: Clients) -> None:
     with step("waiting for Prometheus"):
         tools.ask(
             "wait", "--for=condition=Available", "prometheus", "--all", "-n", NAMESPACE,
             "--timeout=240s", timeout=260,
         )  # fmt: skip
-    tools.ask("annotate", "--overwrite", "namespace", NAMESPACE, f"{_DONE}={key}")
 
 
 def _installed_key(tools: Clients) -> str | None:

@@ -9,7 +9,7 @@ import shutil
 import time
 from pathlib import Path
 
-from taxi_cluster import go_tools, images
+from taxi_cluster import debian, go_tools, images
 from taxi_cluster.base_images import debian_image
 from taxi_cluster.cache import key_of, repository
 from taxi_cluster.commands import run, works
@@ -89,14 +89,15 @@ def _control_plane_images(tools: Path, base: str, key: str) -> list[str]:
 
 
 def _image(image: str, dockerfile: str, *files: Path) -> None:
-    if images.exists(image):
+    made_of = key_of(dockerfile, *(path.read_bytes() for path in files))
+    if images.is_current(image, made_of):
         return
     with images.build_folder() as folder:
         for path in files:
             shutil.copy2(path, folder / path.name)
             (folder / path.name).chmod(0o755)
         (folder / "Dockerfile").write_text(dockerfile)
-        images.build(image, folder)
+        images.build(image, folder, made_of=made_of)
 
 
 def _pause(image: str) -> None:
@@ -106,10 +107,8 @@ def _pause(image: str) -> None:
     source = go_tools.module_source("k8s.io/kubernetes") / "build" / "pause" / "linux" / "pause.c"
     with images.build_folder() as folder:
         binary = folder / "pause"
-        compiler = shutil.which("cc") or shutil.which("gcc")
-        if compiler is None:
-            raise ClusterError("cc is not installed; install a C compiler (Debian: gcc libc6-dev)")
-        run([compiler, "-Os", "-Wall", "-static", "-DVERSION=3.10.1", "-o", binary, source])
+        debian.need("gcc", "gcc", "libc6-dev")
+        run(["gcc", "-Os", "-Wall", "-static", "-DVERSION=3.10.1", "-o", binary, source])
         (folder / "Dockerfile").write_text(
             'FROM scratch\nCOPY pause /pause\nUSER 65535:65535\nENTRYPOINT ["/pause"]\n'
         )
@@ -176,10 +175,7 @@ def _preload(bare: str, image: str, names: list[str]) -> None:
         )  # fmt: skip
         try:
             run(["docker", "exec", "--detach", container, "containerd"])
-            for _ in range(60):
-                if works(["docker", "exec", container, "ctr", "version"]):
-                    break
-                time.sleep(0.5)
+            _wait_for_containerd(container)
             for name in names:
                 run(
                     ["bash", "-c",
@@ -200,6 +196,29 @@ def _preload(bare: str, image: str, names: list[str]) -> None:
             run(["docker", "rm", "--force", container])
 
 
+def _wait_for_containerd(container: str) -> None:
+    for _ in range(60):
+        if works(["docker", "exec", container, "ctr", "version"]):
+            return
+        time.sleep(0.5)
+    raise ClusterError(f"containerd did not start in {container}; repeat the command")
+
+
 def kind_configuration() -> Path:
     """Return the cluster's configuration, the same with and without a registry."""
     return repository() / "k8s" / "kind-config.yaml"
+
+
+def configured_nodes() -> int:
+    """Return how many nodes the configuration has."""
+    return count_nodes(kind_configuration().read_text())
+
+
+def count_nodes(configuration: str) -> int:
+    r"""Count the nodes of a kind configuration; comments do not count.
+
+    >>> count_nodes("nodes:\n- role: worker\n# - role: worker\n")
+    1
+    """
+    lines = (line.strip() for line in configuration.splitlines())
+    return sum(line.startswith("- role:") for line in lines) or 1

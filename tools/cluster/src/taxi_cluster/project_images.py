@@ -1,19 +1,19 @@
 """The project's own images: built when their content changed, and brought to the cluster."""
 
 import json
-import subprocess
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from taxi_cluster import images
 from taxi_cluster.base_images import python_image
 from taxi_cluster.cache import cache_folder, key_of, key_of_files, repository
-from taxi_cluster.commands import run, run_logged
+from taxi_cluster.commands import run_logged
 from taxi_cluster.errors import ClusterError
 from taxi_cluster.mode import Settings, Source, Target
 from taxi_cluster.mongod import wheel
 from taxi_cluster.node_loading import load as load_into_nodes
-from taxi_cluster.progress import say, step
+from taxi_cluster.progress import step
 
 PREFIX = "taxi-monitoring"
 #: The official image, used where a registry can be reached.
@@ -29,6 +29,8 @@ class ProjectImage:
     inputs: tuple[str, ...]
 
 
+#: Kept out of the build context by .dockerignore, or left behind by tools.
+_NOT_IN_IMAGES = {"tests", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 _LIBS = ("libs/domain", "libs/store")
 IMAGES = (
     ProjectImage("predict", "services/predict/Dockerfile", (*_LIBS, "services/predict")),
@@ -52,7 +54,9 @@ def ensure(settings: Settings, source: Source) -> dict[str, object]:
             images.build(name, repository(), repository() / image.dockerfile, arguments)
         values[image.name] = _reference(settings, f"{PREFIX}/{image.name}", tag)
     values["mongodb"] = _mongodb(settings, source)
-    return {"images": values}
+    named: dict[str, object] = {"images": values}
+    write_values(_remembered(), named)
+    return named
 
 
 def deliver(settings: Settings, values: dict[str, object]) -> None:
@@ -65,6 +69,8 @@ def deliver(settings: Settings, values: dict[str, object]) -> None:
         for one in named.values()
         if str(one["repository"]).split("/")[-2:][0] == PREFIX
     ]
+    if gone := [name for name in names if not images.exists(name)]:
+        raise ClusterError(f"the engine has no {', '.join(gone)}; run `make images`")
     if settings.target is Target.KIND:
         load_into_nodes(names)
     elif settings.target is Target.MINIKUBE:
@@ -80,21 +86,23 @@ def deliver(settings: Settings, values: dict[str, object]) -> None:
 
 
 def write_values(path: Path, values: dict[str, object]) -> None:
-    """Write the chart values for helm."""
+    """Write the chart values for helm, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, indent=2) + "\n")
-    remembered = cache_folder() / "values.json"
-    remembered.write_text(path.read_text())
-    say(f"image tags: {path}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(values, indent=2) + "\n")
+    temporary.rename(path)
 
 
 def read_values() -> dict[str, object]:
     """Read the values of the last build."""
-    path = cache_folder() / "values.json"
-    if not path.exists():
+    if not _remembered().exists():
         raise ClusterError("no images were built yet; run `make images`")
-    found: dict[str, object] = json.loads(path.read_text())
+    found: dict[str, object] = json.loads(_remembered().read_text())
     return found
+
+
+def _remembered() -> Path:
+    return cache_folder() / "values.json"
 
 
 def _reference(settings: Settings, name: str, tag: str) -> dict[str, str]:
@@ -104,15 +112,25 @@ def _reference(settings: Settings, name: str, tag: str) -> dict[str, str]:
 
 def _tag(image: ProjectImage, python: str | None) -> str:
     root = repository()
-    inputs = [image.dockerfile, f"requirements/{image.name}.txt", "requirements/build.txt"]
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "--", *image.inputs, *inputs],
-        cwd=root, capture_output=True, text=True, timeout=30, check=True,
-    ).stdout  # fmt: skip
-    paths = [root / line for line in listed.splitlines() if (root / line).is_file()]
+    pinned = (image.dockerfile, f"requirements/{image.name}.txt", "requirements/build.txt")
+    paths = [path for one in (*image.inputs, *pinned) for path in content_of(root / one)]
     if not paths:
         raise ClusterError(f"image {image.name}: none of {image.inputs} exist")
     return key_of(key_of_files(paths, root), python or "registry")
+
+
+def content_of(path: Path) -> list[Path]:
+    """Return the files that an image is made of: as .dockerignore, without tests and caches."""
+    if path.is_file():
+        return [path]
+    return [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+        and file.suffix != ".pyc"
+        and not _NOT_IN_IMAGES.intersection(file.relative_to(path).parts)
+        and not any(part.endswith(".egg-info") for part in file.parts)
+    ]
 
 
 def _mongodb(settings: Settings, source: Source) -> dict[str, str]:
@@ -131,9 +149,4 @@ def _mongodb(settings: Settings, source: Source) -> dict[str, str]:
         with images.build_folder() as folder:
             (folder / archive.name).write_bytes(archive.read_bytes())
             images.build(f"{name}:{tag}", folder, dockerfile, {"BASE_IMAGE": python})
-    return {"registry": "", "repository": name, "tag": tag}
-
-
-def used_space() -> str:
-    """Return what the images take, for `status`."""
-    return run(["docker", "system", "df", "--format", "{{.Type}} {{.Size}}"]).strip()
+    return _reference(settings, name, tag)
