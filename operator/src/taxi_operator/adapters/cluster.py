@@ -1,0 +1,222 @@
+"""The API server: the only file that knows a Kubernetes client."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from taxi_domain.errors import NotAvailableError, TaxiError
+from taxi_domain.kube import FIELD_MANAGER, GROUP, KIND, PLURAL, POLICY_UID_LABEL, VERSION
+
+Document = dict[str, Any]
+
+_APPLY: Final = "application/apply-patch+yaml"
+_POLICIES: Final = f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/{PLURAL}"
+
+
+class ApiError(TaxiError):
+    """The API server refused a call.
+
+    Attributes:
+        status: HTTP status.
+        reason: Kubernetes' word for it, for example Forbidden.
+    """
+
+    def __init__(self, verb: str, path: str, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{verb} {path}: {status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+
+
+class Cluster:
+    """Calls in one namespace."""
+
+    def __init__(self, namespace: str, timeout_seconds: float) -> None:
+        self._namespace = namespace
+        self._timeout = timeout_seconds
+        self._client = client.ApiClient()
+
+    @classmethod
+    async def connect(cls, namespace: str, timeout_seconds: float) -> "Cluster":
+        """Log in: as the pod's service account, or by the kubeconfig outside of a cluster."""
+        try:
+            config.load_incluster_config()  # type: ignore[no-untyped-call]
+        except config.ConfigException:
+            await config.load_kube_config()  # type: ignore[no-untyped-call]
+        return cls(namespace, timeout_seconds)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def policy(self, name: str) -> Document | None:
+        """Return a DriftPolicy, None when it is gone."""
+        return await self._find(f"{self._policies()}/{name}")
+
+    async def policies(self) -> list[Document]:
+        """Return all DriftPolicies of the namespace."""
+        return await self._list(self._policies())
+
+    async def apply_status(self, name: str, status: Document) -> None:
+        """Write a policy's whole status by server-side apply."""
+        await self._call(
+            "PATCH", f"{self._policies()}/{name}/status", {**_policy(name), "status": status},
+            **_FORCED,
+        )  # fmt: skip
+
+    async def apply_finalizers(self, name: str, finalizers: list[str]) -> None:
+        """Hold exactly these finalizers of ours; others' stay."""
+        body = _policy(name)
+        body["metadata"]["finalizers"] = finalizers
+        if not finalizers:
+            del body["metadata"]["finalizers"]
+        await self._call("PATCH", f"{self._policies()}/{name}", body, **_FORCED)
+
+    async def cron_job(self, name: str) -> Document | None:
+        """Return a CronJob, None when there is none."""
+        return await self._find(f"/apis/batch/v1/namespaces/{self._namespace}/cronjobs/{name}")
+
+    async def create_job(self, manifest: Document) -> bool:
+        """Create a Job; False when one of that name exists already."""
+        try:
+            await self._call("POST", self._jobs(), manifest)
+        except ApiError as error:
+            if error.status == 409 and error.reason == "AlreadyExists":
+                return False
+            raise
+        return True
+
+    async def job(self, name: str) -> Document | None:
+        """Return a Job, None when there is none."""
+        return await self._find(f"{self._jobs()}/{name}")
+
+    async def jobs(self, policy_uid: str) -> list[Document]:
+        """Return the Jobs of a policy."""
+        return await self._list(self._jobs(), f"{POLICY_UID_LABEL}={policy_uid}")
+
+    async def pods(self, selector: Mapping[str, str]) -> list[Document]:
+        """Return the pods with all these labels."""
+        labels = ",".join(f"{name}={value}" for name, value in selector.items())
+        return await self._list(f"/api/v1/namespaces/{self._namespace}/pods", labels)
+
+    async def deployment(self, name: str) -> Document | None:
+        """Return a Deployment, None when there is none."""
+        return await self._find(f"{self._deployments()}/{name}")
+
+    async def annotate_pods(self, deployment: str, annotations: Mapping[str, str]) -> None:
+        """Set annotations of a Deployment's pod template; only these fields become ours."""
+        body = {
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": deployment},
+            "spec": {"template": {"metadata": {"annotations": dict(annotations)}}},
+        }  # fmt: skip
+        await self._call("PATCH", f"{self._deployments()}/{deployment}", body, **_FORCED)
+
+    async def services(self, selector: str) -> list[Document]:
+        """Return the Services with these labels."""
+        return await self._list(f"/api/v1/namespaces/{self._namespace}/services", selector)
+
+    async def service(self, name: str) -> Document | None:
+        """Return a Service, None when there is none."""
+        return await self._find(f"/api/v1/namespaces/{self._namespace}/services/{name}")
+
+    async def select_pods(self, service: str, labels: Mapping[str, str]) -> None:
+        """Let a Service select these pods; the selector is the only field that becomes ours."""
+        body = {
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": service},
+            "spec": {"selector": dict(labels)},
+        }  # fmt: skip
+        path = f"/api/v1/namespaces/{self._namespace}/services/{service}"
+        await self._call("PATCH", path, body, **_FORCED)
+
+    async def endpoint_pods(self, service: str) -> set[str]:
+        """Return the names of the pods that a Service sends to now."""
+        slices = await self._list(
+            f"/apis/discovery.k8s.io/v1/namespaces/{self._namespace}/endpointslices",
+            f"kubernetes.io/service-name={service}",
+        )
+        return {
+            endpoint["targetRef"]["name"]
+            for one in slices
+            for endpoint in one.get("endpoints") or []
+            if (endpoint.get("conditions") or {}).get("ready") and endpoint.get("targetRef")
+        }
+
+    async def event(
+        self, policy: Mapping[str, Any], reason: str, message: str, *, warning: bool
+    ) -> None:
+        """Tell people about a transition of a policy."""
+        metadata = policy["metadata"]
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        body = {
+            "apiVersion": "v1", "kind": "Event",
+            "metadata": {"generateName": f"{metadata['name']}-", "namespace": self._namespace},
+            "involvedObject": {
+                "apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": metadata["name"],
+                "namespace": self._namespace, "uid": metadata["uid"],
+            },
+            "type": "Warning" if warning else "Normal", "reason": reason,
+            "message": message[:1000], "firstTimestamp": now, "lastTimestamp": now, "count": 1,
+            "source": {"component": FIELD_MANAGER}, "reportingComponent": FIELD_MANAGER,
+        }  # fmt: skip
+        await self._call("POST", f"/api/v1/namespaces/{self._namespace}/events", body)
+
+    def _policies(self) -> str:
+        return _POLICIES.format(namespace=self._namespace)
+
+    def _jobs(self) -> str:
+        return f"/apis/batch/v1/namespaces/{self._namespace}/jobs"
+
+    def _deployments(self) -> str:
+        return f"/apis/apps/v1/namespaces/{self._namespace}/deployments"
+
+    async def _find(self, path: str) -> Document | None:
+        try:
+            return await self._call("GET", path)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def _list(self, path: str, labels: str = "") -> list[Document]:
+        found = await self._call("GET", path, query=[("labelSelector", labels)] if labels else [])
+        items: list[Document] = found["items"]
+        return items
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: Document | None = None,
+        *,
+        query: list[tuple[str, str]] | None = None,
+        content_type: str = "application/json",
+    ) -> Document:
+        request = await self._client.param_serialize(
+            method, path, query_params=query or [], body=body,
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            auth_settings=["BearerToken"],
+        )  # fmt: skip
+        try:
+            answer = await self._client.call_api(*request, _request_timeout=self._timeout)
+            data = await answer.read()  # type: ignore[no-untyped-call]
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise NotAvailableError(f"API server: {method} {path}: {error!r}") from error
+        found: Document = json.loads(data)
+        if answer.status >= 400:
+            raise ApiError(
+                method, path, answer.status, found.get("reason", ""), found.get("message", "")
+            )
+        return found
+
+
+_FORCED: Final[dict[str, Any]] = {
+    "query": [("fieldManager", FIELD_MANAGER), ("force", "true")],
+    "content_type": _APPLY,
+}
+
+
+def _policy(name: str) -> Document:
+    return {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": {"name": name}}

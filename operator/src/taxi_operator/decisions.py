@@ -1,0 +1,146 @@
+"""What to do: pure. The caller observes, writes the intent down, and only then acts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from taxi_operator.policies import Fallback, Mode, Policy, Rule
+from taxi_operator.signals import Reading, SignalState
+
+
+class Action(StrEnum):
+    """What a policy can decide."""
+
+    NONE = "None"
+    RETRAIN = "Retrain"
+    FALLBACK = "Fallback"
+    RESTORE = "Restore"
+
+
+class Traffic(StrEnum):
+    """Who answers the rides."""
+
+    CHAMPION = "Champion"
+    FALLBACK = "Fallback"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a decision is made from (times in seconds since the epoch).
+
+    Attributes:
+        now: Present time.
+        traffic: Who answers now.
+        traffic_since: Since when; None when it was always the champion.
+        champion_ready: Ready pods of the champion.
+        fallback_ready: Ready pods of the fallback.
+        run_open: A retrain run is under way.
+        last_run_ended_at: End of the last run, None without one.
+        last_run_succeeded: Whether it promoted a candidate.
+        run_starts: Creation of the Jobs' decisions that the budget counts.
+    """
+
+    now: float
+    traffic: Traffic = Traffic.CHAMPION
+    traffic_since: float | None = None
+    champion_ready: int = 1
+    fallback_ready: int = 1
+    run_open: bool = False
+    last_run_ended_at: float | None = None
+    last_run_succeeded: bool = False
+    run_starts: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One action, the signals behind it, and why nothing is done where something could be."""
+
+    action: Action
+    because: tuple[str, ...] = ()
+    reason: str = ""
+    budget_exhausted: bool = False
+
+
+def decide(policy: Policy, readings: Sequence[Reading], world: World) -> Decision:
+    """Return what to do next; at most one action.
+
+    Traffic comes first: a fallback does not wait for a retrain run.
+    """
+    if policy.mode is Mode.SUSPEND:
+        return Decision(Action.NONE, reason="Suspended")
+    states = {one.name: one.state for one in readings}
+    moved = _traffic(policy, states, world)
+    if moved.action is not Action.NONE:
+        return moved
+    retrain = _retrain(policy, states, world)
+    if retrain.action is Action.NONE and not retrain.reason:
+        return moved
+    return retrain
+
+
+def _traffic(policy: Policy, states: Mapping[str, SignalState], world: World) -> Decision:
+    if policy.fallback is None:
+        return Decision(Action.NONE)
+    if world.traffic is Traffic.CHAMPION:
+        return _to_fallback(policy.fallback, _breached(policy.fallback_rule, states), world)
+    return _to_champion(policy.fallback, policy.fallback_rule, states, world)
+
+
+def _to_fallback(fallback: Fallback, because: tuple[str, ...], world: World) -> Decision:
+    if not because:
+        return Decision(Action.NONE)
+    if world.fallback_ready < fallback.min_ready:
+        return Decision(Action.NONE, because, "FallbackNotReady")
+    return Decision(Action.FALLBACK, because)
+
+
+def _to_champion(
+    fallback: Fallback, rule: Rule, states: Mapping[str, SignalState], world: World
+) -> Decision:
+    if world.champion_ready < 1:
+        return Decision(Action.NONE, reason="ChampionNotReady")
+    if world.fallback_ready == 0:
+        return Decision(Action.RESTORE, reason="FallbackNotReady")
+    healthy = all(states.get(name) is SignalState.HEALTHY for name in rule.signals)
+    dwelt = world.now - (world.traffic_since or 0.0) >= fallback.min_dwell_seconds
+    if fallback.restore_automatically and healthy and dwelt:
+        return Decision(Action.RESTORE, tuple(sorted(rule.signals)))
+    return Decision(Action.NONE, reason="FallbackStays")
+
+
+def _retrain(policy: Policy, states: Mapping[str, SignalState], world: World) -> Decision:
+    if policy.retrain is None or world.run_open:
+        return Decision(Action.NONE)
+    because = _breached(policy.retrain_rule, states)
+    if not because:
+        return Decision(Action.NONE)
+    cooldown = (
+        policy.retrain.cooldown_success
+        if world.last_run_succeeded
+        else policy.retrain.cooldown_failure
+    )
+    if world.last_run_ended_at is not None and world.now - world.last_run_ended_at < cooldown:
+        return Decision(Action.NONE, because, "Cooldown")
+    if len(recent(world.run_starts, world.now, policy.retrain.window_seconds)) >= (
+        policy.retrain.max_runs
+    ):
+        return Decision(Action.NONE, because, "BudgetExhausted", budget_exhausted=True)
+    return Decision(Action.RETRAIN, because)
+
+
+def recent(starts: Iterable[float], now: float, window_seconds: float) -> list[float]:
+    """Return the starts that the budget's window still holds."""
+    return [start for start in starts if now - start < window_seconds]
+
+
+def backoff_seconds(attempt: int, initial: float, factor: float, longest: float) -> float:
+    """Return the pause after the given attempt (1 is the first) failed."""
+    return float(min(initial * factor ** (attempt - 1), longest))
+
+
+def _breached(rule: Rule, states: Mapping[str, SignalState]) -> tuple[str, ...]:
+    """Return the signals of the first group that is breached as a whole."""
+    for group in rule.any_of:
+        if group and all(states.get(name) is SignalState.BREACHED for name in group):
+            return tuple(sorted(group))
+    return ()

@@ -1,0 +1,192 @@
+"""Retrain Jobs: their names, their manifests, and what became of them. Pure."""
+
+import copy
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from taxi_domain.errors import FieldError
+from taxi_domain.kube import (
+    ATTEMPT_LABEL,
+    DECISION_LABEL,
+    GROUP,
+    KIND,
+    POLICY_LABEL,
+    POLICY_UID_LABEL,
+    VERSION,
+)
+from taxi_domain.runs import EXIT_DATA_QUALITY, RUN_ID_VARIABLE
+from taxi_operator.policies import Gate, Retrain
+
+Manifest = dict[str, Any]
+
+_LONGEST_NAME: Final = 52  # leaves room for the pods' suffix within 63
+_CONTAINER: Final = "train"
+
+
+class JobState(StrEnum):
+    """Where a Job is."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    MISSING = "Missing"
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """State of a Job with a named reason for people."""
+
+    state: JobState
+    reason: str = ""
+    message: str = ""
+    retry_is_useless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyKey:
+    """The policy that owns a Job."""
+
+    name: str
+    uid: str
+
+
+def run_id(uid: str, number: int, attempt: int) -> str:
+    """Return the id of an attempt; the same decision always gives the same.
+
+    >>> run_id("0a1b2c3d-0000-0000-0000-000000000000", 7, 1)
+    '0a1b2c3d-0007-1'
+    """
+    return f"{uid[:8]}-{number:04d}-{attempt}"
+
+
+def job_name(policy: PolicyKey, number: int, attempt: int) -> str:
+    """Return a Job's name: policy, decision and attempt, at most 52 characters."""
+    tail = run_id(policy.uid, number, attempt)
+    head = policy.name
+    room = _LONGEST_NAME - len(tail) - 1
+    if len(head) > room:
+        digest = hashlib.sha256(head.encode()).hexdigest()[:6]
+        head = f"{head[: room - 7]}-{digest}"
+    return f"{head}-{tail}"
+
+
+def job_manifest(
+    template: Mapping[str, Any],
+    policy: PolicyKey,
+    number: int,
+    attempt: int,
+    retrain: Retrain,
+    gate: Gate,
+) -> Manifest:
+    """Return the Job of an attempt, made from the suspended CronJob's template.
+
+    Only the arguments, the run's id, the limits and the labels are set: whoever writes a
+    policy cannot run a pod of his own.
+
+    Raises:
+        FieldError: the template has no container `train`.
+    """
+    spec: Manifest = copy.deepcopy(dict(template["spec"]))
+    pod = spec["template"]["spec"]
+    containers = [one for one in pod["containers"] if one["name"] == _CONTAINER]
+    if not containers:
+        raise FieldError(
+            "spec.retrain.jobFrom.cronJobName", f"{retrain.cron_job} has no container {_CONTAINER}",
+            "name the chart's suspended CronJob",
+        )  # fmt: skip
+    (container,) = containers
+    container["args"] = [
+        "run",
+        "--min-labelled-rows", str(gate.min_labelled_rows),
+        "--min-relative-gain", gate.min_relative_gain,
+        "--confidence", gate.confidence,
+    ]  # fmt: skip
+    others = [one for one in container.get("env") or [] if one["name"] != RUN_ID_VARIABLE]
+    identity = run_id(policy.uid, number, attempt)
+    container["env"] = [*others, {"name": RUN_ID_VARIABLE, "value": identity}]
+    spec["backoffLimit"] = 0
+    spec["activeDeadlineSeconds"] = retrain.deadline_seconds
+    labels = {
+        POLICY_LABEL: policy.name[:63], POLICY_UID_LABEL: policy.uid,
+        DECISION_LABEL: str(number), ATTEMPT_LABEL: str(attempt),
+    }  # fmt: skip
+    inherited = (template.get("metadata") or {}).get("labels") or {}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name(policy, number, attempt),
+            "labels": {**inherited, **labels},
+            "ownerReferences": [
+                {
+                    "apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": policy.name,
+                    "uid": policy.uid, "controller": True, "blockOwnerDeletion": False,
+                }
+            ],
+        },
+        "spec": spec,
+    }  # fmt: skip
+
+
+def outcome_of(job: Mapping[str, Any] | None, pods: Sequence[Mapping[str, Any]]) -> JobOutcome:
+    """Return what became of a Job; problems of its pods are named before its deadline."""
+    if job is None:
+        return JobOutcome(JobState.MISSING, "JobMissing", "the Job is gone")
+    for condition in (job.get("status") or {}).get("conditions") or []:
+        if condition["status"] != "True":
+            continue
+        if condition["type"] in {"Complete", "SuccessCriteriaMet"}:
+            return JobOutcome(JobState.SUCCEEDED)
+        if condition["type"] in {"Failed", "FailureTarget"}:
+            return _failure(condition, pods)
+    stuck = _stuck(pods)
+    return stuck or JobOutcome(JobState.RUNNING, "JobRunning")
+
+
+def decision_number(job: Mapping[str, Any]) -> int:
+    """Return the decision that a Job belongs to, 0 when its label is strange."""
+    text = (job["metadata"].get("labels") or {}).get(DECISION_LABEL, "0")
+    return int(text) if text.isdigit() else 0
+
+
+def created_at(job: Mapping[str, Any]) -> float:
+    """Return when a Job was created, seconds since the epoch."""
+    return datetime.fromisoformat(job["metadata"]["creationTimestamp"]).timestamp()
+
+
+def _failure(condition: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> JobOutcome:
+    for pod in pods:
+        for status in (pod.get("status") or {}).get("containerStatuses") or []:
+            ended = (status.get("state") or {}).get("terminated")
+            if not ended:
+                continue
+            if ended.get("exitCode") == EXIT_DATA_QUALITY:
+                return JobOutcome(
+                    JobState.FAILED, "DataQualityFailed", "exit code 42", retry_is_useless=True
+                )
+            if ended.get("reason") == "OOMKilled":
+                return JobOutcome(JobState.FAILED, "OOMKilled", "raise the Job's memory limit")
+    reason = condition.get("reason") or "JobFailed"
+    return JobOutcome(JobState.FAILED, reason, condition.get("message") or "")
+
+
+_HOPELESS: Final = {
+    "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError",
+    "CreateContainerError",
+}  # fmt: skip
+
+
+def _stuck(pods: Sequence[Mapping[str, Any]]) -> JobOutcome | None:
+    """Return a failure that waiting does not mend."""
+    for pod in pods:
+        for status in (pod.get("status") or {}).get("containerStatuses") or []:
+            waiting = (status.get("state") or {}).get("waiting") or {}
+            if waiting.get("reason") in _HOPELESS:
+                return JobOutcome(
+                    JobState.FAILED, waiting["reason"], str(waiting.get("message", ""))[:300]
+                )
+    return None

@@ -1,0 +1,97 @@
+"""When which policy is evaluated: one loop, bounded concurrency, watched by the probe."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+from taxi_domain.errors import TaxiError
+from taxi_operator.conductor import Conductor
+from taxi_operator.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+_LOOP_SECONDS: Final = 0.5
+_KEEP_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 5.0
+_LONGEST_TICK: Final = 120.0
+
+
+class Scheduler:
+    """Ticks policies at their intervals and keeps the selectors."""
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        metrics: Metrics,
+        concurrency: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._conductor = conductor
+        self._metrics = metrics
+        self._limit = asyncio.Semaphore(concurrency)
+        self._clock = clock
+        self._due: dict[str, float] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self.beat = clock()
+
+    def saw(self, name: str) -> None:
+        """A policy exists or changed: evaluate it soon."""
+        self._due[name] = min(self._due.get(name, float("inf")), self._clock() + _LOOP_SECONDS)
+
+    def lost(self, name: str) -> None:
+        """A policy is gone."""
+        self._due.pop(name, None)
+        self._metrics.forget(name)
+
+    async def run(self) -> None:
+        """Loop for ever."""
+        keeper = asyncio.create_task(self._keep(), name="keeper")
+        try:
+            while True:
+                self.beat = self._clock()
+                for name, due in list(self._due.items()):
+                    if due <= self.beat and name not in self._running:
+                        self._metrics.tick_lag.labels(name).set(self.beat - due)
+                        task = asyncio.create_task(self._tick(name), name=name)
+                        self._running[name] = task
+                        task.add_done_callback(self._ended)
+                if keeper.done():
+                    keeper = asyncio.create_task(self._keep(), name="keeper")
+                await asyncio.sleep(_LOOP_SECONDS)
+        finally:
+            keeper.cancel()
+            for task in list(self._running.values()):
+                task.cancel()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task.get_name(), None)
+
+    async def _tick(self, name: str) -> None:
+        pause = _RETRY_SECONDS
+        begin = self._clock()
+        try:
+            async with self._limit, asyncio.timeout(_LONGEST_TICK):
+                pause = await self._conductor.tick(name)
+        except (TaxiError, TimeoutError) as error:
+            self._metrics.ticks.labels(name, "error").inc()
+            logger.warning("tick failed", extra={"policy": name, "problem": repr(error)})
+        except Exception:
+            # The one broad net of this process: a defect in one policy must not stop the others.
+            self._metrics.ticks.labels(name, "error").inc()
+            logger.exception("tick failed", extra={"policy": name})
+        self._metrics.tick_duration.observe(self._clock() - begin)
+        if name in self._due:
+            self._due[name] = begin + pause * random.uniform(0.95, 1.05)
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_LONGEST_TICK):
+                    await self._conductor.keep_selectors()
+            except (TaxiError, TimeoutError) as error:
+                self._metrics.api_errors.labels("kubernetes").inc()
+                logger.warning("selectors are not kept", extra={"problem": repr(error)})
+            await asyncio.sleep(_KEEP_SECONDS * random.uniform(0.9, 1.1))

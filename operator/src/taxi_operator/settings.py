@@ -1,0 +1,50 @@
+"""The only reader of the environment."""
+
+from enum import StrEnum
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings
+
+from taxi_domain.errors import FieldError
+
+
+class FaultPoint(StrEnum):
+    """Where a test lets the operator die, to prove that a restart goes on."""
+
+    NONE = ""
+    AFTER_INTENT = "after-intent"
+    AFTER_JOB = "after-job"
+    AFTER_ALIAS = "after-alias"
+
+
+class Settings(BaseSettings):
+    """Settings of the operator; each is an environment variable."""
+
+    #: The namespace that is served.
+    namespace: str = Field(alias="TAXI_OPERATOR_NAMESPACE", min_length=1)
+    #: Where registry and runs are.
+    mongodb_uri: str = Field(alias="TAXI_MONGODB_URI", min_length=1)
+    #: Ports of the health check and of the metrics.
+    health_port: int = Field(default=8080, alias="TAXI_OPERATOR_HEALTH_PORT", ge=1, le=65535)
+    metrics_port: int = Field(default=9090, alias="TAXI_OPERATOR_METRICS_PORT", ge=1, le=65535)
+    #: Policies that are evaluated at the same time.
+    concurrency: int = Field(default=8, alias="TAXI_OPERATOR_CONCURRENCY", ge=1, le=100)
+    #: Time-out of a call to the API server, seconds.
+    api_timeout_seconds: float = Field(default=15.0, alias="TAXI_OPERATOR_API_TIMEOUT", gt=0)
+    #: Where to die, for tests only.
+    fault: FaultPoint = Field(default=FaultPoint.NONE, alias="TAXI_OPERATOR_FAULT")
+
+
+def read_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        FieldError: a variable is missing or cannot have its value.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # filled from the environment
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FieldError(
+            str(first["loc"][0]), first["msg"], "set the variable on the container"
+        ) from error

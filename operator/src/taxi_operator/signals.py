@@ -1,0 +1,140 @@
+"""From samples to a signal's state: pure, so that the same history gives the same decision."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from taxi_operator.policies import Condition, OnNoData, Signal
+
+#: Share of the expected samples that a range must have, so that holes decide nothing.
+COVERAGE: Final = 0.8
+
+
+class SignalState(StrEnum):
+    """What a signal says."""
+
+    UNKNOWN = "Unknown"
+    HEALTHY = "Healthy"
+    PENDING = "Pending"
+    BREACHED = "Breached"
+    INSUFFICIENT = "InsufficientSamples"
+    NO_DATA = "NoData"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What Prometheus answered for a signal.
+
+    Attributes:
+        enter_values: Samples over the enter condition's `for`, oldest first.
+        enter_expected: How many there would be without holes.
+        exit_values: Samples over the exit condition's `for`.
+        exit_expected: How many there would be without holes.
+        age_seconds: Age of the last evaluation behind the metric; None when it is not known.
+        samples: Rides behind the value; None when it is not known.
+        problem: Why there is nothing, for people.
+    """
+
+    enter_values: Sequence[float] = ()
+    enter_expected: int = 1
+    exit_values: Sequence[float] = ()
+    exit_expected: int = 1
+    age_seconds: float | None = None
+    samples: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """State of a signal after a tick.
+
+    Attributes:
+        name: Name of the signal.
+        state: What it says now.
+        breached: Whether it is breached; held while there is no data.
+        value: Last value, None when there is none.
+        samples: Rides behind it.
+        reason: Why the state is what it is, for people.
+    """
+
+    name: str
+    state: SignalState
+    breached: bool = False
+    value: float | None = None
+    samples: float | None = None
+    reason: str = field(default="", compare=False)
+
+
+def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
+    """Return the signal's state.
+
+    Args:
+        signal: Its conditions.
+        observed: What Prometheus answered.
+        was_breached: Whether it was breached at the last tick.
+    """
+    value = observed.enter_values[-1] if observed.enter_values else None
+    absent = _absence(signal, observed, value)
+    if absent:
+        return _without_data(signal, absent, was_breached, observed.samples)
+    assert value is not None  # absence would have said so
+    if signal.min_samples and (observed.samples is None or observed.samples < signal.min_samples):
+        count = "unknown" if observed.samples is None else f"{observed.samples:.0f}"
+        return Reading(
+            signal.name, SignalState.INSUFFICIENT, was_breached, value, observed.samples,
+            f"{count} samples, {signal.min_samples:.0f} are needed",
+        )  # fmt: skip
+    state, reason = _state(signal, observed, value, was_breached)
+    return Reading(
+        signal.name, state, state is SignalState.BREACHED, value, observed.samples, reason
+    )
+
+
+def _absence(signal: Signal, observed: Observed, value: float | None) -> str:
+    """Return why the value must not be used, empty when it may."""
+    if value is None:
+        return observed.problem or "the query has no result"
+    if not math.isfinite(value):
+        return f"the value is {value}"
+    if signal.freshness_promql:
+        if observed.age_seconds is None:
+            return "the freshness query has no result"
+        if not observed.age_seconds <= signal.max_age_seconds:
+            return f"the value is {observed.age_seconds:.0f} s old"
+    return ""
+
+
+def _without_data(
+    signal: Signal, reason: str, was_breached: bool, samples: float | None
+) -> Reading:
+    if signal.on_no_data is OnNoData.BREACH:
+        return Reading(signal.name, SignalState.BREACHED, True, None, samples, reason)
+    if signal.on_no_data is OnNoData.HEALTHY:
+        return Reading(signal.name, SignalState.HEALTHY, False, None, samples, reason)
+    return Reading(signal.name, SignalState.NO_DATA, was_breached, None, samples, reason)
+
+
+def _state(
+    signal: Signal, observed: Observed, value: float, was_breached: bool
+) -> tuple[SignalState, str]:
+    if was_breached:
+        healthy = _lasted(signal.exit, observed.exit_values, observed.exit_expected)
+        if healthy:
+            return SignalState.HEALTHY, f"{value:.4g} is healthy again"
+        return SignalState.BREACHED, f"{value:.4g}, not healthy for long enough"
+    if _lasted(signal.enter, observed.enter_values, observed.enter_expected):
+        return SignalState.BREACHED, (
+            f"{value:.4g} {signal.enter.op} {signal.enter.value:.4g} for "
+            f"{signal.enter.for_seconds:.0f} s"
+        )
+    if signal.enter.holds(value):
+        return SignalState.PENDING, f"{value:.4g}, not for long enough yet"
+    return SignalState.HEALTHY, f"{value:.4g}"
+
+
+def _lasted(condition: Condition, values: Sequence[float], expected: int) -> bool:
+    """Tell whether all of enough samples satisfy a condition."""
+    enough = len(values) >= max(1, math.ceil(COVERAGE * expected))
+    return enough and all(math.isfinite(one) and condition.holds(one) for one in values)
