@@ -94,4 +94,6 @@ class Scheduler:
             except (TaxiError, TimeoutError) as error:
                 self._metrics.api_errors.labels("kubernetes").inc()
                 logger.warning("selectors are not kept", extra={"problem": repr(error)})
+            except Exception:
+                logger.exception("selectors are not kept")
             await asyncio.sleep(_KEEP_SECONDS * random.uniform(0.9, 1.1))

@@ -204,7 +204,11 @@ class Cluster:
             data = await answer.read()  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NotAvailableError(f"API server: {method} {path}: {error!r}") from error
-        found: Document = json.loads(data)
+        try:
+            found: Document = json.loads(data)
+        except ValueError:
+            # A kind that the server does not know is answered in plain text.
+            found = {"reason": "NotFound", "message": data[:200].decode(errors="replace")}
         if answer.status >= 400:
             raise ApiError(
                 method, path, answer.status, found.get("reason", ""), found.get("message", "")

@@ -14,6 +14,7 @@ from taxi_stories.sender import Addresses
 
 CHART = Path(__file__).parents[4] / "charts" / "taxi-monitoring"
 _INSTALL_SECONDS = 600
+_MOST_RESTARTS = 4
 
 
 class ReleaseError(TaxiError):
@@ -124,8 +125,21 @@ class Release:
                 )
             time.sleep(2)
 
+    def _check_crashes(self, selector: str) -> None:
+        """End the wait when a container keeps ending: more time would not help it."""
+        for pod in self.kubectl.get("pods", "-l", selector)["items"]:
+            for one in pod.get("status", {}).get("containerStatuses") or []:
+                if one.get("restartCount", 0) >= _MOST_RESTARTS and not one.get("ready"):
+                    name = pod["metadata"]["name"]
+                    words = ("logs", name, "-c", one["name"], "--previous", "--tail=12")
+                    raise ReleaseError(
+                        f"pod {name}: container {one['name']} ended {one['restartCount']} times:\n"
+                        f"{self.kubectl(*words)}"
+                    )
+
     def _waiting_for(self) -> list[str]:
         selector = f"app.kubernetes.io/instance={self.name}"
+        self._check_crashes(selector)
         items = self.kubectl.get("deployments,statefulsets,jobs", "-l", selector)["items"]
         missing = [problem for item in items if (problem := _problem(item))]
         if not missing:
