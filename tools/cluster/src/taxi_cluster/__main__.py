@@ -13,6 +13,7 @@ from taxi_cluster import (
     debian,
     docker_engine,
     go_tools,
+    images,
     kind_cluster,
     mongod,
     monitoring_stack,
@@ -126,6 +127,8 @@ def _down(arguments: argparse.Namespace) -> None:
         # A purge takes the nodes of an engine that died with it.
         if settings.target is Target.KIND and (docker_engine.answers() or not arguments.purge):
             _remove_cluster(settings)
+        if arguments.purge and docker_engine.answers() and not docker_engine.is_ours():
+            images.remove_ours()
         docker_engine.stop()
         if arguments.purge:
             with step(f"removing {cache_folder()}"):

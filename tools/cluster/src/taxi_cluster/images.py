@@ -12,6 +12,7 @@ from taxi_cluster.errors import ClusterError
 from taxi_cluster.progress import step
 
 _OURS = "taxi-local/"
+_PROJECT = "taxi-monitoring/"
 _MADE_OF = "taxi-monitoring.io/made-of"
 
 
@@ -69,6 +70,17 @@ def build(
     with step(f"building image {image}", lambda: last_line(log)):
         # BuildKit needs a plugin that a bare machine lacks; the Dockerfiles suit both.
         run_logged([*command, context], name, timeout=timeout, env={"DOCKER_BUILDKIT": "0"})
+
+
+def remove_ours() -> None:
+    """Remove what we built from an engine that stays: what has our label or our names."""
+    names = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]
+    labelled = run([*names, "--filter", f"label={_MADE_OF}"]).split()
+    named = [name for name in run(names).split() if name.startswith((_OURS, _PROJECT))]
+    ours = sorted({name for name in (*labelled, *named) if "<none>" not in name})
+    if ours:
+        with step(f"removing {len(ours)} images"):
+            run(["docker", "image", "rm", "--force", *ours], timeout=300)
 
 
 def tag(image: str, *names: str) -> None:

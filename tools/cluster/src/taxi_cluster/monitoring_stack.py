@@ -42,11 +42,12 @@ def ensure(tools: Clients, source: Source) -> None:
 
 
 def _wait(tools: Clients) -> None:
-    with step("waiting for Prometheus"):
-        tools.ask(
-            "wait", "--for=condition=Available", "prometheus", "--all", "-n", NAMESPACE,
-            "--timeout=240s", timeout=260,
-        )  # fmt: skip
+    with step("waiting for Prometheus and its operator"):
+        for kind in ("deployments", "prometheus"):
+            tools.ask(
+                "wait", "--for=condition=Available", kind, "--all", "-n", NAMESPACE,
+                "--timeout=240s", timeout=260,
+            )  # fmt: skip
 
 
 def _installed_key(tools: Clients) -> str | None:
