@@ -9,7 +9,7 @@ from pathlib import Path
 
 from taxi_cluster import go_tools, node_image, room
 from taxi_cluster.cache import cache_folder
-from taxi_cluster.commands import log_path, run, run_logged, works
+from taxi_cluster.commands import last_line, log_path, run, run_logged, works
 from taxi_cluster.errors import ClusterError
 from taxi_cluster.kind_failures import remedy
 from taxi_cluster.mode import Source
@@ -158,13 +158,14 @@ def _create(tools: Clients, image: str | None) -> None:
     ]  # fmt: skip
     if image:
         command += ["--image", image]
-    with step("creating the cluster (one control plane, two workers)"):
+    log = log_path("kind-create")
+    with step("creating the cluster (one control plane, two workers)", lambda: last_line(log)):
         try:
             run_logged(command, "kind-create", timeout=600)
         except ClusterError as error:
             logs = _keep_logs(tools)
             remove()
-            what = remedy(log_path("kind-create").read_text(errors="replace")) or "see the logs"
+            what = remedy(log.read_text(errors="replace")) or "see the logs"
             raise ClusterError(f"{error}\n{what}\nlogs of the nodes: {logs}") from error
     _wait_ready(tools, node_names(), _BEGINNING_OF_TIME)
 

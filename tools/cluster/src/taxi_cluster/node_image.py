@@ -176,13 +176,12 @@ def _preload(bare: str, image: str, names: list[str]) -> None:
         try:
             run(["docker", "exec", "--detach", container, "containerd"])
             _wait_for_containerd(container)
-            for name in names:
-                run(
-                    ["bash", "-c",
-                     f"set -o pipefail; docker save {name} | docker exec -i {container} "
-                     "ctr -n k8s.io images import --no-unpack -"],
-                    timeout=300,
-                )  # fmt: skip
+            run(
+                ["bash", "-c",
+                 f"set -o pipefail; docker save {' '.join(names)} | docker exec -i {container} "
+                 "ctr -n k8s.io images import --no-unpack -"],
+                timeout=600,
+            )  # fmt: skip
             run(["docker", "exec", container, "pkill", "-TERM", "containerd"])
             time.sleep(1)
             run(["docker", "exec", container, "rm", "-rf", "/run/containerd"])

@@ -62,20 +62,19 @@ def read_rides(path: Path, *, prefix: str = "", skip: int = 0) -> list[TrueRide]
             f"{path}: has no column {', '.join(sorted(missing))}; give a file of green taxi rides"
         )
     table = table.sort_by("lpep_pickup_datetime")
-    seconds = pc.divide(
-        pc.cast(
-            pc.subtract(table["lpep_dropoff_datetime"], table["lpep_pickup_datetime"]), pa.int64()
-        ),
-        1_000_000.0,
-    )
-    minutes = pc.divide(seconds, 60.0)
+    moments = [table[name].cast(pa.timestamp("us")) for name in _COLUMNS[:2]]
+    micros = pc.subtract(moments[1], moments[0]).cast(pa.int64())
+    minutes = pc.divide(micros.cast(pa.float64()), 60_000_000.0)
     kept = pc.and_(
         pc.greater_equal(minutes, MIN_DURATION_MINUTES),
         pc.less_equal(minutes, MAX_DURATION_MINUTES),
     )
     table = table.append_column("minutes", minutes).filter(kept)
     name = prefix + path.stem
-    return list(itertools.islice(_rides(table, name), skip, None))
+    found = list(itertools.islice(_rides(table, name), skip, None))
+    if not found:
+        raise RideFileError(f"{path}: has no ride of 1 to 60 minutes; give another file")
+    return found
 
 
 def _rides(table: pa.Table, name: str) -> Iterator[TrueRide]:

@@ -1,0 +1,52 @@
+"""Rides of files: those of the samples, and clear errors for files that are none."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from taxi_stories.rides import RideFileError, read_rides
+from taxi_stories.story import SAMPLES
+
+
+@pytest.mark.parametrize("unit", ["s", "us"])
+def test_rides_are_in_order_with_minutes(tmp_path: Path, unit: str) -> None:
+    pickups = [datetime(2021, 1, 1, hour) for hour in (3, 1, 2)]  # noqa: DTZ001 - local time
+    dropoffs = [datetime(2021, 1, 1, hour, 12, 30) for hour in (3, 1)] + [pickups[2]]  # noqa: DTZ001
+    kind = pa.timestamp(unit)
+    table = pa.table(
+        {
+            "lpep_pickup_datetime": pa.array(pickups, kind),
+            "lpep_dropoff_datetime": pa.array(dropoffs, kind),
+            "PULocationID": [3, 1, 2],
+            "DOLocationID": [3, 1, 2],
+            "trip_distance": [3.0, 1.0, 2.0],
+        }
+    )
+    pq.write_table(table, tmp_path / "rides.parquet")
+
+    found = read_rides(tmp_path / "rides.parquet", prefix="p-")
+
+    assert [one.duration for one in found] == [12.5, 12.5]  # the third took no time
+    assert [one.body["PULocationID"] for one in found] == [1, 3]
+    assert found[0].body["ride_id"] == "p-rides-0000000"
+    assert found[0].body["lpep_pickup_datetime"] == "2021-01-01T01:00:00"
+    assert read_rides(tmp_path / "rides.parquet", skip=1)[0].body["PULocationID"] == 3
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.parquet")), ids=lambda path: path.stem)
+def test_every_sample_has_rides(path: Path) -> None:
+    assert len(read_rides(path)) > 10_000
+
+
+def test_files_that_are_none_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RideFileError, match="no such file"):
+        read_rides(tmp_path / "nothing.parquet")
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1xxPAR1")
+    with pytest.raises(RideFileError, match="damaged"):
+        read_rides(tmp_path / "damaged.parquet")
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
+    with pytest.raises(RideFileError):
+        read_rides(tmp_path / "other.parquet")
