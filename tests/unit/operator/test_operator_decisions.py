@@ -1,0 +1,192 @@
+"""What is decided: one action at most, limits kept, nothing without data."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxi_domain.errors import FieldError
+from taxi_operator.decisions import Action, Traffic, World, backoff_seconds, decide
+from taxi_operator.durations import seconds_of
+from taxi_operator.policies import Mode, Policy, policy_of
+from taxi_operator.signals import Reading, SignalState
+
+SPEC: dict[str, Any] = {
+    "target": {"deploymentName": "p", "activeServiceName": "s"},
+    "prometheus": {"url": "http://prometheus:9090"},
+    "signals": [
+        {
+            "name": name,
+            "promql": "q",
+            "enter": {"op": "GreaterOrEqual", "value": "1", "for": "1m"},
+            "exit": {"op": "Less", "value": "0.8", "for": "1m"},
+        }
+        for name in ("inputs", "error", "critical")
+    ],
+    "rules": {
+        "retrain": {"anyOf": [{"allOf": ["inputs", "error"]}]},
+        "fallback": {"anyOf": [{"allOf": ["critical"]}]},
+    },
+    "retrain": {"jobFrom": {"cronJobName": "t"}, "budget": {"maxRuns": 2, "window": "24h"}},
+    "fallback": {"deploymentName": "f", "minDwell": "5m"},
+}
+POLICY = policy_of(SPEC)
+WORLD = World(now=1_000_000.0)
+
+
+def readings(**states: SignalState) -> list[Reading]:
+    return [Reading(one.name, states.get(one.name, SignalState.HEALTHY)) for one in POLICY.signals]
+
+
+BOTH = readings(inputs=SignalState.BREACHED, error=SignalState.BREACHED)
+CRITICAL = readings(critical=SignalState.BREACHED)
+
+
+def test_retrain_needs_all_signals_of_a_group() -> None:
+    found = decide(POLICY, BOTH, WORLD)
+
+    assert (found.action, found.because) == (Action.RETRAIN, ("error", "inputs"))
+    assert decide(POLICY, readings(inputs=SignalState.BREACHED), WORLD).action is Action.NONE
+
+
+def test_fallback_comes_before_a_retrain_run_and_beside_an_open_one() -> None:
+    everything = readings(**{one.name: SignalState.BREACHED for one in POLICY.signals})
+
+    assert decide(POLICY, everything, WORLD).action is Action.FALLBACK
+    assert decide(POLICY, CRITICAL, replace(WORLD, run_open=True)).action is Action.FALLBACK
+
+
+def test_traffic_never_moves_to_pods_that_are_not_ready() -> None:
+    found = decide(POLICY, CRITICAL, replace(WORLD, fallback_ready=0))
+
+    assert (found.action, found.reason) == (Action.NONE, "FallbackNotReady")
+
+
+@pytest.mark.parametrize(
+    ("change", "action"),
+    [
+        ({"traffic_since": 1_000_000.0 - 301}, Action.RESTORE),
+        ({"traffic_since": 1_000_000.0 - 299}, Action.NONE),
+        ({"traffic_since": 0.0, "champion_ready": 0}, Action.NONE),
+        ({"traffic_since": 1_000_000.0, "fallback_ready": 0}, Action.RESTORE),
+    ],
+)
+def test_champion_returns_when_it_is_well_for_long_enough(
+    change: dict[str, Any], action: Action
+) -> None:
+    world = replace(WORLD, traffic=Traffic.FALLBACK, **change)
+
+    assert decide(POLICY, readings(), world).action is action
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"run_open": True}, ""),
+        ({"last_run_ended_at": 1_000_000.0 - 3599}, "Cooldown"),
+        ({"last_run_ended_at": 1_000_000.0 - 21_599, "last_run_succeeded": True}, "Cooldown"),
+        ({"run_starts": (999_000.0, 998_000.0)}, "BudgetExhausted"),
+    ],
+)
+def test_limits_hold_a_run_back(change: dict[str, Any], reason: str) -> None:
+    found = decide(POLICY, BOTH, replace(WORLD, **change))
+
+    assert (found.action, found.reason) == (Action.NONE, reason)
+
+
+def test_limits_end() -> None:
+    past = replace(
+        WORLD, last_run_ended_at=1_000_000.0 - 3601, run_starts=(999_000.0, 1_000_000.0 - 86_401)
+    )
+
+    assert decide(POLICY, BOTH, past).action is Action.RETRAIN
+
+
+states = st.sampled_from(list(SignalState))
+worlds = st.builds(
+    World,
+    now=st.just(1_000_000.0),
+    traffic=st.sampled_from(list(Traffic)),
+    traffic_since=st.none() | st.floats(0, 1_000_000),
+    champion_ready=st.integers(0, 2),
+    fallback_ready=st.integers(0, 2),
+    run_open=st.booleans(),
+    last_run_ended_at=st.none() | st.floats(0, 1_000_000),
+    last_run_succeeded=st.booleans(),
+    run_starts=st.lists(st.floats(900_000, 1_000_000), max_size=4).map(tuple),
+)
+
+
+@given(st.tuples(states, states, states), worlds)
+def test_no_world_breaks_the_rules(found: tuple[SignalState, ...], world: World) -> None:
+    names = [one.name for one in POLICY.signals]
+    by_name = dict(zip(names, found, strict=True))
+    decision = decide(POLICY, readings(**by_name), world)
+
+    if decision.action is Action.RETRAIN:
+        assert by_name["inputs"] is by_name["error"] is SignalState.BREACHED
+        assert not world.run_open
+        assert len(world.run_starts) < 2
+    if decision.action is Action.FALLBACK:
+        assert by_name["critical"] is SignalState.BREACHED
+        assert world.traffic is Traffic.CHAMPION
+        assert world.fallback_ready >= 1
+    if decision.action is Action.RESTORE:
+        assert world.traffic is Traffic.FALLBACK
+        assert world.champion_ready >= 1
+
+
+@given(
+    worlds, st.sampled_from([SignalState.NO_DATA, SignalState.UNKNOWN, SignalState.INSUFFICIENT])
+)
+def test_nothing_is_started_without_data(world: World, state: SignalState) -> None:
+    blind = readings(**{one.name: state for one in POLICY.signals})
+
+    decision = decide(POLICY, blind, replace(world, fallback_ready=1))
+
+    assert decision.action is Action.NONE
+
+
+@given(st.tuples(states, states, states), worlds)
+def test_suspended_policy_decides_nothing(found: tuple[SignalState, ...], world: World) -> None:
+    suspended: Policy = replace(POLICY, mode=Mode.SUSPEND)
+    names = [one.name for one in POLICY.signals]
+
+    assert (
+        decide(suspended, readings(**dict(zip(names, found, strict=True))), world).action
+        is Action.NONE
+    )
+
+
+def test_backoff_grows_to_its_limit() -> None:
+    assert [backoff_seconds(one, 10, 2, 35) for one in (1, 2, 3, 4)] == [10, 20, 35, 35]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("1h30m", 5400), ("250ms", 0.25)])
+def test_durations_are_go_s(text: str, seconds: float) -> None:
+    assert seconds_of(text, "x") == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "30", "30d", "s", None, 30, "1h 30m"])
+def test_strange_duration_names_the_field(text: object) -> None:
+    with pytest.raises(FieldError, match=r"spec\.x"):
+        seconds_of(text, "spec.x")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"signals": [SPEC["signals"][0]] * 2}, "spec.signals"),
+        ({"rules": {"retrain": {"anyOf": [{"allOf": ["nothing"]}]}}}, "spec.rules.retrain"),
+        ({"retrain": None}, "spec.retrain"),
+        ({"target": {}}, "spec"),
+        ({"mode": "Sometimes"}, "spec"),
+    ],
+)
+def test_spec_that_cannot_be_used_is_named(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(FieldError) as refusal:
+        policy_of({**SPEC, **change})
+
+    assert refusal.value.field == field
