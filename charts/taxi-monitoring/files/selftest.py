@@ -8,6 +8,8 @@ import urllib.request
 
 RIDE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
 SECONDS = 10
+#: Seconds after each try: pods may be rolling right now.
+PAUSES = (1, 2, 4, 0)
 
 
 def fetch(url: str, body: object = None) -> str:
@@ -43,9 +45,9 @@ def check_ready(base: str) -> str:
 
 
 def attempt(name: str, check: object, *arguments: str) -> bool:
-    """Run a check a few times: pods may be rolling right now."""
+    """Run a check a few times."""
     problem = ""
-    for pause in (1, 2, 4, 0):
+    for pause in PAUSES:
         try:
             print(f"ok      {name}: {check(*arguments)}")  # type: ignore[operator]
         except urllib.error.HTTPError as error:

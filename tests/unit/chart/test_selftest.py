@@ -1,0 +1,100 @@
+"""The checks of `helm test`, against a small real HTTP server."""
+
+import importlib.util
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).parents[3] / "charts/taxi-monitoring/files/selftest.py"
+GOOD = {
+    "/predict": json.dumps({"ride_id": "a", "duration": 12.5, "model_version": "abc"}),
+    "/metrics": "taxi_predictor_predictions_total 1\ntaxi_monitor_window_rows 1\n",
+    "/readyz": "{}",
+}
+
+
+@pytest.fixture(scope="module")
+def selftest() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("selftest", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.PAUSES = (0, 0)
+    return module
+
+
+class Answers(ThreadingHTTPServer):
+    """Serves fixed answers by path; what is not there is 503."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.bodies = dict(GOOD)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Answers
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.server.bodies.get(self.path)
+        self.send_response(503 if body is None else 200)
+        self.end_headers()
+        self.wfile.write((body or "no model yet").encode())
+
+    do_POST = do_GET  # noqa: N815 - the name is the standard library's
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def answers() -> Iterator[Answers]:
+    with Answers() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(5)
+
+
+def test_a_working_system_passes(
+    selftest: ModuleType, answers: Answers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert selftest.main(answers.url, answers.url, answers.url) == 0
+    assert "12.5 minutes by model version abc" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("/predict", None, "no model yet"),
+        ("/predict", '{"duration": 3, "ride_id": "a"}', "has no model_version"),
+        ("/predict", '{"duration": -3, "ride_id": "a", "model_version": "b"}', "not likely"),
+        ("/metrics", "", "does not have taxi_predictor_predictions_total"),
+        ("/readyz", None, "503"),
+    ],
+)
+def test_a_broken_part_fails_with_its_name(
+    selftest: ModuleType,
+    answers: Answers,
+    capsys: pytest.CaptureFixture[str],
+    path: str,
+    body: str | None,
+    told: str,
+) -> None:
+    if body is None:
+        del answers.bodies[path]
+    else:
+        answers.bodies[path] = body
+
+    assert selftest.main(answers.url, answers.url, answers.url) == 1
+    printed = capsys.readouterr().out
+    assert "FAILED" in printed
+    assert told in printed
