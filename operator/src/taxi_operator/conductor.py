@@ -76,6 +76,8 @@ class Conductor:
             status = before.read(readings)
             self._measure(name, readings)
             status, exhausted = await self._act(found, policy, status, observation)
+            if status.reset_at != before.reset_at:
+                readings = ()  # they spoke of the model before
         except AmbiguousQueryError as error:
             problem = Finding(READY, "False", "AmbiguousQuery", str(error))
         except ApiError as error:

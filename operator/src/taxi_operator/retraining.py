@@ -191,7 +191,7 @@ class Retraining:
         if not _rolled_out(await self._cluster.deployment(policy.deployment)):
             return Step(status)
         candidate = {**(status.candidate or {}), "state": "Promoted"}
-        status = replace(status, candidate=candidate, reset_at=now, breached={})
+        status = replace(status, candidate=candidate, reset_at=now).forgotten()
         return self._end(status, run, RunState.PROMOTED, run.message, now)
 
     @staticmethod

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from taxi_operator.decisions import Action, Traffic
-from taxi_operator.signals import Reading
+from taxi_operator.signals import Reading, SignalState
 from taxi_operator.times import seconds_since_epoch, text_of
 
 Document = dict[str, Any]
@@ -91,6 +91,14 @@ class Status:
             self, number=number, decision=decision,
             history=(decision, *self.history)[:_MOST_HISTORY],
         )  # fmt: skip
+
+    def forgotten(self) -> "Status":
+        """Return the status with all signals unknown: they spoke of another model."""
+        unknown = [
+            {"name": one["name"], "state": str(SignalState.UNKNOWN), "breached": False}
+            for one in self.signals
+        ]
+        return replace(self, signals=unknown, breached=dict.fromkeys(self.breached, False))
 
     def read(self, readings: Sequence[Reading]) -> "Status":
         """Return the status with the signals of a tick."""

@@ -132,3 +132,10 @@ def test_status_survives_its_document() -> None:
     assert status_of(document_of(status, 4)) == status
     assert status_of(None) == Status()
     assert document_of(Status(), 1) == {"observedGeneration": 1, "traffic": {"active": "Champion"}}
+
+
+def test_promotion_forgets_what_the_signals_said() -> None:
+    status = Status(breached={"x": True}, signals=[{"name": "x", "breached": True}]).forgotten()
+
+    assert status_of(document_of(status, 1)).breached == {"x": False}
+    assert status.signals == [{"name": "x", "state": "Unknown", "breached": False}]
