@@ -78,18 +78,8 @@ class Conductor:
             status, exhausted = await self._act(found, policy, status, observation)
             if status.reset_at != before.reset_at:
                 readings = ()  # they spoke of the model before
-        except AmbiguousQueryError as error:
-            problem = Finding(READY, "False", "AmbiguousQuery", str(error))
-        except ApiError as error:
-            self._metrics.api_errors.labels("kubernetes").inc()
-            problem = Finding(READY, "False", error.reason or "ApiError", str(error))
-        except NotAvailableError as error:
-            self._metrics.api_errors.labels("store").inc()
-            problem = Finding(READY, "False", "NotAvailable", str(error))
-        except TargetMissingError as error:
-            problem = Finding(READY, "False", "TargetMissing", str(error))
         except TaxiError as error:
-            problem = Finding(READY, "False", "Blocked", str(error))
+            problem = self._problem_of(error)
         if problem is not None:
             # What was written while acting is the truth, not what this tick began with.
             newest = await self._cluster.policy(name) or found
@@ -98,6 +88,21 @@ class Conductor:
         await self._report(found, status, readings, problem, budget_exhausted=exhausted)
         self._metrics.ticks.labels(name, "ok" if problem is None else "error").inc()
         return policy.interval_seconds
+
+    def _problem_of(self, error: TaxiError) -> Finding:
+        """Return the condition that an error is shown as; the next tick tries again."""
+        reason = "Blocked"
+        if isinstance(error, AmbiguousQueryError):
+            reason = "AmbiguousQuery"
+        elif isinstance(error, ApiError):
+            self._metrics.api_errors.labels("kubernetes").inc()
+            reason = error.reason or "ApiError"
+        elif isinstance(error, NotAvailableError):
+            self._metrics.api_errors.labels("store").inc()
+            reason = "NotAvailable"
+        elif isinstance(error, TargetMissingError):
+            reason = "TargetMissing"
+        return Finding(READY, "False", reason, str(error))
 
     async def keep_selectors(self) -> None:
         """Give every active Service the selector that its policy wants, or the champion's."""

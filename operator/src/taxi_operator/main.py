@@ -23,8 +23,6 @@ def main() -> int:
     kopf.run(
         registry=registry,
         standalone=True,
-        # Found out otherwise by the user's name, which a numeric user of a container has not.
-        identity="taxi-operator",
         namespaces=[settings.namespace],
         liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
     )
