@@ -64,6 +64,7 @@ class Predictor:
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
         self._log = folder / "log.txt"
+        self._module = "taxi_predict.main"
         self._variables = {
             "TAXI_MONGODB_URI": uri,
             "TAXI_PREDICT_DATA_DIR": str(folder / "data"),
@@ -80,7 +81,7 @@ class Predictor:
         """Start and wait until a route answers 200."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "taxi_predict.main"],
+                [sys.executable, "-m", self._module],
                 env=self._variables, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + 60
