@@ -38,6 +38,12 @@ class Worker:
             self.delivery.stop(self.drain_seconds)
 
 
+def _now() -> datetime:
+    """Return the time in whole milliseconds: MongoDB keeps no more, and order must survive it."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
 def create_worker(settings: Settings) -> Worker:
     """Build the object graph of one worker."""
     client = connect(settings.mongodb_uri, app_name="taxi-predict")
@@ -63,7 +69,7 @@ def create_worker(settings: Settings) -> Worker:
     predictions = Predictions(
         holder, spool, metrics, model=settings.model, role=settings.alias,
         spool_full=settings.spool_full, max_distance_miles=settings.max_distance_miles,
-        clock=lambda: datetime.now(UTC),
+        clock=_now,
     )  # fmt: skip
     app = Flask("taxi_predict")
     app.config["MAX_CONTENT_LENGTH"] = _MOST_BODY_BYTES
