@@ -27,5 +27,6 @@ trap 'rm -rf "$venv"' ERR
 "$python" -m venv "$venv"
 echo "installing $(grep -c '==' requirements/dev.txt) pinned packages (a minute or two)"
 "$venv/bin/pip" install --quiet --require-hashes -r requirements/uv.txt
-VIRTUAL_ENV=$venv "$venv/bin/uv" pip install --quiet --require-hashes -r requirements/dev.txt
+# Without --no-config uv would add the constraints of pyproject.toml, which have no hashes.
+VIRTUAL_ENV=$venv "$venv/bin/uv" --no-config pip install --quiet --require-hashes -r requirements/dev.txt
 touch "$venv/complete"
