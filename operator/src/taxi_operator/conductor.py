@@ -20,7 +20,7 @@ from taxi_operator.settings import FaultPoint
 from taxi_operator.signals import Reading
 from taxi_operator.statuses import RunState, Status, document_of, status_of
 from taxi_operator.times import seconds_since_epoch, text_of
-from taxi_operator.traffic import TargetMissingError, TrafficControl
+from taxi_operator.traffic import RETAINED, TargetMissingError, TrafficControl
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,8 @@ class Conductor:
                 wanted[target.get("activeServiceName")] = status_of(found["status"]).traffic
         for service in await self._traffic.services():
             name = service["metadata"]["name"]
-            changed = await self._traffic.assert_selector(service, wanted.get(name))
+            goal = wanted.get(name) or await self._traffic.wanted_without_policy(service)
+            changed = await self._traffic.assert_selector(service, goal)
             if changed is not None:
                 logger.info("selector is set", extra={"service": name, "traffic": str(changed)})
             active = wanted.get(name, Traffic.CHAMPION)
@@ -268,6 +269,8 @@ class Conductor:
             return
         name, spec = metadata["name"], found["spec"]
         restore = spec.get("deletionPolicy", "Restore") == "Restore"
+        if status.traffic is Traffic.FALLBACK and not restore:
+            await self._retain(spec["target"]["activeServiceName"])
         waited = self._clock() - (seconds_since_epoch(metadata["deletionTimestamp"]) or 0.0)
         if status.traffic is Traffic.FALLBACK and restore:
             deployment, service_name = (
@@ -285,6 +288,13 @@ class Conductor:
                     warning=True,
                 )  # fmt: skip
         await self._cluster.apply_finalizers(name, [])
+
+    async def _retain(self, service: str) -> None:
+        """Note on the Service that its traffic stays, since no policy will say so any more."""
+        found = await self._cluster.service(service)
+        selector = ((found or {}).get("spec") or {}).get("selector")
+        if selector:
+            await self._cluster.select_pods(service, selector, {RETAINED: "true"})
 
     async def _report(
         self,

@@ -123,7 +123,6 @@ class Policy:
     prometheus_url: str
     prometheus_timeout: float
     interval_seconds: float
-    settle_seconds: float
     signals: tuple[Signal, ...]
     retrain_rule: Rule
     fallback_rule: Rule
@@ -149,7 +148,6 @@ def policy_of(spec: Spec) -> Policy:
 
 def _policy(spec: Spec) -> Policy:
     target, prometheus = spec["target"], spec["prometheus"]
-    evaluation = spec.get("evaluation") or {}
     rules = spec.get("rules") or {}
     signals = tuple(_signal(one, f"spec.signals[{one['name']}]") for one in spec["signals"])
     policy = Policy(
@@ -159,8 +157,7 @@ def _policy(spec: Spec) -> Policy:
         service=target["activeServiceName"],
         prometheus_url=prometheus["url"].rstrip("/"),
         prometheus_timeout=float(prometheus.get("timeoutSeconds", 5)),
-        interval_seconds=float(evaluation.get("intervalSeconds", 30)),
-        settle_seconds=float(evaluation.get("settleSeconds", 30)),
+        interval_seconds=float((spec.get("evaluation") or {}).get("intervalSeconds", 30)),
         signals=signals,
         retrain_rule=_rule(rules.get("retrain")),
         fallback_rule=_rule(rules.get("fallback")),

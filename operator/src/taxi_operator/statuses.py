@@ -108,7 +108,6 @@ class Status:
                 "breached": one.breached, "message": one.reason,
                 **({} if one.value is None else {"value": f"{one.value:.6g}"}),
                 **({} if one.samples is None else {"samples": int(one.samples)}),
-                **({"explanation": one.explanation} if one.explanation else {}),
             }
             for one in readings
         ]  # fmt: skip

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 ACTIVE_SERVICES: Final = f"{GROUP}/active-service=true"
 _CHAMPION: Final = f"{GROUP}/champion-deployment"
 _FALLBACK: Final = f"{GROUP}/fallback-deployment"
+#: Set on a Service whose traffic stays where a deleted policy left it.
+RETAINED: Final = f"{GROUP}/retained"
 _SWITCHED_SECONDS: Final = 30.0
 
 
@@ -28,6 +30,18 @@ class TrafficControl:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+
+    async def wanted_without_policy(self, service: Mapping[str, Any]) -> Traffic | None:
+        """Return where a Service goes that no policy speaks for: to a champion that is ready.
+
+        None leaves it where it is: the champion has no ready pod, or a deleted policy with
+        `deletionPolicy: Retain` left it so.
+        """
+        annotations = service["metadata"].get("annotations") or {}
+        champion = annotations.get(_CHAMPION)
+        if annotations.get(RETAINED) == "true" or champion is None:
+            return None
+        return Traffic.CHAMPION if await self.ready_pods(champion) else None
 
     async def services(self) -> list[dict[str, Any]]:
         """Return the active Services of the namespace."""

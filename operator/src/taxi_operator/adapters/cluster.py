@@ -122,10 +122,16 @@ class Cluster:
         """Return a Service, None when there is none."""
         return await self._find(f"/api/v1/namespaces/{self._namespace}/services/{name}")
 
-    async def select_pods(self, service: str, labels: Mapping[str, str]) -> None:
-        """Let a Service select these pods; the selector is the only field that becomes ours."""
+    async def select_pods(
+        self,
+        service: str,
+        labels: Mapping[str, str],
+        annotations: Mapping[str, str] | None = None,
+    ) -> None:
+        """Let a Service select these pods; only selector and annotations become ours."""
         body = {
-            "apiVersion": "v1", "kind": "Service", "metadata": {"name": service},
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": service, "annotations": dict(annotations or {})},
             "spec": {"selector": dict(labels)},
         }  # fmt: skip
         path = f"/api/v1/namespaces/{self._namespace}/services/{service}"
