@@ -5,7 +5,10 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-_STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+#: What every record has, and what kopf hangs onto its own.
+_STANDARD = set(vars(logging.makeLogRecord({}))) | {
+    "message", "asctime", "taskName", "settings", "k8s_skip", "k8s_ref",
+}  # fmt: skip
 
 
 class JsonFormatter(logging.Formatter):
@@ -30,3 +33,6 @@ def set_up() -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # One line for each probe and each call would hide everything else.
+    for noisy in ("aiohttp.access", "httpx"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

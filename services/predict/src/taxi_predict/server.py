@@ -1,6 +1,5 @@
 """gunicorn around the application: workers, their start and their end."""
 
-import logging
 from typing import Any
 
 from flask import Flask
@@ -61,5 +60,4 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
 def serve(settings: Settings) -> None:
     """Run until a signal ends it."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     Server(settings).run()
