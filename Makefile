@@ -19,7 +19,7 @@ SOURCES := libs/domain/src libs/profiles/src libs/store/src services/predict/src
 empty :=
 export PYTHONPATH := $(subst $(empty) ,:,$(addprefix $(CURDIR)/,$(SOURCES)))
 TIMED := tools/dev/timed
-BUILDER := PYTHONPATH=$(CURDIR)/tools/cluster/src python3 -m taxi_cluster
+BUILDER := env PYTHONPATH=$(CURDIR)/tools/cluster/src python3 -m taxi_cluster
 STORIES := $(PYTHON) -m taxi_stories.main
 
 # kubectl, helm and kind of the cluster builder come before those of the machine.

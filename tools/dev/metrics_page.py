@@ -1,4 +1,4 @@
-"""Print docs/metrics.md from the metric catalogue: `python tools/dev/metrics_page.py > docs/metrics.md`."""
+"""Print docs/metrics.md, made from the metric catalogue."""
 
 from taxi_domain.metrics import CATALOGUE
 
@@ -8,16 +8,15 @@ def page() -> str:
     lines = [
         "# Metrics",
         "",
-        "Generated from `taxi_domain.metrics` by `tools/dev/metrics_page.py`; do not edit. Seconds and shares; absent",
-        "is not zero: what is not known is not exported.",
+        "Generated from `taxi_domain.metrics` by `tools/dev/metrics_page.py`; do not edit.",
+        "Seconds and shares; absent is not zero: what is not known is not exported.",
         "",
         "| name | type | labels | meaning |",
         "|---|---|---|---|",
     ]
-    lines += [
-        f"| `{one.name}` | {one.type} | {', '.join(f'`{name}`' for name in one.labels)} | {one.help} |"
-        for one in CATALOGUE
-    ]
+    for one in CATALOGUE:
+        labels = ", ".join(f"`{name}`" for name in one.labels)
+        lines.append(f"| `{one.name}` | {one.type} | {labels} | {one.help} |")
     return "\n".join(lines) + "\n"
 
 

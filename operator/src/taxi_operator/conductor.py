@@ -1,5 +1,6 @@
 """One tick of one policy: observe, decide, write the intent, act, report."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -48,6 +49,8 @@ class Conductor:
         self._metrics = metrics
         self._clock = clock
         self._die_at = die_at
+        # The keeper must not act on a status from before a swap that is under way.
+        self._moving = asyncio.Lock()
 
     async def tick(self, name: str) -> float:
         """Evaluate one policy; return the seconds until it wants to be evaluated again."""
@@ -106,6 +109,10 @@ class Conductor:
 
     async def keep_selectors(self) -> None:
         """Give every active Service the selector that its policy wants, or the champion's."""
+        async with self._moving:
+            await self._keep_selectors()
+
+    async def _keep_selectors(self) -> None:
         wanted = {}
         for found in await self._cluster.policies():
             target = (found.get("spec") or {}).get("target") or {}
@@ -127,9 +134,12 @@ class Conductor:
     ) -> tuple[Status, bool]:
         key = PolicyKey(found["metadata"]["name"], found["metadata"]["uid"])
         now = self._clock()
-        exhausted = False
-        if status.run is not None and status.run.is_open and policy.mode is not Mode.SUSPEND:
-            status = await self._carry_on(found, policy, key, status, observation)
+        problem: TaxiError | None = None
+        if status.run is not None and status.run.is_open and policy.mode is Mode.ENFORCE:
+            try:
+                status = await self._carry_on(found, policy, key, status, observation)
+            except TaxiError as error:
+                problem = error  # the run waits; the traffic must not
         own_jobs = await self._cluster.jobs(key.uid)
         world = await self._world(policy, status, own_jobs, now)
         status = self._with_budget(policy, status, world)
@@ -140,12 +150,26 @@ class Conductor:
             or (observation.now >= status.reset_at)
         )
         decision = decide(policy, observation.readings if fresh else (), world)
-        exhausted = decision.budget_exhausted
-        if decision.action is Action.NONE:
-            return status, exhausted
-        number = max([status.number, *map(jobs.decision_number, own_jobs)]) + 1
+        if decision.action is not Action.NONE:
+            status = await self._carry_out(found, policy, status, observation, decision, own_jobs)
+        if problem is not None:
+            raise problem
+        return status, decision.budget_exhausted
+
+    async def _carry_out(
+        self,
+        found: Object,
+        policy: Policy,
+        status: Status,
+        observation: Observation,
+        decision: Decision,
+        own_jobs: Sequence[Object],
+    ) -> Status:
+        """Write a decision down, then do it."""
         if policy.mode is Mode.DRY_RUN:
-            return await self._dry(found, status, decision), exhausted
+            return await self._dry(found, status, decision)
+        key, now = PolicyKey(found["metadata"]["name"], found["metadata"]["uid"]), self._clock()
+        number = max([status.number, *map(jobs.decision_number, own_jobs)]) + 1
         status = status.decided(number, decision.action, decision.because, now)
         self._metrics.decisions.labels(key.name, str(decision.action)).inc()
         await self._tell(
@@ -155,8 +179,8 @@ class Conductor:
         if decision.action is Action.RETRAIN:
             status = await self._retraining.begin(policy, key, status, now)
             await self._write(found, status)
-            return await self._carry_on(found, policy, key, status, observation), exhausted
-        return await self._swap(found, policy, status, decision.action, now), exhausted
+            return await self._carry_on(found, policy, key, status, observation)
+        return await self._swap(found, policy, status, decision.action, now)
 
     async def _carry_on(
         self,
@@ -189,19 +213,20 @@ class Conductor:
         self, found: Object, policy: Policy, status: Status, action: Action, now: float
     ) -> Status:
         """Move the traffic: intent, selector, then wait until all endpoints have switched."""
-        assert policy.fallback is not None
         to_fallback = action is Action.FALLBACK
         target = Traffic.FALLBACK if to_fallback else Traffic.CHAMPION
-        deployment = policy.fallback.deployment if to_fallback else policy.deployment
-        if to_fallback:
+        deployment = policy.deployment
+        if to_fallback and policy.fallback is not None:
+            deployment = policy.fallback.deployment
             await self._cluster.apply_finalizers(found["metadata"]["name"], [FINALIZER])
         status = replace(status, traffic=target, traffic_since=now, last_swap_seconds=None)
-        await self._write(found, status)
-        self._die_at(FaultPoint.AFTER_INTENT)
-        service = await self._cluster.service(policy.service)
-        if service is None:
-            raise TargetMissingError(f"Service {policy.service}: is not there")
-        await self._traffic.assert_selector(service, target)
+        async with self._moving:
+            await self._write(found, status)
+            self._die_at(FaultPoint.AFTER_INTENT)
+            service = await self._cluster.service(policy.service)
+            if service is None:
+                raise TargetMissingError(f"Service {policy.service}: is not there")
+            await self._traffic.assert_selector(service, target)
         seconds = await self._traffic.wait_switched(policy.service, deployment)
         self._metrics.swap_seconds.labels(policy.service).set(seconds)
         if not to_fallback:

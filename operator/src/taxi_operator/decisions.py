@@ -80,6 +80,8 @@ def decide(policy: Policy, readings: Sequence[Reading], world: World) -> Decisio
 
 def _traffic(policy: Policy, states: Mapping[str, SignalState], world: World) -> Decision:
     if policy.fallback is None:
+        if world.traffic is Traffic.FALLBACK and world.champion_ready > 0:
+            return Decision(Action.RESTORE, reason="FallbackRemoved")
         return Decision(Action.NONE)
     if world.traffic is Traffic.CHAMPION:
         return _to_fallback(policy.fallback, _breached(policy.fallback_rule, states), world)

@@ -186,7 +186,9 @@ def _stuck(pods: Sequence[Mapping[str, Any]]) -> JobOutcome | None:
         for status in (pod.get("status") or {}).get("containerStatuses") or []:
             waiting = (status.get("state") or {}).get("waiting") or {}
             if waiting.get("reason") in _HOPELESS:
+                # The pod may still start one day, so no second Job is made beside it.
                 return JobOutcome(
-                    JobState.FAILED, waiting["reason"], str(waiting.get("message", ""))[:300]
-                )
+                    JobState.FAILED, waiting["reason"], str(waiting.get("message", ""))[:300],
+                    retry_is_useless=True,
+                )  # fmt: skip
     return None

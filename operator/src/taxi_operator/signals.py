@@ -80,10 +80,13 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
     if absent:
         return _without_data(signal, absent, was_breached, observed.samples)
     assert value is not None  # absence would have said so
-    if signal.min_samples and (observed.samples is None or observed.samples < signal.min_samples):
+    enough = observed.samples is not None and observed.samples >= signal.min_samples
+    if signal.min_samples and not enough:
         count = "unknown" if observed.samples is None else f"{observed.samples:.0f}"
+        known = observed.samples is not None and math.isfinite(observed.samples)
         return Reading(
-            signal.name, SignalState.INSUFFICIENT, was_breached, value, observed.samples,
+            signal.name, SignalState.INSUFFICIENT, was_breached, value,
+            observed.samples if known else None,
             f"{count} samples, {signal.min_samples:.0f} are needed",
         )  # fmt: skip
     state, reason = _state(signal, observed, value, was_breached)

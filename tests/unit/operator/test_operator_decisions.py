@@ -104,6 +104,13 @@ def test_limits_end() -> None:
     assert decide(POLICY, BOTH, past).action is Action.RETRAIN
 
 
+def test_champion_returns_when_the_policy_has_no_fallback_any_more() -> None:
+    without = policy_of({**SPEC, "fallback": None, "rules": {"retrain": SPEC["rules"]["retrain"]}})
+    world = replace(WORLD, traffic=Traffic.FALLBACK, traffic_since=WORLD.now)
+
+    assert decide(without, readings(), world).action is Action.RESTORE
+
+
 states = st.sampled_from(list(SignalState))
 worlds = st.builds(
     World,

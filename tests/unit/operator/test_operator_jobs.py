@@ -117,7 +117,7 @@ def test_outcome_has_a_reason(
     outcome = outcome_of(found, pods)
 
     assert (outcome.state, outcome.reason) == (state, reason)
-    assert outcome.retry_is_useless == (reason == "DataQualityFailed")
+    assert outcome.retry_is_useless == (reason in {"DataQualityFailed", "ErrImagePull"})
 
 
 def test_status_survives_its_document() -> None:

@@ -71,7 +71,7 @@ def test_missing_data_means_what_the_policy_says() -> None:
     assert read(healthy, away, was_breached=True).state is SignalState.HEALTHY
 
 
-@pytest.mark.parametrize("samples", [None, 99.0])
+@pytest.mark.parametrize("samples", [None, 99.0, math.nan])
 def test_too_few_samples_say_nothing(samples: float | None) -> None:
     found = read(SIGNAL, replace(HIGH, samples=samples), was_breached=False)
 
