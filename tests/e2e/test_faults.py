@@ -14,7 +14,7 @@ import pytest
 from cluster_faults import database_of, kill_container, restarts
 from waiting import wait_for
 
-from taxi_domain.kube import GROUP, VERSION
+from taxi_domain.kube import GROUP, POLICY_LABEL, VERSION
 from taxi_stories.release import CHART, Release
 from taxi_stories.rides import TrueRide, read_rides
 from taxi_stories.sender import Pace, Sender
@@ -189,3 +189,50 @@ def test_upgrades_while_the_fallback_serves_leave_the_traffic(
 def _traffic(release: Release) -> str:
     found = release.kubectl.get("driftpolicy", "emergency")
     return str(found.get("status", {}).get("traffic", {}).get("active"))
+
+
+def retraining(release: Release, name: str) -> dict[str, Any]:
+    """Return a policy whose retrain rule is breached at once."""
+    found = policy(release, "0.5")
+    found["metadata"]["name"] = name
+    found["spec"]["rules"] = {"retrain": {"anyOf": [{"allOf": ["emergency"]}]}}
+    found["spec"]["retrain"] = {
+        "jobFrom": {"cronJobName": "taxi-train"},
+        "cooldown": {"afterSuccess": "1h", "afterFailure": "1h"},
+    }
+    del found["spec"]["fallback"]
+    return found
+
+
+@pytest.mark.parametrize(("point", "jobs_at_death"), [("after-intent", 0), ("after-job", 1)])
+def test_operator_that_dies_makes_one_job_all_the_same(
+    breakable: Release, values: dict[str, Any], point: str, jobs_at_death: int
+) -> None:
+    name = f"retrain-{point}"
+    fault = [{"name": "TAXI_OPERATOR_FAULT", "value": point}]
+
+    def jobs() -> list[str]:
+        found = breakable.kubectl.get("jobs", "-l", f"{POLICY_LABEL}={name}")["items"]
+        return [one["metadata"]["name"] for one in found]
+
+    def status() -> dict[str, Any]:
+        found: dict[str, Any] = breakable.kubectl.get("driftpolicy", name).get("status") or {}
+        return found
+
+    def deaths() -> int:
+        selector = "app.kubernetes.io/component=operator"
+        pods = breakable.kubectl.get("pods", "-l", selector)["items"]
+        statuses = [one for pod in pods for one in pod["status"].get("containerStatuses") or []]
+        return sum(int(one["restartCount"]) for one in statuses)
+
+    breakable.install({**values, "operator": {"env": fault}})
+    breakable.kubectl.apply(retraining(breakable, name))
+    wait_for("death of the operator", lambda: deaths() >= 1)
+    assert status()["decision"]["number"] == 1, "the intent was written first"
+    assert len(jobs()) == jobs_at_death
+
+    breakable.install(values)
+    wait_for("end of the run", lambda: status().get("run", {}).get("endedAt"), seconds=150)
+    assert len(jobs()) == 1
+    assert status()["decision"]["number"] == 1
+    breakable.kubectl("delete", "driftpolicy", name, "--timeout=60s", timeout=70)
