@@ -168,7 +168,9 @@ class Teller:
             finally:
                 sender.stop.set()
                 thread.join(60)
-            self.console.print(release.kubectl("get", PLURAL, "-o", "wide"), highlight=False)
+            self.console.print(
+                release.kubectl("get", PLURAL, "-o", "wide"), highlight=False, soft_wrap=True
+            )
         return looks
 
     def _look(self, release: Release, prometheus: Prometheus, begin: float, sent: int) -> Look:
@@ -200,6 +202,7 @@ class Teller:
             f"{look.condition('DriftDetected')}, run {run}, verdict {verdict}, traffic "
             f"{(status.get('traffic') or {}).get('active', '-')}",
             highlight=False,
+            soft_wrap=True,
         )
 
     def _show_events(self, release: Release, seen: set[str]) -> None:
@@ -225,7 +228,7 @@ class Teller:
             )
 
     def _say(self, text: str) -> None:
-        self.console.print(f"  {text}", highlight=False)
+        self.console.print(f"  {text}", highlight=False, soft_wrap=True)
 
 
 def _run_into(sender: Sender, failed: list[BaseException]) -> None:
