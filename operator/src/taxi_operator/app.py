@@ -12,22 +12,68 @@ from prometheus_client import CollectorRegistry, start_http_server
 from taxi_domain.kube import GROUP, PLURAL, VERSION
 from taxi_domain.mongodb import DATABASE
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.conductor import FINALIZER, Conductor
+from taxi_operator.conductor import Conductor
 from taxi_operator.metrics import Metrics
 from taxi_operator.retraining import Retraining
 from taxi_operator.scheduler import Scheduler
 from taxi_operator.settings import FaultPoint, Settings
+from taxi_operator.swaps import FINALIZER
 from taxi_store.connection import connect_async
 from taxi_store.registry_async import AsyncRegistry
 
 logger = logging.getLogger(__name__)
 
 _STALE_SECONDS: Final = 60.0
+_REFUSED_LOGINS: Final = 20
+
+
+class Operator:
+    """The running operator: its connections and its scheduler, made inside of kopf's event loop."""
+
+    def __init__(self, scheduler: Scheduler, cluster: Cluster, mongodb: Any) -> None:
+        self.scheduler = scheduler
+        self._cluster = cluster
+        self._mongodb = mongodb
+        self._task = asyncio.create_task(scheduler.run(), name="scheduler")
+
+    @classmethod
+    async def start(cls, settings: Settings) -> "Operator":
+        """Connect and begin to tick."""
+        registry = CollectorRegistry()
+        metrics = Metrics(registry)
+        start_http_server(settings.metrics_port, registry=registry)
+        cluster = await Cluster.connect(settings.namespace, settings.api_timeout_seconds)
+        mongodb = connect_async(settings.mongodb_uri, app_name="taxi-operator")
+
+        def die_at(point: FaultPoint) -> None:
+            if settings.fault is point:
+                logger.error("dying on purpose", extra={"at": str(point)})
+                os._exit(137)
+
+        retraining = Retraining(cluster, AsyncRegistry(mongodb[DATABASE]), die_at)
+        conductor = Conductor(cluster, retraining, metrics, cluster.clock, die_at)
+        return cls(Scheduler(conductor, metrics, settings.concurrency), cluster, mongodb)
+
+    async def stop(self) -> None:
+        """End the scheduler and close the connections."""
+        self._task.cancel()
+        await self._cluster.close()
+        await self._mongodb.close()
+
+    def ailment(self) -> str:
+        """Return why the process has to be started anew, empty when it is well."""
+        age = time.monotonic() - self.scheduler.beat
+        if self._task.done() or age > _STALE_SECONDS:
+            return f"the scheduler stands still for {age:.0f} s"
+        if self._cluster.refused_logins > _REFUSED_LOGINS:
+            return "the API server refuses the login"
+        return ""
 
 
 def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
     """Hang the operator's handlers onto a kopf registry."""
-    started: dict[str, Any] = {}
+    own = settings
+    operator: Operator | None = None
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -35,58 +81,36 @@ def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
 
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        nonlocal operator
         _configure(settings)
-        scheduler = await _scheduler(operator_settings, started)
-        started["scheduler"] = scheduler
-        started["task"] = asyncio.create_task(scheduler.run(), name="scheduler")
+        operator = await Operator.start(own)
 
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:
-        task = started.get("task")
-        if task is not None:
-            task.cancel()
-        await started["cluster"].close()
-        await started["mongodb"].close()
+        if operator is not None:
+            await operator.stop()
 
     # Events only tell that there is something to look at; state is read at each tick.
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def saw(event: kopf.RawEvent, name: str, **_: Any) -> None:
+    async def saw(event: kopf.RawEvent, name: str, meta: kopf.Meta, **_: Any) -> None:
+        assert operator is not None  # kopf watches after its startup
         if event["type"] == "DELETED":
-            started["scheduler"].lost(name)
-        else:
-            started["scheduler"].saw(name)
+            operator.scheduler.lost(name)
+            return
+        version = (meta["uid"], meta.get("generation"), meta.get("deletionTimestamp"))
+        operator.scheduler.saw(name, version)
 
     # Any other exception would make kopf try this probe again under a lock, for ever.
     @kopf.on.probe(id="scheduler", registry=registry)
-    async def alive(**_: Any) -> float:
-        age = time.monotonic() - float(started["scheduler"].beat)
-        if started["task"].done() or age > _STALE_SECONDS:
-            raise kopf.PermanentError(f"the scheduler stands still for {age:.0f} s")
-        return age
-
-    operator_settings = settings
-
-
-async def _scheduler(settings: Settings, started: dict[str, Any]) -> Scheduler:
-    registry = CollectorRegistry()
-    metrics = Metrics(registry)
-    start_http_server(settings.metrics_port, registry=registry)
-    cluster = await Cluster.connect(settings.namespace, settings.api_timeout_seconds)
-    client = connect_async(settings.mongodb_uri, app_name="taxi-operator")
-    started |= {"cluster": cluster, "mongodb": client}
-
-    def die_at(point: FaultPoint) -> None:
-        if settings.fault is point:
-            logger.error("dying on purpose", extra={"at": str(point)})
-            os._exit(137)
-
-    retraining = Retraining(cluster, AsyncRegistry(client[DATABASE]), die_at)
-    conductor = Conductor(cluster, retraining, metrics, time.time, die_at)
-    return Scheduler(conductor, metrics, settings.concurrency)
+    async def alive(**_: Any) -> str:
+        ailment = operator.ailment() if operator is not None else "not started yet"
+        if ailment:
+            raise kopf.PermanentError(ailment)
+        return "ok"
 
 
 def _configure(settings: kopf.OperatorSettings) -> None:
-    """Set kopf's options; see docs/adr for the reasons."""
+    """Set kopf's options; docs/drift-policy.md and the ADR about ticks have the reasons."""
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.watching.server_timeout = 300

@@ -17,6 +17,7 @@ DRIFT: Final = "DriftDetected"
 RETRAIN: Final = "RetrainInProgress"
 FALLBACK: Final = "FallbackActive"
 BUDGET: Final = "BudgetExhausted"
+_LONGEST_MESSAGE: Final = 4096
 ALL: Final = (READY, METRICS, DRIFT, RETRAIN, FALLBACK, BUDGET)
 
 
@@ -30,26 +31,38 @@ class Finding:
     message: str = ""
 
 
-def findings(
-    status: Status, readings: Sequence[Reading], *, problem: Finding | None, budget_exhausted: bool
-) -> list[Finding]:
-    """Return all conditions.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a tick found out beside the status.
 
-    Args:
-        status: After the tick.
-        readings: Of the tick; empty when nothing could be read.
+    Attributes:
+        readings: Of the signals; empty when nothing was read.
         problem: What keeps the policy from being served, None when nothing does.
-        budget_exhausted: A retrain run is held back by the budget.
+        unreachable: Why Prometheus did not answer, empty when it did.
+        held: Why a decision is held back, empty when none is.
     """
-    ready = problem or Finding(READY, "True", "PolicyAccepted")
+
+    readings: Sequence[Reading] = ()
+    problem: Finding | None = None
+    unreachable: str = ""
+    held: str = ""
+
+
+def unknown() -> list[Finding]:
+    """Return the conditions of a policy that was never evaluated."""
+    return [Finding(kind, "Unknown", "NotReadYet") for kind in ALL]
+
+
+def findings(status: Status, outcome: Outcome) -> list[Finding]:
+    """Return all conditions after a tick."""
     return [
-        ready,
-        _metrics(readings),
-        _drift(readings),
-        _retrain(status),
-        _fallback(status),
+        outcome.problem or Finding(READY, "True", "PolicyAccepted"),
+        _metrics(outcome),
+        _drift(outcome.readings),
+        _retrain(status, outcome),
+        _fallback(status, outcome),
         Finding(BUDGET, "True", "BudgetExhausted", "no run is left in the window")
-        if budget_exhausted
+        if outcome.held == "BudgetExhausted"
         else Finding(BUDGET, "False", "WithinBudget"),
     ]
 
@@ -68,7 +81,7 @@ def merged(
                 "type": one.kind,
                 "status": one.status,
                 "reason": one.reason,
-                "message": one.message,
+                "message": one.message[:_LONGEST_MESSAGE],
                 "observedGeneration": generation,
                 "lastTransitionTime": previous["lastTransitionTime"]
                 if same and previous is not None
@@ -79,18 +92,41 @@ def merged(
 
 
 def transitions(old: Sequence[Mapping[str, Any]], new: Sequence[Finding]) -> list[Finding]:
-    """Return the conditions whose status changed, without the first Unknown."""
+    """Return the conditions that people are told of: what turned bad, and what is good again.
+
+    The run and the traffic tell their own steps.
+    """
     before = {one["type"]: one["status"] for one in old}
-    return [one for one in new if before.get(one.kind) not in {None, one.status}]
+    told = []
+    for one in new:
+        was = before.get(one.kind, "Unknown")
+        if one.kind not in _TOLD or one.status in {was, "Unknown"}:
+            continue
+        if is_bad(one) or was != "Unknown":
+            told.append(one)
+    return told
 
 
-def _metrics(readings: Sequence[Reading]) -> Finding:
+def is_bad(finding: Finding) -> bool:
+    """Tell whether somebody should look at it."""
+    return finding.status == ("False" if finding.kind in {READY, METRICS} else "True")
+
+
+_TOLD: Final = {READY, METRICS, DRIFT, BUDGET}
+
+
+def _metrics(outcome: Outcome) -> Finding:
+    readings = outcome.readings
+    if outcome.unreachable:
+        return Finding(METRICS, "False", "PrometheusUnreachable", outcome.unreachable)
     if not readings:
         return Finding(METRICS, "Unknown", "NotReadYet")
     missing = [one for one in readings if one.state is SignalState.NO_DATA]
     if missing:
         text = "; ".join(f"{one.name}: {one.reason}" for one in missing)
         return Finding(METRICS, "False", "NoData", text)
+    if any(one.state is SignalState.UNKNOWN for one in readings):
+        return Finding(METRICS, "Unknown", "Settling", "a new model was just promoted")
     return Finding(METRICS, "True", "AllSignalsFresh")
 
 
@@ -101,19 +137,36 @@ def _drift(readings: Sequence[Reading]) -> Finding:
     if breached:
         text = "; ".join(f"{one.name}: {one.reason}" for one in breached)
         return Finding(DRIFT, "True", "SignalBreached", text)
-    if all(one.state in {SignalState.NO_DATA, SignalState.UNKNOWN} for one in readings):
-        return Finding(DRIFT, "Unknown", "NoData")
+    if all(one.state in _SILENT for one in readings):
+        return Finding(DRIFT, "Unknown", str(readings[0].state))
     return Finding(DRIFT, "False", "SignalsHealthy")
 
 
-def _retrain(status: Status) -> Finding:
+_SILENT: Final = {SignalState.NO_DATA, SignalState.UNKNOWN, SignalState.INSUFFICIENT}
+
+
+def _retrain(status: Status, outcome: Outcome) -> Finding:
+    if status.run is not None and status.run.is_open:
+        return Finding(RETRAIN, "True", str(status.run.state), status.run.message)
+    if outcome.held in _HOLDS_A_RUN:
+        return Finding(RETRAIN, "False", outcome.held, "a rule is breached, but no run may start")
     if status.run is None:
         return Finding(RETRAIN, "False", "NoRun")
-    state = str(status.run.state)
-    return Finding(RETRAIN, "True" if status.run.is_open else "False", state, status.run.message)
+    return Finding(RETRAIN, "False", str(status.run.state), status.run.message)
 
 
-def _fallback(status: Status) -> Finding:
+_HOLDS_A_RUN: Final = {"Cooldown", "BudgetExhausted", "CronJobMissing", "JobsUnknown", "Suspended"}
+
+
+def _fallback(status: Status, outcome: Outcome) -> Finding:
+    held = outcome.held if outcome.held in _HOLDS_TRAFFIC else ""
     if status.traffic is Traffic.FALLBACK:
-        return Finding(FALLBACK, "True", "FallbackServing")
-    return Finding(FALLBACK, "False", "ChampionServing")
+        reason = "SwitchingToFallback" if status.is_swapping else held or "FallbackServing"
+        return Finding(FALLBACK, "True", reason)
+    reason = "SwitchingToChampion" if status.is_swapping else held or "ChampionServing"
+    return Finding(FALLBACK, "False", reason)
+
+
+_HOLDS_TRAFFIC: Final = {
+    "FallbackNotReady", "ChampionNotReady", "FallbackStays", "ManualRestore", "MinDwell",
+}  # fmt: skip

@@ -1,35 +1,36 @@
 """One tick of one policy: observe, decide, write the intent, act, report."""
 
-import asyncio
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
-from taxi_operator import conditions, jobs
-from taxi_operator.adapters.cluster import ApiError, Cluster
-from taxi_operator.adapters.prometheus import AmbiguousQueryError
-from taxi_operator.conditions import READY, Finding
+from taxi_domain.errors import FieldError, TaxiError
+from taxi_operator import jobs
+from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.conditions import READY, Finding, Outcome
 from taxi_operator.decisions import Action, Decision, Traffic, World, decide, recent
-from taxi_operator.jobs import PolicyKey
 from taxi_operator.metrics import Metrics
-from taxi_operator.observation import Observation, observe
+from taxi_operator.observation import observe
 from taxi_operator.policies import Mode, Policy, policy_of
+from taxi_operator.reporting import Reporter
 from taxi_operator.retraining import Retraining
 from taxi_operator.settings import FaultPoint
-from taxi_operator.signals import Reading
-from taxi_operator.statuses import RunState, Status, document_of, status_of
+from taxi_operator.statuses import Run, RunState, Status, status_of
+from taxi_operator.swaps import Swaps
+from taxi_operator.ticks import Tick
 from taxi_operator.times import seconds_since_epoch, text_of
-from taxi_operator.traffic import RETAINED, TargetMissingError, TrafficControl
+from taxi_operator.traffic import (
+    DEPLOYMENT_ANNOTATIONS,
+    TargetMissingError,
+    TrafficControl,
+    ready_pods,
+)
 
-logger = logging.getLogger(__name__)
+Document = dict[str, Any]
 
-Object = Mapping[str, Any]
-
-FINALIZER: Final = "taxi-monitoring.io/drift-operator"
-_LONGEST_DELETION: Final = 60.0
 _STEPS_A_TICK: Final = 4
+_LOOK_AGAIN: Final = 30.0
+_DELETION_LOOK: Final = 2.0
 
 
 class Conductor:
@@ -46,331 +47,238 @@ class Conductor:
         self._cluster = cluster
         self._retraining = retraining
         self._traffic = TrafficControl(cluster)
+        self._reporter = Reporter(cluster, metrics, clock)
+        self._swaps = Swaps(cluster, self._traffic, self._reporter, die_at)
         self._metrics = metrics
         self._clock = clock
-        self._die_at = die_at
-        # The keeper must not act on a status from before a swap that is under way.
-        self._moving = asyncio.Lock()
 
     async def tick(self, name: str) -> float:
         """Evaluate one policy; return the seconds until it wants to be evaluated again."""
         found = await self._cluster.policy(name)
         if found is None:
             self._metrics.forget(name)
-            return 30.0
-        before = status_of(found.get("status"))
+            return _LOOK_AGAIN
         if found["metadata"].get("deletionTimestamp"):
-            await self._delete(found, before)
-            return 2.0
+            await self._swaps.let_go(found)
+            return _DELETION_LOOK
+        status = await self._reporter.begin(found, status_of(found.get("status")))
         try:
             policy = policy_of(found["spec"])
         except FieldError as error:
-            await self._report(
-                found, before, (), Finding(READY, "False", "InvalidSpec", str(error))
-            )
-            return 30.0
-        status = before
-        problem: Finding | None = None
-        readings: tuple[Reading, ...] = ()
-        exhausted = False
-        try:
-            observation = await observe(policy, before)
-            readings = observation.readings
-            status = before.read(readings)
-            self._measure(name, readings)
-            status, exhausted = await self._act(found, policy, status, observation)
-            if status.reset_at != before.reset_at:
-                readings = ()  # they spoke of the model before
-        except TaxiError as error:
-            problem = self._problem_of(error)
-        if problem is not None:
-            # What was written while acting is the truth, not what this tick began with.
-            newest = await self._cluster.policy(name) or found
-            status = status_of(newest.get("status"))
-            status = status.read(readings) if readings else status
-        await self._report(found, status, readings, problem, budget_exhausted=exhausted)
-        self._metrics.ticks.labels(name, "ok" if problem is None else "error").inc()
+            await self._refuse(found, status, "InvalidSpec", str(error))
+            return _LOOK_AGAIN
+        rival = await self._swaps.rival_of(found)
+        if rival is not None:
+            message = f"policy {rival} is older and has the same target; remove one of them"
+            await self._refuse(found, status, "TargetConflict", message)
+            return policy.interval_seconds
+        await self._serve(found, policy, status)
         return policy.interval_seconds
-
-    def _problem_of(self, error: TaxiError) -> Finding:
-        """Return the condition that an error is shown as; the next tick tries again."""
-        reason = "Blocked"
-        if isinstance(error, AmbiguousQueryError):
-            reason = "AmbiguousQuery"
-        elif isinstance(error, ApiError):
-            self._metrics.api_errors.labels("kubernetes").inc()
-            reason = error.reason or "ApiError"
-        elif isinstance(error, NotAvailableError):
-            self._metrics.api_errors.labels("store").inc()
-            reason = "NotAvailable"
-        elif isinstance(error, TargetMissingError):
-            reason = "TargetMissing"
-        return Finding(READY, "False", reason, str(error))
 
     async def keep_selectors(self) -> None:
         """Give every active Service the selector that its policy wants, or the champion's."""
-        async with self._moving:
-            await self._keep_selectors()
+        await self._swaps.keep()
 
-    async def _keep_selectors(self) -> None:
-        wanted = {}
-        for found in await self._cluster.policies():
-            target = (found.get("spec") or {}).get("target") or {}
-            if found.get("status") and not found["metadata"].get("deletionTimestamp"):
-                wanted[target.get("activeServiceName")] = status_of(found["status"]).traffic
-        for service in await self._traffic.services():
-            name = service["metadata"]["name"]
-            goal = wanted.get(name) or await self._traffic.wanted_without_policy(service)
-            changed = await self._traffic.assert_selector(service, goal)
-            if changed is not None:
-                logger.info("selector is set", extra={"service": name, "traffic": str(changed)})
-            active = wanted.get(name, Traffic.CHAMPION)
-            for one in Traffic:
-                value = float(one is active)
-                self._metrics.traffic.labels(name, str(one).lower()).set(value)
+    async def _refuse(self, found: Document, status: Status, reason: str, message: str) -> None:
+        self._metrics.keep_signals(found["metadata"]["name"], ())
+        problem = Finding(READY, "False", reason, message)
+        await self._reporter.report(found, status, Outcome(problem=problem))
 
-    async def _act(
-        self, found: Object, policy: Policy, status: Status, observation: Observation
-    ) -> tuple[Status, bool]:
-        key = PolicyKey(found["metadata"]["name"], found["metadata"]["uid"])
-        now = self._clock()
-        problem: TaxiError | None = None
-        if status.run is not None and status.run.is_open and policy.mode is Mode.ENFORCE:
+    async def _serve(self, found: Document, policy: Policy, status: Status) -> None:
+        """Go through the stages of a tick; one that fails does not stop the others."""
+        observation = await observe(policy, status)
+        readings = observation.readings
+        tick = Tick(found, policy, status.read(readings), observation, readings)
+        tick.problems += [self._reporter.problem_of(one) for one in observation.bad_queries]
+        if observation.problem:
+            self._metrics.api_errors.labels("prometheus").inc()
+        self._reporter.measure(found["metadata"]["name"], readings)
+        for stage in (
+            self._look_at_target,
+            self._look_at_jobs,
+            self._look_at_template,
+            self._carry_on_swap,
+            self._carry_on_run,
+            self._decide,
+        ):
             try:
-                status = await self._carry_on(found, policy, key, status, observation)
+                await stage(tick)
             except TaxiError as error:
-                problem = error  # the run waits; the traffic must not
-        own_jobs = await self._cluster.jobs(key.uid)
-        world = await self._world(policy, status, own_jobs, now)
-        status = self._with_budget(policy, status, world)
-        # Signals of before a promotion of this very tick decide nothing.
-        fresh = (
-            status.reset_at is None
-            or observation.now is None
-            or (observation.now >= status.reset_at)
-        )
-        decision = decide(policy, observation.readings if fresh else (), world)
-        if decision.action is not Action.NONE:
-            status = await self._carry_out(found, policy, status, observation, decision, own_jobs)
-        if problem is not None:
-            raise problem
-        return status, decision.budget_exhausted
-
-    async def _carry_out(
-        self,
-        found: Object,
-        policy: Policy,
-        status: Status,
-        observation: Observation,
-        decision: Decision,
-        own_jobs: Sequence[Object],
-    ) -> Status:
-        """Write a decision down, then do it."""
-        if policy.mode is Mode.DRY_RUN:
-            return await self._dry(found, status, decision)
-        key, now = PolicyKey(found["metadata"]["name"], found["metadata"]["uid"]), self._clock()
-        number = max([status.number, *map(jobs.decision_number, own_jobs)]) + 1
-        status = status.decided(number, decision.action, decision.because, now)
-        self._metrics.decisions.labels(key.name, str(decision.action)).inc()
-        await self._tell(
-            found, str(decision.action) + "Decided",
-            f"decision {number}: because of {', '.join(decision.because) or decision.reason}",
+                tick.problems.append(self._reporter.problem_of(error))
+        outcome = Outcome(
+            tick.readings, tick.problems[0] if tick.problems else None, observation.problem,
+            tick.held,
         )  # fmt: skip
-        if decision.action is Action.RETRAIN:
-            status = await self._retraining.begin(policy, key, status, now)
-            await self._write(found, status)
-            return await self._carry_on(found, policy, key, status, observation)
-        return await self._swap(found, policy, status, decision.action, now)
+        await self._reporter.report(found, tick.status, outcome)
 
-    async def _carry_on(
-        self,
-        found: Object,
-        policy: Policy,
-        key: PolicyKey,
-        status: Status,
-        observation: Observation,
-    ) -> Status:
-        """Advance the run until a step changes nothing; each change is written at once."""
+    async def _look_at_target(self, tick: Tick) -> None:
+        """See that what the policy acts on is there; without it nothing is decided."""
+        policy = tick.policy
+        service = await self._traffic.service(policy.service)
+        annotations = service["metadata"].get("annotations") or {}
+        wanted = {Traffic.CHAMPION: policy.deployment}
+        if policy.fallback is not None:
+            wanted[Traffic.FALLBACK] = policy.fallback.deployment
+        for traffic, name in wanted.items():
+            actual = annotations.get(DEPLOYMENT_ANNOTATIONS[traffic])
+            if actual != name:
+                raise TargetMissingError(
+                    f"Service {policy.service}: its {traffic}'s Deployment is {actual} by its "
+                    f"annotation {DEPLOYMENT_ANNOTATIONS[traffic]}, and not {name}"
+                )
+        if not tick.status.traffic_known:
+            await self._recall_traffic(tick, service)
+        champion = await self._cluster.deployment(policy.deployment)
+        if champion is None:
+            raise TargetMissingError(f"Deployment {policy.deployment}: is not there")
+        tick.champion_ready = ready_pods(champion)
+        if policy.fallback is not None:
+            tick.fallback_ready = ready_pods(
+                await self._cluster.deployment(policy.fallback.deployment)
+            )
+        tick.can_decide = True
+
+    async def _recall_traffic(self, tick: Tick, service: Document) -> None:
+        """Ask the Service, for a new policy and for one whose status was lost."""
+        tick.status = replace(tick.status, traffic_known=True)
+        if await self._traffic.selected(service) is Traffic.FALLBACK:
+            tick.status = replace(
+                tick.status, traffic=Traffic.FALLBACK, traffic_since=self._clock(),
+                last_swap_seconds=0.0,
+            )  # fmt: skip
+
+    async def _look_at_jobs(self, tick: Tick) -> None:
+        """See the Jobs of the policy; they know of runs that a lost status does not."""
+        tick.retrain_blocked = "JobsUnknown"
+        tick.jobs = await self._cluster.jobs(tick.key.uid)
+        tick.retrain_blocked = ""
+        newest = jobs.newest(tick.jobs)
+        if newest is None:
+            return
+        number, run = jobs.decision_number(newest), tick.status.run
+        if number > (run.number if run else 0) and jobs.ended_at(newest) is None:
+            recalled = Run(
+                number=number, attempt=jobs.attempt_number(newest), state=RunState.RUNNING,
+                job_name=newest["metadata"]["name"], started_at=jobs.created_at(newest),
+            )  # fmt: skip
+            tick.status = replace(tick.status, run=recalled)
+
+    async def _look_at_template(self, tick: Tick) -> None:
+        retrain, blocked = tick.policy.retrain, tick.retrain_blocked
+        if retrain is None:
+            return
+        tick.retrain_blocked = "CronJobMissing"
+        if await self._cluster.cron_job(retrain.cron_job) is None:
+            raise TargetMissingError(
+                f"CronJob {retrain.cron_job}: is not there; spec.retrain.jobFrom.cronJobName has "
+                "to name the chart's suspended CronJob"
+            )
+        tick.retrain_blocked = blocked
+
+    async def _carry_on_swap(self, tick: Tick) -> None:
+        if tick.can_decide and tick.policy.mode is Mode.ENFORCE:
+            await self._swaps.carry_on(tick)
+
+    async def _carry_on_run(self, tick: Tick) -> None:
+        """Advance an open run until a step changes nothing; each change is written at once."""
         for _ in range(_STEPS_A_TICK):
-            assert status.run is not None
-            if not status.run.is_open:
-                break
-            step = await self._retraining.advance(policy, key, status, self._clock())
+            run = tick.status.run
+            if run is None or not run.is_open or tick.policy.mode is not Mode.ENFORCE:
+                return
+            step = await self._retraining.advance(tick.policy, tick.key, tick.status, self._clock())
             if step.adopted:
-                self._metrics.duplicates_prevented.labels(key.name).inc()
-            if step.status == status:
-                break
+                self._metrics.duplicates_prevented.labels(tick.key.name).inc()
+            if step.status == tick.status:
+                return
             status = step.status
-            if status.run is not None and status.run.state is RunState.PROMOTED:
-                # Prometheus' clock, since ranges are cut by it.
-                status = replace(status, reset_at=observation.now or status.reset_at)
-            await self._write(found, status)
+            if status.reset_at != tick.status.reset_at:
+                # Prometheus' clock, since ranges are cut by it; the readings are of the old model.
+                status = replace(status, reset_at=tick.observation.now or status.reset_at)
+                tick.readings = ()
+            await self._reporter.save(tick, status)
             if step.event is not None:
-                await self._tell(found, *step.event, warning=step.warning)
-        return status
+                await self._reporter.tell(tick.found, *step.event, warning=step.warning)
 
-    async def _swap(
-        self, found: Object, policy: Policy, status: Status, action: Action, now: float
-    ) -> Status:
-        """Move the traffic: intent, selector, then wait until all endpoints have switched."""
-        to_fallback = action is Action.FALLBACK
-        target = Traffic.FALLBACK if to_fallback else Traffic.CHAMPION
-        deployment = policy.deployment
-        if to_fallback and policy.fallback is not None:
-            deployment = policy.fallback.deployment
-            await self._cluster.apply_finalizers(found["metadata"]["name"], [FINALIZER])
-        status = replace(status, traffic=target, traffic_since=now, last_swap_seconds=None)
-        async with self._moving:
-            await self._write(found, status)
-            self._die_at(FaultPoint.AFTER_INTENT)
-            service = await self._cluster.service(policy.service)
-            if service is None:
-                raise TargetMissingError(f"Service {policy.service}: is not there")
-            await self._traffic.assert_selector(service, target)
-        seconds = await self._traffic.wait_switched(policy.service, deployment)
-        self._metrics.swap_seconds.labels(policy.service).set(seconds)
-        if not to_fallback:
-            await self._cluster.apply_finalizers(found["metadata"]["name"], [])
-        reason = "FallbackActivated" if to_fallback else "ChampionRestored"
-        await self._tell(
-            found,
-            reason,
-            f"decision {status.number}: {policy.service} switched in {seconds:.1f} s",
-            warning=to_fallback,
-        )
-        return replace(status, last_swap_seconds=seconds)
+    async def _decide(self, tick: Tick) -> None:
+        if not tick.can_decide:
+            return
+        now = self._clock()
+        world = self._world(tick, now)
+        tick.status = _with_budget(tick.policy, tick.status, world)
+        decision = decide(tick.policy, tick.readings, world)
+        tick.held = decision.reason if decision.action is Action.NONE else ""
+        if decision.action is Action.NONE:
+            return
+        if tick.policy.mode is Mode.DRY_RUN:
+            await self._dry(tick, decision)
+            return
+        number = max([tick.status.number, *map(jobs.decision_number, tick.jobs)]) + 1
+        status = tick.status.decided(number, decision.action, decision.because, now)
+        if decision.action is Action.RETRAIN:
+            status = await self._retraining.begin(tick.policy, tick.key, status, now)
+            await self._reporter.save(tick, status)
+            await self._announce(tick, decision)
+            await self._carry_on_run(tick)
+            return
+        await self._announce(tick, decision, number)
+        await self._swaps.swap(tick, status, decision.action)
 
-    async def _dry(self, found: Object, status: Status, decision: Decision) -> Status:
+    async def _announce(self, tick: Tick, decision: Decision, number: int | None = None) -> None:
+        self._metrics.decisions.labels(tick.key.name, str(decision.action)).inc()
+        why = ", ".join(decision.because) or decision.reason
+        await self._reporter.tell(
+            tick.found, f"{decision.action}Decided",
+            f"decision {number or tick.status.number}: because of {why}",
+        )  # fmt: skip
+
+    async def _dry(self, tick: Tick, decision: Decision) -> None:
         """Write down what would have been done, once for each change of mind."""
         shown = {"action": f"DryRun{decision.action}", "because": list(decision.because)}
-        last = status.decision or {}
-        if (
-            last.get("action") == shown["action"]
-            and list(last.get("because", [])) == shown["because"]
-        ):
-            return status
-        entry = {
-            "id": f"{status.number:04d}", "number": status.number, **shown,
-            "at": text_of(self._clock()),
-        }  # fmt: skip
-        await self._tell(found, "DryRun", f"would {decision.action} because of {decision.because}")
-        return replace(status, decision=entry)
+        last = tick.status.decision or {}
+        if all(last.get(name) == value for name, value in shown.items()):
+            return
+        number = tick.status.number
+        entry = {"id": f"{number:04d}", "number": number, **shown, "at": text_of(self._clock())}
+        tick.status = replace(tick.status, decision=entry)
+        why = ", ".join(decision.because) or decision.reason
+        await self._reporter.tell(tick.found, "DryRun", f"would {decision.action} because of {why}")
 
-    async def _world(
-        self, policy: Policy, status: Status, own_jobs: Sequence[Object], now: float
-    ) -> World:
-        starts: dict[int, float] = {}
-        for job in own_jobs:
-            number, created = jobs.decision_number(job), jobs.created_at(job)
-            starts[number] = min(created, starts.get(number, created))
+    @staticmethod
+    def _world(tick: Tick, now: float) -> World:
+        status = tick.status
         run = status.run
-        if run is not None:
-            starts.setdefault(run.number, run.started_at)
-        fallback = policy.fallback
+        ends = [end for end in map(jobs.ended_at, tick.jobs) if end is not None]
+        last_end = run.ended_at if run else max(ends, default=None)
         return World(
             now=now,
             traffic=status.traffic,
             traffic_since=status.traffic_since,
-            champion_ready=await self._traffic.ready_pods(policy.deployment),
-            fallback_ready=await self._traffic.ready_pods(fallback.deployment) if fallback else 0,
+            champion_ready=tick.champion_ready,
+            fallback_ready=tick.fallback_ready,
             run_open=bool(run and run.is_open),
-            last_run_ended_at=run.ended_at if run else None,
+            last_run_ended_at=last_end,
             last_run_succeeded=bool(run and run.state is RunState.PROMOTED),
-            run_starts=tuple(starts.values()),
+            run_starts=_run_starts(status, tick.jobs),
+            retrain_blocked=tick.retrain_blocked,
         )
 
-    @staticmethod
-    def _with_budget(policy: Policy, status: Status, world: World) -> Status:
-        if policy.retrain is None:
-            return status
-        starts = recent(world.run_starts, world.now, policy.retrain.window_seconds)
-        budget = {"runsInWindow": len(starts), "maxRuns": policy.retrain.max_runs}
-        return replace(status, budget=budget)
 
-    async def _delete(self, found: Object, status: Status) -> None:
-        """Let a deleted policy go: the traffic returns first where that is wanted and possible."""
-        metadata = found["metadata"]
-        if FINALIZER not in (metadata.get("finalizers") or []):
-            return
-        name, spec = metadata["name"], found["spec"]
-        restore = spec.get("deletionPolicy", "Restore") == "Restore"
-        if status.traffic is Traffic.FALLBACK and not restore:
-            await self._retain(spec["target"]["activeServiceName"])
-        waited = self._clock() - (seconds_since_epoch(metadata["deletionTimestamp"]) or 0.0)
-        if status.traffic is Traffic.FALLBACK and restore:
-            deployment, service_name = (
-                spec["target"]["deploymentName"], spec["target"]["activeServiceName"],
-            )  # fmt: skip
-            service = await self._cluster.service(service_name)
-            if await self._traffic.ready_pods(deployment) and service is not None:
-                await self._traffic.assert_selector(service, Traffic.CHAMPION)
-                await self._tell(found, "ChampionRestored", "the policy was deleted")
-            elif waited < _LONGEST_DELETION:
-                return
-            else:
-                await self._tell(
-                    found, "FallbackStays", "the policy was deleted and the champion is not ready",
-                    warning=True,
-                )  # fmt: skip
-        await self._cluster.apply_finalizers(name, [])
+def _run_starts(status: Status, own_jobs: list[Document]) -> tuple[float, ...]:
+    """Return the starts of all runs that are known, from Jobs, history and the run itself."""
+    starts: dict[int, float] = {}
+    for job in own_jobs:
+        number, created = jobs.decision_number(job), jobs.created_at(job)
+        starts[number] = min(created, starts.get(number, created))
+    for entry in status.history:
+        if entry.get("action") == Action.RETRAIN:
+            starts.setdefault(int(entry["number"]), seconds_since_epoch(entry["at"]) or 0.0)
+    if status.run is not None:
+        starts.setdefault(status.run.number, status.run.started_at)
+    return tuple(starts.values())
 
-    async def _retain(self, service: str) -> None:
-        """Note on the Service that its traffic stays, since no policy will say so any more."""
-        found = await self._cluster.service(service)
-        selector = ((found or {}).get("spec") or {}).get("selector")
-        if selector:
-            await self._cluster.select_pods(service, selector, {RETAINED: "true"})
 
-    async def _report(
-        self,
-        found: Object,
-        status: Status,
-        readings: Sequence[Reading],
-        problem: Finding | None,
-        *,
-        budget_exhausted: bool = False,
-    ) -> None:
-        """Write the status with its conditions, and tell people of transitions."""
-        new = conditions.findings(
-            status, readings, problem=problem, budget_exhausted=budget_exhausted
-        )
-        before = (found.get("status") or {}).get("conditions") or []
-        generation = found["metadata"]["generation"]
-        merged = conditions.merged(before, new, generation, self._clock())
-        await self._write(found, replace(status, conditions=merged))
-        for one in conditions.transitions(before, new):
-            if one.kind in {conditions.DRIFT, conditions.METRICS, READY, conditions.BUDGET}:
-                bad = (
-                    one.status == "False"
-                    if one.kind in {READY, conditions.METRICS}
-                    else (one.status == "True")
-                )
-                await self._tell(
-                    found, f"{one.kind}{one.status}", one.message or one.reason, warning=bad
-                )
-
-    async def _write(self, found: Object, status: Status) -> None:
-        document = document_of(status, found["metadata"]["generation"])
-        if document == (found.get("status") or {}):
-            return
-        await self._cluster.apply_status(found["metadata"]["name"], document)
-
-    async def _tell(
-        self, found: Object, reason: str, message: str, *, warning: bool = False
-    ) -> None:
-        """Post an Event; that it cannot be posted must not stop an action."""
-        logger.info(message, extra={"policy": found["metadata"]["name"], "reason": reason})
-        try:
-            await self._cluster.event(found, reason, message, warning=warning)
-        except (ApiError, NotAvailableError) as error:
-            self._metrics.api_errors.labels("events").inc()
-            logger.warning("event is not posted", extra={"problem": str(error)})
-
-    def _measure(self, name: str, readings: Sequence[Reading]) -> None:
-        for one in readings:
-            self._metrics.signal_breached.labels(name, one.name).set(float(one.breached))
-            if one.value is None:
-                if (name, one.name) in self._metrics.signal_value._metrics:
-                    self._metrics.signal_value.remove(name, one.name)
-            else:
-                self._metrics.signal_value.labels(name, one.name).set(one.value)
+def _with_budget(policy: Policy, status: Status, world: World) -> Status:
+    if policy.retrain is None:
+        return status
+    starts = recent(world.run_starts, world.now, policy.retrain.window_seconds)
+    return replace(status, budget={"runsInWindow": len(starts), "maxRuns": policy.retrain.max_runs})

@@ -31,13 +31,14 @@ class World:
     Attributes:
         now: Present time.
         traffic: Who answers now.
-        traffic_since: Since when; None when it was always the champion.
+        traffic_since: Since when; None when it never moved.
         champion_ready: Ready pods of the champion.
         fallback_ready: Ready pods of the fallback.
         run_open: A retrain run is under way.
         last_run_ended_at: End of the last run, None without one.
         last_run_succeeded: Whether it promoted a candidate.
-        run_starts: Creation of the Jobs' decisions that the budget counts.
+        run_starts: Starts of the runs that the budget counts.
+        retrain_blocked: Why no run can be started now, empty when one can.
     """
 
     now: float
@@ -49,6 +50,7 @@ class World:
     last_run_ended_at: float | None = None
     last_run_succeeded: bool = False
     run_starts: tuple[float, ...] = ()
+    retrain_blocked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def decide(policy: Policy, readings: Sequence[Reading], world: World) -> Decisio
     if policy.mode is Mode.SUSPEND:
         return Decision(Action.NONE, reason="Suspended")
     states = {one.name: one.state for one in readings}
-    moved = _traffic(policy, states, world)
+    moved = _traffic(policy, readings, world)
     if moved.action is not Action.NONE:
         return moved
     retrain = _retrain(policy, states, world)
@@ -78,14 +80,13 @@ def decide(policy: Policy, readings: Sequence[Reading], world: World) -> Decisio
     return retrain
 
 
-def _traffic(policy: Policy, states: Mapping[str, SignalState], world: World) -> Decision:
+def _traffic(policy: Policy, readings: Sequence[Reading], world: World) -> Decision:
+    if world.traffic is Traffic.FALLBACK:
+        return _to_champion(policy, readings, world)
     if policy.fallback is None:
-        if world.traffic is Traffic.FALLBACK and world.champion_ready > 0:
-            return Decision(Action.RESTORE, reason="FallbackRemoved")
         return Decision(Action.NONE)
-    if world.traffic is Traffic.CHAMPION:
-        return _to_fallback(policy.fallback, _breached(policy.fallback_rule, states), world)
-    return _to_champion(policy.fallback, policy.fallback_rule, states, world)
+    states = {one.name: one.state for one in readings}
+    return _to_fallback(policy.fallback, _breached(policy.fallback_rule, states), world)
 
 
 def _to_fallback(fallback: Fallback, because: tuple[str, ...], world: World) -> Decision:
@@ -93,21 +94,38 @@ def _to_fallback(fallback: Fallback, because: tuple[str, ...], world: World) -> 
         return Decision(Action.NONE)
     if world.fallback_ready < fallback.min_ready:
         return Decision(Action.NONE, because, "FallbackNotReady")
+    if not _dwelt(fallback, world):
+        return Decision(Action.NONE, because, "MinDwell")
     return Decision(Action.FALLBACK, because)
 
 
-def _to_champion(
-    fallback: Fallback, rule: Rule, states: Mapping[str, SignalState], world: World
-) -> Decision:
+def _to_champion(policy: Policy, readings: Sequence[Reading], world: World) -> Decision:
+    fallback = policy.fallback
     if world.champion_ready < 1:
         return Decision(Action.NONE, reason="ChampionNotReady")
+    if fallback is None:
+        return Decision(Action.RESTORE, reason="FallbackRemoved")
     if world.fallback_ready == 0:
         return Decision(Action.RESTORE, reason="FallbackNotReady")
-    healthy = all(states.get(name) is SignalState.HEALTHY for name in rule.signals)
-    dwelt = world.now - (world.traffic_since or 0.0) >= fallback.min_dwell_seconds
-    if fallback.restore_automatically and healthy and dwelt:
-        return Decision(Action.RESTORE, tuple(sorted(rule.signals)))
-    return Decision(Action.NONE, reason="FallbackStays")
+    if not fallback.restore_automatically:
+        return Decision(Action.NONE, reason="ManualRestore")
+    wanted = policy.fallback_rule.signals
+    well = {
+        one.name for one in readings if one.state is SignalState.HEALTHY and one.recovered
+    }  # fmt: skip
+    if not wanted <= well:
+        return Decision(Action.NONE, reason="FallbackStays")
+    if not _dwelt(fallback, world):
+        return Decision(Action.NONE, reason="MinDwell")
+    return Decision(Action.RESTORE, tuple(sorted(wanted)))
+
+
+def _dwelt(fallback: Fallback, world: World) -> bool:
+    """Tell whether the traffic stayed long enough to move again, so that it never oscillates."""
+    return (
+        world.traffic_since is None
+        or world.now - world.traffic_since >= fallback.min_dwell_seconds
+    )  # fmt: skip
 
 
 def _retrain(policy: Policy, states: Mapping[str, SignalState], world: World) -> Decision:
@@ -116,6 +134,8 @@ def _retrain(policy: Policy, states: Mapping[str, SignalState], world: World) ->
     because = _breached(policy.retrain_rule, states)
     if not because:
         return Decision(Action.NONE)
+    if world.retrain_blocked:
+        return Decision(Action.NONE, because, world.retrain_blocked)
     cooldown = (
         policy.retrain.cooldown_success
         if world.last_run_succeeded

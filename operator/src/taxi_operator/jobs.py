@@ -66,11 +66,11 @@ def run_id(uid: str, number: int, attempt: int) -> str:
 def job_name(policy: PolicyKey, number: int, attempt: int) -> str:
     """Return a Job's name: policy, decision and attempt, at most 52 characters."""
     tail = run_id(policy.uid, number, attempt)
-    head = policy.name
+    head = policy.name.replace(".", "-")
     room = _LONGEST_NAME - len(tail) - 1
     if len(head) > room:
-        digest = hashlib.sha256(head.encode()).hexdigest()[:6]
-        head = f"{head[: room - 7]}-{digest}"
+        digest = hashlib.sha256(policy.name.encode()).hexdigest()[:6]
+        head = f"{head[: room - 7].rstrip('-')}-{digest}"
     return f"{head}-{tail}"
 
 
@@ -111,7 +111,7 @@ def job_manifest(
     spec["backoffLimit"] = 0
     spec["activeDeadlineSeconds"] = retrain.deadline_seconds
     labels = {
-        POLICY_LABEL: policy.name[:63], POLICY_UID_LABEL: policy.uid,
+        POLICY_LABEL: policy.name[:63].rstrip("-."), POLICY_UID_LABEL: policy.uid,
         DECISION_LABEL: str(number), ATTEMPT_LABEL: str(attempt),
     }  # fmt: skip
     inherited = (template.get("metadata") or {}).get("labels") or {}
@@ -133,29 +133,65 @@ def job_manifest(
 
 
 def outcome_of(job: Mapping[str, Any] | None, pods: Sequence[Mapping[str, Any]]) -> JobOutcome:
-    """Return what became of a Job; problems of its pods are named before its deadline."""
+    """Return what became of a Job.
+
+    A problem that keeps its pod from starting is named at once, but the Job goes on: a registry may
+    come back, and a second Job beside this one must not be started before its deadline ended it.
+    """
     if job is None:
         return JobOutcome(JobState.MISSING, "JobMissing", "the Job is gone")
-    for condition in (job.get("status") or {}).get("conditions") or []:
-        if condition["status"] != "True":
-            continue
-        if condition["type"] in {"Complete", "SuccessCriteriaMet"}:
-            return JobOutcome(JobState.SUCCEEDED)
-        if condition["type"] in {"Failed", "FailureTarget"}:
-            return _failure(condition, pods)
-    stuck = _stuck(pods)
-    return stuck or JobOutcome(JobState.RUNNING, "JobRunning")
+    ended = _end_of(job)
+    if ended is None:
+        return _hindrance(pods) or JobOutcome(JobState.RUNNING, "JobRunning")
+    if ended["type"] == "Failed":
+        return _failure(ended, pods)
+    return JobOutcome(JobState.SUCCEEDED)
 
 
 def decision_number(job: Mapping[str, Any]) -> int:
     """Return the decision that a Job belongs to, 0 when its label is strange."""
-    text = (job["metadata"].get("labels") or {}).get(DECISION_LABEL, "0")
-    return int(text) if text.isdigit() else 0
+    return _label(job, DECISION_LABEL)
+
+
+def attempt_number(job: Mapping[str, Any]) -> int:
+    """Return the attempt that a Job is, 0 when its label is strange."""
+    return _label(job, ATTEMPT_LABEL)
+
+
+def newest(jobs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the Job of the newest attempt, None without Jobs."""
+    return max(jobs, key=lambda one: (decision_number(one), attempt_number(one)), default=None)
 
 
 def created_at(job: Mapping[str, Any]) -> float:
     """Return when a Job was created, seconds since the epoch."""
     return datetime.fromisoformat(job["metadata"]["creationTimestamp"]).timestamp()
+
+
+def ended_at(job: Mapping[str, Any]) -> float | None:
+    """Return when a Job ended, seconds since the epoch; None while it goes on."""
+    ended = _end_of(job)
+    if ended is None:
+        return None
+    return datetime.fromisoformat(ended["lastTransitionTime"]).timestamp()
+
+
+def _label(job: Mapping[str, Any], name: str) -> int:
+    text = (job["metadata"].get("labels") or {}).get(name, "0")
+    return int(text) if text.isdigit() else 0
+
+
+#: Not FailureTarget: the pods of such a Job may still run.
+_ENDED: Final = {"Complete", "SuccessCriteriaMet", "Failed"}
+
+
+def _end_of(job: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the condition that says that a Job ended."""
+    for condition in (job.get("status") or {}).get("conditions") or []:
+        if condition["status"] == "True" and condition["type"] in _ENDED:
+            found: Mapping[str, Any] = condition
+            return found
+    return None
 
 
 def _failure(condition: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> JobOutcome:
@@ -174,21 +210,27 @@ def _failure(condition: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) ->
     return JobOutcome(JobState.FAILED, reason, condition.get("message") or "")
 
 
-_HOPELESS: Final = {
-    "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError",
-    "CreateContainerError",
-}  # fmt: skip
+#: Why a container does not start, and the word for people; the kubelet alternates between some.
+_HINDRANCES: Final = {
+    "ErrImagePull": "ImagePullFailed",
+    "ImagePullBackOff": "ImagePullFailed",
+    "InvalidImageName": "InvalidImageName",
+    "CreateContainerConfigError": "CreateContainerConfigError",
+    "CreateContainerError": "CreateContainerError",
+}
 
 
-def _stuck(pods: Sequence[Mapping[str, Any]]) -> JobOutcome | None:
-    """Return a failure that waiting does not mend."""
+def _hindrance(pods: Sequence[Mapping[str, Any]]) -> JobOutcome | None:
+    """Return what keeps a Job's pod from running."""
     for pod in pods:
-        for status in (pod.get("status") or {}).get("containerStatuses") or []:
-            waiting = (status.get("state") or {}).get("waiting") or {}
-            if waiting.get("reason") in _HOPELESS:
-                # The pod may still start one day, so no second Job is made beside it.
-                return JobOutcome(
-                    JobState.FAILED, waiting["reason"], str(waiting.get("message", ""))[:300],
-                    retry_is_useless=True,
-                )  # fmt: skip
+        status = pod.get("status") or {}
+        for one in status.get("containerStatuses") or []:
+            waiting = (one.get("state") or {}).get("waiting") or {}
+            word = _HINDRANCES.get(waiting.get("reason", ""))
+            if word is not None:
+                return JobOutcome(JobState.RUNNING, word, str(waiting.get("message", ""))[:300])
+        for condition in status.get("conditions") or []:
+            if condition["type"] == "PodScheduled" and condition["status"] == "False":
+                text = str(condition.get("message", ""))[:300]
+                return JobOutcome(JobState.RUNNING, "Unschedulable", text)
     return None

@@ -1,5 +1,8 @@
 """The operator's own metrics, made from the catalogue."""
 
+from collections.abc import Collection
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from taxi_domain import metrics as catalogue
@@ -16,23 +19,47 @@ class Metrics:
         def gauge(metric: Metric) -> Gauge:
             return Gauge(metric.name, metric.help, metric.labels, registry=registry)
 
-        self.ticks = counter(catalogue.OPERATOR_TICKS)
-        self.tick_duration = Histogram(
+        self.ticks: Final = counter(catalogue.OPERATOR_TICKS)
+        self.tick_duration: Final = Histogram(
             catalogue.OPERATOR_TICK_DURATION.name, catalogue.OPERATOR_TICK_DURATION.help,
             registry=registry, buckets=catalogue.OPERATOR_TICK_DURATION.buckets,
         )  # fmt: skip
-        self.tick_lag = gauge(catalogue.OPERATOR_TICK_LAG)
-        self.signal_value = gauge(catalogue.OPERATOR_SIGNAL_VALUE)
-        self.signal_breached = gauge(catalogue.OPERATOR_SIGNAL_BREACHED)
-        self.decisions = counter(catalogue.OPERATOR_DECISIONS)
-        self.duplicates_prevented = counter(catalogue.OPERATOR_DUPLICATES_PREVENTED)
-        self.traffic = gauge(catalogue.OPERATOR_TRAFFIC)
-        self.swap_seconds = gauge(catalogue.OPERATOR_SWAP_SECONDS)
-        self.api_errors = counter(catalogue.OPERATOR_API_ERRORS)
+        self.tick_lag: Final = gauge(catalogue.OPERATOR_TICK_LAG)
+        self.decisions: Final = counter(catalogue.OPERATOR_DECISIONS)
+        self.duplicates_prevented: Final = counter(catalogue.OPERATOR_DUPLICATES_PREVENTED)
+        self.traffic: Final = gauge(catalogue.OPERATOR_TRAFFIC)
+        self.swap_seconds: Final = gauge(catalogue.OPERATOR_SWAP_SECONDS)
+        self.api_errors: Final = counter(catalogue.OPERATOR_API_ERRORS)
+        self._signal_value: Final = gauge(catalogue.OPERATOR_SIGNAL_VALUE)
+        self._signal_breached: Final = gauge(catalogue.OPERATOR_SIGNAL_BREACHED)
+        self._with_value: Final[dict[str, set[str]]] = {}
+        self._signals: Final[dict[str, set[str]]] = {}
+
+    def set_signal(self, policy: str, signal: str, value: float | None, *, breached: bool) -> None:
+        """Export a signal; without a value only whether it is breached."""
+        self._signals.setdefault(policy, set()).add(signal)
+        self._signal_breached.labels(policy, signal).set(float(breached))
+        valued = self._with_value.setdefault(policy, set())
+        if value is not None:
+            valued.add(signal)
+            self._signal_value.labels(policy, signal).set(value)
+        elif signal in valued:
+            valued.remove(signal)
+            self._signal_value.remove(policy, signal)
+
+    def keep_signals(self, policy: str, signals: Collection[str]) -> None:
+        """Remove the series of signals that a policy does not have any more."""
+        for gone in self._signals.get(policy, set()) - set(signals):
+            self._signals[policy].remove(gone)
+            self._signal_breached.remove(policy, gone)
+            if gone in self._with_value[policy]:
+                self._with_value[policy].remove(gone)
+                self._signal_value.remove(policy, gone)
 
     def forget(self, policy: str) -> None:
         """Remove the series of a policy that is gone."""
-        for metric in (self.tick_lag, self.signal_value, self.signal_breached):
-            for labels in list(metric._metrics):
-                if labels[0] == policy:
-                    metric.remove(*labels)
+        self.keep_signals(policy, ())
+        self._signals.pop(policy, None)
+        self._with_value.pop(policy, None)
+        self.tick_lag.labels(policy)  # so that there is something to remove
+        self.tick_lag.remove(policy)

@@ -123,13 +123,13 @@ class Policy:
     prometheus_url: str
     prometheus_timeout: float
     interval_seconds: float
+    settle_seconds: float
     signals: tuple[Signal, ...]
     retrain_rule: Rule
     fallback_rule: Rule
     retrain: Retrain | None
     gate: Gate
     fallback: Fallback | None
-    restore_on_delete: bool
 
 
 def policy_of(spec: Spec) -> Policy:
@@ -148,6 +148,7 @@ def policy_of(spec: Spec) -> Policy:
 
 def _policy(spec: Spec) -> Policy:
     target, prometheus = spec["target"], spec["prometheus"]
+    evaluation = spec.get("evaluation") or {}
     rules = spec.get("rules") or {}
     signals = tuple(_signal(one, f"spec.signals[{one['name']}]") for one in spec["signals"])
     policy = Policy(
@@ -157,14 +158,14 @@ def _policy(spec: Spec) -> Policy:
         service=target["activeServiceName"],
         prometheus_url=prometheus["url"].rstrip("/"),
         prometheus_timeout=float(prometheus.get("timeoutSeconds", 5)),
-        interval_seconds=float((spec.get("evaluation") or {}).get("intervalSeconds", 30)),
+        interval_seconds=float(evaluation.get("intervalSeconds", 30)),
+        settle_seconds=float(evaluation.get("settleSeconds", 30)),
         signals=signals,
         retrain_rule=_rule(rules.get("retrain")),
         fallback_rule=_rule(rules.get("fallback")),
         retrain=_retrain(spec["retrain"]) if spec.get("retrain") else None,
         gate=_gate((spec.get("gate") or {}).get("champion") or {}),
         fallback=_fallback(spec["fallback"]) if spec.get("fallback") else None,
-        restore_on_delete=spec.get("deletionPolicy", "Restore") == "Restore",
     )
     _check(policy)
     return policy

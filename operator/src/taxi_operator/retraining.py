@@ -1,40 +1,25 @@
 """A retrain run, one step a tick; every step can be repeated after a crash."""
 
-import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
 
 from taxi_domain.errors import FieldError, TaxiError
-from taxi_domain.kube import MODEL_VERSION_ANNOTATION
-from taxi_domain.models import Alias, ModelState
+from taxi_domain.models import Alias
 from taxi_domain.runs import RunResult
 from taxi_operator import jobs
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.decisions import backoff_seconds
-from taxi_operator.jobs import JobState, PolicyKey
+from taxi_operator.jobs import JobOutcome, JobState, PolicyKey
 from taxi_operator.policies import Policy, Retrain
+from taxi_operator.promotion import Promotion
 from taxi_operator.settings import FaultPoint
 from taxi_operator.statuses import Run, RunState, Status
-from taxi_store.entries import AliasConflictError
+from taxi_operator.steps import Step, candidate_of, ended
 from taxi_store.registry_async import AsyncRegistry
-from taxi_store.runs import RunEntry
 
-logger = logging.getLogger(__name__)
-
-_BY: Final = "taxi-operator"
-_OVER: Final = {RunResult.NOT_BETTER, RunResult.WORSE_IN_SLICE, RunResult.TOO_FEW_LABELS}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a step made of the status, and what people are told."""
-
-    status: Status
-    event: tuple[str, str] | None = None
-    warning: bool = False
-    adopted: bool = False
+_REFUSED: Final = {RunResult.NOT_BETTER, RunResult.WORSE_IN_SLICE, RunResult.TOO_FEW_LABELS}
+_RUNNING: Final = "JobRunning"
 
 
 class Retraining:
@@ -48,6 +33,7 @@ class Retraining:
     ) -> None:
         self._cluster = cluster
         self._registry = registry
+        self._promotion = Promotion(cluster, registry, die_at)
         self._die_at = die_at
 
     async def begin(self, policy: Policy, key: PolicyKey, status: Status, now: float) -> Status:
@@ -71,14 +57,14 @@ class Retraining:
         """
         run = status.run
         assert run is not None
+        if run.state is RunState.PROMOTING:
+            return await self._promotion.finish(policy, status, run, now)
         if policy.retrain is None:
-            return self._end(status, run, RunState.FAILED, "spec.retrain was removed", now)
+            return ended(status, run, RunState.FAILED, "spec.retrain was removed", now)
         if run.state is RunState.STARTING:
             return await self._start(policy, policy.retrain, key, status, run)
         if run.state is RunState.BACKOFF:
             return self._after_backoff(key, status, run, now)
-        if run.state is RunState.PROMOTING:
-            return await self._finish_promotion(policy, status, run, now)
         return await self._look(policy, policy.retrain, key, status, run, now)
 
     async def _start(
@@ -98,7 +84,7 @@ class Retraining:
         if not created:
             await self._check_owner(run.job_name, key)
         self._die_at(FaultPoint.AFTER_JOB)
-        status = replace(status, run=replace(run, state=RunState.RUNNING, message="JobRunning"))
+        status = replace(status, run=replace(run, state=RunState.RUNNING, message=_RUNNING))
         event = (
             ("RetrainStarted", f"decision {run.number}: Job {run.job_name}") if created else None
         )
@@ -116,23 +102,29 @@ class Retraining:
         """Look at the report first: it tells the verdict even when the Job is gone."""
         report = await self._registry.run(jobs.run_id(key.uid, run.number, run.attempt))
         if report is not None and report.result is RunResult.BETTER:
-            return await self._promote(policy, status, run, report, now)
-        if report is not None and report.result in _OVER:
-            status = replace(status, candidate=_candidate(report, "Refused"))
-            return self._end(status, run, RunState.REFUSED, report.message, now)
+            return await self._promotion.begin(policy, status, run, report, now)
+        if report is not None and report.result in _REFUSED:
+            status = replace(status, candidate=candidate_of(report, "Refused"))
+            return ended(status, run, RunState.REFUSED, report.message, now)
         if report is not None and report.result is RunResult.DATA_QUALITY_FAILED:
-            status = replace(status, candidate=_candidate(report, "Refused"))
-            return self._end(status, run, RunState.FAILED, report.message, now)
+            status = replace(status, candidate=candidate_of(report, "Refused"))
+            return ended(status, run, RunState.FAILED, report.message, now)
         job = await self._cluster.job(run.job_name)
         pods = await self._cluster.pods({"batch.kubernetes.io/job-name": run.job_name})
         outcome = jobs.outcome_of(job, pods)
         if outcome.state is JobState.RUNNING:
-            return Step(status)
+            return _waiting(status, run, outcome)
         if outcome.state is JobState.SUCCEEDED:
             outcome = replace(outcome, reason="NoReport", message="the Job ended without a verdict")
+        return self._failed(retrain, status, run, outcome, now)
+
+    @staticmethod
+    def _failed(
+        retrain: Retrain, status: Status, run: Run, outcome: JobOutcome, now: float
+    ) -> Step:
         message = f"attempt {run.attempt}: {outcome.reason} {outcome.message}".strip()
         if outcome.retry_is_useless or run.attempt >= retrain.attempts:
-            return self._end(status, run, RunState.FAILED, message, now)
+            return ended(status, run, RunState.FAILED, message, now)
         pause = backoff_seconds(
             run.attempt, retrain.initial_backoff, retrain.factor, retrain.max_backoff
         )
@@ -154,86 +146,15 @@ class Retraining:
         )  # fmt: skip
         return Step(replace(status, run=again))
 
-    async def _promote(
-        self, policy: Policy, status: Status, run: Run, report: RunEntry, now: float
-    ) -> Step:
-        """Move the alias; a repeat finds it moved already."""
-        version = report.candidate
-        if version is None or report.champion is None:
-            raise TaxiError(f"run {report.run_id}: reports Better without a candidate")
-        try:
-            await self._registry.move_alias(
-                policy.model, Alias.CHAMPION, to=version, expected=report.champion, by=_BY,
-                now=datetime.fromtimestamp(now, UTC),
-            )  # fmt: skip
-        except AliasConflictError as conflict:
-            if conflict.actual != version:
-                status = replace(status, candidate=_candidate(report, "Refused"))
-                return self._end(status, run, RunState.REFUSED, str(conflict), now)
-        await self._registry.set_state(version, ModelState.ACCEPTED, reason=report.message)
-        self._die_at(FaultPoint.AFTER_ALIAS)
-        await self._cluster.annotate_pods(policy.deployment, {MODEL_VERSION_ANNOTATION: version})
-        promoting = replace(
-            run, state=RunState.PROMOTING, candidate=version, champion=report.champion,
-            message=report.message,
-        )  # fmt: skip
-        return Step(
-            replace(status, run=promoting, candidate=_candidate(report, "Promoting")),
-            ("CandidateBetter", f"decision {run.number}: {version}: {report.message}"),
-        )
 
-    async def _finish_promotion(self, policy: Policy, status: Status, run: Run, now: float) -> Step:
-        assert run.candidate is not None
-        # Set again: whatever happened since, the pods follow the alias.
-        await self._cluster.annotate_pods(
-            policy.deployment, {MODEL_VERSION_ANNOTATION: run.candidate}
-        )
-        if not _rolled_out(await self._cluster.deployment(policy.deployment)):
-            return Step(status)
-        candidate = {**(status.candidate or {}), "state": "Promoted"}
-        status = replace(status, candidate=candidate, reset_at=now).forgotten()
-        return self._end(status, run, RunState.PROMOTED, run.message, now)
-
-    @staticmethod
-    def _end(status: Status, run: Run, state: RunState, message: str, now: float) -> Step:
-        reasons = {
-            RunState.PROMOTED: "CandidatePromoted",
-            RunState.REFUSED: "CandidateRefused",
-            RunState.FAILED: "RetrainFailed",
-        }
-        ended = replace(run, state=state, ended_at=now, next_attempt_at=None, message=message)
-        return Step(
-            replace(status, run=ended),
-            (reasons[state], f"decision {run.number}: {message}"),
-            warning=state is RunState.FAILED,
-        )
-
-
-def _candidate(report: RunEntry, state: str) -> dict[str, Any]:
-    """Return what a status shows of a candidate: numbers as texts, errors in minutes."""
-    numbers: Mapping[str, float] = report.numbers
-    shown: dict[str, Any] = {"state": state, "verdict": str(report.result)}
-    if report.candidate:
-        shown["version"] = report.candidate
-    if "gain" in numbers:
-        shown["gain"] = f"{numbers['gain']:.4f}"
-        shown["ci"] = [f"{numbers['ci_low']:.4f}", f"{numbers['ci_high']:.4f}"]
-        shown["championRmseMinutes"] = f"{numbers['champion_rmse']:.3f}"
-        shown["candidateRmseMinutes"] = f"{numbers['candidate_rmse']:.3f}"
-    if "evaluated_rows" in numbers:
-        shown["evaluatedRows"] = int(numbers["evaluated_rows"])
-    shown["message"] = report.message
-    return shown
-
-
-def _rolled_out(deployment: Mapping[str, Any] | None) -> bool:
-    """Tell whether all pods of a Deployment are of its newest template and ready."""
-    if deployment is None:
-        return False
-    status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
-    return bool(
-        status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-        and status.get("updatedReplicas", 0) == wanted
-        and status.get("readyReplicas", 0) == wanted
-        and status.get("replicas", 0) == wanted
+def _waiting(status: Status, run: Run, outcome: JobOutcome) -> Step:
+    """Name what keeps a Job from running, once for each reason."""
+    if run.message.startswith(outcome.reason):
+        return Step(status)
+    text = f"{outcome.reason}: {outcome.message}" if outcome.message else outcome.reason
+    hindered = outcome.reason != _RUNNING
+    return Step(
+        replace(status, run=replace(run, message=text)),
+        ("RetrainBlocked", f"decision {run.number}: {text}") if hindered else None,
+        warning=hindered,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Callable
@@ -28,21 +29,32 @@ class Scheduler:
         metrics: Metrics,
         concurrency: int,
         clock: Callable[[], float] = time.monotonic,
+        jitter: random.Random | None = None,
     ) -> None:
         self._conductor = conductor
         self._metrics = metrics
         self._limit = asyncio.Semaphore(concurrency)
         self._clock = clock
+        self._random = jitter or random.Random()
         self._due: dict[str, float] = {}
+        self._seen: dict[str, object] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self.beat = clock()
 
-    def saw(self, name: str) -> None:
-        """A policy exists or changed: evaluate it soon."""
-        self._due[name] = min(self._due.get(name, float("inf")), self._clock() + _LOOP_SECONDS)
+    def saw(self, name: str, version: object) -> None:
+        """A policy exists; evaluate it soon if that is news.
+
+        Args:
+            name: Name of the policy.
+            version: What differs when people changed it; our own writing must not wake us.
+        """
+        if self._seen.get(name) != version:
+            self._seen[name] = version
+            self._due[name] = self._clock() + _LOOP_SECONDS
 
     def lost(self, name: str) -> None:
         """A policy is gone."""
+        self._seen.pop(name, None)
         self._due.pop(name, None)
         self._metrics.forget(name)
 
@@ -54,6 +66,8 @@ class Scheduler:
                 self.beat = self._clock()
                 for name, due in list(self._due.items()):
                     if due <= self.beat and name not in self._running:
+                        # What is seen from here on wants another tick after this one.
+                        self._due[name] = math.inf
                         self._metrics.tick_lag.labels(name).set(self.beat - due)
                         task = asyncio.create_task(self._tick(name), name=name)
                         self._running[name] = task
@@ -84,7 +98,8 @@ class Scheduler:
             logger.exception("tick failed", extra={"policy": name})
         self._metrics.tick_duration.observe(self._clock() - begin)
         if name in self._due:
-            self._due[name] = begin + pause * random.uniform(0.95, 1.05)
+            due = begin + pause * self._random.uniform(0.95, 1.05)
+            self._due[name] = min(self._due[name], due)
 
     async def _keep(self) -> None:
         while True:
@@ -96,4 +111,4 @@ class Scheduler:
                 logger.warning("selectors are not kept", extra={"problem": repr(error)})
             except Exception:
                 logger.exception("selectors are not kept")
-            await asyncio.sleep(_KEEP_SECONDS * random.uniform(0.9, 1.1))
+            await asyncio.sleep(_KEEP_SECONDS * self._random.uniform(0.9, 1.1))

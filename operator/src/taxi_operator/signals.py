@@ -35,6 +35,8 @@ class Observed:
         age_seconds: Age of the last evaluation behind the metric; None when it is not known.
         samples: Rides behind the value; None when it is not known.
         problem: Why there is nothing, for people.
+        unusable: The query itself is wrong, which is no absence: the state is held.
+        settling: The model was promoted a moment ago; what there is speaks of the old one.
     """
 
     enter_values: Sequence[float] = ()
@@ -44,6 +46,8 @@ class Observed:
     age_seconds: float | None = None
     samples: float | None = None
     problem: str = ""
+    unusable: bool = False
+    settling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,11 @@ class Reading:
         name: Name of the signal.
         state: What it says now.
         breached: Whether it is breached; held while there is no data.
+        recovered: Whether the exit condition held for its whole time, breached before or not.
         value: Last value, None when there is none.
         samples: Rides behind it.
         reason: Why the state is what it is, for people.
+        explanation: What a breach comes from, for people.
     """
 
     name: str
@@ -64,7 +70,9 @@ class Reading:
     breached: bool = False
     value: float | None = None
     samples: float | None = None
+    recovered: bool = False
     reason: str = field(default="", compare=False)
+    explanation: str = field(default="", compare=False)
 
 
 def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
@@ -75,24 +83,29 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
         observed: What Prometheus answered.
         was_breached: Whether it was breached at the last tick.
     """
+    if observed.settling:
+        return Reading(signal.name, SignalState.UNKNOWN, reason="a new model was just promoted")
+    if observed.unusable:
+        return Reading(signal.name, SignalState.NO_DATA, was_breached, reason=observed.problem)
     value = observed.enter_values[-1] if observed.enter_values else None
+    samples = observed.samples
+    if samples is not None and not math.isfinite(samples):
+        samples = None
     absent = _absence(signal, observed, value)
     if absent:
-        return _without_data(signal, absent, was_breached, observed.samples)
+        return _without_data(signal, absent, was_breached, samples)
     assert value is not None  # absence would have said so
-    enough = observed.samples is not None and observed.samples >= signal.min_samples
-    if signal.min_samples and not enough:
-        count = "unknown" if observed.samples is None else f"{observed.samples:.0f}"
-        known = observed.samples is not None and math.isfinite(observed.samples)
+    if signal.min_samples and (samples is None or samples < signal.min_samples):
+        count = "unknown" if samples is None else f"{samples:.0f}"
         return Reading(
-            signal.name, SignalState.INSUFFICIENT, was_breached, value,
-            observed.samples if known else None,
-            f"{count} samples, {signal.min_samples:.0f} are needed",
+            signal.name, SignalState.INSUFFICIENT, was_breached, value, samples,
+            reason=f"{count} samples, {signal.min_samples:.0f} are needed",
         )  # fmt: skip
-    state, reason = _state(signal, observed, value, was_breached)
+    recovered = _lasted(signal.exit, observed.exit_values, observed.exit_expected)
+    state, reason = _state(signal, observed, value, was_breached, recovered)
     return Reading(
-        signal.name, state, state is SignalState.BREACHED, value, observed.samples, reason
-    )
+        signal.name, state, state is SignalState.BREACHED, value, samples, recovered, reason
+    )  # fmt: skip
 
 
 def _absence(signal: Signal, observed: Observed, value: float | None) -> str:
@@ -113,18 +126,17 @@ def _without_data(
     signal: Signal, reason: str, was_breached: bool, samples: float | None
 ) -> Reading:
     if signal.on_no_data is OnNoData.BREACH:
-        return Reading(signal.name, SignalState.BREACHED, True, None, samples, reason)
+        return Reading(signal.name, SignalState.BREACHED, True, None, samples, reason=reason)
     if signal.on_no_data is OnNoData.HEALTHY:
-        return Reading(signal.name, SignalState.HEALTHY, False, None, samples, reason)
-    return Reading(signal.name, SignalState.NO_DATA, was_breached, None, samples, reason)
+        return Reading(signal.name, SignalState.HEALTHY, False, None, samples, True, reason)
+    return Reading(signal.name, SignalState.NO_DATA, was_breached, None, samples, reason=reason)
 
 
 def _state(
-    signal: Signal, observed: Observed, value: float, was_breached: bool
+    signal: Signal, observed: Observed, value: float, was_breached: bool, recovered: bool
 ) -> tuple[SignalState, str]:
     if was_breached:
-        healthy = _lasted(signal.exit, observed.exit_values, observed.exit_expected)
-        if healthy:
+        if recovered:
             return SignalState.HEALTHY, f"{value:.4g} is healthy again"
         return SignalState.BREACHED, f"{value:.4g}, not healthy for long enough"
     if _lasted(signal.enter, observed.enter_values, observed.enter_expected):

@@ -72,6 +72,8 @@ class Status:
     run: Run | None = None
     candidate: Mapping[str, Any] | None = None
     traffic: Traffic = Traffic.CHAMPION
+    #: False until somebody looked at the Service: the status is new, or was lost.
+    traffic_known: bool = False
     traffic_since: float | None = None
     last_swap_seconds: float | None = None
     reset_at: float | None = None
@@ -80,6 +82,11 @@ class Status:
     conditions: Sequence[Mapping[str, Any]] = ()
     history: tuple[Mapping[str, Any], ...] = ()
     budget: Mapping[str, Any] | None = None
+
+    @property
+    def is_swapping(self) -> bool:
+        """Whether a swap of the traffic was decided and has not been seen to end."""
+        return self.traffic_since is not None and self.last_swap_seconds is None
 
     def decided(self, number: int, action: Action, because: Sequence[str], now: float) -> "Status":
         """Return the status with a decision written down."""
@@ -108,6 +115,7 @@ class Status:
                 "breached": one.breached, "message": one.reason,
                 **({} if one.value is None else {"value": f"{one.value:.6g}"}),
                 **({} if one.samples is None else {"samples": int(one.samples)}),
+                **({"explanation": one.explanation} if one.explanation else {}),
             }
             for one in readings
         ]  # fmt: skip
@@ -125,6 +133,7 @@ def status_of(document: Mapping[str, Any] | None) -> Status:
         run=_run(found.get("run")),
         candidate=found.get("candidate"),
         traffic=Traffic(traffic.get("active", Traffic.CHAMPION)),
+        traffic_known="active" in traffic,
         traffic_since=seconds_since_epoch(traffic.get("since")),
         last_swap_seconds=(
             float(traffic["lastSwapSeconds"]) if traffic.get("lastSwapSeconds") else None
@@ -141,7 +150,7 @@ def status_of(document: Mapping[str, Any] | None) -> Status:
 def document_of(status: Status, generation: int) -> Document:
     """Return the form that is written; empty parts are left out."""
     traffic = {
-        "active": str(status.traffic),
+        "active": str(status.traffic) if status.traffic_known else None,
         "since": text_of(status.traffic_since),
         "lastSwapSeconds": (
             None if status.last_swap_seconds is None else f"{status.last_swap_seconds:.2f}"

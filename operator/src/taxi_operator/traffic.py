@@ -1,7 +1,6 @@
-"""The active Service: who answers the rides. Owned by the operator, asserted at each tick."""
+"""The active Service: who answers the rides. Its selector is the operator's."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,18 +10,21 @@ from taxi_domain.kube import GROUP
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.decisions import Traffic
 
-logger = logging.getLogger(__name__)
+Object = Mapping[str, Any]
 
-ACTIVE_SERVICES: Final = f"{GROUP}/active-service=true"
-_CHAMPION: Final = f"{GROUP}/champion-deployment"
-_FALLBACK: Final = f"{GROUP}/fallback-deployment"
+ACTIVE_LABEL: Final = f"{GROUP}/active-service"
+ACTIVE_SERVICES: Final = f"{ACTIVE_LABEL}=true"
+DEPLOYMENT_ANNOTATIONS: Final = {
+    Traffic.CHAMPION: f"{GROUP}/champion-deployment",
+    Traffic.FALLBACK: f"{GROUP}/fallback-deployment",
+}
 #: Set on a Service whose traffic stays where a deleted policy left it.
-RETAINED: Final = f"{GROUP}/retained"
-_SWITCHED_SECONDS: Final = 30.0
+_RETAINED: Final = f"{GROUP}/retained"
+_POLL_SECONDS: Final = 0.2
 
 
 class TargetMissingError(TaxiError):
-    """A Service or Deployment that a policy needs is not there."""
+    """A Service or Deployment that a policy needs is not there, or is not what it should be."""
 
 
 class TrafficControl:
@@ -31,75 +33,101 @@ class TrafficControl:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    async def wanted_without_policy(self, service: Mapping[str, Any]) -> Traffic | None:
+    async def services(self) -> list[dict[str, Any]]:
+        """Return the active Services of the namespace."""
+        return await self._cluster.services(ACTIVE_SERVICES)
+
+    async def service(self, name: str) -> dict[str, Any]:
+        """Return an active Service.
+
+        Raises:
+            TargetMissingError: it is not there, or no active Service.
+        """
+        found = await self._cluster.service(name)
+        if found is None:
+            raise TargetMissingError(f"Service {name}: is not there")
+        if (found["metadata"].get("labels") or {}).get(ACTIVE_LABEL) != "true":
+            raise TargetMissingError(
+                f"Service {name}: has no label {ACTIVE_SERVICES}; name the chart's active Service"
+            )
+        return found
+
+    async def selected(self, service: Object) -> Traffic | None:
+        """Return whom a Service selects now, None when it is neither of the two."""
+        now = (service.get("spec") or {}).get("selector")
+        if now:
+            for one in Traffic:
+                if now == await self._labels(service, one):
+                    return one
+        return None
+
+    async def wanted_without_policy(self, service: Object) -> Traffic | None:
         """Return where a Service goes that no policy speaks for: to a champion that is ready.
 
         None leaves it where it is: the champion has no ready pod, or a deleted policy with
         `deletionPolicy: Retain` left it so.
         """
         annotations = service["metadata"].get("annotations") or {}
-        champion = annotations.get(_CHAMPION)
-        if annotations.get(RETAINED) == "true" or champion is None:
+        champion = annotations.get(DEPLOYMENT_ANNOTATIONS[Traffic.CHAMPION])
+        if annotations.get(_RETAINED) == "true" or champion is None:
             return None
-        return Traffic.CHAMPION if await self.ready_pods(champion) else None
+        ready = ready_pods(await self._cluster.deployment(champion))
+        return Traffic.CHAMPION if ready else None
 
-    async def services(self) -> list[dict[str, Any]]:
-        """Return the active Services of the namespace."""
-        return await self._cluster.services(ACTIVE_SERVICES)
+    async def retain(self, name: str) -> None:
+        """Note on a Service that its traffic stays, since no policy will say so any more."""
+        found = await self._cluster.service(name)
+        selector = ((found or {}).get("spec") or {}).get("selector")
+        if selector:
+            await self._cluster.select_pods(name, selector, {_RETAINED: "true"})
 
-    async def ready_pods(self, deployment: str) -> int:
-        """Return the ready pods of a Deployment, 0 when there is none."""
-        found = await self._cluster.deployment(deployment)
-        return int(((found or {}).get("status") or {}).get("readyReplicas") or 0)
-
-    async def assert_selector(
-        self, service: Mapping[str, Any], wanted: Traffic | None
-    ) -> Traffic | None:
+    async def assert_selector(self, service: Object, wanted: Traffic | None) -> Traffic | None:
         """Let a Service select what it should; return what was set, None without a change.
 
         Args:
             service: The Service as it is.
             wanted: What a policy wants; None keeps a selector that is one of ours, and sets the
                 champion otherwise (a Service that was just installed has none).
+
+        Raises:
+            TargetMissingError: the Deployment is not there.
         """
-        now = (service.get("spec") or {}).get("selector") or {}
-        options = {
-            Traffic.CHAMPION: await self._labels(service, _CHAMPION),
-            Traffic.FALLBACK: await self._labels(service, _FALLBACK),
-        }
-        if wanted is None and now and now in options.values():
+        if wanted is None and await self.selected(service) is not None:
             return None
         target = wanted or Traffic.CHAMPION
-        labels = options[target]
+        labels = await self._labels(service, target)
         if labels is None:
             raise TargetMissingError(
                 f"Service {service['metadata']['name']}: its {target}'s Deployment is not there"
             )
-        if labels == now:
+        if labels == (service.get("spec") or {}).get("selector"):
             return None
         await self._cluster.select_pods(service["metadata"]["name"], labels)
         return target
 
-    async def wait_switched(self, service: str, deployment: str) -> float:
-        """Wait until a Service sends to a Deployment's pods only; return the seconds.
-
-        Raises:
-            TargetMissingError: it did not switch in time.
-        """
-        begin = time.monotonic()
+    async def switched(self, service: str, deployment: str, patience_seconds: float) -> bool:
+        """Wait until a Service sends to ready pods of one Deployment and to no other pod."""
         found = await self._cluster.deployment(deployment)
         if found is None:
             raise TargetMissingError(f"Deployment {deployment}: is not there")
         labels = found["spec"]["selector"]["matchLabels"]
-        while time.monotonic() - begin < _SWITCHED_SECONDS:
+        deadline = time.monotonic() + patience_seconds
+        while True:
             pods = {one["metadata"]["name"] for one in await self._cluster.pods(labels)}
             endpoints = await self._cluster.endpoint_pods(service)
             if endpoints and endpoints <= pods:
-                return time.monotonic() - begin
-            await asyncio.sleep(0.2)
-        raise TargetMissingError(f"Service {service}: has no ready endpoints of {deployment}")
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(_POLL_SECONDS)
 
-    async def _labels(self, service: Mapping[str, Any], annotation: str) -> dict[str, str] | None:
-        name = (service["metadata"].get("annotations") or {}).get(annotation)
+    async def _labels(self, service: Object, traffic: Traffic) -> dict[str, str] | None:
+        annotations = service["metadata"].get("annotations") or {}
+        name = annotations.get(DEPLOYMENT_ANNOTATIONS[traffic])
         found = await self._cluster.deployment(name) if name else None
         return dict(found["spec"]["selector"]["matchLabels"]) if found else None
+
+
+def ready_pods(deployment: Object | None) -> int:
+    """Return the ready pods of a Deployment, 0 when there is none."""
+    return int(((deployment or {}).get("status") or {}).get("readyReplicas") or 0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from taxi_domain.errors import FieldError
 from taxi_operator.decisions import Action, Traffic, World, backoff_seconds, decide
 from taxi_operator.durations import seconds_of
-from taxi_operator.policies import Mode, Policy, policy_of
+from taxi_operator.policies import Mode, Policy, Rule, policy_of
 from taxi_operator.signals import Reading, SignalState
 
 SPEC: dict[str, Any] = {
@@ -37,7 +37,8 @@ WORLD = World(now=1_000_000.0)
 
 
 def readings(**states: SignalState) -> list[Reading]:
-    return [Reading(one.name, states.get(one.name, SignalState.HEALTHY)) for one in POLICY.signals]
+    found = [(one.name, states.get(one.name, SignalState.HEALTHY)) for one in POLICY.signals]
+    return [Reading(name, state, recovered=state is SignalState.HEALTHY) for name, state in found]
 
 
 BOTH = readings(inputs=SignalState.BREACHED, error=SignalState.BREACHED)
@@ -81,9 +82,30 @@ def test_champion_returns_when_it_is_well_for_long_enough(
     assert decide(POLICY, readings(), world).action is action
 
 
+def test_champion_returns_only_after_the_exit_lasted() -> None:
+    world = replace(WORLD, traffic=Traffic.FALLBACK, traffic_since=0.0)
+    just_low = [replace(one, recovered=False) for one in readings()]
+
+    assert decide(POLICY, just_low, world).reason == "FallbackStays"
+
+
+def test_champion_returns_when_the_policy_has_no_fallback_any_more() -> None:
+    without = replace(POLICY, fallback=None, fallback_rule=Rule())
+    world = replace(WORLD, traffic=Traffic.FALLBACK, traffic_since=WORLD.now)
+
+    assert decide(without, readings(), world).action is Action.RESTORE
+
+
+def test_traffic_does_not_oscillate() -> None:
+    found = decide(POLICY, CRITICAL, replace(WORLD, traffic_since=WORLD.now - 299))
+
+    assert (found.action, found.reason) == (Action.NONE, "MinDwell")
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
+        ({"retrain_blocked": "CronJobMissing"}, "CronJobMissing"),
         ({"run_open": True}, ""),
         ({"last_run_ended_at": 1_000_000.0 - 3599}, "Cooldown"),
         ({"last_run_ended_at": 1_000_000.0 - 21_599, "last_run_succeeded": True}, "Cooldown"),
@@ -102,13 +124,6 @@ def test_limits_end() -> None:
     )
 
     assert decide(POLICY, BOTH, past).action is Action.RETRAIN
-
-
-def test_champion_returns_when_the_policy_has_no_fallback_any_more() -> None:
-    without = policy_of({**SPEC, "fallback": None, "rules": {"retrain": SPEC["rules"]["retrain"]}})
-    world = replace(WORLD, traffic=Traffic.FALLBACK, traffic_since=WORLD.now)
-
-    assert decide(without, readings(), world).action is Action.RESTORE
 
 
 states = st.sampled_from(list(SignalState))

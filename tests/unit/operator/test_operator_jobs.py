@@ -107,7 +107,7 @@ def pod(**state: Any) -> dict[str, Any]:
             JobState.FAILED,
             "OOMKilled",
         ),
-        ({}, [pod(waiting={"reason": "ErrImagePull"})], JobState.FAILED, "ErrImagePull"),
+        ({}, [pod(waiting={"reason": "ErrImagePull"})], JobState.RUNNING, "ImagePullFailed"),
         ({}, [pod(waiting={"reason": "ContainerCreating"})], JobState.RUNNING, "JobRunning"),
     ],
 )
@@ -117,7 +117,7 @@ def test_outcome_has_a_reason(
     outcome = outcome_of(found, pods)
 
     assert (outcome.state, outcome.reason) == (state, reason)
-    assert outcome.retry_is_useless == (reason in {"DataQualityFailed", "ErrImagePull"})
+    assert outcome.retry_is_useless == (reason == "DataQualityFailed")
 
 
 def test_status_survives_its_document() -> None:
@@ -131,7 +131,10 @@ def test_status_survives_its_document() -> None:
 
     assert status_of(document_of(status, 4)) == status
     assert status_of(None) == Status()
-    assert document_of(Status(), 1) == {"observedGeneration": 1, "traffic": {"active": "Champion"}}
+    assert document_of(Status(), 1) == {"observedGeneration": 1}
+    known = Status(traffic_known=True)
+    assert document_of(known, 1)["traffic"] == {"active": "Champion"}
+    assert status_of(document_of(known, 1)) == known
 
 
 def test_promotion_forgets_what_the_signals_said() -> None:

@@ -71,7 +71,7 @@ def test_missing_data_means_what_the_policy_says() -> None:
     assert read(healthy, away, was_breached=True).state is SignalState.HEALTHY
 
 
-@pytest.mark.parametrize("samples", [None, 99.0, math.nan])
+@pytest.mark.parametrize("samples", [None, 99.0])
 def test_too_few_samples_say_nothing(samples: float | None) -> None:
     found = read(SIGNAL, replace(HIGH, samples=samples), was_breached=False)
 
@@ -89,3 +89,26 @@ def test_flapping_faster_than_the_time_never_breaches(highs: list[bool]) -> None
         observed = replace(HIGH, enter_values=window, exit_values=window)
         breached = read(SIGNAL, observed, breached).breached
         assert not breached or all(one >= 1 for one in window)
+
+
+def test_wrong_query_is_never_a_breach() -> None:
+    found = read(
+        replace(SIGNAL, on_no_data=OnNoData.BREACH),
+        Observed(problem="has 2 series", unusable=True),
+        was_breached=False,
+    )
+
+    assert (found.state, found.breached) == (SignalState.NO_DATA, False)
+
+
+def test_signal_is_unknown_just_after_a_promotion() -> None:
+    found = read(SIGNAL, replace(HIGH, settling=True), was_breached=True)
+
+    assert (found.state, found.breached) == (SignalState.UNKNOWN, False)
+
+
+@pytest.mark.parametrize("samples", [None, math.nan, math.inf, 99.0])
+def test_number_of_samples_has_to_be_known(samples: float | None) -> None:
+    found = read(SIGNAL, replace(HIGH, samples=samples), was_breached=False)
+
+    assert found.state is SignalState.INSUFFICIENT

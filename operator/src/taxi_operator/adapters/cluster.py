@@ -1,8 +1,10 @@
 """The API server: the only file that knows a Kubernetes client."""
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import aiohttp
@@ -14,6 +16,9 @@ from taxi_domain.kube import FIELD_MANAGER, GROUP, KIND, PLURAL, POLICY_UID_LABE
 Document = dict[str, Any]
 
 _APPLY: Final = "application/apply-patch+yaml"
+#: The header has whole seconds: a smaller difference says nothing.
+_CLOCK_STEP: Final = 2.0
+_UNAUTHORIZED: Final = 401
 _POLICIES: Final = f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/{PLURAL}"
 
 
@@ -38,6 +43,13 @@ class Cluster:
         self._namespace = namespace
         self._timeout = timeout_seconds
         self._client = client.ApiClient()
+        self._offset = time.time() - time.monotonic()
+        #: Calls in a row that were answered with 401; the login has to be made anew.
+        self.refused_logins = 0
+
+    def clock(self) -> float:
+        """Return the API server's time: its objects' times are compared with it."""
+        return time.monotonic() + self._offset
 
     @classmethod
     async def connect(cls, namespace: str, timeout_seconds: float) -> "Cluster":
@@ -210,6 +222,8 @@ class Cluster:
             data = await answer.read()  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NotAvailableError(f"API server: {method} {path}: {error!r}") from error
+        self.refused_logins = self.refused_logins + 1 if answer.status == _UNAUTHORIZED else 0
+        self._set_clock(answer.headers.get("Date"))
         try:
             found: Document = json.loads(data)
         except ValueError:
@@ -220,6 +234,13 @@ class Cluster:
                 method, path, answer.status, found.get("reason", ""), found.get("message", "")
             )
         return found
+
+    def _set_clock(self, date: str | None) -> None:
+        if date is None:
+            return
+        offset = parsedate_to_datetime(date).timestamp() - time.monotonic()
+        if abs(offset - self._offset) > _CLOCK_STEP:
+            self._offset = offset
 
 
 _FORCED: Final[dict[str, Any]] = {

@@ -1,17 +1,36 @@
 """Prometheus' HTTP API: instant and range queries with one series each."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import aiohttp
 
 from taxi_domain.errors import NotAvailableError, TaxiError
 
+#: Prometheus refuses a range with more than 11,000 samples.
+_MOST_SAMPLES: Final = 5_000
+_MOST_RANKED: Final = 5
 
-class AmbiguousQueryError(TaxiError):
+
+class QueryError(TaxiError):
+    """A query cannot be used as it is written; trying later does not help.
+
+    Attributes:
+        reason: Word for conditions.
+    """
+
+    reason = "InvalidQuery"
+
+
+class AmbiguousQueryError(QueryError):
     """A query gave several series; which one is meant cannot be guessed."""
+
+    reason = "AmbiguousQuery"
+
+    def __init__(self, promql: str, series: int) -> None:
+        super().__init__(f"{promql}: has {series} series; aggregate it to one")
 
 
 class Prometheus:
@@ -36,39 +55,60 @@ class Prometheus:
 
     async def now(self) -> float:
         """Return the server's time, so that our own clock decides nothing."""
-        found = await self._get("query", {"query": "time()"})
-        return float(found["result"][0])
+        found = await self._query("time()")
+        return _number("time()", found["result"])
 
     async def value(self, promql: str) -> float | None:
         """Return the value of an instant query, None without a result.
 
         Raises:
-            AmbiguousQueryError: it has several series.
-            NotAvailableError: the server does not answer or refuses the query.
+            QueryError: it has several series, or no number.
+            NotAvailableError: the server does not answer.
         """
-        found = await self._get("query", {"query": promql})
+        found = await self._query(promql)
         result = found["result"]
         if found["resultType"] == "scalar":
-            return float(result[1])
-        if len(result) > 1:
-            raise AmbiguousQueryError(f"{promql}: has {len(result)} series, one is needed")
-        return float(result[0]["value"][1]) if result else None
+            return _number(promql, result)
+        series = _only(promql, result)
+        return None if series is None else _number(promql, series.get("value"))
 
     async def values(self, promql: str, start: float, end: float, step: float) -> list[float]:
         """Return the samples of a range, oldest first, empty without a result.
 
         Raises:
-            AmbiguousQueryError: it has several series.
-            NotAvailableError: the server does not answer or refuses the query.
+            QueryError: it has several series, or no numbers.
+            NotAvailableError: the server does not answer.
         """
         found = await self._get(
             "query_range",
             {"query": promql, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"},
         )
-        result = found["result"]
-        if len(result) > 1:
-            raise AmbiguousQueryError(f"{promql}: has {len(result)} series, one is needed")
-        return [float(one[1]) for one in result[0]["values"]] if result else []
+        series = _only(promql, found["result"])
+        if series is None:
+            return []
+        return [_number(promql, one) for one in series.get("values") or [None]]
+
+    async def ranking(self, promql: str) -> list[tuple[str, float]]:
+        """Return the largest series of an instant query, as `name=value` of their labels.
+
+        Raises:
+            QueryError: it has no numbers.
+            NotAvailableError: the server does not answer.
+        """
+        found = await self._query(promql)
+        if found["resultType"] != "vector":
+            return []
+        ranked = [
+            (
+                ",".join(f"{name}={value}" for name, value in sorted(one["metric"].items())),
+                _number(promql, one.get("value")),
+            )
+            for one in found["result"]
+        ]
+        return sorted(ranked, key=lambda one: -one[1])[:_MOST_RANKED]
+
+    async def _query(self, promql: str) -> Any:
+        return await self._get("query", {"query": promql})
 
     async def _get(self, path: str, parameters: Mapping[str, str]) -> Any:
         try:
@@ -76,15 +116,34 @@ class Prometheus:
                 body = await answer.json()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise NotAvailableError(f"Prometheus {self._url}: {error!r}") from error
-        if not isinstance(body, dict) or body.get("status") != "success":
-            problem = body.get("error") if isinstance(body, dict) else body
-            raise NotAvailableError(f"Prometheus {self._url}: {problem}")
-        return body["data"]
+        if not isinstance(body, dict):
+            raise NotAvailableError(f"Prometheus {self._url}: answered no JSON object")
+        if body.get("status") == "success":
+            return body["data"]
+        if body.get("errorType") == "bad_data":
+            raise QueryError(f"{parameters['query']}: {body.get('error')}")
+        raise NotAvailableError(f"Prometheus {self._url}: {body.get('error')}")
+
+
+def _only(promql: str, result: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    if result and not isinstance(result[0], Mapping):
+        raise QueryError(f"{promql}: is no vector; give a query with one number")
+    if len(result) > 1:
+        raise AmbiguousQueryError(promql, len(result))
+    return result[0] if result else None
+
+
+def _number(promql: str, sample: Any) -> float:
+    """Return the number of a `[time, "value"]`; a text or a histogram has none."""
+    try:
+        return float(sample[1])
+    except (TypeError, ValueError, IndexError, KeyError) as error:
+        raise QueryError(f"{promql}: is not one number, but {sample!r:.80}") from error
 
 
 def step_of(seconds: float) -> float:
-    """Return the step of a range: ten samples, but not finer than 1 s nor coarser than 15 s."""
-    return min(max(seconds / 10, 1.0), 15.0)
+    """Return the step of a range: ten samples, from 1 s to 15 s; more only for very long ranges."""
+    return max(min(max(seconds / 10, 1.0), 15.0), seconds / _MOST_SAMPLES)
 
 
 def expected_samples(seconds: float) -> int:
@@ -93,4 +152,4 @@ def expected_samples(seconds: float) -> int:
     >>> expected_samples(0), expected_samples(30)
     (1, 11)
     """
-    return 1 if seconds <= 0 else math.floor(seconds / step_of(seconds)) + 1
+    return 1 if seconds <= 0 else math.floor(seconds / step_of(seconds) + 1e-9) + 1

@@ -1,0 +1,106 @@
+"""What people and tools see of a policy: its status, its events, its metrics."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
+from taxi_operator import conditions
+from taxi_operator.adapters.cluster import ApiError, Cluster
+from taxi_operator.adapters.prometheus import QueryError
+from taxi_operator.conditions import READY, Finding, Outcome
+from taxi_operator.metrics import Metrics
+from taxi_operator.signals import Reading
+from taxi_operator.statuses import Status, document_of
+from taxi_operator.ticks import Tick
+from taxi_operator.traffic import TargetMissingError
+from taxi_store.connection import StoreUnavailableError
+
+logger = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+
+class Reporter:
+    """Writes what is to be seen; only changes are written."""
+
+    def __init__(self, cluster: Cluster, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._cluster = cluster
+        self.metrics = metrics
+        self.clock = clock
+
+    async def write(self, found: Document, status: Status) -> None:
+        """Write a status; the policy at hand then has it too."""
+        document = document_of(status, found["metadata"]["generation"])
+        if document != (found.get("status") or {}):
+            await self._cluster.apply_status(found["metadata"]["name"], document)
+            found["status"] = document
+
+    async def save(self, tick: Tick, status: Status) -> None:
+        """Write a status in the middle of a tick, before or after an action."""
+        await self.write(tick.found, status)
+        tick.status = status
+
+    async def begin(self, found: Document, status: Status) -> Status:
+        """Give a new policy its conditions, all of them still unknown."""
+        if status.conditions:
+            return status
+        generation = found["metadata"]["generation"]
+        first = conditions.merged((), conditions.unknown(), generation, self.clock())
+        status = replace(status, conditions=first)
+        await self.write(found, status)
+        return status
+
+    async def report(self, found: Document, status: Status, outcome: Outcome) -> None:
+        """Write the status with its conditions, and tell people of transitions."""
+        new = conditions.findings(status, outcome)
+        before = status.conditions
+        generation = found["metadata"]["generation"]
+        merged = conditions.merged(before, new, generation, self.clock())
+        await self.write(found, replace(status, conditions=merged))
+        for one in conditions.transitions(before, new):
+            await self.tell(
+                found, f"{one.kind}{one.status}", one.message or one.reason,
+                warning=conditions.is_bad(one),
+            )  # fmt: skip
+        result = "ok" if outcome.problem is None else "error"
+        self.metrics.ticks.labels(found["metadata"]["name"], result).inc()
+
+    async def tell(
+        self, found: Document, reason: str, message: str, *, warning: bool = False
+    ) -> None:
+        """Post an Event; that it cannot be posted must not stop an action."""
+        logger.info(message, extra={"policy": found["metadata"]["name"], "reason": reason})
+        try:
+            await self._cluster.event(found, reason, message, warning=warning)
+        except (ApiError, NotAvailableError) as error:
+            self.metrics.api_errors.labels("events").inc()
+            logger.warning("event is not posted", extra={"problem": str(error)})
+
+    def measure(self, name: str, readings: Sequence[Reading]) -> None:
+        """Export the signals; what is not known is not exported."""
+        self.metrics.keep_signals(name, {one.name for one in readings})
+        for one in readings:
+            self.metrics.set_signal(name, one.name, one.value, breached=one.breached)
+
+    def problem_of(self, error: TaxiError) -> Finding:
+        """Return the condition that an error is shown as; the next tick tries again."""
+        reason = "Blocked"
+        if isinstance(error, QueryError):
+            reason = error.reason
+        elif isinstance(error, FieldError):
+            reason = "InvalidSpec"
+        elif isinstance(error, ApiError):
+            self.metrics.api_errors.labels("kubernetes").inc()
+            quota = "exceeded quota" in str(error)
+            reason = "QuotaExceeded" if quota else error.reason or "ApiError"
+        elif isinstance(error, StoreUnavailableError):
+            self.metrics.api_errors.labels("mongodb").inc()
+            reason = "RegistryUnavailable"
+        elif isinstance(error, NotAvailableError):
+            self.metrics.api_errors.labels("kubernetes").inc()
+            reason = "ApiServerUnavailable"
+        elif isinstance(error, TargetMissingError):
+            reason = "TargetMissing"
+        return Finding(READY, "False", reason, str(error))

@@ -1,0 +1,52 @@
+"""Steps of a retrain run: what each makes of the status, and what people are told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from taxi_operator.statuses import Run, RunState, Status
+from taxi_store.runs import RunEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step made of the status, and what people are told."""
+
+    status: Status
+    event: tuple[str, str] | None = None
+    warning: bool = False
+    adopted: bool = False
+
+
+_REASONS: Final = {
+    RunState.PROMOTED: "CandidatePromoted",
+    RunState.REFUSED: "CandidateRefused",
+    RunState.FAILED: "RetrainFailed",
+}
+
+
+def ended(status: Status, run: Run, state: RunState, message: str, now: float) -> Step:
+    """Return the last step of a run."""
+    over = replace(run, state=state, ended_at=now, next_attempt_at=None, message=message)
+    return Step(
+        replace(status, run=over),
+        (_REASONS[state], f"decision {run.number}: {message}"),
+        warning=state is RunState.FAILED,
+    )
+
+
+def candidate_of(report: RunEntry, state: str) -> dict[str, Any]:
+    """Return what a status shows of a candidate: numbers as texts, errors in minutes."""
+    numbers: Mapping[str, float] = report.numbers
+    shown: dict[str, Any] = {"state": state, "verdict": str(report.result)}
+    if report.candidate:
+        shown["version"] = report.candidate
+    if "gain" in numbers:
+        shown["gain"] = f"{numbers['gain']:.4f}"
+        shown["ci"] = [f"{numbers['ci_low']:.4f}", f"{numbers['ci_high']:.4f}"]
+        shown["championRmseMinutes"] = f"{numbers['champion_rmse']:.3f}"
+        shown["candidateRmseMinutes"] = f"{numbers['candidate_rmse']:.3f}"
+    if "evaluated_rows" in numbers:
+        shown["evaluatedRows"] = int(numbers["evaluated_rows"])
+    shown["message"] = report.message
+    return shown

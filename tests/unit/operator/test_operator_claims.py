@@ -1,0 +1,28 @@
+"""Two policies with one target: the older one is served."""
+
+from typing import Any
+
+from taxi_operator.claims import rival_of
+
+
+def policy(name: str, created: str, **target: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "uid": f"uid-{name}", "creationTimestamp": created},
+        "spec": {"target": target},
+    }
+
+
+def test_older_policy_keeps_the_target() -> None:
+    old = policy("old", "2026-01-01T00:00:00Z", deploymentName="p", activeServiceName="s")
+    new = policy("new", "2026-01-02T00:00:00Z", deploymentName="p", activeServiceName="t")
+    other = policy("other", "2026-01-03T00:00:00Z", deploymentName="q", activeServiceName="u")
+    policies = [new, other, old]
+
+    assert [rival_of(one, policies) for one in (old, new, other)] == [None, "old", None]
+
+
+def test_equal_age_is_decided_the_same_way_for_both() -> None:
+    a = policy("a", "2026-01-01T00:00:00Z", deploymentName="p", activeServiceName="s")
+    b = policy("b", "2026-01-01T00:00:00Z", deploymentName="p", activeServiceName="s")
+
+    assert (rival_of(a, [b, a]), rival_of(b, [b, a])) == (None, "a")
