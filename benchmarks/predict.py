@@ -1,13 +1,16 @@
-"""What logging and monitoring cost the caller of POST /predict.
+"""What logging and monitoring cost the caller of POST /predict, and the whole system.
 
 Three arms on the same work, interleaved in one run: the predictor with logging and a real
 monitor, the same without both, and a Flask route that answers a constant, all under the
-same gunicorn settings. Compare ratios within a run; absolute figures are of the machine.
+same gunicorn settings. All processes of an arm, its delivery too, are pinned to one core;
+wrk, mongod and the monitor to another. Compare ratios within a run; absolute figures are of
+the machine.
 """
 
 import argparse
 import importlib.metadata
 import json
+import os
 import platform
 import re
 import shutil
@@ -15,13 +18,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
+import httpx  # noqa: E402 - found by the path above
 from fixtures_mongod import running_mongod  # noqa: E402 - found by the path above
 from fixtures_predictor import PLAIN, Predictor, register  # noqa: E402
 from rich.console import Console  # noqa: E402
@@ -34,16 +38,20 @@ from taxi_train.rides import read_file  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "predict.json"
 TOKEN = "a-token-for-benchmarks"
+CONNECTIONS = (1, 8, 32)
+BATCH = 1000
 MONITORED, UNMONITORED, CONSTANT = "monitored", "unmonitored", "constant"
+WAITING = re.compile(r"^taxi_predictor_spool_records(?:{[^}]*})? ([\d.e+]+)$", re.MULTILINE)
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One round of one arm: requests a second and the 99th percentile, milliseconds."""
+    """One round of one arm: requests a second, 99th percentile in milliseconds, requests."""
 
     rate: float
     p99: float
+    answered: int
 
 
 class Other(Predictor):
@@ -71,93 +79,179 @@ class Monitor(Other):
         return self
 
 
-def wrk(url: str, connections: int, seconds: int) -> Measured:
+def wrk(url: str, body: object, connections: int, seconds: float) -> Measured:
     """Run wrk and read its figures; every answer must be 200."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(
-            f'wrk.method = "POST"\nwrk.body = [[{json.dumps(PLAIN)}]]\n'
+            f'wrk.method = "POST"\nwrk.body = [=[{json.dumps(body)}]=]\n'
             'wrk.headers["Content-Type"] = "application/json"\n'
         )
         script.flush()
         printed = subprocess.run(
             ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--latency",
-             "-s", script.name, f"{url}/predict"],
+             "--timeout", "10s", "-s", script.name, url],
             capture_output=True, text=True, timeout=seconds + 60, check=True,
         ).stdout  # fmt: skip
-    if "Non-2xx" in printed:
-        raise SystemExit(f"some answers were no 200:\n{printed}")
+    if "Non-2xx" in printed or "Socket errors" in printed:
+        raise SystemExit(f"some requests failed:\n{printed}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", printed)
     p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", printed)
-    if rate is None or p99 is None:
+    answered = re.search(r"(\d+) requests in", printed)
+    if rate is None or p99 is None or answered is None:
         raise SystemExit(f"wrk printed something else:\n{printed}")
-    return Measured(float(rate[1]), float(p99[1]) * UNITS[p99[2]])
+    return Measured(float(rate[1]), float(p99[1]) * UNITS[p99[2]], int(answered[1]))
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """Return the CPU time that processes used, user and system."""
+    total = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int) -> float:
+    """Return the memory of a process that no other has (Pss), MiB."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    found = re.search(r"^Rss:\s+(\d+) kB", text, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def wait_for_delivery(arm: Predictor) -> None:
+    """Wait until the spool is empty, so that no arm pays for another's rides."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        text = httpx.get(f"{arm.url}/metrics", timeout=10).text
+        found = WAITING.search(text)
+        if found is not None and float(found[1]) == 0:
+            time.sleep(1.0)
+            return
+        time.sleep(0.3)
+    raise SystemExit("the rides were not delivered in two minutes")
 
 
 def main() -> None:
     """Measure, print a table, write the result file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=8)
-    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--workers", default="1", help="gunicorn workers, in all arms")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed; install it (Debian: apt-get install wrk)")
-    rounds: dict[str, list[Measured]] = {MONITORED: [], UNMONITORED: [], CONSTANT: []}
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise SystemExit("two cores are needed: one for the predictor, one for all others")
+    os.sched_setaffinity(0, {cores[1]})  # for us and what we start
     with running_mongod() as mongod, tempfile.TemporaryDirectory() as scratch:
         artifact = train(read_file(SAMPLES / "green-2021-01.parquet"))
         register(mongod.uri, Alias.CHAMPION, artifact)
-        folders = {name: Path(scratch) / name for name in (*rounds, "monitor")}
+        folders = {name: Path(scratch) / name for name in (MONITORED, UNMONITORED, CONSTANT, "m")}
         for folder in folders.values():
             folder.mkdir()
-        monitor = Monitor(folders["monitor"], mongod.uri, TAXI_MONITOR_TOKEN=TOKEN,
+        monitor = Monitor(folders["m"], mongod.uri, TAXI_MONITOR_TOKEN=TOKEN,
                           TAXI_MONITOR_HOST="127.0.0.1")  # fmt: skip
         monitor._variables["TAXI_MONITOR_PORT"] = str(monitor.port)
+        same = {"TAXI_PREDICT_WORKERS": options.workers}
         arms: dict[str, Predictor] = {
             MONITORED: Predictor(
                 folders[MONITORED], mongod.uri, TAXI_MONITOR_URL=monitor.url,
-                TAXI_MONITOR_TOKEN=TOKEN,
+                TAXI_MONITOR_TOKEN=TOKEN, **same,
             ),
-            UNMONITORED: Predictor(folders[UNMONITORED], mongod.uri, TAXI_PREDICT_LOG="false"),
-            CONSTANT: Other(folders[CONSTANT], mongod.uri),
+            UNMONITORED: Predictor(
+                folders[UNMONITORED], mongod.uri, TAXI_PREDICT_LOG="false", **same
+            ),
+            CONSTANT: Other(folders[CONSTANT], mongod.uri, TAXI_PREDICT_LOG="false", **same),
         }  # fmt: skip
+        for arm in arms.values():
+            arm.prefix = ("taskset", "-c", str(cores[0]))
         started: list[Predictor] = [monitor, *arms.values()]
         try:
             for one in started:
                 one.start()
-            for arm in arms.values():
-                wrk(arm.url, options.connections, 2)  # warm-up
-            for _ in range(options.rounds):
-                for name, arm in arms.items():
-                    rounds[name].append(wrk(arm.url, options.connections, options.seconds))
+            others = [*monitor.pids(), mongod.pid]
+            figures = measure(arms, others, options)
         finally:
             for one in started:
                 one.stop()
-    report(rounds, options)
+    write(figures)
 
 
-def report(rounds: dict[str, list[Measured]], options: argparse.Namespace) -> None:
-    """Print and write; ratios are medians of the ratios of each round."""
+def measure(
+    arms: dict[str, Predictor], others: list[int], options: argparse.Namespace
+) -> dict[str, float]:
+    """Return all figures; ratios are medians of the ratios of each round."""
+    figures: dict[str, float] = {"rounds": options.rounds, "workers": int(options.workers)}
+    for arm in arms.values():
+        wrk(f"{arm.url}/predict", PLAIN, 8, 2)  # warm-up
+    monitored = arms[MONITORED]
+    single: dict[int, dict[str, list[Measured]]] = {}
+    cpu: list[float] = []
+    for connections in CONNECTIONS:
+        found: dict[str, list[Measured]] = {name: [] for name in arms}
+        for _ in range(options.rounds):
+            for name, arm in arms.items():
+                wait_for_delivery(monitored)
+                pids = [*others, *arm.pids()]
+                before = cpu_seconds(pids)
+                one = wrk(f"{arm.url}/predict", PLAIN, connections, options.seconds)
+                found[name].append(one)
+                if name == MONITORED:
+                    wait_for_delivery(monitored)
+                    cpu.append((cpu_seconds(pids) - before) * 1e6 / one.answered)
+        single[connections] = found
+        figures |= ratios(found, connections)
+    batches = []
+    for index in range(options.rounds):
+        wait_for_delivery(monitored)
+        found_batch = wrk(f"{monitored.url}/predict/batch", [PLAIN] * BATCH, 8, 2)
+        batches.append(found_batch.rate * BATCH / single[8][MONITORED][index].rate)
+    wait_for_delivery(monitored)
+    workers = [pid for pid in monitored.pids() if pid != monitored.pids()[0]]
+    figures |= {
+        name: pick(figures[f"{name}_{one}_connections"] for one in CONNECTIONS)
+        for name, pick in (
+            ("monitored_over_unmonitored", min), ("monitored_over_constant", min),
+            ("p99_monitored_over_unmonitored", max),
+        )
+    }  # fmt: skip
+    return {
+        **figures,
+        "system_cpu_us_per_ride": round(statistics.median(cpu), 1),
+        "batch_over_single": round(statistics.median(batches), 1),
+        "largest_process_mib": round(max(resident_mib(pid) for pid in workers), 1),
+    }
+
+
+def ratios(found: dict[str, list[Measured]], connections: int) -> dict[str, float]:
+    """Return the ratios and the medians of one number of connections, and print them."""
+    of = f"{connections}_connections"
 
     def ratio(one: str, other: str, field: str) -> float:
-        pairs = zip(rounds[one], rounds[other], strict=True)
-        return statistics.median(getattr(a, field) / getattr(b, field) for a, b in pairs)
+        pairs = zip(found[one], found[other], strict=True)
+        return round(statistics.median(getattr(a, field) / getattr(b, field) for a, b in pairs), 3)
 
-    figures: dict[str, Any] = {
-        "monitored_over_unmonitored": round(ratio(MONITORED, UNMONITORED, "rate"), 3),
-        "monitored_over_constant": round(ratio(MONITORED, CONSTANT, "rate"), 3),
-        "p99_monitored_over_unmonitored": round(ratio(MONITORED, UNMONITORED, "p99"), 3),
-        "connections": options.connections,
-        "rounds": options.rounds,
+    figures = {
+        f"monitored_over_unmonitored_{of}": ratio(MONITORED, UNMONITORED, "rate"),
+        f"monitored_over_constant_{of}": ratio(MONITORED, CONSTANT, "rate"),
+        f"p99_monitored_over_unmonitored_{of}": ratio(MONITORED, UNMONITORED, "p99"),
     }
-    table = Table("arm", "requests/s (median)", "p99 ms (median)")
-    for name, found in rounds.items():
-        rate = statistics.median(one.rate for one in found)
-        p99 = statistics.median(one.p99 for one in found)
-        figures |= {f"{name}_requests_per_second": round(rate, 1), f"{name}_p99_ms": round(p99, 2)}
-        table.add_row(name, f"{rate:.0f}", f"{p99:.1f}")
-    console = Console()
-    console.print(table)
-    console.print({name: value for name, value in figures.items() if "over" in name})
+    table = Table("arm", f"requests/s, {connections} connections", "p99 ms")
+    for name, rounds in found.items():
+        rate = statistics.median(one.rate for one in rounds)
+        p99 = statistics.median(one.p99 for one in rounds)
+        figures[f"{name}_requests_per_second_{of}"] = round(rate, 1)
+        figures[f"{name}_p99_ms_{of}"] = round(p99, 2)
+        table.add_row(name, f"{rate:.0f}", f"{p99:.2f}")
+    Console().print(table)
+    return figures
+
+
+def write(figures: dict[str, float]) -> None:
+    """Print the ratios and write the result file."""
+    Console().print({name: value for name, value in figures.items() if "_ms_" not in name})
     libraries = ("flask", "gunicorn", "onnxruntime", "pymongo", "msgspec")
     versions = {name: importlib.metadata.version(name) for name in libraries}
     RESULT.parent.mkdir(exist_ok=True)

@@ -52,6 +52,12 @@ class Mongod:
                 raise RuntimeError((self._folder / "mongod.log").read_text()[-2000:])
             time.sleep(0.1)
 
+    @property
+    def pid(self) -> int:
+        """Return the server's pid."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """End it at once, as a crash would."""
         self._signal(signal.SIGKILL)

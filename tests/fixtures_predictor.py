@@ -65,6 +65,8 @@ class Predictor:
         self.folder = folder
         self._log = folder / "log.txt"
         self._module = "taxi_predict.main"
+        #: Put before the command, for example `taskset -c 0`.
+        self.prefix: tuple[str, ...] = ()
         self._variables = {
             "TAXI_MONGODB_URI": uri,
             "TAXI_PREDICT_DATA_DIR": str(folder / "data"),
@@ -81,7 +83,7 @@ class Predictor:
         """Start and wait until a route answers 200."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module],
+                [*self.prefix, sys.executable, "-m", self._module],
                 env=self._variables, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + 60
@@ -113,6 +115,18 @@ class Predictor:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGKILL)
 
+    def kill_the_delivery(self) -> None:
+        """Kill the process that writes to MongoDB."""
+        (pid,) = (one for one in self.pids() if "taxi_predict.deliver" in _command_of(one))
+        os.kill(pid, signal.SIGKILL)
+
+    def pids(self) -> list[int]:
+        """Return the pids of all its processes."""
+        assert self._process is not None
+        group = self._process.pid
+        found = (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit())
+        return [pid for pid in found if _group_of(pid) == group]
+
     def terminate(self) -> int:
         """End it as Kubernetes does, and return the exit code."""
         assert self._process is not None
@@ -123,6 +137,17 @@ class Predictor:
         """End it, whatever state it is in."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
+
+
+def _group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def _command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
 class Load:

@@ -146,9 +146,11 @@ def test_metrics_are_those_of_the_catalogue_and_count_over_workers(predictor: Pr
         return value
 
     post(predictor, "/predict", json=PLAIN)
+    time.sleep(2 * FLUSH_SECONDS)
     before = predicted()
     for _ in range(30):
         post(predictor, "/predict", json=PLAIN)
+    time.sleep(2 * FLUSH_SECONDS)
     text = httpx.get(f"{predictor.url}/metrics").text
 
     assert predicted() == before + 30

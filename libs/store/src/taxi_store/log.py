@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
@@ -13,6 +14,7 @@ from taxi_domain.documents import record_of
 from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label, PredictionRecord
 from taxi_store.connection import Document, translated
+from taxi_store.encoding import reencoded, storable
 
 _DUPLICATE_KEY = 11000
 _LABELS_AT_ONCE = 5000
@@ -38,7 +40,14 @@ def insert_records(
     database: Database[Document], documents: Sequence[Mapping[str, Any]], now: datetime
 ) -> InsertResult:
     """Write records (`PredictionRecord.to_document`); a repeat changes nothing."""
-    return _insert(database[PREDICTIONS], ({**one, "stored_at": now} for one in documents))
+    return insert_encoded(database, [reencoded(one) for one in documents], now)
+
+
+def insert_encoded(
+    database: Database[Document], records: Sequence[bytes], now: datetime
+) -> InsertResult:
+    """Write encoded records (`taxi_store.encoding`); a repeat changes nothing."""
+    return _insert(database[PREDICTIONS], storable(records, now))
 
 
 def insert_labels(
@@ -179,7 +188,9 @@ def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield chunk
 
 
-def _insert(collection: Collection[Document], documents: Iterable[Document]) -> InsertResult:
+def _insert(
+    collection: Collection[Document], documents: Iterable[Document | RawBSONDocument]
+) -> InsertResult:
     wanted = list(documents)
     if not wanted:
         return InsertResult(0, 0)

@@ -6,6 +6,8 @@ import msgspec
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from taxi_domain.errors import FieldError
+
 
 class ProblemError(Exception):
     """An answer that is an error; `retry_after` in seconds where a repeat can work."""
@@ -26,6 +28,10 @@ def register(app: Flask) -> None:
     @app.errorhandler(ProblemError)
     def on_problem(error: ProblemError) -> Response:
         return _answer(error)
+
+    @app.errorhandler(FieldError)
+    def on_field(error: FieldError) -> Response:
+        return _answer(ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field))
 
     @app.errorhandler(HTTPException)
     def on_http(error: HTTPException) -> Response:

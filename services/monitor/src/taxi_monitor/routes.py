@@ -1,7 +1,7 @@
 """HTTP of the monitor: parse, call, answer."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -21,6 +21,7 @@ from taxi_monitor.follower import Follower
 from taxi_monitor.problems import ProblemError
 from taxi_monitor.state import State
 from taxi_store.connection import Document
+from taxi_store.encoding import CONTENT_TYPE, decoded_all
 from taxi_store.log import insert_labels
 
 _JSON: Final = "application/json"
@@ -52,7 +53,9 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
     @routes.post("/v1/predictions")
     def predictions() -> Response:
         _authorize(parts.token)
-        records, refused = _each(_items("records"), record_of)
+        encoded = request.mimetype == CONTENT_TYPE
+        items = decoded_all(request.get_data(cache=False)) if encoded else _items("records")
+        records, refused = _each(_few(items, "records"), record_of)
         done = parts.state.ingest(records)
         parts.counters.records.labels("push", "new").inc(done.new)
         parts.counters.records.labels("push", "repeated").inc(done.other)
@@ -63,7 +66,7 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
     def labels() -> Response:
         _authorize(parts.token)
         now = datetime.fromtimestamp(parts.clock(), UTC)
-        found, refused = _each(_items("labels"), lambda body: label_of(body, now))
+        found, refused = _each(_few(_items("labels"), "labels"), lambda body: label_of(body, now))
         stored = _store(parts, found, now)
         parts.counters.labels.labels("new").inc(stored["accepted"])
         parts.counters.labels.labels("repeated").inc(stored["repeated"])
@@ -152,6 +155,10 @@ def _items(name: str) -> list[object]:
             f"{name}: is no list; send {{{name!r}: [...]}}",
             field=name,
         )
+    return items
+
+
+def _few(items: Sequence[object], name: str) -> Sequence[object]:
     if len(items) > _MOST_ITEMS:
         raise ProblemError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -162,7 +169,7 @@ def _items(name: str) -> list[object]:
 
 
 def _each(
-    items: list[object], read: Callable[[Any], Item]
+    items: Sequence[object], read: Callable[[Any], Item]
 ) -> tuple[list[Item], list[dict[str, object]]]:
     """Read every item; the bad ones are reported by index and do not fail the others."""
     good: list[Item] = []

@@ -89,27 +89,25 @@ class ModelHolder:
         self.problem = "the model is being loaded"
 
     def load_in_background(
-        self, registry: Callable[[], Registry], model: str, alias: Alias, cache: ModelCache
+        self, source: Callable[[], Artifact], cache: ModelCache
     ) -> threading.Thread:
         """Load until it worked, with jittered pauses; the thread then ends."""
         thread = threading.Thread(
             target=self._load,
-            args=(registry, model, alias, cache),
+            args=(source, cache),
             name="model-loader",
             daemon=True,
         )
         thread.start()
         return thread
 
-    def _load(
-        self, registry: Callable[[], Registry], model: str, alias: Alias, cache: ModelCache
-    ) -> None:
+    def _load(self, source: Callable[[], Artifact], cache: ModelCache) -> None:
         pause = threading.Event()
         while self.current is None:
             try:
                 artifact = cache.read()
                 if artifact is None:
-                    artifact = fetch(registry(), model, alias)
+                    artifact = source()
                     cache.write(artifact)
                 self.current = loaded(artifact)
                 logger.info("model is loaded", extra={"version": self.current.version})

@@ -1,6 +1,7 @@
 """Running the ONNX model on rides."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 import onnxruntime
@@ -14,6 +15,8 @@ from taxi_domain.features import (
     Features,
     columns_of,
 )
+
+_OUTPUTS: Final = [MODEL_OUTPUT]
 
 
 class ModelError(TaxiError):
@@ -34,8 +37,8 @@ class OnnxModel:
             )
         except Exception as error:  # onnxruntime raises its own kinds, all of Exception
             raise ModelError(f"model.onnx: cannot be loaded ({error})") from error
-        self._inputs = [one.name for one in self._session.get_inputs()]
-        strange = set(self._inputs) - set(MODEL_INPUTS)
+        names = [one.name for one in self._session.get_inputs()]
+        strange = set(names) - set(MODEL_INPUTS)
         outputs = {one.name for one in self._session.get_outputs()}
         if strange or MODEL_OUTPUT not in outputs:
             raise ModelError(
@@ -43,15 +46,20 @@ class OnnxModel:
                 f"it must take {', '.join(MODEL_INPUTS)} and give {MODEL_OUTPUT}"
             )
 
+        self._inputs = [
+            (name, object if name in CATEGORICAL_FEATURES else np.float32) for name in names
+        ]
+
     def predict(self, rows: Sequence[Features]) -> list[float]:
         """Return minutes for each row, never below 0."""
         columns = columns_of(rows)
-        feed = {name: _tensor(name, columns) for name in self._inputs}
-        (found,) = self._session.run([MODEL_OUTPUT], feed)
-        minutes: list[float] = np.maximum(found, 0.0).ravel().astype(float).tolist()
-        return minutes
+        shape = (len(rows), 1)
+        feed = {name: _tensor(kind, columns[name], shape) for name, kind in self._inputs}
+        (found,) = self._session.run(_OUTPUTS, feed)
+        return [max(minutes, 0.0) for minutes in found[:, 0].tolist()]
 
 
-def _tensor(name: str, columns: Mapping[str, list[object]]) -> NDArray[np.generic]:
-    kind = object if name in CATEGORICAL_FEATURES else np.float32
-    return np.array(columns[name], dtype=kind).reshape(-1, 1)
+def _tensor(kind: type, column: list[Any], shape: tuple[int, int]) -> NDArray[np.generic]:
+    tensor: NDArray[np.generic] = np.empty(shape, dtype=kind)
+    tensor[:, 0] = column
+    return tensor

@@ -10,7 +10,6 @@ from werkzeug.exceptions import HTTPException
 
 from taxi_domain.errors import FieldError
 from taxi_predict import metrics as exposed
-from taxi_predict.delivery import Delivery
 from taxi_predict.metrics import Metrics
 from taxi_predict.openapi import document
 from taxi_predict.problems import ProblemError
@@ -23,7 +22,6 @@ _RETRY_SECONDS: Final = 5
 
 def blueprint(  # noqa: C901 - one small function a route
     predictions: Predictions,
-    delivery: Delivery | None,
     metrics: Metrics,
     batch_max_rides: int,
 ) -> Blueprint:
@@ -59,8 +57,6 @@ def blueprint(  # noqa: C901 - one small function a route
     @routes.get("/readyz")
     def readyz() -> Response:
         predictions.loaded()
-        if delivery is not None and not delivery.is_alive():
-            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "the delivery thread died")
         return _json(b'{"status":"ready"}')
 
     @routes.get("/v1/model")

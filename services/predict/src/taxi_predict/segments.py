@@ -1,26 +1,31 @@
-"""Segments of the spool: append-only files of framed records.
+"""Segments of the spool: files of framed records, written through memory.
 
-A frame is the payload's length and its CRC-32 (both 4 bytes, big-endian), then the payload.
-A process holds the lock of the segment that it writes; when it dies, the lock is free and
-its successor reads on. A frame that is cut off at the end of a dead segment was never
-answered: the answer leaves after the append.
+A frame is the payload's length and its CRC-32 (both 4 bytes, big-endian), then the payload; a
+length of 0 is the end. The file has its whole size from the beginning, so that a full disk is
+met when a segment is made and never in the middle of one, and appending is a copy into memory
+that the kernel keeps although the process is killed: no system call for a ride.
+
+A worker holds the lock of the segment that it writes; when it ends or goes on to the next
+segment, the lock is free, and who reads knows that nothing will follow. A frame that is not
+whole in such a segment was never answered: the answer leaves after the append.
 """
 
 import contextlib
 import fcntl
+import mmap
 import os
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
-_HEADER: Final = struct.Struct(">II")
-_READ_BYTES: Final = 1 << 20
-_MOST_PAYLOAD: Final = 1 << 20
 SUFFIX: Final = ".spool"
 _MARK: Final = ".mark"
+_HEADER: Final = struct.Struct(">II")
+_READ_BYTES: Final = 1 << 20
 
 
 def frame(payload: bytes) -> bytes:
@@ -28,137 +33,185 @@ def frame(payload: bytes) -> bytes:
     return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Payloads that were read, and where the next ones begin."""
+class SegmentWriter:
+    """A segment that this worker appends to."""
 
-    payloads: list[bytes]
-    end: int
-    torn: bool
-
-
-class Segment:
-    """A segment that this process holds the lock of."""
-
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self.path = path
+    def __init__(self, descriptor: int, size: int) -> None:
         self._descriptor = descriptor
-        self._mark_path = path.with_suffix(_MARK)
-        self.size = os.fstat(descriptor).st_size
-        self.mark = self._read_mark()
-        self.waiting_records = self._count()
+        self._memory = mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+        self._position = 0
+        self._size = size
 
     @classmethod
-    def create(cls, folder: Path, name: str) -> "Segment":
-        """Make a new segment; it gets its name when its lock is held, so nobody adopts it."""
-        path = folder / f"{name}{SUFFIX}"
-        unnamed = path.with_suffix(".unlocked")
-        descriptor = os.open(unnamed, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o640)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.rename(unnamed, path)  # noqa: PTH104 - beside os.open
-        return cls(path, descriptor)
-
-    @classmethod
-    def adopt(cls, path: Path) -> "Segment | None":
-        """Take over a segment whose writer is gone; None when it is not."""
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
-        except FileNotFoundError:
-            return None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        if not path.exists():
-            # Its former owner finished and removed it between the opening and the lock.
-            os.close(descriptor)
-            return None
-        return cls(path, descriptor)
-
-    @property
-    def waiting_bytes(self) -> int:
-        """Bytes behind the mark."""
-        return self.size - self.mark
-
-    def append(self, data: bytes, records: int) -> None:
-        """Write frames at the end, whole or not at all; no fsync.
+    def create(cls, folder: Path, name: str, size: int) -> "SegmentWriter":
+        """Make a new segment; it gets its name when its lock is held.
 
         Raises:
-            OSError: the disk is full or broken; the segment is as before.
+            OSError: the disk has no room for it.
         """
-        written = os.write(self._descriptor, data)
-        if written != len(data):
-            os.ftruncate(self._descriptor, self.size)
-            raise OSError(28, "no room left for a record", str(self.path))
-        self.size += written
-        self.waiting_records += records
+        path = folder / f"{name}{SUFFIX}"
+        unnamed = path.with_suffix(".unlocked")
+        descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            writer = cls(descriptor, size)
+            os.rename(unnamed, path)  # noqa: PTH104 - beside os.open
+        except OSError:
+            os.close(descriptor)
+            unnamed.unlink(missing_ok=True)
+            raise
+        return writer
 
-    def read(self, most_records: int, *, finished: bool) -> Batch:
-        """Return payloads behind the mark.
-
-        Args:
-            most_records: Upper limit.
-            finished: Nobody writes any more, so an incomplete frame at the end is torn.
-        """
-        payloads: list[bytes] = []
-        position = self.mark
-        data = os.pread(self._descriptor, min(_READ_BYTES, self.size - position), position)
-        start = 0
-        while len(payloads) < most_records and len(data) - start >= _HEADER.size:
-            length, checksum = _HEADER.unpack_from(data, start)
-            if length > _MOST_PAYLOAD:
-                return Batch(payloads, self.size, torn=True)
-            payload = data[start + _HEADER.size : start + _HEADER.size + length]
-            if len(payload) < length:
-                break
-            if zlib.crc32(payload) != checksum:
-                return Batch(payloads, self.size, torn=True)
-            payloads.append(payload)
-            start += _HEADER.size + length
-        end = position + start
-        torn = finished and not payloads and end < self.size
-        return Batch(payloads, self.size if torn else end, torn=torn)
-
-    def confirm(self, batch: Batch) -> None:
-        """Record that a batch was delivered."""
-        temporary = self._mark_path.with_suffix(".new")
-        temporary.write_text(str(batch.end))
-        os.replace(temporary, self._mark_path)  # noqa: PTH105 - the atomic one
-        self.mark = batch.end
-        self.waiting_records -= len(batch.payloads)
-
-    def remove(self) -> None:
-        """Remove a delivered segment and give up its lock."""
-        self.path.unlink(missing_ok=True)
-        self._mark_path.unlink(missing_ok=True)
-        self.close()
+    def append(self, data: bytes) -> bool:
+        """Write frames at the end, whole; False when they do not fit."""
+        end = self._position + len(data)
+        if end > self._size:
+            return False
+        self._memory[self._position : end] = data
+        self._position = end
+        return True
 
     def close(self) -> None:
-        """Give up the lock; what is not delivered waits for the next owner."""
+        """Give up the lock: nothing will follow."""
+        self._memory.close()
         with contextlib.suppress(OSError):
             os.close(self._descriptor)
 
-    def _count(self) -> int:
-        """Count the whole frames behind the mark."""
-        count, position = 0, self.mark
-        while position + _HEADER.size <= self.size:
-            length, _ = _HEADER.unpack(os.pread(self._descriptor, _HEADER.size, position))
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Payloads that were read, and where the next ones begin.
+
+    Attributes:
+        payloads: Whole records.
+        end: Position behind them.
+        lost: Bytes of a record at the end of a finished segment that is not whole.
+        last: Nothing is left and nothing will follow.
+    """
+
+    payloads: list[bytes]
+    end: int
+    lost: int = 0
+    last: bool = False
+
+
+class SegmentReader:
+    """A segment that is being delivered."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it.
+
+        Raises:
+            FileNotFoundError: it was removed.
+        """
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self._size = os.fstat(self._descriptor).st_size
+        self._finished = False
+        self.mark = self._read_mark()
+        self._counted = self.mark
+        self._records = 0
+        self._waits_since: float | None = path.stat().st_mtime if self.mark else _made_at(path)
+
+    def finished(self) -> bool:
+        """Tell whether its writer is gone or went on to another segment."""
+        if not self._finished:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            self._finished = True
+        return True
+
+    def read(self, most_records: int) -> Batch:
+        """Return payloads behind the mark."""
+        # Asked first: only then is an incomplete frame known to stay incomplete.
+        finished = self.finished()
+        payloads: list[bytes] = []
+        end = self.mark
+        for payload, position in islice(self._frames(end), most_records):
+            payloads.append(payload)
+            end = position
+        if payloads or not finished:
+            return Batch(payloads, end)
+        return Batch(payloads, self._size, lost=self._torn_bytes(end), last=True)
+
+    def confirm(self, batch: Batch) -> None:
+        """Record that a batch was delivered."""
+        mark = self.path.with_suffix(_MARK)
+        temporary = mark.with_suffix(".new")
+        temporary.write_text(str(batch.end))
+        os.replace(temporary, mark)  # noqa: PTH105 - the atomic one
+        self.mark = batch.end
+        self._waits_since = None
+        self._records = max(self._records - len(batch.payloads), 0)
+        if self._counted < self.mark:
+            self._counted, self._records = self.mark, 0
+
+    def count(self) -> tuple[int, int]:
+        """Return the waiting records and their bytes; each byte is looked at once."""
+        for _, position in self._frames(self._counted):
+            self._counted = position
+            self._records += 1
+        return self._records, self._counted - self.mark
+
+    def age(self, now: float) -> float:
+        """Return for how long the oldest record has waited at most, seconds; 0 without one."""
+        if not self.count()[0]:
+            self._waits_since = None
+            return 0.0
+        if self._waits_since is None:
+            self._waits_since = now
+        return max(0.0, now - self._waits_since)
+
+    def remove(self) -> None:
+        """Remove a delivered segment."""
+        self.path.unlink(missing_ok=True)
+        self.path.with_suffix(_MARK).unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; what is not delivered stays."""
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+
+    def _frames(self, position: int) -> Iterator[tuple[bytes, int]]:
+        """Yield whole payloads, each with the position behind it."""
+        data, start = b"", position
+        while position + _HEADER.size <= self._size:
+            if position - start + _HEADER.size > len(data):
+                data, start = os.pread(self._descriptor, _READ_BYTES, position), position
+            length, checksum = _HEADER.unpack_from(data, position - start)
+            begin = position - start + _HEADER.size
+            if begin + length > len(data) and start < position:
+                data, start, begin = (
+                    os.pread(self._descriptor, _READ_BYTES, position),
+                    position,
+                    _HEADER.size,
+                )
+            payload = data[begin : begin + length]
+            # An unfinished copy of another process looks like a torn frame; it is not the end.
+            if not 0 < length == len(payload) or zlib.crc32(payload) != checksum:
+                return
             position += _HEADER.size + length
-            count += position <= self.size
-        return count
+            yield payload, position
+
+    def _torn_bytes(self, position: int) -> int:
+        """Return the length of a frame that is not whole, 0 when there is none."""
+        header = os.pread(self._descriptor, _HEADER.size, position)
+        if len(header) < _HEADER.size:
+            return 0
+        length: int = _HEADER.unpack(header)[0]
+        return min(length, self._size - position)
 
     def _read_mark(self) -> int:
         try:
-            return min(int(self._mark_path.read_text()), self.size)
+            return min(int(self.path.with_suffix(_MARK).read_text()), self._size)
         except (FileNotFoundError, ValueError):
             return 0
 
 
-def orphans(folder: Path, own: set[Path]) -> Iterator[Segment]:
-    """Take over the segments whose writers are gone, oldest first."""
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        if path not in own:
-            segment = Segment.adopt(path)
-            if segment is not None:
-                yield segment
+def _made_at(path: Path) -> float:
+    """Return when a segment was made, seconds since the epoch; its name says so."""
+    return int(path.name.split("-")[0]) / 1e9

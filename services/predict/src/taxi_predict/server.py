@@ -1,15 +1,18 @@
 """gunicorn around the application: workers, their start and their end."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from taxi_predict.app import Worker, create_worker
 from taxi_predict.metrics import forget_worker
 from taxi_predict.settings import Settings
+from taxi_predict.supervisor import DeliveryProcess, Supervisor
 
-_GRACEFUL_SECONDS = 25
+if TYPE_CHECKING:
+    from taxi_predict.app import Worker
+
+_GRACEFUL_SECONDS: Final = 25
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
@@ -29,12 +32,12 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         options = {
             "bind": f"{settings.host}:{settings.port}",
             "workers": settings.workers,
-            "threads": settings.threads,
-            "worker_class": "gthread",
+            "worker_class": "taxi_predict.worker.Worker",
+            "worker_connections": settings.connections,
             "worker_tmp_dir": "/dev/shm",  # noqa: S108 - the heartbeat file must not be on a disk
             "keepalive": 75,
             "timeout": 30,
-            "graceful_timeout": max(_GRACEFUL_SECONDS, int(settings.drain_seconds) + 5),
+            "graceful_timeout": _GRACEFUL_SECONDS,
             "backlog": 512,
             "accesslog": None,
             "control_socket_disable": True,  # its folder is read-only in the container
@@ -44,8 +47,18 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         for name, value in options.items():
             self.cfg.set(name, value)
 
+    def run(self) -> None:
+        """Run until a signal ends it."""
+        if not self._settings.log:
+            super().run()
+            return
+        folder = self._settings.spool_dir
+        Supervisor(self, DeliveryProcess(folder, self._settings.drain_seconds)).run()
+
     def load(self) -> Flask:
-        """Build this worker's application."""
+        """Build this worker's application; gevent has patched the standard library by now."""
+        from taxi_predict.app import create_worker
+
         self._worker = create_worker(self._settings)
         return self._worker.app
 

@@ -1,11 +1,9 @@
 """What happens to a ride between its request and its answer; knows no HTTP."""
 
-import uuid
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-import msgspec
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.features import features_of
@@ -13,8 +11,10 @@ from taxi_domain.records import PredictionRecord
 from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP, PICKUP_AT, RIDE_ID, Ride, parse_ride
 from taxi_predict.metrics import Metrics
 from taxi_predict.model_source import LoadedModel, ModelHolder
-from taxi_predict.settings import SpoolFull
+from taxi_predict.settings import Settings, SpoolFull
 from taxi_predict.spool import Spool, SpoolFullError
+from taxi_predict.tally import Tally
+from taxi_store.encoding import encoded
 
 _FIELDS = {PICKUP, DROPOFF, DISTANCE, PICKUP_AT, RIDE_ID, "body"}
 
@@ -40,24 +40,21 @@ class Predictions:
         holder: ModelHolder,
         spool: Spool | None,
         metrics: Metrics,
-        *,
-        model: str,
-        role: str,
-        spool_full: SpoolFull,
-        max_distance_miles: float,
+        tally: Tally,
+        settings: Settings,
         clock: Callable[[], datetime],
     ) -> None:
         self._holder = holder
         self._spool = spool
         self._metrics = metrics
-        self._model = model
-        self._role = role
-        self._spool_full = spool_full
-        self._max_distance_miles = max_distance_miles
+        self._model = settings.model
+        self._role = settings.alias
+        self._spool_full = settings.spool_full
+        self._max_distance_miles = settings.max_distance_miles
         self._clock = clock
-        self._answered = metrics.predictions.labels(model, role)
-        self._durations = metrics.predicted_duration.labels(model, role)
+        self._tally = tally
         self._info = metrics.model_info
+        self._shown_version = ""
 
     def parse(self, body: object) -> Ride:
         """Check one ride.
@@ -79,7 +76,7 @@ class Predictions:
         now = self._clock()
         records = [
             PredictionRecord(
-                ride_id=ride.ride_id or uuid.uuid4().hex,
+                ride_id=ride.ride_id or os.urandom(16).hex(),
                 ts=now,
                 model=self._model,
                 model_version=model.version,
@@ -94,9 +91,7 @@ class Predictions:
         ]
         if self._spool is not None:
             self._log(self._spool, records)
-        for record in records:
-            self._durations.observe(record.prediction * 60)
-        self._answered.inc(len(records))
+        self._tally.predicted([one.prediction for one in records])
         return [Answer(one.ride_id, one.prediction, one.model_version) for one in records]
 
     def loaded(self) -> LoadedModel:
@@ -108,7 +103,9 @@ class Predictions:
         model = self._holder.current
         if model is None:
             raise NoModelError(self._holder.problem)
-        self._info.labels(self._model, self._role, model.version).set(1)
+        if model.version != self._shown_version:
+            self._info.labels(self._model, self._role, model.version).set(1)
+            self._shown_version = model.version
         return model
 
     def describe(self, model: LoadedModel) -> dict[str, object]:
@@ -121,7 +118,7 @@ class Predictions:
 
     def _log(self, spool: Spool, records: Sequence[PredictionRecord]) -> None:
         try:
-            spool.append([msgspec.json.encode(one.to_document()) for one in records])
+            spool.append([encoded(one) for one in records])
         except SpoolFullError:
             if self._spool_full is SpoolFull.REFUSE:
                 raise

@@ -42,9 +42,9 @@ class Settings(BaseSettings):
     #: Address and port to listen on.
     host: str = Field(default="0.0.0.0", alias="TAXI_PREDICT_HOST")  # noqa: S104 - a container
     port: int = Field(default=9696, alias="TAXI_PREDICT_PORT", ge=1, le=65535)
-    #: Processes, and threads of each.
+    #: Processes, and open connections of each.
     workers: int = Field(default=2, alias="TAXI_PREDICT_WORKERS", ge=1, le=64)
-    threads: int = Field(default=4, alias="TAXI_PREDICT_THREADS", ge=1, le=64)
+    connections: int = Field(default=1000, alias="TAXI_PREDICT_CONNECTIONS", ge=1, le=100_000)
     #: Records that MongoDB does not have yet may take this much, in bytes, over all workers.
     spool_max_bytes: int = Field(
         default=256 * 1024 * 1024, alias="TAXI_PREDICT_SPOOL_MAX_BYTES", ge=65536
@@ -59,8 +59,13 @@ class Settings(BaseSettings):
     max_distance_miles: float = Field(
         default=MAX_TRIP_DISTANCE_MILES, alias="TAXI_PREDICT_MAX_DISTANCE_MILES", gt=0
     )
-    #: How long a stopping worker goes on delivering, seconds.
+    #: How long a stopping predictor goes on delivering, seconds.
     drain_seconds: float = Field(default=15.0, alias="TAXI_PREDICT_DRAIN_SECONDS", ge=0)
+
+    @property
+    def spool_dir(self) -> Path:
+        """Folder that the workers append to and the delivery reads."""
+        return self.data_dir / "spool"
 
 
 def read_settings() -> Settings:

@@ -1,0 +1,85 @@
+"""The spool, as the delivery sees it: the segments of all workers, oldest first."""
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from taxi_predict.segments import SUFFIX, Batch, SegmentReader
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Records that wait, and where each came from.
+
+    Attributes:
+        parts: Segments and what was read of each.
+        lost_bytes: Of records that were cut off before they were answered.
+    """
+
+    parts: list[tuple[SegmentReader, Batch]]
+    lost_bytes: int
+
+    @property
+    def payloads(self) -> list[bytes]:
+        """The records."""
+        return [one for _, batch in self.parts for one in batch.payloads]
+
+
+class Backlog:
+    """Reads segments and removes them when they are delivered; one process at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._lock = os.open(folder / "delivery.lock", os.O_RDWR | os.O_CREAT, 0o640)
+        self._segments: dict[str, SegmentReader] = {}
+
+    def claim(self) -> bool:
+        """Become the folder's only reader; False while another process is it."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def next(self, most_records: int) -> Waiting:
+        """Return the oldest waiting records; delivered segments are removed on the way."""
+        self._find()
+        parts: list[tuple[SegmentReader, Batch]] = []
+        room, lost = most_records, 0
+        for name in sorted(self._segments):
+            segment = self._segments[name]
+            batch = segment.read(room)
+            if batch.last:
+                lost += batch.lost
+                segment.remove()
+                del self._segments[name]
+            elif batch.payloads:
+                parts.append((segment, batch))
+                room -= len(batch.payloads)
+                if room <= 0:
+                    break
+        return Waiting(parts, lost)
+
+    def confirm(self, waiting: Waiting) -> None:
+        """Record that records were delivered."""
+        for segment, batch in waiting.parts:
+            segment.confirm(batch)
+
+    def bytes(self) -> int:
+        """Return the bytes that MongoDB does not have yet."""
+        return sum(one.count()[1] for one in self._segments.values())
+
+    def records(self) -> int:
+        """Return the records that MongoDB does not have yet."""
+        return sum(one.count()[0] for one in self._segments.values())
+
+    def oldest_age(self, now: float) -> float:
+        """Return the age of the oldest record that waits, seconds; 0 when nothing waits."""
+        return max((one.age(now) for one in self._segments.values()), default=0.0)
+
+    def _find(self) -> None:
+        for entry in os.scandir(self._folder):
+            if entry.name.endswith(SUFFIX) and entry.name not in self._segments:
+                self._segments[entry.name] = SegmentReader(Path(entry.path))

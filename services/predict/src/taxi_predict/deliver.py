@@ -1,0 +1,57 @@
+"""Process entry of the delivery: `python -m taxi_predict.deliver`, started by the server."""
+
+import signal
+import sys
+from typing import Any
+
+from taxi_domain.errors import FieldError
+from taxi_domain.logs import set_up
+from taxi_domain.models import Alias
+from taxi_domain.mongodb import DATABASE
+from taxi_predict.backlog import Backlog
+from taxi_predict.delivery import BEAT_FILE, Delivery, Scorer
+from taxi_predict.destinations import MongoLog, Monitor
+from taxi_predict.metrics import Metrics
+from taxi_predict.settings import Settings, read_settings
+from taxi_store.connection import connect
+from taxi_store.registry import Registry
+
+
+def main() -> int:
+    """Deliver until told to stop; return the exit code (2: settings)."""
+    try:
+        settings = read_settings()
+    except FieldError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    set_up()
+    delivery = _delivery(settings)
+
+    def stop(_number: int, _frame: Any) -> None:
+        delivery.stop()
+
+    # gunicorn's quick end (SIGQUIT, SIGINT) is meant for the workers.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, stop)
+    delivery.run(settings.drain_seconds)
+    return 0
+
+
+def _delivery(settings: Settings) -> Delivery:
+    database = connect(settings.mongodb_uri, app_name="taxi-predict-delivery")[DATABASE]
+    listener = Monitor(settings.monitor_url, settings.monitor_token)
+    scorer: Scorer | None = None
+    if settings.shadow_alias:
+        # Only fallback and candidate pods pay for a second model.
+        from taxi_predict.shadow import ShadowScorer
+
+        scorer = ShadowScorer(Registry(database), settings.model, Alias(settings.shadow_alias))
+    folder = settings.spool_dir
+    return Delivery(
+        Backlog(folder), MongoLog(database), listener if settings.monitor_url else None, scorer,
+        Metrics(), folder / BEAT_FILE,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Another version's answers to the same rides, for its error to stay known."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from taxi_domain.documents import record_of
+from taxi_domain.errors import TaxiError
+from taxi_domain.models import Alias
+from taxi_predict.model_source import LoadedModel, loaded
+from taxi_store.encoding import decoded, reencoded
+from taxi_store.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+_REFRESH_SECONDS: Final = 10.0
+
+
+class ShadowScorer:
+    """Lets the version of another alias answer the same rides."""
+
+    def __init__(self, registry: Registry, model: str, alias: Alias) -> None:
+        self._registry = registry
+        self._model = model
+        self._alias = alias
+        self._current: LoadedModel | None = None
+        self._look_at = 0.0
+        self._clock: Callable[[], float] = time.monotonic
+
+    def score(self, records: Sequence[bytes]) -> list[bytes]:
+        """Add the version's answers; without one the records go on unscored."""
+        model = self._refreshed()
+        if model is None:
+            return list(records)
+        documents = [decoded(one) for one in records]
+        rows = [record_of(one).features for one in documents]
+        for document, minutes in zip(documents, model.graph.predict(rows), strict=True):
+            document["shadow"] = [{"model_version": model.version, "prediction": minutes}]
+        return [reencoded(one) for one in documents]
+
+    def _refreshed(self) -> LoadedModel | None:
+        if self._clock() < self._look_at:
+            return self._current
+        self._look_at = self._clock() + _REFRESH_SECONDS
+        try:
+            entry = self._registry.alias(self._model, self._alias)
+            if entry and (self._current is None or entry.version != self._current.version):
+                self._current = loaded(self._registry.load(entry.version))
+                logger.info("shadow version is loaded", extra={"version": entry.version})
+        except TaxiError as error:
+            # Serving and logging go on; the champion's signals then have no fresh rides.
+            logger.warning("shadow version cannot be refreshed", extra={"reason": str(error)})
+        return self._current
