@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.models import MODEL_NAME, Alias
+from taxi_predict.tally import FLUSH_SECONDS
 from taxi_store.connection import connect
 from taxi_store.log import window
 

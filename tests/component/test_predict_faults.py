@@ -123,7 +123,7 @@ def test_full_spool_refuses_or_answers_unlogged(mongod: Mongod, tmp_path: Path) 
         ).start()  # fmt: skip
         try:
             mongod.hang()
-            batch = [PLAIN] * 50
+            batch = [PLAIN] * 200
             answers = [httpx.post(f"{predictor.url}/predict/batch", json=batch) for _ in range(6)]
             mongod.go_on()
             assert answers[-1].status_code == status

@@ -170,7 +170,7 @@ def test_tail_gives_what_was_stored_since(database: Database[Document]) -> None:
     log.insert_records(database, [a_record(2).to_document()], later)
     log.insert_labels(database, [Label("r00002", 3.0, NOW)], later)
 
-    assert [one.ride_id for _, one in log.tail(database, later, 10)] == ["r00002"]
+    assert [ride_id for _, ride_id in log.tail(database, later, 10)] == ["r00002"]
     assert [one.ride_id for _, one in log.tail_labels(database, later, 10)] == ["r00002"]
 
 

@@ -1,6 +1,6 @@
 """Prediction records as BSON: encoded once, in the predictor, and never again on their way.
 
-Spool, monitor and MongoDB take the same bytes. MongoDB's `stored_at` is put in at the end of
+Monitor and MongoDB take the same bytes. MongoDB's `stored_at` is put in at the end of
 the document when it is written; https://bsonspec.org/spec.html has the layout.
 """
 
@@ -29,13 +29,8 @@ def encoded(record: PredictionRecord) -> bytes:
     return bson.encode(record.to_document())
 
 
-def decoded(record: bytes) -> dict[str, Any]:
-    """Return the document of one encoded record."""
-    return bson.decode(record, _OPTIONS)
-
-
 def reencoded(document: Mapping[str, Any]) -> bytes:
-    """Return a changed document as BSON again."""
+    """Return a record's document as BSON again."""
     return bson.encode(document)
 
 

@@ -105,14 +105,11 @@ def records_of(database: Database[Document], ride_ids: Sequence[str]) -> list[Pr
     return [record_of(one) for one in found]
 
 
-def tail(
-    database: Database[Document], since: datetime, limit: int
-) -> list[tuple[datetime, PredictionRecord]]:
-    """Return records stored at or after `since`, in the order of storing, with that time."""
+def tail(database: Database[Document], since: datetime, limit: int) -> list[tuple[datetime, str]]:
+    """Return ids of records stored at or after `since`, in the order of storing, with that time."""
     with translated():
-        found = database[PREDICTIONS].find({"stored_at": {"$gte": since}})
-        ordered = list(found.sort([("stored_at", 1), ("_id", 1)]).limit(limit))
-    return [(one["stored_at"], record_of(one)) for one in ordered]
+        found = database[PREDICTIONS].find({"stored_at": {"$gte": since}}, {"stored_at": 1})
+        return [(one["stored_at"], one["_id"]) for one in found.sort("stored_at", 1).limit(limit)]
 
 
 def tail_labels(

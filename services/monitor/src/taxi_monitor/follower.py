@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 #: Rides are stored with the writer's clock and become visible a little later.
 _OVERLAP: Final = timedelta(seconds=10)
-_TAIL_ROWS: Final = 2000
+_TAIL_ROWS: Final = 10_000
 
 
 class Follower:
@@ -135,16 +135,15 @@ class Follower:
         logger.info("watching", extra={"role": str(alias), "version": entry.version})
 
     def _tail(self) -> None:
-        """Read what was stored since the last time; repeats cost a look into a dictionary."""
+        """Read what was stored since the last time and never posted; ids tell what that is."""
         since = self._since - _OVERLAP
         while not self._stop.is_set():
             found = log.tail(self._database, since, _TAIL_ROWS)
-            records = [record for _, record in found]
-            done = self._state.ingest(records)
-            self._counters.records.labels("log", "new").inc(done.new)
-            if done.new:
-                labels = log.labels_of(self._database, [one.ride_id for one in records])
-                self._state.join(list(labels.values()))
+            missed = self._state.unknown(ride_id for _, ride_id in found)
+            if missed:
+                done = self._state.ingest(log.records_of(self._database, missed))
+                self._counters.records.labels("log", "new").inc(done.new)
+                self._state.join(list(log.labels_of(self._database, missed).values()))
             if not found:
                 return
             newest = found[-1][0]

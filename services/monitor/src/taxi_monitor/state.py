@@ -12,6 +12,8 @@ from taxi_monitor.versions import Evaluation, WatchedVersion
 
 #: Labels that came before their rides are kept, the oldest given up first.
 _MOST_EARLY_LABELS: Final = 100_000
+#: Rides that came lately; the log is read again over a few seconds.
+_MOST_RECENT: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class State:
         self._lock = threading.Lock()
         self._watched: dict[str, WatchedVersion] = {}
         self._early: OrderedDict[str, Label] = OrderedDict()
+        self._recent: OrderedDict[str, None] = OrderedDict()
         self._window_rows = window_rows
         self._min_rows = min_rows
         self.problem = "the log was not read yet"
@@ -46,6 +49,7 @@ class State:
         new = other = 0
         with self._lock:
             for record in records:
+                self._recent[record.ride_id] = None
                 taken = [one.add(record) for one in self._watched.values()]
                 if any(taken):
                     new += 1
@@ -54,7 +58,14 @@ class State:
                             one.join(label)
                 else:
                     other += 1
+            while len(self._recent) > _MOST_RECENT:
+                self._recent.popitem(last=False)
         return Ingested(new, other)
+
+    def unknown(self, ride_ids: Iterable[str]) -> list[str]:
+        """Return the rides of these that did not come lately."""
+        with self._lock:
+            return [one for one in ride_ids if one not in self._recent]
 
     def join(self, labels: Sequence[Label]) -> Joined:
         """Join labels with the rides of the windows; early ones wait for theirs."""

@@ -1,8 +1,8 @@
 """Puts a worker together; called in each worker, after the fork."""
 
 import logging
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from flask import Flask
 
@@ -39,12 +39,6 @@ class Worker:
             self.spool.close()
 
 
-def _now() -> datetime:
-    """Return the time in whole milliseconds: MongoDB keeps no more, and order must survive it."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
 def create_worker(settings: Settings) -> Worker:
     """Build the object graph of one worker."""
     metrics = Metrics()
@@ -58,7 +52,7 @@ def create_worker(settings: Settings) -> Worker:
     )
     tally = Tally(metrics, settings.model, settings.alias, ROUTE)
     tally.start()
-    predictions = Predictions(holder, spool, metrics, tally, settings, _now)
+    predictions = Predictions(holder, spool, metrics, tally, settings, time.time)
     app = Flask("taxi_predict")
     app.config["MAX_CONTENT_LENGTH"] = _MOST_BODY_BYTES
     register(app, metrics)

@@ -12,6 +12,7 @@ from taxi_predict.backlog import Backlog
 from taxi_predict.delivery import BEAT_FILE, Delivery, Scorer
 from taxi_predict.destinations import MongoLog, Monitor
 from taxi_predict.metrics import Metrics
+from taxi_predict.priority import Priority
 from taxi_predict.settings import Settings, read_settings
 from taxi_store.connection import connect
 from taxi_store.registry import Registry
@@ -49,7 +50,7 @@ def _delivery(settings: Settings) -> Delivery:
     folder = settings.spool_dir
     return Delivery(
         Backlog(folder), MongoLog(database), listener if settings.monitor_url else None, scorer,
-        Metrics(), folder / BEAT_FILE,
+        Metrics(), folder / BEAT_FILE, Priority(),
     )  # fmt: skip
 
 

@@ -14,13 +14,18 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.records import PredictionRecord
 from taxi_predict.backlog import Backlog
+from taxi_predict.entries import records_of
 from taxi_predict.metrics import Metrics
+from taxi_predict.priority import Priority
+from taxi_store.encoding import encoded
 
 logger = logging.getLogger(__name__)
 
 _BATCH: Final = 2000
 _PAUSE_SECONDS: Final = 0.2
+_MEASURE_SECONDS: Final = 1.0
 _LONGEST_PAUSE: Final = 5.0
 BEAT_FILE: Final = "delivery.beat"
 
@@ -37,7 +42,7 @@ class Destination(Protocol):
 class Scorer(Protocol):
     """Adds other versions' answers to records."""
 
-    def score(self, records: Sequence[bytes]) -> list[bytes]:
+    def score(self, records: Sequence[PredictionRecord]) -> list[PredictionRecord]:
         """Return them with `shadow`; must not fail because a version cannot be loaded."""
 
 
@@ -51,6 +56,7 @@ class Delivery:
         scorer: Scores records before they are written, or None.
         metrics: Counters.
         beat: File that is touched in each round, for who watches.
+        priority: Of this process.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class Delivery:
         scorer: Scorer | None,
         metrics: Metrics,
         beat: Path,
+        priority: Priority,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._backlog = backlog
@@ -69,10 +76,12 @@ class Delivery:
         self._scorer = scorer
         self._metrics = metrics
         self._beat = beat
+        self._priority = priority
         self._clock = clock
         self._stop = threading.Event()
         self._failures = 0
         self._listener_back_at = 0.0
+        self._measured_at = 0.0
 
     def stop(self) -> None:
         """Let `run` end when nothing waits any more; safe in a signal handler."""
@@ -92,6 +101,7 @@ class Delivery:
             if deadline is not None and time.monotonic() > deadline:
                 break
             moved = self._round()
+            self._priority.set(behind=moved == _BATCH or self._stop.is_set())
             if moved == 0 and self._failures == 0 and self._stop.is_set():
                 break
             if moved < _BATCH:
@@ -119,10 +129,8 @@ class Delivery:
 
     def _deliver(self) -> int:
         waiting = self._backlog.next(_BATCH)
-        records = waiting.payloads
+        records = self._encoded(waiting.payloads)
         if records:
-            if self._scorer is not None:
-                records = self._scorer.score(records)
             self._log.write(records)
             self._metrics.log_writes.labels(self._log.name, "ok").inc()
             self._metrics.logged_records.labels(self._log.name).inc(len(records))
@@ -137,6 +145,12 @@ class Delivery:
         if records:
             self._tell_listener(records)
         return len(records)
+
+    def _encoded(self, payloads: Sequence[bytes]) -> list[bytes]:
+        records = records_of(payloads)
+        if records and self._scorer is not None:
+            records = self._scorer.score(records)
+        return [encoded(one) for one in records]
 
     def _tell_listener(self, records: Sequence[bytes]) -> None:
         if self._listener is None or self._clock() < self._listener_back_at:
@@ -159,6 +173,11 @@ class Delivery:
             self._stop.wait(seconds)
 
     def _measure(self) -> None:
+        """Export what waits; counting costs, so not in each round."""
+        now = self._clock()
+        if 0 <= now - self._measured_at < _MEASURE_SECONDS and not self._failures:
+            return
+        self._measured_at = now
         self._metrics.spool_bytes.set(self._backlog.bytes())
         self._metrics.spool_records.set(self._backlog.records())
-        self._metrics.spool_age.set(self._backlog.oldest_age(self._clock()))
+        self._metrics.spool_age.set(self._backlog.oldest_age(now))

@@ -3,18 +3,16 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.features import features_of
-from taxi_domain.records import PredictionRecord
 from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP, PICKUP_AT, RIDE_ID, Ride, parse_ride
+from taxi_predict.entries import Entry, encode
 from taxi_predict.metrics import Metrics
 from taxi_predict.model_source import LoadedModel, ModelHolder
 from taxi_predict.settings import Settings, SpoolFull
 from taxi_predict.spool import Spool, SpoolFullError
 from taxi_predict.tally import Tally
-from taxi_store.encoding import encoded
 
 _FIELDS = {PICKUP, DROPOFF, DISTANCE, PICKUP_AT, RIDE_ID, "body"}
 
@@ -42,7 +40,7 @@ class Predictions:
         metrics: Metrics,
         tally: Tally,
         settings: Settings,
-        clock: Callable[[], datetime],
+        clock: Callable[[], float],
     ) -> None:
         self._holder = holder
         self._spool = spool
@@ -72,27 +70,20 @@ class Predictions:
             SpoolFullError: the rides cannot be logged and must not go unlogged.
         """
         model = self.loaded()
-        features = [features_of(ride) for ride in rides]
-        now = self._clock()
-        records = [
-            PredictionRecord(
-                ride_id=ride.ride_id or os.urandom(16).hex(),
-                ts=now,
-                model=self._model,
-                model_version=model.version,
-                model_role=self._role,
-                ride=ride,
-                features=row,
-                prediction=minutes,
+        rows = [features_of(ride) for ride in rides]
+        now = int(self._clock() * 1000)
+        entries = [
+            Entry(
+                ride.ride_id or os.urandom(16).hex(), now, self._model, model.version, self._role,
+                ride.pickup_zone, ride.dropoff_zone, ride.trip_distance_miles, ride.pickup_at,
+                row.hour, row.weekday, minutes,
             )
-            for ride, row, minutes in zip(
-                rides, features, model.graph.predict(features), strict=True
-            )
-        ]
+            for ride, row, minutes in zip(rides, rows, model.graph.predict(rows), strict=True)
+        ]  # fmt: skip
         if self._spool is not None:
-            self._log(self._spool, records)
-        self._tally.predicted([one.prediction for one in records])
-        return [Answer(one.ride_id, one.prediction, one.model_version) for one in records]
+            self._log(self._spool, entries)
+        self._tally.predicted([one.prediction for one in entries])
+        return [Answer(one.ride_id, one.prediction, one.model_version) for one in entries]
 
     def loaded(self) -> LoadedModel:
         """Return the model that serves.
@@ -116,13 +107,13 @@ class Predictions:
             "data_window": model.card.get("data_window"), "metrics": model.card.get("metrics"),
         }  # fmt: skip
 
-    def _log(self, spool: Spool, records: Sequence[PredictionRecord]) -> None:
+    def _log(self, spool: Spool, entries: Sequence[Entry]) -> None:
         try:
-            spool.append([encoded(one) for one in records])
+            spool.append([encode(one) for one in entries])
         except SpoolFullError:
             if self._spool_full is SpoolFull.REFUSE:
                 raise
-            self._metrics.unlogged.labels("spool_full").inc(len(records))
+            self._metrics.unlogged.labels("spool_full").inc(len(entries))
 
 
 def reason_of(error: FieldError) -> str:

@@ -3,13 +3,13 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
-from taxi_domain.documents import record_of
 from taxi_domain.errors import TaxiError
 from taxi_domain.models import Alias
+from taxi_domain.records import PredictionRecord, Shadow
 from taxi_predict.model_source import LoadedModel, loaded
-from taxi_store.encoding import decoded, reencoded
 from taxi_store.registry import Registry
 
 logger = logging.getLogger(__name__)
@@ -28,16 +28,16 @@ class ShadowScorer:
         self._look_at = 0.0
         self._clock: Callable[[], float] = time.monotonic
 
-    def score(self, records: Sequence[bytes]) -> list[bytes]:
+    def score(self, records: Sequence[PredictionRecord]) -> list[PredictionRecord]:
         """Add the version's answers; without one the records go on unscored."""
         model = self._refreshed()
         if model is None:
             return list(records)
-        documents = [decoded(one) for one in records]
-        rows = [record_of(one).features for one in documents]
-        for document, minutes in zip(documents, model.graph.predict(rows), strict=True):
-            document["shadow"] = [{"model_version": model.version, "prediction": minutes}]
-        return [reencoded(one) for one in documents]
+        answers = model.graph.predict([one.features for one in records])
+        return [
+            replace(one, shadow=(Shadow(model.version, minutes),))
+            for one, minutes in zip(records, answers, strict=True)
+        ]
 
     def _refreshed(self) -> LoadedModel | None:
         if self._clock() < self._look_at:

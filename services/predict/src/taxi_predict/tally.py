@@ -10,7 +10,8 @@ from typing import Final
 from taxi_predict.metrics import Metrics
 
 FLUSH_SECONDS: Final = 0.25
-_MOST_WAITING: Final = 1000
+#: A flush of more would be felt by the requests behind it.
+_MOST_WAITING: Final = 100
 
 
 class Tally:
@@ -38,12 +39,12 @@ class Tally:
     def predicted(self, minutes: list[float]) -> None:
         """Count answered rides."""
         self._predicted += minutes
-        if len(self._predicted) > _MOST_WAITING:
-            self.flush()
 
     def answered(self, seconds: float) -> None:
         """Count a request."""
         self._answered.append(seconds)
+        if len(self._answered) > _MOST_WAITING:
+            self.flush()
 
     def flush(self) -> None:
         """Put what was counted into the metrics."""
