@@ -1,7 +1,7 @@
 """The gate: is the candidate better than the champion on rides that neither saw?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -23,23 +23,34 @@ class GateRules:
         min_labelled_rows: Fewest rides that neither model saw.
         min_relative_gain: Fewest relative gain in RMSE, a share (0.02 is 2 %).
         confidence: Confidence of the interval that must lie above 0, a share.
+        max_slice_loss: Largest relative loss in RMSE that a slice may have, a share.
+        min_slice_rows: Fewest rides of a slice that is judged.
     """
 
     min_labelled_rows: int = 1000
     min_relative_gain: float = 0.02
     confidence: float = 0.95
+    max_slice_loss: float = 0.1
+    min_slice_rows: int = 200
 
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """The verdict and its numbers (RMSE in minutes, gain as a share)."""
+    """The verdict and its numbers (RMSE in minutes, gain as a share), on the whole and by slice."""
 
     result: RunResult
     message: str
     numbers: Mapping[str, float]
+    slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-def judge(target: Floats, champion: Floats, candidate: Floats, rules: GateRules) -> GateVerdict:
+def judge(
+    target: Floats,
+    champion: Floats,
+    candidate: Floats,
+    rules: GateRules,
+    slices: Mapping[str, NDArray[np.bool_]] | None = None,
+) -> GateVerdict:
     """Compare two models' answers for the same rides.
 
     Args:
@@ -47,6 +58,7 @@ def judge(target: Floats, champion: Floats, candidate: Floats, rules: GateRules)
         champion: Minutes, shape (n,).
         candidate: Minutes, shape (n,).
         rules: What the candidate must reach.
+        slices: Masks, shape (n,), of rides on which it must not be much worse.
     """
     rows = len(target)
     if rows < rules.min_labelled_rows:
@@ -62,13 +74,41 @@ def judge(target: Floats, champion: Floats, candidate: Floats, rules: GateRules)
         "evaluated_rows": float(rows), "gain": gain, "ci_low": low, "ci_high": high,
         "champion_rmse": float(np.sqrt(old.mean())), "candidate_rmse": float(np.sqrt(new.mean())),
     }  # fmt: skip
-    better = gain >= rules.min_relative_gain and low > 0
     message = (
         f"RMSE {numbers['candidate_rmse']:.2f} against the champion's "
         f"{numbers['champion_rmse']:.2f} minutes on {rows} rides that neither saw: gain "
         f"{gain:.1%} ({low:.1%} to {high:.1%}); {rules.min_relative_gain:.1%} is asked"
     )
-    return GateVerdict(RunResult.BETTER if better else RunResult.NOT_BETTER, message, numbers)
+    by_slice = _by_slice(old, new, slices or {}, rules)
+    if gain < rules.min_relative_gain or low <= 0:
+        return GateVerdict(RunResult.NOT_BETTER, message, numbers, by_slice)
+    for name, found in by_slice.items():
+        if found["gain"] < -rules.max_slice_loss and found["ci_high"] < 0:
+            worse = f"; but {-found['gain']:.1%} worse on {found['rows']:.0f} rides of {name}"
+            return GateVerdict(RunResult.WORSE_IN_SLICE, message + worse, numbers, by_slice)
+    return GateVerdict(RunResult.BETTER, message, numbers, by_slice)
+
+
+def _by_slice(
+    old: Floats, new: Floats, slices: Mapping[str, NDArray[np.bool_]], rules: GateRules
+) -> dict[str, dict[str, float]]:
+    """Compare in each slice with enough rides.
+
+    With many slices some look worse by chance, so the intervals share the error among them
+    (Bonferroni's correction).
+    """
+    judged = {name: mask for name, mask in slices.items() if mask.sum() >= rules.min_slice_rows}
+    confidence = 1 - (1 - rules.confidence) / max(len(judged), 1)
+    found = {}
+    for name, mask in judged.items():
+        low, high = _interval(old[mask], new[mask], confidence)
+        found[name] = {
+            "rows": float(mask.sum()), "gain": _gain(old[mask].mean(), new[mask].mean()),
+            "ci_low": low, "ci_high": high,
+            "champion_rmse": float(np.sqrt(old[mask].mean())),
+            "candidate_rmse": float(np.sqrt(new[mask].mean())),
+        }  # fmt: skip
+    return found
 
 
 def _gain(old: float, new: float) -> float:

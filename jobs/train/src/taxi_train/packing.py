@@ -34,6 +34,7 @@ from taxi_profiles.reference import (
 from taxi_store.artifacts import Artifact, artifact_of
 from taxi_train.models import SEED
 from taxi_train.rides import Rides
+from taxi_train.slices import errors_by_slice
 
 Floats = NDArray[np.float64]
 
@@ -67,6 +68,7 @@ def artifact(
             "rmse": round(float(np.sqrt(np.mean(errors**2))), 6),
             "mae": round(float(np.mean(np.abs(errors))), 6),
             "rows": len(kept),
+            "slices": errors_by_slice(kept, predicted),
         },
         "data_window": {
             "from": _iso(kept.moment.min()), "to": _iso(kept.moment.max()), "rows": len(rides),

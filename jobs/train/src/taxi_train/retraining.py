@@ -23,6 +23,7 @@ from taxi_train.gate import GateRules, GateVerdict
 from taxi_train.onnx_export import OnnxModel
 from taxi_train.quality import QualityRules
 from taxi_train.rides import Rides, of_log
+from taxi_train.slices import slices_of
 
 Floats = NDArray[np.float64]
 
@@ -75,11 +76,12 @@ def retrain(
         logger.info(message)
         return RunResult.TOO_FEW_LABELS
     try:
-        quality.check(parts.fit, rules.quality)
+        quality.check(parts, packing.reference_rides(champion.files[REFERENCE_FILE]), rules.quality)
     except quality.DataQualityError as error:
         runs.finish(
             run_id, RunResult.DATA_QUALITY_FAILED, now=now(), message=str(error),
-            champion=champion.version, numbers={"labelled_rows": len(rides)},
+            reason=error.reason, champion=champion.version,
+            numbers={"labelled_rows": len(rides), error.reason: error.figure},
         )  # fmt: skip
         raise
     candidate, chosen = _make(champion, parts)
@@ -92,7 +94,7 @@ def retrain(
         registry.set_state(version, ModelState.REJECTED, reason=verdict.message)
     runs.finish(
         run_id, verdict.result, now=now(), message=verdict.message, candidate=version,
-        champion=champion.version, numbers=numbers,
+        champion=champion.version, numbers=numbers, slices=verdict.slices,
     )  # fmt: skip
     logger.info("%s: %s", verdict.result, verdict.message)
     return verdict.result
@@ -116,7 +118,7 @@ def evaluate(
     verdict = compare(champion, other, rides, rules.gate)
     runs.finish(
         run_id, verdict.result, now=now(), message=verdict.message, candidate=candidate,
-        champion=champion.version, numbers=verdict.numbers,
+        champion=champion.version, numbers=verdict.numbers, slices=verdict.slices,
     )  # fmt: skip
     logger.info("%s: %s", verdict.result, verdict.message)
     return verdict.result
@@ -131,7 +133,9 @@ def compare(champion: Artifact, candidate: Artifact, rides: Rides, rules: GateRu
             return np.empty(0)
         return OnnxModel(model.files[ONNX_FILE]).predict(features)
 
-    return gate.judge(rides.duration, answers(champion), answers(candidate), rules)
+    return gate.judge(
+        rides.duration, answers(champion), answers(candidate), rules, slices_of(rides)
+    )  # fmt: skip
 
 
 def _champion(registry: Registry, model: str) -> Artifact:

@@ -25,6 +25,8 @@ class RunEntry:
     started_at: datetime
     finished_at: datetime | None
     numbers: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+    slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def run_entry(document: Document) -> RunEntry:
@@ -39,6 +41,8 @@ def run_entry(document: Document) -> RunEntry:
         started_at=document["started_at"],
         finished_at=document.get("finished_at"),
         numbers=document.get("numbers", {}),
+        reason=document.get("reason", ""),
+        slices=document.get("slices", {}),
     )
 
 
@@ -62,7 +66,7 @@ class RunStore:
             )
             self._runs.update_one({"_id": run_id}, {"$setOnInsert": document}, upsert=True)
 
-    def finish(
+    def finish(  # noqa: PLR0913 - one keyword for each field of the document
         self,
         run_id: str,
         result: RunResult,
@@ -71,15 +75,18 @@ class RunStore:
         message: str,
         candidate: str | None = None,
         champion: str | None = None,
+        reason: str = "",
         numbers: Mapping[str, Any] | None = None,
+        slices: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
-        """Record the verdict and its numbers."""
+        """Record the verdict and its numbers, on the whole and by slice."""
         with translated():
             self._runs.update_one(
                 {"_id": run_id},
                 {"$set": {
                     "result": str(result), "finished_at": now, "message": message,
-                    "candidate": candidate, "champion": champion, "numbers": dict(numbers or {}),
+                    "reason": reason, "candidate": candidate, "champion": champion,
+                    "numbers": dict(numbers or {}), "slices": dict(slices or {}),
                 }},
                 upsert=True,
             )  # fmt: skip
