@@ -58,6 +58,10 @@ class Mongod:
         assert self._process is not None
         return self._process.pid
 
+    def is_alive(self) -> bool:
+        """Tell whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """End it at once, as a crash would."""
         self._signal(signal.SIGKILL)
@@ -92,10 +96,10 @@ class Mongod:
 
 
 @contextmanager
-def running_mongod(*arguments: str) -> Iterator[Mongod]:
-    """Run a mongod for the time of a block."""
-    with tempfile.TemporaryDirectory(prefix="mongod-") as folder:
-        one = Mongod(Path(folder), *arguments)
+def running_mongod(*arguments: str, folder: Path | None = None) -> Iterator[Mongod]:
+    """Run a mongod, in a new folder unless one is given."""
+    with tempfile.TemporaryDirectory() as scratch:
+        one = Mongod(folder or Path(scratch), *arguments)
         one.start()
         try:
             yield one

@@ -1,12 +1,17 @@
 """No ride that was answered 200 is lost or doubled, whatever is killed when."""
 
+import os
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod, free_port
+from fault_proxy import SlowProxy
+from fixtures_mongod import Mongod, free_port, running_mongod
 from fixtures_predictor import (
     PLAIN,
     Load,
@@ -29,6 +34,32 @@ def predictor(mongod: Mongod, tmp_path: Path) -> Iterator[Predictor]:
     one = Predictor(tmp_path, mongod.uri).start()
     yield one
     one.stop()
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """Mount a small file system; only root can."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(ballast: Path) -> None:
+    """Write until the disk is full."""
+    with ballast.open("wb") as file:
+        try:
+            while True:
+                os.write(file.fileno(), b"\0" * 65536)
+        except OSError:
+            pass
 
 
 def assert_all_once(mongod: Mongod, load: Load) -> None:
@@ -133,6 +164,111 @@ def test_full_spool_refuses_or_answers_unlogged(mongod: Mongod, tmp_path: Path) 
                 assert 'taxi_predictor_refused_rides_total{reason="spool_full"}' in text
             else:
                 assert 'taxi_predictor_unlogged_rides_total{reason="spool_full"}' in text
+        finally:
+            predictor.stop()
+
+
+def test_delivery_killed_under_load(predictor: Predictor, mongod: Mongod) -> None:
+    with Load(predictor.url) as load:
+        time.sleep(1)
+        predictor.kill_the_delivery()
+        time.sleep(4)
+
+    assert_all_once(mongod, load)
+
+
+def test_slow_mongod_slows_no_answer(mongod: Mongod, tmp_path: Path) -> None:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    with SlowProxy(mongod.port, delay_seconds=0.4) as proxy:
+        uri = f"mongodb://127.0.0.1:{proxy.port}/taxi?directConnection=true"
+        predictor = Predictor(tmp_path, uri).start()
+        try:
+            with Load(predictor.url) as load:
+                time.sleep(3)
+            assert_all_once(mongod, load)
+        finally:
+            predictor.stop()
+    assert load.slowest < 1
+
+
+def test_wrong_password_keeps_the_rides_for_the_right_one(tmp_path: Path) -> None:
+    with running_mongod("--auth") as mongod:
+        with connect(mongod.uri, app_name="test") as client:
+            client["admin"].command("createUser", "root", pwd="right", roles=["root"])
+        right = mongod.uri.replace("//", "//root:right@") + "?authSource=admin"
+        register(right, Alias.CHAMPION, small_artifact())
+        Predictor(tmp_path, right).start().stop()  # leaves the model on its disk
+        predictor = Predictor(tmp_path, right.replace("right", "wrong")).start()
+        with Load(predictor.url) as load:
+            time.sleep(2)
+        text = httpx.get(f"{predictor.url}/metrics").text
+        assert 'taxi_predictor_log_writes_total{destination="mongodb",result="error"}' in text
+        predictor.stop()
+        assert not logged(right)
+
+        predictor = Predictor(tmp_path, right).start()
+        found = wait_until_logged(right, len(load.answered))
+        predictor.stop()
+    assert len(load.answered) > 50
+    assert sorted(found) == sorted(load.answered)
+
+
+def test_mongod_without_room_loses_nothing(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "db", megabytes=400) as disk, running_mongod(folder=disk) as mongod:
+        register(mongod.uri, Alias.CHAMPION, small_artifact())
+        (tmp_path / "predictor").mkdir()
+        predictor = Predictor(tmp_path / "predictor", mongod.uri).start()
+        try:
+            with Load(predictor.url) as load:
+                time.sleep(1)
+                ballast = disk / "ballast"
+                fill(ballast)
+                time.sleep(3)
+                ballast.unlink()
+                if not mongod.is_alive():  # it ends itself when its journal cannot grow
+                    mongod.start()
+            assert_all_once(mongod, load)
+        finally:
+            predictor.stop()
+
+
+def test_full_disk_refuses_and_goes_on_when_there_is_room(mongod: Mongod, tmp_path: Path) -> None:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    with small_disk(tmp_path / "pod", megabytes=12) as disk:
+        predictor = Predictor(
+            disk, mongod.uri, TAXI_PREDICT_WORKERS="1",
+            PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "metrics"),
+        ).start()  # fmt: skip
+        try:
+            ballast = disk / "ballast"
+            fill(ballast)
+            mongod.hang()
+            answers = [
+                httpx.post(f"{predictor.url}/predict/batch", json=[PLAIN] * 1000, timeout=10)
+                for _ in range(60)
+            ]
+            assert answers[-1].status_code == 503
+            assert answers[-1].headers["Retry-After"]
+            ballast.unlink()
+            mongod.go_on()
+            taken = [one["ride_id"] for a in answers if a.status_code == 200 for one in a.json()]
+            found = wait_until_logged(mongod.uri, len(taken))
+            assert sorted(found) == sorted(taken)
+            assert httpx.post(f"{predictor.url}/predict", json=PLAIN).status_code == 200
+        finally:
+            predictor.stop()
+
+
+def test_hanging_monitor_changes_nothing(mongod: Mongod, tmp_path: Path) -> None:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, never answers
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        predictor = Predictor(tmp_path, mongod.uri, TAXI_MONITOR_URL=address).start()
+        try:
+            with Load(predictor.url) as load:
+                time.sleep(2)
+            assert_all_once(mongod, load)
+            assert load.slowest < 1
         finally:
             predictor.stop()
 

@@ -116,7 +116,7 @@ class Delivery:
             return 0
         try:
             return self._deliver()
-        except TaxiError as error:
+        except (TaxiError, OSError) as error:
             self._failures += 1
             self._metrics.log_writes.labels(self._log.name, "error").inc()
             if self._failures == 1:

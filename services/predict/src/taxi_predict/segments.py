@@ -141,8 +141,11 @@ class SegmentReader:
         """Record that a batch was delivered."""
         mark = self.path.with_suffix(_MARK)
         temporary = mark.with_suffix(".new")
-        temporary.write_text(str(batch.end))
-        os.replace(temporary, mark)  # noqa: PTH105 - the atomic one
+        # On a full disk the mark is kept in memory: delivering again after a crash changes
+        # nothing, and only going on makes room.
+        with contextlib.suppress(OSError):
+            temporary.write_text(str(batch.end))
+            os.replace(temporary, mark)  # noqa: PTH105 - the atomic one
         self.mark = batch.end
         self._waits_since = None
         self._records = max(self._records - len(batch.payloads), 0)

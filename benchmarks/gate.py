@@ -1,0 +1,138 @@
+"""How often the gate is right: its verdict against hindsight on the rides that follow.
+
+For each champion and stream, a candidate is made from the first n rides and the gate asked;
+hindsight are the 5,000 rides after them, which nobody saw. The gate is right when it promotes
+a candidate that answers those better, and when it refuses one that would not have gained what
+the gate asks for. `kept` is the mean RMSE on those rides of a system that obeys the gate,
+beside one that always promotes and one that never does.
+Usage: python benchmarks/gate.py [--data FOLDER]; with a folder of whole months all streams and
+each pair of months that follow each other, without it the shipped samples.
+"""
+
+import argparse
+import itertools
+import json
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from offline_stories import ROOT, Stream, answers, streams
+from rich.console import Console
+from rich.table import Table
+
+from taxi_domain.models import REFERENCE_FILE
+from taxi_domain.runs import RunResult
+from taxi_store.artifacts import Artifact
+from taxi_train import candidates, packing
+from taxi_train.gate import GateRules
+from taxi_train.retraining import compare
+from taxi_train.rides import Rides, read_file
+
+RESULT = ROOT / "benchmarks" / "results" / "gate.json"
+AFTER = 5000
+SIZES = (3000, 5000, 10_000, 20_000)
+RULES = GateRules()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One decision: what the gate said, and the RMSE of both on the rides that followed."""
+
+    stream: str
+    rides: int
+    result: RunResult
+    gain: float
+    champion: float
+    candidate: float
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the gate lets the candidate serve."""
+        return self.result is RunResult.BETTER
+
+    @property
+    def right(self) -> bool:
+        """Whether hindsight supports it."""
+        later = 1 - self.candidate / self.champion
+        return later > 0 if self.promoted else later < RULES.min_relative_gain
+
+    @property
+    def kept(self) -> float:
+        """RMSE of what serves after the decision, minutes."""
+        return self.candidate if self.promoted else self.champion
+
+
+def pairs(folder: Path) -> Iterator[Stream]:
+    """Return each month with the next one that is there as a stream."""
+    files = sorted(folder.glob("green_tripdata_*.parquet"))
+    for first, second in itertools.pairwise(files):
+        name = f"{first.stem[-7:]} then {second.stem[-7:]}"
+        yield Stream(name, read_file(first), read_file(second))
+
+
+def judged(stream: Stream, champion: Artifact, size: int) -> Judged:
+    """Retrain on the first rides of a stream and ask the gate, then hindsight."""
+    parts = candidates.split(stream.rides[:size], RULES.min_labelled_rows)
+    old = packing.reference_rides(champion.files[REFERENCE_FILE])
+    candidate, _ = candidates.make_candidate(old, parts)
+    verdict = compare(champion, candidate, parts.gate, RULES)
+    after = stream.rides[size : size + AFTER]
+    return Judged(
+        stream.name, size, verdict.result, verdict.numbers["gain"],
+        rmse(champion, after), rmse(candidate, after),
+    )  # fmt: skip
+
+
+def rmse(model: Artifact, rides: Rides) -> float:
+    """Return a model's RMSE, minutes."""
+    return float(np.sqrt(np.mean((answers(model, rides) - rides.duration) ** 2)))
+
+
+def main() -> None:
+    """Judge all, print the table, write the result file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path)
+    options = parser.parse_args()
+    found = []
+    for stream in (*streams(options.data, 10**9), *(pairs(options.data) if options.data else ())):
+        champion = candidates.train(stream.reference)
+        sizes = (size for size in SIZES if size + AFTER <= len(stream.rides))
+        found += [judged(stream, champion, size) for size in sizes]
+    report(found)
+
+
+def report(found: list[Judged]) -> None:
+    """Print and write."""
+    table = Table("champion and stream", "rides", "gate", "gain", "later: champion", "candidate",
+                  "right")  # fmt: skip
+    for one in found:
+        table.add_row(
+            one.stream, str(one.rides), str(one.result), f"{one.gain:.1%}",
+            f"{one.champion:.2f}", f"{one.candidate:.2f}", "yes" if one.right else "NO",
+        )  # fmt: skip
+    figures = {
+        "decisions": len(found),
+        "right_decisions": sum(one.right for one in found),
+        "kept_rmse_gate": round(float(np.mean([one.kept for one in found])), 4),
+        "kept_rmse_always_promote": round(float(np.mean([one.candidate for one in found])), 4),
+        "kept_rmse_never_promote": round(float(np.mean([one.champion for one in found])), 4),
+    }
+    console = Console(width=120)
+    console.print(table)
+    console.print(figures)
+    libraries = ("numpy", "scikit-learn", "onnxruntime")
+    versions = {name: version(name) for name in libraries}
+    RESULT.write_text(
+        json.dumps(
+            {"figures": figures, "command": "make bench-gate",
+             "versions": {"python": platform.python_version(), **versions}},
+            indent=1,
+        ) + "\n"
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

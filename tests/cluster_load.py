@@ -1,0 +1,76 @@
+"""Load from inside a cluster: what another pod notices of the Service, and nothing in between."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from waiting import wait_for
+
+from taxi_stories.release import Release
+
+_POD = "load"
+_SCRIPT = (Path(__file__).parent / "load_in_pod.py").read_text()
+
+
+@dataclass
+class Answers:
+    """What the load saw; filled when it has ended."""
+
+    answered: int = 0
+    slowest_seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    ride_ids: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def load_in_cluster(release: Release, rate: float) -> Iterator[Answers]:
+    """Send rides to the active Service from a pod, each with an id of its own.
+
+    Args:
+        release: Whose Service.
+        rate: Rides a second.
+    """
+    answers = Answers()
+    kubectl = release.kubectl
+    kubectl("delete", "pod", _POD, "--ignore-not-found", "--grace-period=0", "--force")
+    kubectl.apply(_pod(release, rate))
+    try:
+        wait_for("load", lambda: "sending" in kubectl("logs", _POD, "--tail=1"), seconds=60)
+        yield answers
+        kubectl("exec", _POD, "--", "python", "-c", "import os; os.kill(1, 15)")
+        wait_for(
+            "the load's end",
+            lambda: kubectl.get("pod", _POD)["status"]["phase"] == "Succeeded",
+            seconds=60,
+        )
+        found = json.loads(kubectl("logs", _POD, "--tail=1"))
+        answers.answered, answers.failures = found["answered"], found["failures"]
+        answers.slowest_seconds, answers.ride_ids = found["slowest"], found["ride_ids"]
+        time.sleep(1)
+    finally:
+        kubectl("delete", "pod", _POD, "--ignore-not-found", "--grace-period=0", "--force")
+
+
+def _pod(release: Release, rate: float) -> dict[str, Any]:
+    deployment = release.kubectl.get("deployment", f"{release.name}-predictor")
+    spec = deployment["spec"]["template"]["spec"]
+    container = spec["containers"][0]
+    return {
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": _POD},
+        "spec": {
+            "restartPolicy": "Never", "automountServiceAccountToken": False,
+            "securityContext": spec["securityContext"],
+            "containers": [{
+                "name": "load", "image": container["image"],
+                "imagePullPolicy": container.get("imagePullPolicy", "IfNotPresent"),
+                "securityContext": container["securityContext"],
+                "command": ["python", "-u", "-c", _SCRIPT,
+                            f"http://{release.name}-predict/predict", str(rate)],
+            }],
+        },
+    }  # fmt: skip

@@ -1,0 +1,57 @@
+"""A TCP proxy on loopback that makes a server slow."""
+
+import socket
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+
+class SlowProxy:
+    """Forwards each piece of data after a delay.
+
+    Args:
+        port: Of the server on loopback.
+        delay_seconds: Before each piece, in both directions.
+    """
+
+    def __init__(self, port: int, delay_seconds: float) -> None:
+        self._target = port
+        self._delay = delay_seconds
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+
+    def __enter__(self) -> Self:
+        """Begin to listen."""
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take no more connections."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                return
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                time.sleep(self._delay)
+                sink.sendall(data)
+        except OSError:
+            pass
+        finally:
+            for one in (source, sink):
+                one.close()

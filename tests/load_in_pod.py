@@ -1,0 +1,60 @@
+"""Run in a pod: sends rides at a rate until SIGTERM, then prints one line of JSON."""
+
+import json
+import signal
+import sys
+import threading
+import time
+import uuid
+
+import httpx
+
+RIDE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
+THREADS = 10
+
+
+def main() -> None:
+    """Send with a few clients that keep their connections."""
+    url, rate = sys.argv[1], float(sys.argv[2])
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    answered: list[str] = []
+    failures: list[str] = []
+    slowest = [0.0]
+
+    def send() -> None:
+        client = httpx.Client(timeout=10)
+        due = time.monotonic()
+        while not stop.is_set():
+            due += THREADS / rate
+            ride_id = uuid.uuid4().hex
+            begin = time.monotonic()
+            try:
+                answer = client.post(url, json={**RIDE, "ride_id": ride_id})
+            except httpx.HTTPError as error:
+                failures.append(repr(error)[:200])
+            else:
+                if answer.status_code == 200:
+                    answered.append(ride_id)
+                else:
+                    failures.append(f"{answer.status_code} {answer.text[:200]}")
+            slowest[0] = max(slowest[0], time.monotonic() - begin)
+            stop.wait(max(due - time.monotonic(), 0))
+
+    threads = [threading.Thread(target=send) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    print("sending", flush=True)
+    stop.wait()
+    for thread in threads:
+        thread.join()
+    print(
+        json.dumps(
+            {"answered": len(answered), "failures": failures[:50], "slowest": slowest[0],
+             "ride_ids": answered}
+        )
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
