@@ -1,5 +1,6 @@
 """The train Job with real rides and the real mongod."""
 
+import io
 import subprocess
 import sys
 import uuid
@@ -13,10 +14,11 @@ from fixtures_mongod import Mongod
 from pymongo.database import Database
 
 from taxi_domain.features import Features, calendar_of
-from taxi_domain.models import MODEL_NAME, ONNX_FILE, Alias, ModelState
+from taxi_domain.models import ERROR_FILE, MODEL_NAME, ONNX_FILE, REFERENCE_FILE, Alias, ModelState
 from taxi_domain.records import Label, PredictionRecord
 from taxi_domain.rides import Ride
 from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_FAILED, EXIT_USAGE, RunResult
+from taxi_profiles.reference import PREDICTION, TARGET
 from taxi_store import log
 from taxi_store.connection import Document, connect
 from taxi_store.registry import Registry
@@ -25,6 +27,7 @@ from taxi_train.bootstrap import bootstrap
 from taxi_train.gate import GateRules
 from taxi_train.main import SAMPLES
 from taxi_train.onnx_export import OnnxModel
+from taxi_train.packing import reference_rides
 from taxi_train.quality import DataQualityError
 from taxi_train.retraining import LOG_UNTIL, RunRules, evaluate, retrain
 from taxi_train.rides import Rides, read_file
@@ -171,6 +174,22 @@ def test_same_rides_give_the_same_digest_and_the_fallback_is_robust(
     assert answers.min() >= 1
     assert answers.max() <= 60
     assert (np.diff(answers.reshape(101, 265)[:, 0]) >= 0).all()
+
+
+def test_error_is_estimated_before_labels_arrive(database: Database[Document]) -> None:
+    first = bootstrap(database, MODEL_NAME, before, clock)
+    artifact = Registry(database).load(first[Alias.CHAMPION])
+    model = OnnxModel(artifact.files[ERROR_FILE])
+    with np.load(io.BytesIO(artifact.files[REFERENCE_FILE])) as reference:
+        errors = np.abs(reference[PREDICTION] - reference[TARGET])
+    rides = reference_rides(artifact.files[REFERENCE_FILE])
+
+    estimated = model.predict(rides.features())
+
+    assert estimated.mean() == pytest.approx(artifact.card["metrics"]["mae"], rel=0.05)
+    far = rides.distance > 8
+    assert estimated[far].mean() == pytest.approx(errors[far].mean(), rel=0.1)
+    assert estimated[far].mean() > 1.5 * estimated[~far].mean()
 
 
 def command(*words: str, uri: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from taxi_domain.features import ERROR_OUTPUT
 from taxi_store.artifacts import Artifact
 from taxi_train import models, packing
 from taxi_train.onnx_export import OnnxModel, to_onnx
@@ -43,7 +45,10 @@ def train(rides: Rides, kind: str = "gradient-boosting", **card: Any) -> Artifac
     model = models.duration_model()
     models.fit(model, features, rides.duration, None)
     predicted = models.out_of_fold(features, rides.duration)
-    return packing.artifact(kind, to_onnx(model, features), rides, predicted, card)
+    return packing.artifact(
+        kind, to_onnx(model, features), rides, predicted, card,
+        _error_graph(features, predicted - rides.duration),
+    )  # fmt: skip
 
 
 def train_fallback(rides: Rides) -> Artifact:
@@ -84,8 +89,15 @@ def make_candidate(old: Rides, parts: Split, **card: Any) -> tuple[Artifact, dic
     made = packing.artifact(
         f"gradient-boosting-{winner.replace('_', '-')}", to_onnx(model, inputs), rides, predicted,
         {**card, "chosen": {name: round(score, 6) for name, score in scores.items()}},
+        _error_graph(inputs, predicted - rides.duration),
     )  # fmt: skip
     return made, {f"choose_{name}_rmse": score for name, score in scores.items()}
+
+
+def _error_graph(features: pd.DataFrame, errors: Floats) -> bytes:
+    model = models.error_model()
+    models.fit(model, features, np.abs(errors), None)
+    return to_onnx(model, features, ERROR_OUTPUT)
 
 
 def _training(name: str, old: Rides, new: Rides) -> tuple[Rides, Floats | None]:

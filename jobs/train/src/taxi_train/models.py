@@ -35,6 +35,18 @@ def duration_model() -> Pipeline:
     return Pipeline([("columns", columns), ("float32", CastTransformer()), ("trees", trees)])
 
 
+def error_model() -> Pipeline:
+    """Return the unfitted model of the absolute error: what a ride's error will be, on average.
+
+    Fitted on out-of-fold errors, its mean over a window estimates the MAE before labels arrive
+    (direct loss estimation). It knows what rides are hard; it is blind when the same rides take
+    longer than before.
+    """
+    model = duration_model()
+    model.named_steps["trees"].set_params(max_iter=60, min_samples_leaf=100)
+    return model
+
+
 def fallback_model() -> Pipeline:
     """Return the unfitted fallback: the median duration as a rising function of distance.
 

@@ -39,21 +39,27 @@ class OnnxModel:
             graph, options, providers=["CPUExecutionProvider"]
         )
         self._inputs = [one.name for one in self._session.get_inputs()]
+        self._outputs = [self._session.get_outputs()[0].name]
 
     def predict(self, features: pd.DataFrame) -> Floats:
         """Return minutes, shape (n,), never below 0 (as the predictor answers)."""
         feed = _feed(features)
-        (found,) = self._session.run([MODEL_OUTPUT], {name: feed[name] for name in self._inputs})
+        (found,) = self._session.run(self._outputs, {name: feed[name] for name in self._inputs})
         return np.maximum(np.asarray(found, np.float64).ravel(), 0.0)
 
 
-def to_onnx(model: Pipeline, sample: pd.DataFrame) -> bytes:
+def to_onnx(model: Pipeline, sample: pd.DataFrame, output: str = MODEL_OUTPUT) -> bytes:
     """Convert a fitted pipeline and compare both forms on a sample.
+
+    Args:
+        model: Of `taxi_train.models`.
+        sample: Inputs that both are asked with.
+        output: Name of the graph's output.
 
     Raises:
         ConversionError: the answers differ by more than 1e-3 minutes.
     """
-    data: bytes = _graph(model).SerializeToString(deterministic=True)
+    data: bytes = _graph(model, output).SerializeToString(deterministic=True)
     rows = sample.iloc[:: max(len(sample) // _CHECKED_ROWS, 1)]
     expected = np.maximum(model.predict(rows), 0.0)
     difference = float(np.max(np.abs(OnnxModel(data).predict(rows) - expected)))
@@ -65,7 +71,7 @@ def to_onnx(model: Pipeline, sample: pd.DataFrame) -> bytes:
     return data
 
 
-def _graph(model: Pipeline) -> ModelProto:
+def _graph(model: Pipeline, output: str) -> ModelProto:
     """Return the whole pipeline as one small graph.
 
     The converter's own form of the columns has fifteen nodes more. Each costs a single ride
@@ -89,11 +95,11 @@ def _graph(model: Pipeline) -> ModelProto:
         initial_types=[(_COLUMNS, FloatTensorType([None, len(columns)]))],
     )  # fmt: skip
     (forest,) = trees.graph.node
-    forest.output[:] = [MODEL_OUTPUT]
+    forest.output[:] = [output]
     nodes.append(helper.make_node("Concat", columns, [_COLUMNS], name="columns", axis=1))
     graph = helper.make_graph(
         [*nodes, forest], "duration", [_input(name) for name in inputs],
-        [helper.make_tensor_value_info(MODEL_OUTPUT, TensorProto.FLOAT, [None, 1])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, [None, 1])],
     )  # fmt: skip
     return helper.make_model(
         graph, producer_name="taxi-train", ir_version=trees.ir_version,

@@ -15,6 +15,7 @@ from taxi_domain.features import MODEL_INPUTS, MODEL_OUTPUT, SCHEMA_VERSION
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
     CARD_FILE,
+    ERROR_FILE,
     MODEL_NAME,
     ONNX_FILE,
     PROFILE_FILE,
@@ -42,7 +43,12 @@ _LIBRARIES = ("numpy", "scikit-learn", "skl2onnx", "onnx", "onnxruntime")
 
 
 def artifact(
-    kind: str, graph: bytes, rides: Rides, predicted: Floats, extra: dict[str, Any] | None = None
+    kind: str,
+    graph: bytes,
+    rides: Rides,
+    predicted: Floats,
+    extra: dict[str, Any] | None = None,
+    error_graph: bytes | None = None,
 ) -> Artifact:
     """Put a model together.
 
@@ -52,6 +58,7 @@ def artifact(
         rides: What it was trained on; rides with a pickup time become the reference.
         predicted: Out-of-fold predictions of these rides, minutes.
         extra: More entries of the card.
+        error_graph: ONNX of the model of its error, if there is one.
     """
     timed = np.isfinite(rides.moment)
     kept, predicted = rides[timed], predicted[timed]
@@ -92,6 +99,7 @@ def artifact(
             SCHEMA_FILE: _json(schema),
             REFERENCE_FILE: _arrays(columns),
             PROFILE_FILE: reference_of(columns).to_bytes(),
+            **({ERROR_FILE: error_graph} if error_graph else {}),
         }
     )
 

@@ -23,6 +23,9 @@ MODEL_INPUTS: Final = CATEGORICAL_FEATURES + NUMERIC_FEATURES
 #: First output of the ONNX model, float tensor of shape (rows, 1), minutes.
 MODEL_OUTPUT: Final = "duration"
 
+#: First output of the model of the error, float tensor of shape (rows, 1), minutes.
+ERROR_OUTPUT: Final = "absolute_error"
+
 MISSING: Final = float("nan")
 
 

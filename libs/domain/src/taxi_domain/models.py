@@ -12,7 +12,11 @@ CARD_FILE: Final = "card.json"
 SCHEMA_FILE: Final = "schema.json"
 REFERENCE_FILE: Final = "reference.npz"
 PROFILE_FILE: Final = "profile.npz"
-ARTIFACT_FILES: Final = (ONNX_FILE, CARD_FILE, SCHEMA_FILE, REFERENCE_FILE, PROFILE_FILE)
+#: Estimates the model's absolute error, minutes, from the same inputs, before labels arrive.
+ERROR_FILE: Final = "error.onnx"
+ARTIFACT_FILES: Final = (
+    ONNX_FILE, ERROR_FILE, CARD_FILE, SCHEMA_FILE, REFERENCE_FILE, PROFILE_FILE,
+)  # fmt: skip
 
 VERSION_LENGTH: Final = 12
 
