@@ -144,7 +144,14 @@ def _body() -> object:
             reason="content_type",
         )
     try:
-        return msgspec.json.decode(request.get_data(cache=False))
+        data = request.get_data(cache=False)
+    except TimeoutError as error:
+        raise ProblemError(
+            HTTPStatus.REQUEST_TIMEOUT, "body: did not come in time; send it at once",
+            reason="malformed",
+        ) from error  # fmt: skip
+    try:
+        return msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ProblemError(
             HTTPStatus.BAD_REQUEST, f"body: is not JSON ({error}); send one JSON value",

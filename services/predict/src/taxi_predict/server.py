@@ -36,7 +36,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             "worker_class": "taxi_predict.worker.Worker",
             "worker_connections": settings.connections,
             "worker_tmp_dir": "/dev/shm",  # noqa: S108 - the heartbeat file must not be on a disk
-            "keepalive": 75,
+            "keepalive": settings.keepalive_seconds,
             "timeout": 30,
             "graceful_timeout": _GRACEFUL_SECONDS,
             "backlog": 512,

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     #: Processes, and open connections of each.
     workers: int = Field(default=2, alias="TAXI_PREDICT_WORKERS", ge=1, le=64)
     connections: int = Field(default=1000, alias="TAXI_PREDICT_CONNECTIONS", ge=1, le=100_000)
+    #: How long a connection may wait for its next request or send its headers, seconds.
+    keepalive_seconds: int = Field(default=75, alias="TAXI_PREDICT_KEEPALIVE_SECONDS", ge=1)
     #: Records that MongoDB does not have yet may take this much, in bytes, over all workers.
     spool_max_bytes: int = Field(
         default=256 * 1024 * 1024, alias="TAXI_PREDICT_SPOOL_MAX_BYTES", ge=65536

@@ -20,21 +20,20 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         super().__init__(*args, **kwargs)
         self._idle: set[gevent.Greenlet] = set()
 
-    def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        """Serve one connection."""
-        client.settimeout(_READ_SECONDS)
-        # Past the parent's class, which would take the time-out away again.
-        super(GeventWorker, self).handle(listener, client, addr)
-
-    def handle_request(self, *args: Any) -> Any:
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """Answer one request, and let the other connections have their turn.
 
         A client that is as fast as we are would otherwise be served alone: its next request is
         there before we look.
         """
+        sock.settimeout(_READ_SECONDS)
         try:
-            return super().handle_request(*args)
+            return super().handle_request(listener_name, req, sock, addr)
+        except TimeoutError:
+            # Who stalls in the middle of a body is no error of ours: the connection is closed.
+            raise StopIteration from None
         finally:
+            sock.settimeout(None)
             gevent.sleep(0)
 
     def timeout_ctx(self) -> "_Waiting":

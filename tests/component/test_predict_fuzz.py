@@ -1,0 +1,105 @@
+"""Whatever is sent, the predictor answers soon, and never with an error of its own."""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fixtures_mongod import Mongod
+from fixtures_predictor import Predictor, register, small_artifact
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from taxi_domain.models import Alias
+
+pytestmark = pytest.mark.component
+
+CASES = int(os.environ.get("TAXI_FUZZ_CASES", "1500"))
+JSON_TYPE = {"Content-Type": "application/json"}
+FUZZ = settings(
+    max_examples=CASES, deadline=None, derandomize=True, database=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
+    st.integers(-5, 300), st.floats(-1, 120), st.just("2021-01-31T08:15:00"),
+    st.just("2021-01-31T08:15:00+02:00"),
+)  # fmt: skip
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3), max_leaves=5)
+names = st.sampled_from(
+    ["PULocationID", "DOLocationID", "trip_distance", "lpep_pickup_datetime", "ride_id", "other"]
+)
+zones = st.integers(1, 265)
+good = st.fixed_dictionaries(
+    {"PULocationID": zones, "DOLocationID": zones, "trip_distance": st.floats(0, 100)},
+    optional={
+        "lpep_pickup_datetime": st.datetimes().map(lambda moment: moment.isoformat()),
+        "other": scalars,
+    },
+)
+near = st.tuples(good, st.dictionaries(names, values, max_size=2)).map(lambda two: two[0] | two[1])
+bodies = st.one_of(good, near, st.dictionaries(names, values), values)
+
+
+@pytest.fixture(scope="module")
+def client(
+    shared_mongod: Mongod, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    folder: Path = tmp_path_factory.mktemp("fuzz")
+    uri = shared_mongod.uri.replace("/taxi", "/taxi?appName=fuzz")
+    register(uri, Alias.CHAMPION, small_artifact())
+    predictor = Predictor(folder, uri).start()
+    with httpx.Client(base_url=predictor.url, timeout=5) as one:
+        yield one
+    assert "Traceback" not in predictor.printed()
+    predictor.stop()
+
+
+def check(answer: httpx.Response) -> None:
+    """Require an answer that is a duration or a problem, never an error of the server."""
+    assert answer.status_code in {200, 400, 413, 415, 422}, answer.text[:300]
+    if answer.status_code != 200:
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["detail"]
+
+
+@FUZZ
+@given(body=bodies)
+def test_both_ways_give_the_same_answer(client: httpx.Client, body: Any) -> None:
+    """The short way and Flask's, which takes what names a character set."""
+    data = json.dumps(body).encode()
+
+    short = client.post("/predict", content=data, headers=JSON_TYPE)
+    long = client.post(
+        "/predict", content=data, headers={"Content-Type": "application/json; charset=utf-8"}
+    )
+
+    check(short)
+    assert short.status_code == long.status_code
+    if short.status_code == 200:
+        assert short.json()["duration"] == long.json()["duration"] >= 0
+        assert math.isfinite(short.json()["duration"])
+    else:
+        assert short.json() == long.json()
+
+
+@FUZZ
+@given(body=st.binary(max_size=200), kind=st.sampled_from(["application/json", "text/plain", ""]))
+def test_bytes_are_no_rides(client: httpx.Client, body: bytes, kind: str) -> None:
+    check(client.post("/predict", content=body, headers={"Content-Type": kind}))
+
+
+@FUZZ
+@given(rides=st.one_of(st.lists(bodies, max_size=4), bodies, st.just({"rides": []})))
+def test_batches(client: httpx.Client, rides: Any) -> None:
+    answer = client.post("/predict/batch", content=json.dumps(rides), headers=JSON_TYPE)
+
+    check(answer)
+    if answer.status_code == 200:
+        sent = rides["rides"] if isinstance(rides, dict) else rides
+        assert len(answer.json()) == len(sent)

@@ -1,0 +1,75 @@
+"""Clients that stall hold nobody up, and are sent away in the end."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fixtures_mongod import Mongod
+from fixtures_predictor import PLAIN, Predictor, register, small_artifact
+
+from taxi_domain.models import Alias
+
+pytestmark = pytest.mark.component
+
+HALF_A_HEADER = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Le"
+HALF_A_BATCH = (
+    b"POST /predict/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b'Content-Length: 7000\r\n\r\n[{"PULocationID": 130, '
+)
+HALF_A_BODY = (
+    b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b'Content-Length: 70\r\n\r\n{"PULocationID": 130, '
+)
+
+
+@pytest.fixture
+def predictor(mongod: Mongod, tmp_path: Path) -> Iterator[Predictor]:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    one = Predictor(tmp_path, mongod.uri, TAXI_PREDICT_KEEPALIVE_SECONDS="5").start()
+    yield one
+    one.stop()
+
+
+@contextlib.contextmanager
+def stalled(port: int, sent: bytes, count: int) -> Iterator[list[socket.socket]]:
+    """Open connections that send something and then nothing more."""
+    with contextlib.ExitStack() as stack:
+        found = []
+        for _ in range(count):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            one.sendall(sent)
+            found.append(one)
+        yield found
+
+
+def test_others_are_answered_meanwhile(predictor: Predictor) -> None:
+    with (
+        stalled(predictor.port, HALF_A_HEADER, 200),
+        stalled(predictor.port, HALF_A_BODY, 200),
+        stalled(predictor.port, b"", 50),
+    ):
+        for _ in range(50):
+            answer = httpx.post(f"{predictor.url}/predict", json=PLAIN, timeout=2)
+            assert answer.status_code == 200
+
+
+def test_stalled_ones_are_closed(predictor: Predictor) -> None:
+    with (
+        stalled(predictor.port, HALF_A_HEADER, 1) as headers,
+        stalled(predictor.port, HALF_A_BODY, 1) as bodies,
+        stalled(predictor.port, HALF_A_BATCH, 1) as batches,
+    ):
+        begin = time.monotonic()
+        for one in (*headers, *bodies, *batches):
+            one.settimeout(30)
+            with contextlib.suppress(ConnectionResetError):
+                while one.recv(4096):
+                    pass
+        assert time.monotonic() - begin < 29
+
+    assert "Traceback" not in predictor.printed()
+    assert 'status="500"' not in httpx.get(f"{predictor.url}/metrics").text
