@@ -72,4 +72,4 @@ def test_stalled_ones_are_closed(predictor: Predictor) -> None:
         assert time.monotonic() - begin < 29
 
     assert "Traceback" not in predictor.printed()
-    assert 'status="500"' not in httpx.get(f"{predictor.url}/metrics").text
+    assert 'code="500"' not in httpx.get(f"{predictor.url}/metrics").text

@@ -24,12 +24,14 @@ from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_FAILED, EXIT_USAGE
 from taxi_store.connection import Document, StoreUnavailableError, connect, translated
 from taxi_train.fetch import SOURCE, fetch
 from taxi_train.gate import GateRules
+from taxi_train.models_tool import app as models_app
 from taxi_train.quality import DataQualityError, QualityRules
 from taxi_train.settings import Settings, read_settings
 
 SAMPLES = Path(__file__).parent / "samples"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(models_app, name="models")
 logger = logging.getLogger("taxi_train")
 
 Rows = Annotated[int, typer.Option(min=100, help="Fewest labelled rides that neither model saw.")]

@@ -1,5 +1,6 @@
 """Words of the model registry: versions, states, aliases, artifacts."""
 
+from collections.abc import Mapping, Set
 from enum import StrEnum
 from typing import Final
 
@@ -35,6 +36,18 @@ class ModelState(StrEnum):
     CANDIDATE = "Candidate"
     ACCEPTED = "Accepted"
     REJECTED = "Rejected"
+    #: Chosen by the garbage collection; no alias may point at it any more.
+    DELETING = "Deleting"
+
+
+#: Which states a version may have before it gets one; the same state again changes nothing, and
+#: nothing leads back from being deleted.
+TRANSITIONS: Final[Mapping[ModelState, Set[ModelState]]] = {
+    ModelState.CANDIDATE: frozenset(),
+    ModelState.ACCEPTED: {ModelState.CANDIDATE, ModelState.REJECTED},
+    ModelState.REJECTED: {ModelState.CANDIDATE, ModelState.ACCEPTED},
+    ModelState.DELETING: {ModelState.CANDIDATE, ModelState.ACCEPTED, ModelState.REJECTED},
+}
 
 
 class Alias(StrEnum):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.models import Alias, ModelState
+from taxi_domain.models import TRANSITIONS, Alias, ModelState
 from taxi_store.connection import Document
 
 
@@ -25,6 +25,15 @@ class AliasConflictError(TaxiError):
         super().__init__(f"alias {alias}: points at {actual}, not at {expected}; look again")
         self.alias = alias
         self.expected = expected
+        self.actual = actual
+
+
+class StateConflictError(TaxiError):
+    """A version is in a state that does not allow what is wanted."""
+
+    def __init__(self, version: str, actual: ModelState, wanted: str) -> None:
+        super().__init__(f"model version {version}: is {actual}, so it cannot be {wanted}")
+        self.version = version
         self.actual = actual
 
 
@@ -112,3 +121,30 @@ def alias_update(
         "$inc": {"revision": 1},
     }  # fmt: skip
     return selector, change
+
+
+def alias_undo(moved: AliasEntry) -> tuple[Document, Document]:
+    """Return the filter and the update that take a move back, unless somebody moved on."""
+    selector = {"_id": alias_id(moved.model, moved.alias), "revision": moved.revision}
+    change = {
+        "$set": {"version": moved.previous, "previous": None, "moved_by": "registry"},
+        "$inc": {"revision": 1},
+    }
+    return selector, change
+
+
+def state_update(version: str, state: ModelState, reason: str) -> tuple[Document, Document]:
+    """Return the filter and the update that change a state where that is allowed."""
+    before = sorted(str(one) for one in {state, *TRANSITIONS[state]})
+    selector = {"_id": version, "state": {"$in": before}}
+    return selector, {"$set": {"state": str(state), "reason": reason}}
+
+
+def check_promotable(entry: ModelEntry) -> None:
+    """Refuse a version that is being deleted.
+
+    Raises:
+        StateConflictError: it is.
+    """
+    if entry.state is ModelState.DELETING:
+        raise StateConflictError(entry.version, entry.state, "promoted")

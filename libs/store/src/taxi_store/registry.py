@@ -18,11 +18,15 @@ from taxi_store.entries import (
     AliasConflictError,
     AliasEntry,
     ModelEntry,
+    StateConflictError,
     UnknownVersionError,
     alias_entry,
     alias_id,
+    alias_undo,
     alias_update,
+    check_promotable,
     model_entry,
+    state_update,
 )
 
 
@@ -108,19 +112,18 @@ class Registry:
 
         Raises:
             UnknownVersionError: there is none.
+            StateConflictError: its state does not allow that.
         """
         with translated():
-            done = self._models.update_one(
-                {"_id": version}, {"$set": {"state": str(state), "reason": reason}}
-            )
+            done = self._models.update_one(*state_update(version, state, reason))
         if done.matched_count == 0:
-            raise UnknownVersionError(version)
+            raise StateConflictError(version, (self.get(version)).state, str(state))
 
     def alias(self, model: str, alias: Alias) -> AliasEntry | None:
         """Return where an alias points, None when it was never set."""
         with translated():
             document = self._aliases.find_one({"_id": alias_id(model, alias)})
-        return alias_entry(document) if document else None
+        return alias_entry(document) if document and document["version"] else None
 
     def move_alias(
         self,
@@ -137,8 +140,9 @@ class Registry:
         Raises:
             AliasConflictError: it points elsewhere.
             UnknownVersionError: `to` is not in the registry.
+            StateConflictError: `to` is being deleted.
         """
-        self.get(to)
+        check_promotable(self.get(to))
         selector, change = alias_update(model, alias, to=to, expected=expected, by=by, now=now)
         document: Document | None
         with translated():
@@ -152,4 +156,17 @@ class Registry:
         if document is None:
             actual = self.alias(model, alias)
             raise AliasConflictError(alias, expected, actual.version if actual else None)
+        self._check_still_there(alias_entry(document))
         return alias_entry(document)
+
+    def _check_still_there(self, moved: AliasEntry) -> None:
+        """Look again after the move, as the garbage collection does after its mark.
+
+        Of two who write first and then look at what the other wrote, one at least notices.
+        """
+        try:
+            check_promotable(self.get(moved.version))
+        except (UnknownVersionError, StateConflictError):
+            with translated():
+                self._aliases.update_one(*alias_undo(moved))
+            raise

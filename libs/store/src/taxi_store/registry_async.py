@@ -13,11 +13,15 @@ from taxi_store.entries import (
     AliasConflictError,
     AliasEntry,
     ModelEntry,
+    StateConflictError,
     UnknownVersionError,
     alias_entry,
     alias_id,
+    alias_undo,
     alias_update,
+    check_promotable,
     model_entry,
+    state_update,
 )
 from taxi_store.runs import RunEntry, run_entry
 
@@ -47,19 +51,18 @@ class AsyncRegistry:
 
         Raises:
             UnknownVersionError: there is none.
+            StateConflictError: its state does not allow that.
         """
         with translated():
-            done = await self._models.update_one(
-                {"_id": version}, {"$set": {"state": str(state), "reason": reason}}
-            )
+            done = await self._models.update_one(*state_update(version, state, reason))
         if done.matched_count == 0:
-            raise UnknownVersionError(version)
+            raise StateConflictError(version, (await self.get(version)).state, str(state))
 
     async def alias(self, model: str, alias: Alias) -> AliasEntry | None:
         """Return where an alias points, None when it was never set."""
         with translated():
             document = await self._aliases.find_one({"_id": alias_id(model, alias)})
-        return alias_entry(document) if document else None
+        return alias_entry(document) if document and document["version"] else None
 
     async def move_alias(
         self,
@@ -76,8 +79,9 @@ class AsyncRegistry:
         Raises:
             AliasConflictError: it points elsewhere.
             UnknownVersionError: `to` is not in the registry.
+            StateConflictError: `to` is being deleted.
         """
-        await self.get(to)
+        check_promotable(await self.get(to))
         selector, change = alias_update(model, alias, to=to, expected=expected, by=by, now=now)
         document: Document | None
         with translated():
@@ -91,7 +95,20 @@ class AsyncRegistry:
         if document is None:
             actual = await self.alias(model, alias)
             raise AliasConflictError(alias, expected, actual.version if actual else None)
+        await self._check_still_there(alias_entry(document))
         return alias_entry(document)
+
+    async def _check_still_there(self, moved: AliasEntry) -> None:
+        """Look again after the move, as the garbage collection does after its mark.
+
+        Of two who write first and then look at what the other wrote, one at least notices.
+        """
+        try:
+            check_promotable(await self.get(moved.version))
+        except (UnknownVersionError, StateConflictError):
+            with translated():
+                await self._aliases.update_one(*alias_undo(moved))
+            raise
 
     async def run(self, run_id: str) -> RunEntry | None:
         """Return what a Job reported, None when it never began."""
