@@ -116,6 +116,11 @@ soak-%: up ## Repeat a fault many times and write the result
 	@PATH="$(TOOLS_PATH):$$PATH" TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \
 	   $(TIMED) "soak $*" $(PYTHON) -m pytest tests/e2e -m soak -k "$(subst -,_,$*)"
 
+.PHONY: soak-fuzz
+soak-fuzz: setup ## 100,000 strange requests; memory before and after
+	@$(TIMED) "soak fuzz" env TAXI_MONGOD="$$($(BUILDER) mongod)" TAXI_FUZZ_CASES=33400 \
+	   $(PYTHON) -m pytest tests/component/test_predict_fuzz.py --timeout 3000
+
 .PHONY: clean
 clean: ## Remove what was built in the work tree
 	@rm -rf .build && find . -name __pycache__ -type d -prune -exec rm -rf {} +

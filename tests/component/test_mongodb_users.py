@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from taxi_domain.errors import FieldError
 from taxi_domain.models import Alias, ModelState
 from taxi_store.artifacts import artifact_of
 from taxi_store.bootstrap_users import Credential, LockedOutError, Users, read_credentials
+from taxi_store.collection import Keep, collect
 from taxi_store.indexes import ensure_indexes
 from taxi_store.registry import Registry
 
@@ -112,6 +113,13 @@ def test_the_rights_of_train_and_operator_are_enough_for_the_registry(
     for reader in ("predictor", "monitor"):
         with log_in(guarded, reader) as client:
             assert Registry(client["taxi"]).load(version).digest == artifact.digest
+    with log_in(guarded, "train") as client:
+        client["taxi"]["aliases"].update_many({}, {"$set": {"version": None, "previous": None}})
+        other = artifact_of({"card.json": b'{"format_version": 1}', "model.onnx": b"y"})
+        later = now + timedelta(days=1)
+        Registry(client["taxi"]).add(other, model="m", state=ModelState.ACCEPTED, now=later)
+        everything = datetime.now(UTC) + timedelta(hours=1)
+        assert collect(client["taxi"], "m", Keep(1, (), everything)) == [version]
 
 
 def test_a_changed_password_reaches_the_server(guarded: Mongod) -> None:

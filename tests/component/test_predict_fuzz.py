@@ -3,6 +3,8 @@
 import json
 import math
 import os
+import platform
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from fixtures_mongod import Mongod
-from fixtures_predictor import Predictor, register, small_artifact
+from fixtures_predictor import PLAIN, Predictor, register, small_artifact
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +21,10 @@ from taxi_domain.models import Alias
 pytestmark = pytest.mark.component
 
 CASES = int(os.environ.get("TAXI_FUZZ_CASES", "1500"))
+#: Requests until the memory is what it stays at, and how much of it may come later.
+WARM_UP = 1000
+MOST_GROWTH = 1.1
+RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "soak_fuzz.json"
 JSON_TYPE = {"Content-Type": "application/json"}
 FUZZ = settings(
     max_examples=CASES, deadline=None, derandomize=True, database=None,
@@ -55,9 +61,40 @@ def client(
     register(uri, Alias.CHAMPION, small_artifact())
     predictor = Predictor(folder, uri).start()
     with httpx.Client(base_url=predictor.url, timeout=5) as one:
+        for _ in range(WARM_UP):
+            one.post("/predict", json=PLAIN)
+        before = memory_kib(predictor)
         yield one
-    assert "Traceback" not in predictor.printed()
+    after = memory_kib(predictor)
+    printed = predictor.printed()
     predictor.stop()
+    assert "Traceback" not in printed
+    assert after < before * MOST_GROWTH
+    if "TAXI_FUZZ_CASES" in os.environ:
+        save({"cases": 3 * CASES, "before_mib": before / 1024, "after_mib": after / 1024})
+
+
+def memory_kib(predictor: Predictor) -> int:
+    """Return the memory of all its processes that no other has."""
+    found = 0
+    for pid in predictor.pids():
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        anonymous = re.search(r"^Anonymous:\s+(\d+) kB", text, re.MULTILINE)
+        assert anonymous is not None
+        found += int(anonymous[1])
+    return found
+
+
+def save(figures: dict[str, float]) -> None:
+    """Write the result of a long run."""
+    figures = {name: round(value, 1) for name, value in figures.items()}
+    RESULT.write_text(
+        json.dumps(
+            {"figures": {**figures, "server_errors": 0}, "command": "make soak-fuzz",
+             "versions": {"python": platform.python_version()}},
+            indent=1,
+        ) + "\n"
+    )  # fmt: skip
 
 
 def check(answer: httpx.Response) -> None:

@@ -41,10 +41,11 @@ RIGHTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         PREDICTIONS: (*_READ, *_INDEX),
         LABELS: (*_READ, *_INDEX),
         ALIASES: (*_READ, "insert", "update"),
-        MODELS: (*_READ, *_INDEX, "insert", "update"),
+        # Removing is for the garbage collection (`taxi-models gc`).
+        MODELS: (*_READ, *_INDEX, "insert", "update", "remove"),
         RUNS: (*_READ, *_INDEX, "insert", "update"),
         # GridFS makes its indexes at the first upload and removes the pieces of a broken one.
-        _FILES: (*_READ, *_INDEX, "insert"),
+        _FILES: (*_READ, *_INDEX, "insert", "remove"),
         _CHUNKS: (*_READ, *_INDEX, "insert", "remove"),
     },
     "operator": {
