@@ -45,6 +45,7 @@ def log_in(mongod: Mongod, name: str, wanted: dict[str, Credential] = WANTED) ->
     return MongoClient(
         "127.0.0.1", mongod.port, username=wanted[name].username, password=wanted[name].password,
         authSource="admin" if name == "root" else "taxi", serverSelectionTimeoutMS=5000,
+        tz_aware=True,
     )  # fmt: skip
 
 

@@ -282,6 +282,9 @@ def test_new_champion_begins_its_own_window(
     assert found["window"]["rows"] == 0
 
 
+BSON = {"Content-Type": "application/bson"}
+
+
 @pytest.mark.parametrize(
     ("path", "kwargs", "status"),
     [
@@ -289,6 +292,7 @@ def test_new_champion_begins_its_own_window(
         ("/v1/labels", {"json": {"labels": []}, "headers": {"Authorization": "Bearer x"}}, 401),
         ("/v1/labels", {"json": [], "headers": HEADERS}, 422),
         ("/v1/predictions", {"content": b"{", "headers": HEADERS}, 415),
+        ("/v1/predictions", {"content": b"\x05\0\0", "headers": {**HEADERS, **BSON}}, 422),
         ("/v1/predictions", {"json": {"records": [{}] * 10_001}, "headers": HEADERS}, 413),
     ],
 )
