@@ -213,6 +213,10 @@ def test_wrong_password_keeps_the_rides_for_the_right_one(tmp_path: Path) -> Non
     assert sorted(found) == sorted(load.answered)
 
 
+def post_batch(predictor: Predictor, rides: int) -> httpx.Response:
+    return httpx.post(f"{predictor.url}/predict/batch", json=[PLAIN] * rides, timeout=10)
+
+
 def test_mongod_without_room_loses_nothing(tmp_path: Path) -> None:
     with small_disk(tmp_path / "db", megabytes=400) as disk, running_mongod(folder=disk) as mongod:
         register(mongod.uri, Alias.CHAMPION, small_artifact())
@@ -240,13 +244,13 @@ def test_full_disk_refuses_and_goes_on_when_there_is_room(mongod: Mongod, tmp_pa
             PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "metrics"),
         ).start()  # fmt: skip
         try:
+            mongod.hang()
+            # These take a segment, so the disk is full in the middle of what is taken.
+            answers = [post_batch(predictor, 1000)]
             ballast = disk / "ballast"
             fill(ballast)
-            mongod.hang()
-            answers = [
-                httpx.post(f"{predictor.url}/predict/batch", json=[PLAIN] * 1000, timeout=10)
-                for _ in range(60)
-            ]
+            answers += [post_batch(predictor, 1000) for _ in range(60)]
+            assert answers[0].status_code == 200
             assert answers[-1].status_code == 503
             assert answers[-1].headers["Retry-After"]
             ballast.unlink()
@@ -254,7 +258,8 @@ def test_full_disk_refuses_and_goes_on_when_there_is_room(mongod: Mongod, tmp_pa
             taken = [one["ride_id"] for a in answers if a.status_code == 200 for one in a.json()]
             found = wait_until_logged(mongod.uri, len(taken))
             assert sorted(found) == sorted(taken)
-            assert httpx.post(f"{predictor.url}/predict", json=PLAIN).status_code == 200
+            time.sleep(float(answers[-1].headers["Retry-After"]))
+            assert post_batch(predictor, 1000).status_code == 200
         finally:
             predictor.stop()
 

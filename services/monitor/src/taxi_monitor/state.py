@@ -96,6 +96,8 @@ class State:
         """Let a version take an alias' place."""
         with self._lock:
             self._watched[alias] = watched
+            # Rides that came while its window was read from the log are not in it yet.
+            self._recent.clear()
 
     def version_of(self, alias: Alias) -> str | None:
         """Return the version that is watched for an alias."""
