@@ -9,13 +9,15 @@ from taxi_domain.documents import record_of
 from taxi_domain.errors import FieldError
 from taxi_domain.features import features_of
 from taxi_domain.records import PredictionRecord, Shadow, label_of
-from taxi_domain.rides import parse_ride
+from taxi_domain.rides import RideFields
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
+parse = RideFields().parse
+
 
 def a_record(**ride: object) -> PredictionRecord:
-    parsed = parse_ride({"PULocationID": 7, "DOLocationID": 9, "trip_distance": 1.5, **ride})
+    parsed = parse({"PULocationID": 7, "DOLocationID": 9, "trip_distance": 1.5, **ride})
     return PredictionRecord(
         ride_id="r1",
         ts=NOW,

@@ -7,8 +7,9 @@ from typing import Final
 
 from taxi_domain.errors import FieldError
 from taxi_domain.features import DISTANCE, DO, HOUR, MISSING, PU, WEEKDAY, Features
+from taxi_domain.fields import check_id
 from taxi_domain.records import PredictionRecord, Shadow, utc
-from taxi_domain.rides import Ride, check_ride_id
+from taxi_domain.rides import Ride
 
 _REMEDY: Final = "send the record as the predictor writes it"
 
@@ -80,7 +81,7 @@ class Reader:
         pickup_zone, dropoff_zone = int(features.number(PU)), int(features.number(DO))
         distance = features.number(DISTANCE)
         pickup_at = self.time_or_none("pickup_at")
-        ride_id = check_ride_id(self._document.get("_id"), f"{self._prefix}_id")
+        ride_id = check_id(self._document.get("_id"), f"{self._prefix}_id")
         return PredictionRecord(
             ride_id=ride_id,
             ts=self.time("ts"),

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from taxi_domain.errors import FieldError
 from taxi_domain.features import SCHEMA_VERSION, Features
-from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP, PICKUP_AT, Ride, check_ride_id
+from taxi_domain.fields import check_id
+from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP, PICKUP_AT, Ride
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def label_of(body: object, now: datetime) -> Label:
     """
     if not isinstance(body, Mapping):
         raise FieldError("label", "is not a JSON object", "send ride_id and duration")
-    ride_id = check_ride_id(body.get("ride_id"))
+    ride_id = check_id(body.get("ride_id"), "ride_id")
     duration = body.get("duration")
     if isinstance(duration, bool) or not isinstance(duration, int | float):
         raise FieldError("duration", "is not a number", "send minutes as a number")

@@ -1,11 +1,31 @@
 """Errors as `application/problem+json` (RFC 9457): they name the field and the remedy."""
 
 from http import HTTPStatus
+from typing import Annotated
 
 import msgspec
 from flask import Response
+from msgspec import Meta, Struct
 
 CONTENT_TYPE = "application/problem+json"
+
+
+class Problem(Struct, omit_defaults=True):
+    """The body of an error."""
+
+    type: str
+    title: str
+    status: int
+    detail: Annotated[str, Meta(description="What is wrong, and what helps.")]
+    field: Annotated[str, Meta(description="The field that is meant.")] = ""
+
+
+class Refusal(Struct):
+    """What stands in a batch's answers in the place of a ride that is none."""
+
+    index: Annotated[int, Meta(ge=0, description="Place in the batch.")]
+    field: str
+    detail: str
 
 
 class ProblemError(Exception):
@@ -37,14 +57,7 @@ class ProblemError(Exception):
 
     def answer(self) -> Response:
         """Return the HTTP answer."""
-        body: dict[str, object] = {
-            "type": "about:blank",
-            "title": self.status.phrase,
-            "status": int(self.status),
-            "detail": self.detail,
-        }
-        if self.field:
-            body["field"] = self.field
+        body = Problem("about:blank", self.status.phrase, int(self.status), self.detail, self.field)
         response = Response(
             msgspec.json.encode(body), status=int(self.status), content_type=CONTENT_TYPE
         )

@@ -2,7 +2,7 @@
 
 import time
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from flask import Blueprint, Flask, Response, g, request
@@ -12,7 +12,7 @@ from taxi_domain.errors import FieldError
 from taxi_predict import metrics as exposed
 from taxi_predict.metrics import Metrics
 from taxi_predict.openapi import document
-from taxi_predict.problems import ProblemError
+from taxi_predict.problems import ProblemError, Refusal
 from taxi_predict.service import Answer, NoModelError, Predictions, reason_of
 from taxi_predict.spool import SpoolFullError
 
@@ -37,14 +37,14 @@ def blueprint(  # noqa: C901 - one small function a route
     @routes.post("/predict/batch")
     def predict_batch() -> Response:
         rides = _batch(_body(), batch_max_rides)
-        items: list[Answer | dict[str, Any]] = [{}] * len(rides)
+        items: list[Answer | Refusal | None] = [None] * len(rides)
         good = {}
         for index, body in enumerate(rides):
             try:
                 good[index] = predictions.parse(body)
             except FieldError as error:
                 metrics.refused.labels(reason_of(error)).inc()
-                items[index] = {"index": index, "field": error.field, "detail": str(error)}
+                items[index] = Refusal(index, error.field, str(error))
         answers = predictions.answer(list(good.values())) if good else []
         for index, answer in zip(good, answers, strict=True):
             items[index] = answer
@@ -70,7 +70,7 @@ def blueprint(  # noqa: C901 - one small function a route
 
     @routes.get("/openapi.json")
     def openapi() -> Response:
-        return _json(encode(document(batch_max_rides)))
+        return _json(encode(document(predictions.fields, batch_max_rides)))
 
     return routes
 

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.features import features_of
-from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP, PICKUP_AT, RIDE_ID, Ride, parse_ride
+from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP, PICKUP_AT, RIDE_ID, Ride, RideFields
 from taxi_predict.entries import Entry, encode
 from taxi_predict.metrics import Metrics
 from taxi_predict.model_source import LoadedModel, ModelHolder
@@ -17,13 +19,28 @@ from taxi_predict.tally import Tally
 _FIELDS = {PICKUP, DROPOFF, DISTANCE, PICKUP_AT, RIDE_ID, "body"}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the client gets for a ride; `duration` in minutes."""
+class Answer(Struct, frozen=True, gc=False):
+    """What the client gets for a ride."""
 
-    ride_id: str
-    duration: float
+    ride_id: Annotated[str, Meta(description="Yours, or a new one; send the label with it.")]
+    duration: Annotated[float, Meta(ge=0, description="Minutes.")]
     model_version: str
+
+
+class Serving(Struct, frozen=True):
+    """What serves."""
+
+    model: str
+    model_role: str
+    model_version: str
+    digest: Annotated[str, Meta(description="SHA-256 of the artifact.")]
+    kind: str | None
+    data_window: Annotated[
+        dict[str, Any] | None, Meta(description="Times of the rides that it was trained on.")
+    ]
+    metrics: Annotated[
+        dict[str, Any] | None, Meta(description="Its errors when it was accepted, minutes.")
+    ]
 
 
 class NoModelError(NotAvailableError):
@@ -48,19 +65,12 @@ class Predictions:
         self._model = settings.model
         self._role = settings.alias
         self._spool_full = settings.spool_full
-        self._max_distance_miles = settings.max_distance_miles
         self._clock = clock
+        self.fields = RideFields(settings.max_distance_miles)
+        self.parse = self.fields.parse
         self._tally = tally
         self._info = metrics.model_info
         self._shown_version = ""
-
-    def parse(self, body: object) -> Ride:
-        """Check one ride.
-
-        Raises:
-            FieldError: names the field.
-        """
-        return parse_ride(body, max_distance_miles=self._max_distance_miles)
 
     def answer(self, rides: Sequence[Ride]) -> list[Answer]:
         """Predict, log and return the answers, in order.
@@ -99,13 +109,13 @@ class Predictions:
             self._shown_version = model.version
         return model
 
-    def describe(self, model: LoadedModel) -> dict[str, object]:
-        """Say what serves: version, data window and error at its acceptance (minutes)."""
-        return {
-            "model": self._model, "model_role": self._role, "model_version": model.version,
-            "digest": model.digest, "kind": model.card.get("kind"),
-            "data_window": model.card.get("data_window"), "metrics": model.card.get("metrics"),
-        }  # fmt: skip
+    def describe(self, model: LoadedModel) -> Serving:
+        """Say what serves."""
+        card = model.card
+        return Serving(
+            self._model, self._role, model.version, model.digest, card.get("kind"),
+            card.get("data_window"), card.get("metrics"),
+        )  # fmt: skip
 
     def _log(self, spool: Spool, entries: Sequence[Entry]) -> None:
         try:

@@ -1,0 +1,62 @@
+"""The predictor answers as its own OpenAPI document says, whatever is made of it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+import schemathesis
+from fixtures_mongod import Mongod
+from fixtures_predictor import Predictor, register, small_artifact
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+
+from taxi_domain.fields import LOCAL_TIME_FORMAT
+from taxi_domain.models import Alias
+
+pytestmark = pytest.mark.component
+
+schemathesis.openapi.format(LOCAL_TIME_FORMAT, st.datetimes().map(datetime.isoformat))
+
+CASES = settings(
+    max_examples=200, deadline=None, derandomize=True, database=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+
+#: Too many rides are too large.
+CHECKS = schemathesis.Config.from_dict(
+    {"checks": {"negative_data_rejection": {"expected-statuses": [400, 413, 415, 422]}}}
+)
+
+
+@pytest.fixture(scope="module")
+def api(shared_mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    uri = shared_mongod.uri.replace("/taxi", "/taxi?appName=openapi")
+    register(uri, Alias.CHAMPION, small_artifact())
+    predictor = Predictor(tmp_path_factory.mktemp("openapi"), uri).start()
+    yield schemathesis.openapi.from_url(f"{predictor.url}/openapi.json", config=CHECKS)
+    predictor.stop()
+
+
+@pytest.mark.parametrize(
+    ("route", "method", "mode"),
+    [
+        ("/predict", "POST", GenerationMode.POSITIVE),
+        ("/predict", "POST", GenerationMode.NEGATIVE),
+        ("/predict/batch", "POST", GenerationMode.POSITIVE),
+        ("/predict/batch", "POST", GenerationMode.NEGATIVE),
+        ("/v1/model", "GET", GenerationMode.POSITIVE),
+        ("/healthz", "GET", GenerationMode.POSITIVE),
+        ("/readyz", "GET", GenerationMode.POSITIVE),
+    ],
+)
+def test_answers_are_as_described(api: Any, route: str, method: str, mode: GenerationMode) -> None:
+    """Good requests are answered and bad ones refused, in the form that the document gives."""
+
+    @CASES
+    @given(case=api[route][method].as_strategy(generation_mode=mode))
+    def call(case: schemathesis.Case) -> None:
+        case.call_and_validate(timeout=5)
+
+    call()
