@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from fixtures_mongod import Mongod
 from pymongo.database import Database
@@ -20,6 +21,7 @@ from taxi_store.artifacts import Artifact, ArtifactError, artifact_of
 from taxi_store.connection import Document, StoreUnavailableError, connect
 from taxi_store.entries import AliasConflictError, UnknownVersionError
 from taxi_store.indexes import ensure_indexes
+from taxi_store.labelled import labelled_rides
 from taxi_store.registry import Registry
 from taxi_store.runs import RunStore
 
@@ -150,18 +152,27 @@ def test_window_of_a_version_has_the_rides_that_it_shadowed(database: Database[D
     assert [one.ride_id for one in log.window(database, "v1", 10)] == ["r00001", "r00002"]
 
 
-def test_labelled_rides_are_the_newest_in_time_order(database: Database[Document]) -> None:
-    log.insert_records(database, [a_record(one).to_document() for one in range(40)], NOW)
-    labels = [Label(f"r{number:05d}", float(number), NOW) for number in range(0, 40, 2)]
-    assert log.insert_labels(database, labels, NOW) == log.InsertResult(20, 0)
+def test_labelled_rides_are_all_or_a_sample_in_time_order(database: Database[Document]) -> None:
+    log.insert_records(database, [a_record(one).to_document() for one in range(400)], NOW)
+    labels = [Label(f"r{number:05d}", float(number), NOW) for number in range(0, 400, 2)]
+    assert log.insert_labels(database, labels, NOW) == log.InsertResult(200, 0)
     assert log.insert_labels(database, labels[:3], NOW) == log.InsertResult(0, 3)
 
-    rides = list(log.labelled_rides(database, MODEL_NAME, limit=5))
+    def durations(limit: int, **period: datetime) -> list[float]:
+        found = labelled_rides(database, MODEL_NAME, limit=limit, **period)
+        return [one.duration for one in found]
 
-    assert [one.duration for one in rides] == [30.0, 32.0, 34.0, 36.0, 38.0]
     until = NOW + timedelta(seconds=10)
-    earlier = list(log.labelled_rides(database, MODEL_NAME, limit=99, until=until))
-    assert [one.duration for one in earlier] == [0.0, 2.0, 4.0, 6.0, 8.0]
+    assert durations(99, until=until) == [0.0, 2.0, 4.0, 6.0, 8.0]
+    assert durations(200) == durations(999) == [float(one) for one in range(0, 400, 2)]
+    assert durations(1) == [398.0]
+
+    sample = durations(40)
+
+    assert sample == durations(40) == sorted(set(sample))
+    assert len(sample) == 40
+    assert sample[20:] == [float(one) for one in range(360, 400, 2)], "the newest half"
+    assert 100 < np.mean(sample[:20]) < 260, "the others are of all the time before"
 
 
 def test_tail_gives_what_was_stored_since(database: Database[Document]) -> None:

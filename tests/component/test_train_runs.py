@@ -111,6 +111,7 @@ def test_collapse_gives_a_better_candidate_and_the_next_run_sees_only_new_rides(
     assert run.champion == versions[Alias.CHAMPION]
     assert run.numbers["gain"] > 0.1
     assert run.numbers["evaluated_rows"] == 1500
+    assert run.numbers["candidate_rmse"] < run.numbers["fallback_rmse"]
     registry = Registry(database)
     candidate = registry.load(run.candidate)
     assert candidate.card[LOG_UNTIL] < (NOW + timedelta(seconds=3500)).isoformat()

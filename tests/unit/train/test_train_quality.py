@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from taxi_train.candidates import Split
-from taxi_train.quality import DataQualityError, QualityRules, check
+from taxi_train.quality import DataQualityError, QualityRules, check, check_labels
 from taxi_train.rides import Rides, joined
 
 RNG = np.random.default_rng(3)
@@ -49,3 +49,11 @@ def test_bad_rides_are_refused_with_a_reason(reason: str) -> None:
 
     assert found.value.reason == reason
     assert np.isfinite(found.value.figure)
+
+
+def test_durations_in_another_unit_are_refused() -> None:
+    check_labels(1000, 900, RULES)
+    with pytest.raises(DataQualityError, match="unit") as found:
+        check_labels(1000, 500, RULES)
+
+    assert (found.value.reason, found.value.figure) == ("LabelRange", 0.5)

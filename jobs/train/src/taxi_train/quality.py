@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.rides import MAX_DURATION_MINUTES, MIN_DURATION_MINUTES
 from taxi_train.candidates import Split
 from taxi_train.rides import Rides
 
@@ -42,6 +43,7 @@ class QualityRules:
         max_unseen: Largest share of rides from or to zones that the champion never saw.
         max_repeated: Largest share of rides that repeat others in everything.
         max_leaked: Largest share of the gate's rides that repeat one to fit on in everything.
+        max_out_of_range: Largest share of rides whose labels are outside the target's range.
         min_label_spread: Smallest standard deviation of the durations, minutes.
     """
 
@@ -51,7 +53,23 @@ class QualityRules:
     max_unseen: float = 0.5
     max_repeated: float = 0.5
     max_leaked: float = 0.2
+    max_out_of_range: float = 0.3
     min_label_spread: float = 1.0
+
+
+def check_labels(rows: int, kept: int, rules: QualityRules) -> None:
+    """Check how many labelled rides were left out because of their durations.
+
+    Raises:
+        DataQualityError: too many.
+    """
+    share = 1 - kept / rows if rows else 0.0
+    if share > rules.max_out_of_range:
+        raise DataQualityError(
+            "LabelRange", share,
+            f"{share:.0%} of the durations are outside of {MIN_DURATION_MINUTES:g} to "
+            f"{MAX_DURATION_MINUTES:g} minutes; look at the source of the labels and its unit",
+        )  # fmt: skip
 
 
 def check(parts: Split, reference: Rides, rules: QualityRules) -> None:

@@ -1,7 +1,7 @@
 """A run of the train Job: a candidate from logged and labelled rides, and its verdict."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from taxi_domain.models import ONNX_FILE, REFERENCE_FILE, Alias, ModelState
 from taxi_domain.runs import RunResult
 from taxi_store.artifacts import Artifact
 from taxi_store.connection import Document
-from taxi_store.log import labelled_rides
+from taxi_store.labelled import LabelledRide, labelled_rides
 from taxi_store.registry import Registry
 from taxi_store.runs import RunStore
 from taxi_train import candidates, gate, packing, quality
@@ -63,19 +63,23 @@ def retrain(
         return finished.result
     registry = Registry(database)
     champion = _champion(registry, model)
-    rides = _unseen(champion, of_log(labelled_rides(database, model, limit=rules.max_rides)))
+    labelled = _labelled(database, model, (champion,), rules)
+    within = of_log(labelled)
+    rides = _unseen(champion, within)
     logger.info("%d labelled rides that the champion %s has not seen", len(rides), champion.version)
     parts = candidates.split(rides, rules.gate.min_labelled_rows)
     needed = rules.gate.min_labelled_rows + rules.quality.min_rows
-    if len(rides) < needed:
-        message = f"{len(rides)} labelled rides since the champion, {needed} are needed"
-        runs.finish(
-            run_id, RunResult.TOO_FEW_LABELS, now=now(), message=message,
-            champion=champion.version, numbers={"labelled_rows": len(rides)},
-        )  # fmt: skip
-        logger.info(message)
-        return RunResult.TOO_FEW_LABELS
     try:
+        if len(labelled) >= needed:
+            quality.check_labels(len(labelled), len(within), rules.quality)
+        if len(rides) < needed:
+            message = f"{len(rides)} labelled rides since the champion, {needed} are needed"
+            runs.finish(
+                run_id, RunResult.TOO_FEW_LABELS, now=now(), message=message,
+                champion=champion.version, numbers={"labelled_rows": len(rides)},
+            )  # fmt: skip
+            logger.info(message)
+            return RunResult.TOO_FEW_LABELS
         quality.check(parts, packing.reference_rides(champion.files[REFERENCE_FILE]), rules.quality)
     except quality.DataQualityError as error:
         runs.finish(
@@ -89,7 +93,10 @@ def retrain(
         candidate, model=model, state=ModelState.CANDIDATE, now=now(), run_id=run_id
     )
     verdict = compare(champion, candidate, parts.gate, rules.gate)
-    numbers = {**verdict.numbers, **chosen, "trained_rows": len(parts.fit) + len(parts.choose)}
+    numbers = {
+        **verdict.numbers, **chosen, **_beside(registry, model, parts.gate),
+        "trained_rows": len(parts.fit) + len(parts.choose),
+    }  # fmt: skip
     if verdict.result is not RunResult.BETTER:
         registry.set_state(version, ModelState.REJECTED, reason=verdict.message)
     runs.finish(
@@ -113,12 +120,13 @@ def evaluate(
     runs.start(run_id, "evaluate", [candidate], now())
     registry = Registry(database)
     champion, other = _champion(registry, model), registry.load(candidate)
-    rides = of_log(labelled_rides(database, model, limit=rules.max_rides))
+    rides = of_log(_labelled(database, model, (champion, other), rules))
     rides = _unseen(other, _unseen(champion, rides))
     verdict = compare(champion, other, rides, rules.gate)
     runs.finish(
         run_id, verdict.result, now=now(), message=verdict.message, candidate=candidate,
-        champion=champion.version, numbers=verdict.numbers, slices=verdict.slices,
+        champion=champion.version, slices=verdict.slices,
+        numbers={**verdict.numbers, **_beside(registry, model, rides)},
     )  # fmt: skip
     logger.info("%s: %s", verdict.result, verdict.message)
     return verdict.result
@@ -126,16 +134,33 @@ def evaluate(
 
 def compare(champion: Artifact, candidate: Artifact, rides: Rides, rules: GateRules) -> GateVerdict:
     """Let both answer the same rides and ask the gate."""
-    features = rides.features()
-
-    def answers(model: Artifact) -> Floats:
-        if not len(rides):
-            return np.empty(0)
-        return OnnxModel(model.files[ONNX_FILE]).predict(features)
-
     return gate.judge(
-        rides.duration, answers(champion), answers(candidate), rules, slices_of(rides)
+        rides.duration, _answers(champion, rides), _answers(candidate, rides), rules,
+        slices_of(rides),
     )  # fmt: skip
+
+
+def _answers(model: Artifact, rides: Rides) -> Floats:
+    """Return a model's answers, shape (n,), minutes."""
+    return OnnxModel(model.files[ONNX_FILE]).predict(rides.features()) if rides else np.empty(0)
+
+
+def _beside(registry: Registry, model: str, rides: Rides) -> dict[str, float]:
+    """Return the fallback's RMSE on the gate's rides, minutes: what changing to it would cost."""
+    alias = registry.alias(model, Alias.FALLBACK)
+    if alias is None or not rides:
+        return {}
+    errors = _answers(registry.load(alias.version), rides) - rides.duration
+    return {"fallback_rmse": float(np.sqrt(np.mean(errors**2)))}
+
+
+def _labelled(
+    database: Database[Document], model: str, seen_by: Sequence[Artifact], rules: RunRules
+) -> list[LabelledRide]:
+    """Read rides of the log that came after those that the models have seen."""
+    seen = [one.card[LOG_UNTIL] for one in seen_by if LOG_UNTIL in one.card]
+    since = max(map(datetime.fromisoformat, seen), default=None)
+    return labelled_rides(database, model, limit=rules.max_rides, since=since)
 
 
 def _champion(registry: Registry, model: str) -> Artifact:

@@ -20,7 +20,7 @@ from taxi_domain.rides import (
     MIN_DURATION_MINUTES,
     MIN_ZONE,
 )
-from taxi_store.log import LabelledRide
+from taxi_store.labelled import LabelledRide
 
 Floats = NDArray[np.float64]
 

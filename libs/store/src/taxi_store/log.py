@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
@@ -17,7 +17,8 @@ from taxi_store.connection import Document, translated
 from taxi_store.encoding import reencoded, storable
 
 _DUPLICATE_KEY = 11000
-_LABELS_AT_ONCE = 5000
+#: Documents that are looked at together.
+CHUNK: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,6 @@ class InsertResult:
 
     inserted: int
     repeated: int
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledRide:
-    """A logged ride and its true duration, minutes."""
-
-    record: PredictionRecord
-    duration: float
 
 
 def insert_records(
@@ -88,7 +81,7 @@ def labelled_window(
             .sort([("ts", -1), ("_id", -1)])
             .limit(rows * 50)
         )
-        for chunk in _chunks(cursor.batch_size(_LABELS_AT_ONCE)):
+        for chunk in chunks(cursor.batch_size(CHUNK)):
             labels = labels_of(database, (one["_id"] for one in chunk))
             newest += [
                 (record_of(one), labels[one["_id"]]) for one in chunk if one["_id"] in labels
@@ -127,58 +120,23 @@ def labels_of(database: Database[Document], ride_ids: Iterable[str]) -> dict[str
     wanted = list(ride_ids)
     found: dict[str, Label] = {}
     with translated():
-        for start in range(0, len(wanted), _LABELS_AT_ONCE):
-            chunk = wanted[start : start + _LABELS_AT_ONCE]
+        for start in range(0, len(wanted), CHUNK):
+            chunk = wanted[start : start + CHUNK]
             for one in database[LABELS].find({"_id": {"$in": chunk}}):
                 found[one["_id"]] = _label(one)
     return found
-
-
-def labelled_rides(
-    database: Database[Document],
-    model: str,
-    *,
-    limit: int,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> Iterator[LabelledRide]:
-    """Yield the newest `limit` labelled rides, oldest first.
-
-    Args:
-        database: Where the log is.
-        model: Name of the model whose rides are wanted (any version).
-        limit: Most rides that are returned; memory grows with it, not with the log.
-        since: Only rides answered at or after this time.
-        until: Only rides answered before this time.
-    """
-    period = {
-        key: moment for key, moment in (("$gte", since), ("$lt", until)) if moment is not None
-    }
-    selector: Document = {"model": model, **({"ts": period} if period else {})}
-    newest: list[LabelledRide] = []
-    with translated():
-        cursor = database[PREDICTIONS].find(selector).sort([("ts", -1), ("_id", -1)])
-        for chunk in _chunks(cursor.batch_size(_LABELS_AT_ONCE)):
-            labels = labels_of(database, (one["_id"] for one in chunk))
-            newest += [
-                LabelledRide(record_of(one), labels[one["_id"]].duration)
-                for one in chunk
-                if one["_id"] in labels
-            ]
-            if len(newest) >= limit:
-                break
-    yield from reversed(newest[:limit])
 
 
 def _label(document: Document) -> Label:
     return Label(document["_id"], document["duration"], document["ts"])
 
 
-def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Yield the documents in lists of `CHUNK`."""
     chunk: list[Document] = []
     for one in documents:
         chunk.append(one)
-        if len(chunk) == _LABELS_AT_ONCE:
+        if len(chunk) == CHUNK:
             yield chunk
             chunk = []
     if chunk:
