@@ -108,9 +108,9 @@ test-e2e: up ## On the cluster
 requirements: setup ## Compile the pinned requirements of each image from the pyprojects
 	@PATH="$(VENV)/bin:$$PATH" tools/requirements/compile.sh
 
-bench-%: setup ## Measure: predict, offline-stories
+bench-%: setup ## Measure: predict, fit; gate, offline-stories (DATA=folder of whole months)
 	@PATH="$(TOOLS_PATH):$$PATH" TAXI_MONGOD="$$($(BUILDER) mongod)" \
-	   $(TIMED) "bench $*" $(PYTHON) benchmarks/$(subst -,_,$*).py
+	   $(TIMED) "bench $*" $(PYTHON) benchmarks/$(subst -,_,$*).py $(if $(DATA),--data "$(DATA)")
 
 soak-%: up ## Repeat a fault many times and write the result
 	@PATH="$(TOOLS_PATH):$$PATH" TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \

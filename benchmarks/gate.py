@@ -101,10 +101,10 @@ def main() -> None:
         champion = candidates.train(stream.reference)
         sizes = (size for size in SIZES if size + AFTER <= len(stream.rides))
         found += [judged(stream, champion, size) for size in sizes]
-    report(found)
+    report(found, options.data)
 
 
-def report(found: list[Judged]) -> None:
+def report(found: list[Judged], data: Path | None) -> None:
     """Print and write."""
     table = Table("champion and stream", "rides", "gate", "gain", "later: champion", "candidate",
                   "right")  # fmt: skip
@@ -127,7 +127,7 @@ def report(found: list[Judged]) -> None:
     versions = {name: version(name) for name in libraries}
     RESULT.write_text(
         json.dumps(
-            {"figures": figures, "command": "make bench-gate",
+            {"figures": figures, "command": f"make bench-gate{f' DATA={data}' if data else ''}",
              "versions": {"python": platform.python_version(), **versions}},
             indent=1,
         ) + "\n"

@@ -10,6 +10,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from taxi_stories.forwards import Forward
+from taxi_stories.kubectl import CommandError
 from taxi_stories.release import Release
 
 
@@ -18,8 +19,7 @@ def kill_container(release: Release, component: str) -> str:
 
     Only a node that is a local container can be reached this way.
     """
-    selector = f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component={component}"
-    pod = release.kubectl.get("pods", "-l", selector)["items"][0]
+    pod = _pods(release, component)[0]
     node, name = pod["spec"]["nodeName"], pod["metadata"]["name"]
     identity = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
     done = subprocess.run(
@@ -31,10 +31,52 @@ def kill_container(release: Release, component: str) -> str:
     return str(name)
 
 
+#: Many processes, each smaller than a worker: the kernel takes the largest, so theirs come last.
+_HOG = """
+import os, time
+for _ in range(16):
+    if os.fork() == 0:
+        kept = b"x" * (40 << 20)
+        time.sleep(5)
+        os._exit(0)
+time.sleep(7)
+"""
+
+
+def exhaust_memory(release: Release, component: str) -> list[str]:
+    """Use all memory that a component's containers may have; return the pods' names."""
+    pods = [one["metadata"]["name"] for one in _pods(release, component)]
+    for pod in pods:
+        # Cut off when the whole container goes.
+        with contextlib.suppress(CommandError):
+            release.kubectl("exec", pod, "-c", component, "--", "python", "-c", _HOG)
+    return pods
+
+
+def out_of_memory_kills(release: Release, pod: str) -> int:
+    """Count processes of a pod that the kernel killed because there was no memory.
+
+    Kernels with control groups of version 2 end the whole container, others one process: a
+    worker, which its supervisor reports, or the first one, which ends the container too.
+    """
+    (status,) = release.kubectl.get("pod", pod)["status"]["containerStatuses"]
+    logs = release.kubectl("logs", pod)
+    if status["restartCount"]:
+        logs += release.kubectl("logs", pod, "--previous")
+    ended = status.get("lastState", {}).get("terminated", {}).get("reason") == "OOMKilled"
+    return logs.count("Perhaps out of memory") + ended
+
+
 def restarts(release: Release, pod: str) -> int:
     """Return how often a pod's first container was started again."""
     found: Any = release.kubectl.get("pod", pod)
     return int(found["status"]["containerStatuses"][0]["restartCount"])
+
+
+def _pods(release: Release, component: str) -> list[Any]:
+    selector = f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component={component}"
+    found: list[Any] = release.kubectl.get("pods", "-l", selector)["items"]
+    return found
 
 
 @contextlib.contextmanager

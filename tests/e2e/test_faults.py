@@ -11,7 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
-from cluster_faults import database_of, kill_container, restarts
+from cluster_faults import (
+    database_of,
+    exhaust_memory,
+    kill_container,
+    out_of_memory_kills,
+    restarts,
+)
 from waiting import wait_for
 
 from taxi_domain.kube import GROUP, POLICY_LABEL, VERSION
@@ -88,6 +94,17 @@ def test_predictor_container_killed_under_load(breakable: Release) -> None:
         wait_for("first rides", lambda: sender.progress.sent > 100)
         pod = kill_container(breakable, "predictor")
         wait_for("restart", lambda: restarts(breakable, pod) >= 1)
+
+    assert_all_logged_once(breakable, rides)
+
+
+def test_predictor_out_of_memory_under_load(breakable: Release) -> None:
+    rides = some_rides(2400)
+    with load(breakable, rides) as sender:
+        wait_for("first rides", lambda: sender.progress.sent > 100)
+        pods = exhaust_memory(breakable, "predictor")
+        for pod in pods:
+            assert out_of_memory_kills(breakable, pod), pod
 
     assert_all_logged_once(breakable, rides)
 

@@ -1,0 +1,98 @@
+"""CPU time and memory of training on 100,000 rides, on one core.
+
+`train` is what makes the first model: the fit, its out-of-fold errors, the model of its error,
+the reference and its calibration. `candidate` is a whole retraining on as many new rides beside
+the champion's reference: both ways tried, the better one fitted again, its artifact made.
+Each runs in a process of its own, whose peak memory is the kernel's figure.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from offline_stories import ROOT, SAMPLES
+from rich.console import Console
+
+from taxi_domain.models import REFERENCE_FILE
+from taxi_train import candidates, packing
+from taxi_train.rides import Rides, read_file
+
+RESULT = ROOT / "benchmarks" / "results" / "fit.json"
+
+
+def new_rides(rows: int) -> Rides:
+    """Return so many real rides; they are of the largest shipped sample."""
+    rides = read_file(SAMPLES / "green-2020-03-before.parquet")
+    if len(rides) < rows:
+        raise SystemExit(f"--rides: the sample has {len(rides)} rides; ask for fewer")
+    return rides[:rows]
+
+
+def train(rows: int) -> None:
+    """Make a first model."""
+    candidates.train(new_rides(rows))
+
+
+def candidate(rows: int) -> None:
+    """Make a candidate."""
+    champion = candidates.train(read_file(SAMPLES / "green-2021-01.parquet")[:20_000])
+    old = packing.reference_rides(champion.files[REFERENCE_FILE])
+    candidates.make_candidate(old, candidates.split(new_rides(rows), 1000))
+
+
+WORK = {"train": train, "candidate": candidate}
+
+
+def measured(name: str, rows: int) -> dict[str, float]:
+    """Run in a fresh process on one core."""
+    queue: multiprocessing.Queue[dict[str, float]] = multiprocessing.Queue()
+    process = multiprocessing.Process(target=_measure, args=(name, rows, queue))
+    process.start()
+    found = queue.get(timeout=1800)
+    process.join(60)
+    return found
+
+
+def _measure(name: str, rows: int, queue: "multiprocessing.Queue[dict[str, float]]") -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    begin = time.monotonic()
+    WORK[name](rows)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    queue.put(
+        {
+            f"{name}_cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+            f"{name}_wall_seconds": round(time.monotonic() - begin, 1),
+            f"{name}_peak_mib": round(usage.ru_maxrss / 1024, 1),
+        }
+    )
+
+
+def main() -> None:
+    """Measure, print, write the result file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rides", type=int, default=100_000)
+    options = parser.parse_args()
+    multiprocessing.set_start_method("spawn")
+    figures: dict[str, float] = {"rides": options.rides}
+    for name in WORK:
+        figures |= measured(name, options.rides)
+    Console().print(figures)
+    libraries = ("numpy", "scikit-learn", "skl2onnx")
+    versions = {name: version(name) for name in libraries}
+    Path(RESULT).write_text(
+        json.dumps(
+            {"figures": figures, "command": "make bench-fit",
+             "versions": {"python": platform.python_version(), **versions}},
+            indent=1,
+        ) + "\n"
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
