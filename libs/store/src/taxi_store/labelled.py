@@ -14,8 +14,9 @@ from taxi_domain.records import PredictionRecord
 from taxi_store.connection import Document, translated
 from taxi_store.log import CHUNK, chunks, labels_of
 
-#: Share of the rides that are simply the newest; the others stand for all the time before.
-_NEWEST_SHARE: Final = 0.5
+#: Share of a sample that is simply the newest: after a drift only they show what is. The others
+#: stand for all the time before, and for places that few rides go to.
+_NEWEST_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def labelled_rides(
 ) -> list[LabelledRide]:
     """Return labelled rides, oldest first: all of them, or a sample of `limit`.
 
-    A sample is the newest half and, of all rides before, those whose ids have the smallest
+    A sample is mostly the newest rides and, of all before, those whose ids have the smallest
     hashes: each had the same chance, and the same log gives the same sample. The log is read
     once, in pieces; memory grows with `limit`, not with the log.
 
