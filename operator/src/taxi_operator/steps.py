@@ -39,6 +39,8 @@ def candidate_of(report: RunEntry, state: str) -> dict[str, Any]:
     """Return what a status shows of a candidate: numbers as texts, errors in minutes."""
     numbers: Mapping[str, float] = report.numbers
     shown: dict[str, Any] = {"state": state, "verdict": str(report.result)}
+    if report.reason:
+        shown["reason"] = report.reason
     if report.candidate:
         shown["version"] = report.candidate
     if "gain" in numbers:
@@ -46,6 +48,8 @@ def candidate_of(report: RunEntry, state: str) -> dict[str, Any]:
         shown["ci"] = [f"{numbers['ci_low']:.4f}", f"{numbers['ci_high']:.4f}"]
         shown["championRmseMinutes"] = f"{numbers['champion_rmse']:.3f}"
         shown["candidateRmseMinutes"] = f"{numbers['candidate_rmse']:.3f}"
+    if "fallback_rmse" in numbers:
+        shown["fallbackRmseMinutes"] = f"{numbers['fallback_rmse']:.3f}"
     if "evaluated_rows" in numbers:
         shown["evaluatedRows"] = int(numbers["evaluated_rows"])
     shown["message"] = report.message
