@@ -13,7 +13,7 @@ from pymongo.database import Database
 from taxi_domain.errors import TaxiError
 from taxi_domain.models import ONNX_FILE, REFERENCE_FILE, Alias, ModelState
 from taxi_domain.runs import RunResult
-from taxi_store.artifacts import Artifact
+from taxi_store.artifacts import Artifact, ArtifactError
 from taxi_store.connection import Document
 from taxi_store.labelled import LabelledRide, labelled_rides
 from taxi_store.registry import Registry
@@ -150,7 +150,13 @@ def _beside(registry: Registry, model: str, rides: Rides) -> dict[str, float]:
     alias = registry.alias(model, Alias.FALLBACK)
     if alias is None or not rides:
         return {}
-    errors = _answers(registry.load(alias.version), rides) - rides.duration
+    try:
+        fallback = registry.load(alias.version)
+    except ArtifactError as error:
+        # It is said beside the verdict and must not stop a better champion.
+        logger.warning("the fallback %s cannot be compared: %s", alias.version, error)
+        return {}
+    errors = _answers(fallback, rides) - rides.duration
     return {"fallback_rmse": float(np.sqrt(np.mean(errors**2)))}
 
 
