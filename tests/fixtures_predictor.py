@@ -16,7 +16,14 @@ from fixtures_mongod import free_port
 from onnx import TensorProto, helper
 
 from taxi_domain.features import CATEGORICAL_FEATURES, MODEL_INPUTS, MODEL_OUTPUT
-from taxi_domain.models import CARD_FILE, MODEL_NAME, ONNX_FILE, Alias, ModelState
+from taxi_domain.models import (
+    ARTIFACT_FORMAT_VERSION,
+    CARD_FILE,
+    MODEL_NAME,
+    ONNX_FILE,
+    Alias,
+    ModelState,
+)
 from taxi_store.artifacts import Artifact, artifact_of
 from taxi_store.connection import connect
 from taxi_store.registry import Registry
@@ -30,7 +37,7 @@ def small_artifact(minutes_a_mile: float = 4.0) -> Artifact:
     inputs = [
         helper.make_tensor_value_info(
             name,
-            TensorProto.STRING if name in CATEGORICAL_FEATURES else TensorProto.FLOAT,
+            TensorProto.INT64 if name in CATEGORICAL_FEATURES else TensorProto.FLOAT,
             [None, 1],
         )
         for name in MODEL_INPUTS
@@ -40,7 +47,12 @@ def small_artifact(minutes_a_mile: float = 4.0) -> Artifact:
     node = helper.make_node("Mul", ["trip_distance", "factor"], [MODEL_OUTPUT])
     graph = helper.make_graph([node], "small", inputs, [output], [factor])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    card = {"format_version": 1, "kind": "small", "factor": minutes_a_mile, "metrics": {}}
+    card = {
+        "format_version": ARTIFACT_FORMAT_VERSION,
+        "kind": "small",
+        "factor": minutes_a_mile,
+        "metrics": {},
+    }
     return artifact_of({ONNX_FILE: model.SerializeToString(), CARD_FILE: json.dumps(card).encode()})
 
 

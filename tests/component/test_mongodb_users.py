@@ -100,7 +100,7 @@ def test_the_rights_of_train_and_operator_are_enough_for_the_registry(
 ) -> None:
     users_of(guarded).apply(WANTED)
     now = datetime(2021, 2, 1, tzinfo=UTC)
-    artifact = artifact_of({"card.json": b'{"format_version": 1}', "model.onnx": b"x"})
+    artifact = artifact_of({"card.json": b'{"format_version": 2}', "model.onnx": b"x"})
 
     with log_in(guarded, "train") as client:
         ensure_indexes(client["taxi"])
@@ -116,7 +116,7 @@ def test_the_rights_of_train_and_operator_are_enough_for_the_registry(
             assert Registry(client["taxi"]).load(version).digest == artifact.digest
     with log_in(guarded, "train") as client:
         client["taxi"]["aliases"].update_many({}, {"$set": {"version": None, "previous": None}})
-        other = artifact_of({"card.json": b'{"format_version": 1}', "model.onnx": b"y"})
+        other = artifact_of({"card.json": b'{"format_version": 2}', "model.onnx": b"y"})
         later = now + timedelta(days=1)
         Registry(client["taxi"]).add(other, model="m", state=ModelState.ACCEPTED, now=later)
         everything = datetime.now(UTC) + timedelta(hours=1)

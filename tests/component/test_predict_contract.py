@@ -49,7 +49,7 @@ def test_plain_body_is_answered_and_logged(predictor: Predictor, mongo: Mongod) 
     (record,) = [one for one in records if one.ride_id == body["ride_id"]]
     assert (record.model, record.model_role) == (MODEL_NAME, "champion")
     assert record.prediction == body["duration"]
-    assert record.features.pair == "130_205"
+    assert record.features.pair == 130205
     assert record.ride.pickup_at is None
 
 

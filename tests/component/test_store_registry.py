@@ -36,7 +36,7 @@ def database(shared_mongod: Mongod) -> Iterator[Database[Document]]:
 
 
 def an_artifact(name: str = "one") -> Artifact:
-    card = json.dumps({"format_version": 1, "name": name}).encode()
+    card = json.dumps({"format_version": 2, "name": name}).encode()
     return artifact_of({CARD_FILE: card, ONNX_FILE: name.encode() * 300_000})
 
 

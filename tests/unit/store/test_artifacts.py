@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from taxi_domain.models import CARD_FILE, ONNX_FILE, REFERENCE_FILE
 from taxi_store.artifacts import ArtifactError, artifact_of, digest_of, pack, unpack
 
-CARD = json.dumps({"format_version": 1}).encode()
+CARD = json.dumps({"format_version": 2}).encode()
 FILES = {CARD_FILE: CARD, ONNX_FILE: b"graph", REFERENCE_FILE: b"rides"}
 
 

@@ -111,20 +111,20 @@ def _look_up(encoder: TargetEncoder, number: int, name: str) -> NodeProto:
     """Return the node that encodes one category; one that was not seen gets the mean."""
     return helper.make_node(
         "LabelEncoder", [name], [f"{name}_encoded"], name=name, domain=_ML,
-        keys_strings=[str(one) for one in encoder.categories_[number]],
+        keys_int64s=[int(one) for one in encoder.categories_[number]],
         values_floats=encoder.encodings_[number].astype(np.float32).tolist(),
         default_float=float(np.float32(encoder.target_mean_)),
     )  # fmt: skip
 
 
 def _input(name: str) -> ValueInfoProto:
-    kind = TensorProto.STRING if name in CATEGORICAL_FEATURES else TensorProto.FLOAT
+    kind = TensorProto.INT64 if name in CATEGORICAL_FEATURES else TensorProto.FLOAT
     return helper.make_tensor_value_info(name, kind, [None, 1])
 
 
 def _feed(features: pd.DataFrame) -> Mapping[str, NDArray[Any]]:
     def column(name: str) -> NDArray[Any]:
-        kind = object if name in CATEGORICAL_FEATURES else np.float32
+        kind = np.int64 if name in CATEGORICAL_FEATURES else np.float32
         values: NDArray[Any] = features[name].to_numpy().astype(kind).reshape(-1, 1)
         return values
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.features import DISTANCE, DO, HOUR, PU, PU_DO, WEEKDAY
+from taxi_domain.features import DISTANCE, DO, HOUR, PAIR_FACTOR, PU, PU_DO, WEEKDAY
 from taxi_domain.rides import (
     MAX_DURATION_MINUTES,
     MAX_TRIP_DISTANCE_MILES,
@@ -71,12 +71,11 @@ class Rides:
         """Return the model's inputs; the same rules as `taxi_domain.features`."""
         days = np.floor(self.moment / _DAY)
         pickup, dropoff = self.pickup.astype(np.int64), self.dropoff.astype(np.int64)
-        first, second = pd.Series(pickup).astype(str), pd.Series(dropoff).astype(str)
         return pd.DataFrame(
             {
-                PU: first.astype(object),
-                DO: second.astype(object),
-                PU_DO: (first + "_" + second).astype(object),
+                PU: pickup,
+                DO: dropoff,
+                PU_DO: pickup * PAIR_FACTOR + dropoff,
                 DISTANCE: self.distance,
                 HOUR: np.floor((self.moment - days * _DAY) / 3600.0),
                 WEEKDAY: (days + _FIRST_WEEKDAY) % 7,

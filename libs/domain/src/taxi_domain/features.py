@@ -1,13 +1,12 @@
 """The features that the model sees, computed by training and serving with the same code."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from taxi_domain.rides import Ride
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 PU: Final = "PULocationID"
 DO: Final = "DOLocationID"
@@ -16,7 +15,7 @@ DISTANCE: Final = "trip_distance"
 HOUR: Final = "hour"
 WEEKDAY: Final = "weekday"
 
-#: Inputs of the ONNX model, in order: string tensors, then float tensors, each of shape (rows, 1).
+#: Inputs of the ONNX model, in order: int64 tensors, then float32 tensors, each of shape (rows, 1).
 CATEGORICAL_FEATURES: Final = (PU, DO, PU_DO)
 NUMERIC_FEATURES: Final = (DISTANCE, HOUR, WEEKDAY)
 MODEL_INPUTS: Final = CATEGORICAL_FEATURES + NUMERIC_FEATURES
@@ -27,6 +26,8 @@ MODEL_OUTPUT: Final = "duration"
 ERROR_OUTPUT: Final = "absolute_error"
 
 MISSING: Final = float("nan")
+#: A pair of zones as one number: the pickup zone times this, plus the dropoff zone.
+PAIR_FACTOR: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,20 @@ class Features:
     weekday: float
 
     @property
-    def pair(self) -> str:
+    def pair(self) -> int:
         """Pickup and dropoff zone as one category.
 
         >>> Features(130, 205, 3.66, 8.0, 0.0).pair
-        '130_205'
+        130205
         """
-        return f"{self.pickup_zone}_{self.dropoff_zone}"
+        return self.pickup_zone * PAIR_FACTOR + self.dropoff_zone
+
+    def inputs(self) -> tuple[float, ...]:
+        """Return the values of `MODEL_INPUTS`, in this order; the categories are integers."""
+        return (
+            self.pickup_zone, self.dropoff_zone, self.pair,
+            self.trip_distance_miles, self.hour, self.weekday,
+        )  # fmt: skip
 
     def to_document(self) -> dict[str, object]:
         """Form in the prediction log; missing values are None because JSON has no NaN."""
@@ -71,15 +79,3 @@ def calendar_of(moment: datetime | None) -> tuple[float, float]:
     if moment is None:
         return MISSING, MISSING
     return float(moment.hour), float(moment.weekday())
-
-
-def columns_of(rows: Sequence[Features]) -> Mapping[str, list[object]]:
-    """Turn rows into the columns that the model takes, keyed by input name."""
-    return {
-        PU: [str(row.pickup_zone) for row in rows],
-        DO: [str(row.dropoff_zone) for row in rows],
-        PU_DO: [row.pair for row in rows],
-        DISTANCE: [row.trip_distance_miles for row in rows],
-        HOUR: [row.hour for row in rows],
-        WEEKDAY: [row.weekday for row in rows],
-    }

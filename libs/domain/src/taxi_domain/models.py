@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 MODEL_NAME: Final = "taxi-duration"
-ARTIFACT_FORMAT_VERSION: Final = 1
+ARTIFACT_FORMAT_VERSION: Final = 2
 
 #: Files inside of an artifact; the digest is taken over the sorted list of their sha256.
 ONNX_FILE: Final = "model.onnx"
