@@ -50,3 +50,26 @@ def test_files_that_are_none_are_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
     with pytest.raises(RideFileError):
         read_rides(tmp_path / "other.parquet")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "named"),
+    [
+        ("lpep_pickup_datetime", "2021-01-01 00:15:00", "holds string, not times"),
+        ("lpep_dropoff_datetime", 1, "holds int64, not times"),
+        ("PULocationID", "seven", "holds string, not numbers"),
+        ("trip_distance", None, "holds null, not numbers"),
+    ],
+)
+def test_columns_of_another_kind_are_named(
+    tmp_path: Path, column: str, value: object, named: str
+) -> None:
+    moment = datetime(2021, 1, 1, 0, 15)  # noqa: DTZ001 - local time
+    row: dict[str, object] = {
+        "lpep_pickup_datetime": moment, "lpep_dropoff_datetime": moment,
+        "PULocationID": 1, "DOLocationID": 2, "trip_distance": 1.0,
+    }  # fmt: skip
+    pq.write_table(pa.Table.from_pylist([{**row, column: value}]), tmp_path / "x.parquet")
+
+    with pytest.raises(RideFileError, match=f"column {column} {named}"):
+        read_rides(tmp_path / "x.parquet")

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from taxi_domain.errors import NotAvailableError, TaxiError
+from taxi_stories.progress import Progress, ProgressFile
 from taxi_stories.rides import TrueRide
-from taxi_stories.sender import Addresses, Pace, Progress, RefusedError, Sender
+from taxi_stories.sender import Addresses, Pace, RefusedError, Sender
 
 
 @dataclass
@@ -77,7 +78,7 @@ def rides(count: int, distance: float = 1.0) -> list[TrueRide]:
     ]
 
 
-def sender(city: City, count: int, pace: Pace, file: Path | None = None) -> Sender:
+def sender(city: City, count: int, pace: Pace, file: ProgressFile | None = None) -> Sender:
     addresses = Addresses(lambda: city.url, lambda: city.url, "secret")
     return Sender(rides(count), addresses, pace, progress_file=file)
 
@@ -115,7 +116,7 @@ def test_wrong_token_ends_at_once(city: City) -> None:
 
 
 def test_interrupted_run_goes_on_where_it_ended(city: City, tmp_path: Path) -> None:
-    file = tmp_path / "progress.json"
+    file = ProgressFile(tmp_path / "progress.json", "rides.parquet")
     first = sender(city, 10, Pace(100_000, 2, 3600.0), file)
     first._on_progress = lambda progress: first.stop.set() if progress.sent >= 4 else None
     first.run()
@@ -127,12 +128,32 @@ def test_interrupted_run_goes_on_where_it_ended(city: City, tmp_path: Path) -> N
     assert len(city.labels) == 10
 
 
-def test_damaged_progress_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"sent": 3, "refused": 0, "labelled": 0}'])
+def test_damaged_progress_file_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "progress.json"
-    file.write_text("{")
+    file.write_text(text)
 
-    with pytest.raises(TaxiError, match=r"progress\.json"):
-        Progress.load(file)
+    with pytest.raises(TaxiError, match=r"progress\.json: is no progress file"):
+        ProgressFile(file, "rides.parquet").load()
+
+
+@pytest.mark.parametrize(("rides", "prefix"), [("other.parquet", "p-"), ("rides.parquet", "q-")])
+def test_progress_of_other_rides_is_refused(tmp_path: Path, rides: str, prefix: str) -> None:
+    file = tmp_path / "progress.json"
+    ProgressFile(file, "rides.parquet", "p-").save(Progress(sent=7))
+
+    assert ProgressFile(file, "rides.parquet", "p-").load().sent == 7
+    with pytest.raises(TaxiError, match=r"is the progress of rides\.parquet with prefix 'p-'"):
+        ProgressFile(file, rides, prefix).load()
+
+
+def test_nothing_is_sent_when_the_progress_cannot_be_written(city: City, tmp_path: Path) -> None:
+    file = ProgressFile(tmp_path / "no" / "such" / "p.json", "rides.parquet")
+
+    with pytest.raises(TaxiError, match="give a path in a folder that exists"):
+        sender(city, 5, Pace(100_000, 1, 0.0), file).run()
+
+    assert city.rides == []
 
 
 def test_refused_rides_are_counted_by_field(city: City) -> None:

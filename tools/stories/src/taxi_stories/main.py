@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from taxi_domain.errors import TaxiError
 from taxi_stories.kubectl import Kubectl
@@ -83,7 +84,7 @@ def _values(path: Path | None) -> dict[str, object]:
 
 
 def _fail(error: TaxiError) -> None:
-    _err.print(f"[red]error:[/red] {error}", highlight=False)
+    _err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
     raise typer.Exit(1) from error
 
 

@@ -7,6 +7,7 @@ from taxi_stories.sender import Pace
 from taxi_stories.story import Look, Plot
 
 _ALARM: Final = 1.0
+_QUIET_RIDES: Final = 8_000
 
 
 def _actions(looks: Sequence[Look]) -> list[str]:
@@ -48,11 +49,14 @@ def _quiet_is_over(looks: Sequence[Look], all_sent: bool) -> bool:
 def _quiet_claims(looks: Sequence[Look]) -> list[tuple[str, bool]]:
     drifts = [look.drift for look in looks if look.drift is not None]
     errors = [look.error for look in looks if look.error is not None]
+    last = looks[-1]
     return [
+        (f"all {_QUIET_RIDES} rides were sent", last.sent == _QUIET_RIDES),
+        ("none was refused", last.refused == 0),
         ("the monitor measured the inputs and the error", bool(drifts and errors)),
         ("the inputs gave no alarm", bool(drifts) and max(drifts) < _ALARM),
         ("the error gave no alarm", bool(errors) and max(errors) < _ALARM),
-        ("the policy saw its signals", looks[-1].condition("MetricsAvailable") == "True"),
+        ("the policy saw its signals", last.condition("MetricsAvailable") == "True"),
         ("the policy did nothing", not _actions(looks)),
     ]
 
@@ -92,7 +96,7 @@ much like them. A monitor that cries wolf here is of no use to anybody: nothing 
 """,
     stream="green-2021-02-head",
     first_model={"data": "green-2021-01"},
-    rides=8_000,
+    rides=_QUIET_RIDES,
     pace=Pace(rides_per_second=160, batch_size=40, label_delay_seconds=3, patience_seconds=120),
     is_over=_quiet_is_over,
     claims=_quiet_claims,

@@ -12,13 +12,8 @@ import pyarrow.parquet as pq
 from taxi_domain.errors import TaxiError
 from taxi_domain.rides import MAX_DURATION_MINUTES, MIN_DURATION_MINUTES
 
-_COLUMNS = (
-    "lpep_pickup_datetime",
-    "lpep_dropoff_datetime",
-    "PULocationID",
-    "DOLocationID",
-    "trip_distance",
-)
+_TIMES = ("lpep_pickup_datetime", "lpep_dropoff_datetime")
+_COLUMNS = (*_TIMES, "PULocationID", "DOLocationID", "trip_distance")
 
 
 class RideFileError(TaxiError):
@@ -48,7 +43,7 @@ def read_rides(path: Path, *, prefix: str = "", skip: int = 0) -> list[TrueRide]
         skip: Rides to leave out at the beginning (already sent).
 
     Raises:
-        RideFileError: no such file, damaged, or a column is missing.
+        RideFileError: no such file, damaged, or a column is missing or of another kind.
     """
     try:
         table = pq.read_table(path, columns=list(_COLUMNS))
@@ -61,8 +56,16 @@ def read_rides(path: Path, *, prefix: str = "", skip: int = 0) -> list[TrueRide]
         raise RideFileError(
             f"{path}: has no column {', '.join(sorted(missing))}; give a file of green taxi rides"
         )
+    for name in _COLUMNS:
+        kind = table.schema.field(name).type
+        time = name in _TIMES
+        if not (pa.types.is_timestamp(kind) if time else _is_number(kind)):
+            raise RideFileError(
+                f"{path}: column {name} holds {kind}, not {'times' if time else 'numbers'}; "
+                "give a file of green taxi rides"
+            )
     table = table.sort_by("lpep_pickup_datetime")
-    moments = [table[name].cast(pa.timestamp("us")) for name in _COLUMNS[:2]]
+    moments = [table[name].cast(pa.timestamp("us")) for name in _TIMES]
     micros = pc.subtract(moments[1], moments[0]).cast(pa.int64())
     minutes = pc.divide(micros.cast(pa.float64()), 60_000_000.0)
     kept = pc.and_(
@@ -75,6 +78,10 @@ def read_rides(path: Path, *, prefix: str = "", skip: int = 0) -> list[TrueRide]
     if not found:
         raise RideFileError(f"{path}: has no ride of 1 to 60 minutes; give another file")
     return found
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _rides(table: pa.Table, name: str) -> Iterator[TrueRide]:

@@ -5,20 +5,18 @@ have arrived is sent again. Progress is written after each batch, and a sender t
 with that progress goes on where the last one ended.
 """
 
-import json
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
 import tenacity
 
 from taxi_domain.errors import NotAvailableError, TaxiError
+from taxi_stories.progress import Progress, ProgressFile
 from taxi_stories.rides import TrueRide
 
 _LABELS_AT_ONCE = 1000
@@ -27,32 +25,6 @@ _TIMEOUT_SECONDS = 15.0
 
 class RefusedError(TaxiError):
     """The system refuses what is sent; sending it again is useless."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a sender got: rides sent (answered or refused), refused, and labels delivered."""
-
-    sent: int = 0
-    refused: int = 0
-    labelled: int = 0
-
-    @classmethod
-    def load(cls, path: Path | None) -> Self:
-        """Read the progress of an earlier run; nothing there means from the beginning."""
-        if path is None or not path.exists():
-            return cls()
-        try:
-            return cls(**json.loads(path.read_text()))
-        except (ValueError, TypeError) as error:
-            raise TaxiError(f"{path}: is no progress file ({error}); remove it") from error
-
-    def save(self, path: Path | None) -> None:
-        """Write the progress so that a crash leaves either the old or the new one."""
-        if path is not None:
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(asdict(self)))
-            os.replace(temporary, path)  # noqa: PTH105 - the atomic one
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +62,7 @@ class Sender:
         addresses: Addresses,
         pace: Pace,
         *,
-        progress_file: Path | None = None,
+        progress_file: ProgressFile | None = None,
         on_progress: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._rides = rides
@@ -101,7 +73,7 @@ class Sender:
         self._due: deque[tuple[float, TrueRide]] = deque()
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS)
         self.stop = threading.Event()
-        self.progress = Progress.load(progress_file)
+        self.progress = progress_file.load() if progress_file else Progress()
         self.refusals: dict[str, int] = {}
 
     def run(self) -> Progress:
@@ -110,7 +82,9 @@ class Sender:
         Raises:
             NotAvailableError: predictor or monitor did not answer within the patience.
             RefusedError: the monitor refuses the labels (for example the token).
+            TaxiError: the progress cannot be written; nothing was sent then.
         """
+        self._advance()
         with self._client:
             # Rides that were sent but not labelled before an interruption are due at once.
             for ride in self._rides[self.progress.labelled : self.progress.sent]:
@@ -168,7 +142,8 @@ class Sender:
             refused=before.refused + refused,
             labelled=before.labelled + labelled,
         )
-        self.progress.save(self._file)
+        if self._file is not None:
+            self._file.save(self.progress)
         self._on_progress(self.progress)
 
     def _post(

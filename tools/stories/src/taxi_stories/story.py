@@ -19,6 +19,7 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.kube import PLURAL
 from taxi_stories.forwards import Forward
 from taxi_stories.kubectl import Kubectl
+from taxi_stories.progress import Progress
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
 from taxi_stories.rides import TrueRide, read_rides
@@ -40,6 +41,7 @@ class Look:
 
     at: float
     sent: int
+    refused: int
     window_rows: float | None
     drift: float | None
     rmse_minutes: float | None
@@ -101,6 +103,8 @@ class Teller:
     def tell(self) -> None:
         """Install, send, watch, check, and remove everything again (unless `keep`).
 
+        What an earlier run left (because it was told to, or was cut off) is removed first.
+
         Raises:
             StoryError: a claim did not hold.
             TaxiError: the cluster or the release did not come up.
@@ -111,6 +115,7 @@ class Teller:
         rides = read_rides(SAMPLES / f"{self.plot.stream}.parquet")[: self.plot.rides]
         self.console.rule(f"[bold]Story: {self.plot.name}")
         self.console.print(self.plot.opening.strip() + "\n")
+        release.uninstall()
         try:
             self._install(release)
             looks = self._play(release, rides)
@@ -156,7 +161,7 @@ class Teller:
             begin = time.monotonic()
             try:
                 while time.monotonic() - begin < self.plot.seconds:
-                    look = self._look(release, prometheus, begin, sender.progress.sent)
+                    look = self._look(release, prometheus, begin, sender.progress)
                     looks.append(look)
                     self._show(look)
                     self._show_events(release, seen)
@@ -173,7 +178,9 @@ class Teller:
             )
         return looks
 
-    def _look(self, release: Release, prometheus: Prometheus, begin: float, sent: int) -> Look:
+    def _look(
+        self, release: Release, prometheus: Prometheus, begin: float, progress: Progress
+    ) -> Look:
         where = f'{{namespace="{release.kubectl.namespace}",model_role="champion"}}'
 
         def value(name: str, labels: str = where) -> float | None:
@@ -182,7 +189,8 @@ class Teller:
         rmse = value("taxi_monitor_error_rmse_seconds", where[:-1] + ',source="actual"}')
         return Look(
             at=time.monotonic() - begin,
-            sent=sent,
+            sent=progress.sent,
+            refused=progress.refused,
             window_rows=value("taxi_monitor_window_rows"),
             drift=value("taxi_monitor_drift_score_relative"),
             rmse_minutes=None if rmse is None else rmse / 60,

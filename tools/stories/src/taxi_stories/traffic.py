@@ -6,17 +6,20 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from taxi_domain.errors import TaxiError
 from taxi_stories import sender
 from taxi_stories.kubectl import Kubectl
+from taxi_stories.progress import Progress, ProgressFile
 from taxi_stories.release import Release
 from taxi_stories.rides import TrueRide, read_rides
 
 _out = Console()
 _err = Console(stderr=True)
 
+EXIT_REFUSED = 1
 EXIT_INTERRUPTED = 130
 
 
@@ -42,17 +45,18 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
 ) -> None:
     """Send rides and their labels.
 
-    Exit codes: 0 all sent; 1 the system refused or did not answer; 2 usage;
+    Exit codes: 0 all sent, and not every ride refused; 1 refused or not answered; 2 usage;
     130 interrupted (run again with the same --progress-file to go on).
     """
     try:
         rides = read_rides(file, prefix=prefix)
         if limit:
             rides = rides[:limit]
-        code = _send(rides, rate, batch_size, label_delay, progress_file,
+        kept = ProgressFile(progress_file, file.name, prefix) if progress_file else None
+        code = _send(rides, rate, batch_size, label_delay, kept,
                      Release(Kubectl(context, namespace), release))  # fmt: skip
     except TaxiError as error:
-        _err.print(f"[red]error:[/red] {error}", highlight=False)
+        _err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from error
     raise typer.Exit(code)
 
@@ -62,7 +66,7 @@ def _send(
     rate: float,
     batch_size: int,
     label_delay: float,
-    progress_file: Path | None,
+    progress_file: ProgressFile | None,
     release: Release,
 ) -> int:
     columns = (
@@ -77,7 +81,7 @@ def _send(
         sent = bars.add_task("rides", total=len(rides))
         labelled = bars.add_task("labels", total=len(rides), visible=label_delay >= 0)
 
-        def show(progress: sender.Progress) -> None:
+        def show(progress: Progress) -> None:
             bars.update(sent, completed=progress.sent)
             bars.update(labelled, completed=progress.labelled)
 
@@ -97,4 +101,15 @@ def _send(
     _out.print(f"{done.sent} rides sent, {done.refused} refused, {done.labelled} labels delivered")
     for field, count in sorted(one.refusals.items()):
         _out.print(f"  refused because of {field}: {count}")
-    return EXIT_INTERRUPTED if one.stop.is_set() else 0
+    return exit_code(done, interrupted=one.stop.is_set())
+
+
+def exit_code(done: Progress, *, interrupted: bool) -> int:
+    """Return the exit code of a run; single rides that are refused are no failure.
+
+    >>> exit_code(Progress(sent=3, refused=3), interrupted=False)
+    1
+    """
+    if interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_REFUSED if done.sent and done.refused == done.sent else 0

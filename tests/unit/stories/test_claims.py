@@ -1,0 +1,49 @@
+"""What the stories claim in the end, and what breaks a claim."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from taxi_stories.plots import QUIET
+from taxi_stories.story import Look
+
+WELL = Look(
+    at=60.0,
+    sent=QUIET.rides,
+    refused=0,
+    window_rows=2000.0,
+    drift=0.4,
+    rmse_minutes=4.5,
+    error=0.6,
+    policy={"status": {"conditions": [{"type": "MetricsAvailable", "status": "True"}]}},
+)
+
+
+def broken(*looks: Look) -> list[str]:
+    return [sentence for sentence, held in QUIET.claims(looks) if not held]
+
+
+def test_quiet_weeks_hold_all_claims() -> None:
+    assert broken(WELL, WELL) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"sent": QUIET.rides - 1}, "rides were sent"),
+        ({"refused": 1}, "none was refused"),
+        ({"drift": 1.0}, "the inputs gave no alarm"),
+        ({"error": 1.2}, "the error gave no alarm"),
+        ({"policy": {"status": {}}}, "the policy saw its signals"),
+        ({"drift": None, "error": None}, "the monitor measured"),
+    ],
+)
+def test_each_claim_can_break(change: dict[str, Any], named: str) -> None:
+    assert any(named in sentence for sentence in broken(replace(WELL, **change)))
+
+
+def test_anything_that_the_policy_does_breaks_the_quiet() -> None:
+    decided = {**WELL.policy["status"], "decision": {"action": "Retrain"}}
+
+    assert broken(replace(WELL, policy={"status": decided}), WELL) == ["the policy did nothing"]

@@ -1,0 +1,50 @@
+"""`make traffic` with bad input: one line and an exit code, no traceback."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from taxi_stories.main import app
+from taxi_stories.progress import Progress
+from taxi_stories.story import SAMPLES
+from taxi_stories.traffic import exit_code
+
+RIDES = str(SAMPLES / "green-2021-02-head.parquet")
+
+
+def outcome(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["traffic", *words])
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    return done.exit_code, done.stderr
+
+
+def test_no_such_file() -> None:
+    code, text = outcome("nothing.parquet")
+
+    assert code == 1
+    assert "nothing.parquet: no such file" in text
+
+
+def test_times_as_text(tmp_path: Path) -> None:
+    names = ("lpep_pickup_datetime", "lpep_dropoff_datetime", "PULocationID", "DOLocationID")
+    table = pa.table({**{name: ["2021"] for name in names}, "trip_distance": [1.0]})
+    pq.write_table(table, tmp_path / "text.parquet")
+
+    code, text = outcome(str(tmp_path / "text.parquet"))
+
+    assert code == 1
+    assert "lpep_pickup_datetime holds string" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("words", [("--rate", "-1"), ("--batch-size", "0"), ("--limit", "x")])
+def test_impossible_options(words: tuple[str, str]) -> None:
+    assert outcome(RIDES, *words)[0] == 2
+
+
+def test_exit_code_tells_when_every_ride_was_refused() -> None:
+    assert exit_code(Progress(sent=5, refused=5), interrupted=False) == 1
+    assert exit_code(Progress(sent=5, refused=4), interrupted=False) == 0
+    assert exit_code(Progress(sent=5, refused=5), interrupted=True) == 130
