@@ -17,7 +17,7 @@ from taxi_operator.metrics import Metrics
 from taxi_operator.retraining import Retraining
 from taxi_operator.scheduler import Scheduler
 from taxi_operator.settings import FaultPoint, Settings
-from taxi_operator.swaps import FINALIZER
+from taxi_operator.traffic import TrafficControl
 from taxi_store.connection import connect_async
 from taxi_store.registry_async import AsyncRegistry
 
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _STALE_SECONDS: Final = 60.0
 _REFUSED_LOGINS: Final = 20
+_KOPF_FINALIZER: Final = f"{GROUP}/kopf-has-none"
 
 
 class Operator:
@@ -51,7 +52,8 @@ class Operator:
                 os._exit(137)
 
         retraining = Retraining(cluster, AsyncRegistry(mongodb[DATABASE]), die_at)
-        conductor = Conductor(cluster, retraining, metrics, cluster.clock, die_at)
+        traffic = TrafficControl(cluster, settings.instance)
+        conductor = Conductor(cluster, retraining, traffic, metrics, cluster.clock, die_at)
         return cls(Scheduler(conductor, metrics, settings.concurrency), cluster, mongodb)
 
     async def stop(self) -> None:
@@ -119,7 +121,8 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.reconnect_backoff = 1.0
     settings.networking.connect_timeout = 5
     settings.networking.request_timeout = 30
-    settings.persistence.finalizer = FINALIZER
+    # kopf takes its finalizer off whatever has no deletion handler: ours must not be that one.
+    settings.persistence.finalizer = _KOPF_FINALIZER
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(
         prefix=GROUP, key="last", v1=False
