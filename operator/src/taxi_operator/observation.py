@@ -31,12 +31,12 @@ class Observation:
 
 
 async def observe(policy: Policy, status: Status) -> Observation:
-    """Read every signal; a server or a query that gives nothing is a reading without data."""
+    """Read every signal; a server that does not answer, or a wrong query, changes no state."""
     async with Prometheus(policy.prometheus_url, policy.prometheus_timeout) as prometheus:
         try:
             now = await prometheus.now()
         except (NotAvailableError, QueryError) as error:
-            unreachable = Observed(problem=str(error))
+            unreachable = Observed(problem=str(error), unusable=True)
             readings = tuple(_reading(one, unreachable, status) for one in policy.signals)
             return Observation(readings, None, str(error))
         limit = asyncio.Semaphore(_AT_ONCE)
@@ -86,7 +86,7 @@ async def _observed(
         enter = await _samples(prometheus, signal.promql, signal.enter, now, since)
         exits = await _samples(prometheus, signal.promql, signal.exit, now, since)
     except NotAvailableError as error:
-        return Observed(problem=str(error))
+        return Observed(problem=str(error), unusable=True)
     return Observed(
         enter, expected_samples(signal.enter.for_seconds),
         exits, expected_samples(signal.exit.for_seconds), age, samples,

@@ -35,7 +35,8 @@ class Observed:
         age_seconds: Age of the last evaluation behind the metric; None when it is not known.
         samples: Rides behind the value; None when it is not known.
         problem: Why there is nothing, for people.
-        unusable: The query itself is wrong, which is no absence: the state is held.
+        unusable: Nothing was learned, since the query is wrong or nobody answered it. That is no
+            absence of data: the state is held, whatever `onNoData` says.
         settling: The model was promoted a moment ago; what there is speaks of the old one.
     """
 

@@ -1,5 +1,6 @@
 """From samples to states: hysteresis, holes, missing and stale data."""
 
+import asyncio
 import math
 from dataclasses import replace
 
@@ -7,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxi_operator.policies import Condition, OnNoData, Signal
+from taxi_operator.observation import observe
+from taxi_operator.policies import Condition, OnNoData, Signal, policy_of
 from taxi_operator.signals import Observed, SignalState, read
+from taxi_operator.statuses import Status
 
 SIGNAL = Signal(
     name="drift", promql="q", freshness_promql="age", max_age_seconds=60, explain_promql="",
@@ -16,6 +19,13 @@ SIGNAL = Signal(
     min_samples_promql="n", min_samples=100, on_no_data=OnNoData.HOLD,
 )  # fmt: skip
 HIGH = Observed([1.2] * 11, 11, [1.2] * 11, 11, age_seconds=5, samples=500)
+POLICY = policy_of(
+    {
+        "target": {"deploymentName": "p", "activeServiceName": "s"},
+        "prometheus": {"url": "http://p"},
+        "signals": [],
+    }
+)
 LOW = replace(HIGH, enter_values=[0.5] * 11, exit_values=[0.5] * 11)
 
 
@@ -99,6 +109,17 @@ def test_wrong_query_is_never_a_breach() -> None:
     )
 
     assert (found.state, found.breached) == (SignalState.NO_DATA, False)
+
+
+@pytest.mark.parametrize("no_data", list(OnNoData))
+@pytest.mark.parametrize("was", [True, False])
+def test_silent_prometheus_changes_nothing(no_data: OnNoData, was: bool) -> None:
+    signal = replace(SIGNAL, on_no_data=no_data)
+    policy = replace(POLICY, prometheus_url="http://127.0.0.1:1", signals=(signal,))
+
+    (found,) = asyncio.run(observe(policy, Status(breached={"drift": was}))).readings
+
+    assert (found.state, found.breached, found.recovered) == (SignalState.NO_DATA, was, False)
 
 
 def test_signal_is_unknown_just_after_a_promotion() -> None:
