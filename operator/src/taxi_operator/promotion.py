@@ -12,7 +12,7 @@ from taxi_operator.policies import Policy
 from taxi_operator.settings import FaultPoint
 from taxi_operator.statuses import Run, RunState, Status
 from taxi_operator.steps import Step, candidate_of, ended
-from taxi_store.entries import AliasConflictError
+from taxi_store.entries import AliasConflictError, StateConflictError, UnknownVersionError
 from taxi_store.registry_async import AsyncRegistry
 from taxi_store.runs import RunEntry
 
@@ -32,18 +32,23 @@ class Promotion:
     async def begin(
         self, policy: Policy, status: Status, run: Run, report: RunEntry, now: float
     ) -> Step:
-        """Move the alias; a repeat finds it moved already."""
+        """Move the alias; a repeat finds it moved already.
+
+        A candidate that is not to be had any more ends the run: no repeat would bring it back.
+        """
         version = report.candidate
         if version is None or report.champion is None:
             message = f"run {report.run_id}: reports Better, but names no candidate or no champion"
             return ended(status, run, RunState.FAILED, message, now)
         try:
             await self._move(policy.model, to=version, expected=report.champion, now=now)
+            await self._registry.set_state(version, ModelState.ACCEPTED, reason=report.message)
+        except (UnknownVersionError, StateConflictError) as error:
+            return await self._lost(policy, status, run, report, str(error), now)
         except AliasConflictError as conflict:
             await self._registry.set_state(version, ModelState.REJECTED, reason=str(conflict))
             refused = replace(status, candidate=candidate_of(report, "Refused"))
             return ended(refused, run, RunState.REFUSED, str(conflict), now)
-        await self._registry.set_state(version, ModelState.ACCEPTED, reason=report.message)
         self._die_at(FaultPoint.AFTER_ALIAS)
         await self._roll(policy, version)
         promoting = replace(
@@ -54,6 +59,18 @@ class Promotion:
             replace(status, run=promoting, candidate=candidate_of(report, "Promoting")),
             ("CandidateBetter", f"decision {run.number}: {version}: {report.message}"),
         )
+
+    async def _lost(
+        self, policy: Policy, status: Status, run: Run, report: RunEntry, problem: str, now: float
+    ) -> Step:
+        """End a run whose candidate went away; an alias that a crash left on it goes back."""
+        assert report.candidate is not None
+        assert report.champion is not None
+        alias = await self._registry.alias(policy.model, Alias.CHAMPION)
+        if alias is not None and alias.version == report.candidate:
+            await self._move(policy.model, to=report.champion, expected=report.candidate, now=now)
+        refused = replace(status, candidate=candidate_of(report, "Refused"))
+        return ended(refused, run, RunState.FAILED, problem, now)
 
     async def finish(self, policy: Policy, status: Status, run: Run, now: float) -> Step:
         """Wait until all champion pods have the candidate; go back when they do not come up."""

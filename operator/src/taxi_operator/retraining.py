@@ -100,6 +100,26 @@ class Retraining:
         self, policy: Policy, retrain: Retrain, key: PolicyKey, status: Status, run: Run, now: float
     ) -> Step:
         """Look at the report first: it tells the verdict even when the Job is gone."""
+        verdict = await self._verdict(policy, key, status, run, now)
+        if verdict is not None:
+            return verdict
+        job = await self._cluster.job(run.job_name)
+        pods = await self._cluster.pods({"batch.kubernetes.io/job-name": run.job_name})
+        outcome = jobs.outcome_of(job, pods)
+        if outcome.state is JobState.RUNNING:
+            return _waiting(status, run, outcome)
+        # The report may have been written, and the Job have ended, between the two looks.
+        verdict = await self._verdict(policy, key, status, run, now)
+        if verdict is not None:
+            return verdict
+        if outcome.state is JobState.SUCCEEDED:
+            outcome = replace(outcome, reason="NoReport", message="the Job ended without a verdict")
+        return self._failed(retrain, status, run, outcome, now)
+
+    async def _verdict(
+        self, policy: Policy, key: PolicyKey, status: Status, run: Run, now: float
+    ) -> Step | None:
+        """Return what follows from the report, None while there is no verdict."""
         report = await self._registry.run(jobs.run_id(key.uid, run.number, run.attempt))
         if report is not None and report.result is RunResult.BETTER:
             return await self._promotion.begin(policy, status, run, report, now)
@@ -109,14 +129,7 @@ class Retraining:
         if report is not None and report.result is RunResult.DATA_QUALITY_FAILED:
             status = replace(status, candidate=candidate_of(report, "Refused"))
             return ended(status, run, RunState.FAILED, report.message, now)
-        job = await self._cluster.job(run.job_name)
-        pods = await self._cluster.pods({"batch.kubernetes.io/job-name": run.job_name})
-        outcome = jobs.outcome_of(job, pods)
-        if outcome.state is JobState.RUNNING:
-            return _waiting(status, run, outcome)
-        if outcome.state is JobState.SUCCEEDED:
-            outcome = replace(outcome, reason="NoReport", message="the Job ended without a verdict")
-        return self._failed(retrain, status, run, outcome, now)
+        return None
 
     @staticmethod
     def _failed(

@@ -1,0 +1,128 @@
+"""Steps of a run where something happens between two looks."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from taxi_domain.models import Alias, ModelState
+from taxi_domain.runs import RunResult
+from taxi_operator.jobs import PolicyKey
+from taxi_operator.policies import policy_of
+from taxi_operator.retraining import Retraining
+from taxi_operator.statuses import Run, RunState, Status
+from taxi_operator.steps import Step
+from taxi_store.entries import AliasConflictError, AliasEntry, UnknownVersionError
+from taxi_store.runs import RunEntry
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+KEY = PolicyKey("p", "0a1b2c3d-1111-2222-3333-444455556666")
+POLICY = policy_of(
+    {
+        "target": {"deploymentName": "p", "activeServiceName": "s"},
+        "prometheus": {"url": "http://p"},
+        "signals": [],
+        "retrain": {"jobFrom": {"cronJobName": "train"}},
+    }
+)
+RUNNING = Status(number=1, run=Run(1, 1, RunState.RUNNING, "job", 0.0, champion="v1"))
+
+
+def report(result: RunResult, candidate: str | None = None) -> RunEntry:
+    return RunEntry("r", "train", result, "said so", candidate, "v1", NOW, NOW)
+
+
+class FakeCluster:
+    """A Job that has ended; looking at it lets something else happen."""
+
+    def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self._meanwhile = meanwhile
+        self.annotated: list[str] = []
+
+    async def job(self, _name: str) -> dict[str, Any]:
+        self._meanwhile()
+        return {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+
+    async def pods(self, _labels: object) -> list[dict[str, Any]]:
+        return []
+
+    async def annotate_pods(self, _deployment: str, annotations: dict[str, str]) -> None:
+        self.annotated += annotations.values()
+
+
+class FakeRegistry:
+    """An alias and the versions that exist."""
+
+    def __init__(self, champion: str, *versions: str, report: RunEntry | None = None) -> None:
+        self.champion = champion
+        self.versions = set(versions)
+        self.report = report
+
+    async def run(self, _run_id: str) -> RunEntry | None:
+        return self.report
+
+    async def alias(self, model: str, alias: Alias) -> AliasEntry:
+        return AliasEntry(model, alias, self.champion, None, 1, NOW, "t")
+
+    async def set_state(self, version: str, _state: ModelState, *, reason: str = "") -> None:
+        if version not in self.versions:
+            raise UnknownVersionError(version)
+
+    async def move_alias(self, _model: str, alias: Alias, *, to: str, expected: str, **_: Any):
+        if to not in self.versions:
+            raise UnknownVersionError(to)
+        if self.champion != expected:
+            raise AliasConflictError(alias, expected, self.champion)
+        self.champion = to
+
+
+def advance(cluster: FakeCluster, registry: FakeRegistry) -> Step:
+    retraining = Retraining(cluster, registry, lambda _point: None)
+    return asyncio.run(retraining.advance(POLICY, KEY, RUNNING, 100.0))
+
+
+def run_of(step: Step) -> Run:
+    assert step.status.run is not None
+    return step.status.run
+
+
+def test_report_that_is_written_while_the_job_ends_is_read() -> None:
+    registry = FakeRegistry("v1", "v1")
+
+    def finish() -> None:
+        registry.report = report(RunResult.NOT_BETTER)
+
+    assert run_of(advance(FakeCluster(finish), registry)).state is RunState.REFUSED
+
+
+def test_job_without_a_report_is_tried_again() -> None:
+    step = advance(FakeCluster(), FakeRegistry("v1", "v1"))
+
+    assert run_of(step).state is RunState.BACKOFF
+    assert "NoReport" in run_of(step).message
+
+
+def test_alias_that_was_moved_before_a_crash_is_found() -> None:
+    cluster = FakeCluster()
+    registry = FakeRegistry("v2", "v1", "v2", report=report(RunResult.BETTER, "v2"))
+
+    assert run_of(advance(cluster, registry)).state is RunState.PROMOTING
+    assert cluster.annotated == ["v2"]
+
+
+def test_candidate_that_was_deleted_ends_the_run() -> None:
+    registry = FakeRegistry("v1", "v1", report=report(RunResult.BETTER, "v2"))
+
+    run = run_of(advance(FakeCluster(), registry))
+
+    assert run.state is RunState.FAILED
+    assert "v2" in run.message
+
+
+def test_alias_does_not_stay_on_a_deleted_candidate() -> None:
+    cluster = FakeCluster()
+    registry = FakeRegistry("v2", "v1", report=report(RunResult.BETTER, "v2"))
+
+    assert run_of(advance(cluster, registry)).state is RunState.FAILED
+    assert registry.champion == "v1"
+    assert cluster.annotated == []
