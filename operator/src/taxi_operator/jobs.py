@@ -25,6 +25,8 @@ Manifest = dict[str, Any]
 
 _LONGEST_NAME: Final = 52  # leaves room for the pods' suffix within 63
 _CONTAINER: Final = "train"
+#: Seconds of a Job when neither the policy nor the template limits it.
+_LONGEST_RUN: Final = 1800
 
 
 class JobState(StrEnum):
@@ -109,7 +111,8 @@ def job_manifest(
     identity = run_id(policy.uid, number, attempt)
     container["env"] = [*others, {"name": RUN_ID_VARIABLE, "value": identity}]
     spec["backoffLimit"] = 0
-    spec["activeDeadlineSeconds"] = retrain.deadline_seconds
+    limits = (retrain.deadline_seconds, spec.get("activeDeadlineSeconds"))
+    spec["activeDeadlineSeconds"] = min((one for one in limits if one), default=_LONGEST_RUN)
     labels = {
         POLICY_LABEL: policy.name[:63].rstrip("-."), POLICY_UID_LABEL: policy.uid,
         DECISION_LABEL: str(number), ATTEMPT_LABEL: str(attempt),

@@ -82,7 +82,7 @@ class Retrain:
     """How retrain Jobs are started, tried again and limited."""
 
     cron_job: str
-    deadline_seconds: int
+    deadline_seconds: int | None
     attempts: int
     initial_backoff: float
     factor: float
@@ -221,7 +221,7 @@ def _retrain(one: Spec) -> Retrain:
 
     return Retrain(
         cron_job=one["jobFrom"]["cronJobName"],
-        deadline_seconds=int(one.get("activeDeadlineSeconds", 1800)),
+        deadline_seconds=one.get("activeDeadlineSeconds"),
         attempts=int(attempts.get("max", 3)),
         initial_backoff=duration(attempts, "attempts", "initialBackoff", "1m"),
         factor=float(attempts.get("factor", 2)),

@@ -1,5 +1,6 @@
 """Retrain Jobs: names that repeat, manifests from the template, outcomes with reasons."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,6 +84,21 @@ def test_template_without_the_container_is_named() -> None:
 
     with pytest.raises(FieldError, match="taxi-train"):
         job_manifest(strange, KEY, 1, 1, RETRAIN, GATE)
+
+
+@pytest.mark.parametrize(
+    ("own", "template", "limit"),
+    [(300, None, 300), (300, 900, 300), (900, 300, 300), (None, 600, 600), (None, None, 1800)],
+)
+def test_policy_makes_the_time_of_a_job_shorter_only(
+    own: int | None, template: int | None, limit: int
+) -> None:
+    assert RETRAIN is not None
+    spec = {**TEMPLATE["spec"], "activeDeadlineSeconds": template}
+
+    made = job_manifest({"spec": spec}, KEY, 1, 1, replace(RETRAIN, deadline_seconds=own), GATE)
+
+    assert made["spec"]["activeDeadlineSeconds"] == limit
 
 
 def job(kind: str, reason: str = "") -> dict[str, Any]:
