@@ -1,13 +1,15 @@
-"""Which of several policies with one target is served: the oldest. Pure."""
+"""Which of several policies with one target or one model is served: the oldest. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from taxi_domain.models import MODEL_NAME
 
 Object = Mapping[str, Any]
 
 
 def rival_of(policy: Object, others: Sequence[Object]) -> str | None:
-    """Return the name of an older policy with the same target, None when there is none.
+    """Return the name of an older policy with the same target or model, None when there is none.
 
     A policy that is being deleted keeps its claim until it is gone: its traffic may have to return
     first.
@@ -25,4 +27,6 @@ def _age(policy: Object) -> tuple[str, str]:
 
 
 def _targets(policy: Object) -> set[tuple[str, str]]:
-    return set((policy.get("spec") or {}).get("target", {}).items())
+    spec = policy.get("spec") or {}
+    # Two policies must not move one alias either.
+    return {*spec.get("target", {}).items(), ("modelName", spec.get("modelName", MODEL_NAME))}

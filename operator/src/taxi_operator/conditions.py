@@ -148,6 +148,8 @@ _SILENT: Final = {SignalState.NO_DATA, SignalState.UNKNOWN, SignalState.INSUFFIC
 def _retrain(status: Status, outcome: Outcome) -> Finding:
     if status.run is not None and status.run.is_open:
         return Finding(RETRAIN, "True", str(status.run.state), status.run.message)
+    if outcome.held == "Suspended":
+        return Finding(RETRAIN, "False", outcome.held, "spec.mode is Suspend: nothing is decided")
     if outcome.held in _HOLDS_A_RUN:
         return Finding(RETRAIN, "False", outcome.held, "a rule is breached, but no run may start")
     if status.run is None:
@@ -155,7 +157,7 @@ def _retrain(status: Status, outcome: Outcome) -> Finding:
     return Finding(RETRAIN, "False", str(status.run.state), status.run.message)
 
 
-_HOLDS_A_RUN: Final = {"Cooldown", "BudgetExhausted", "CronJobMissing", "JobsUnknown", "Suspended"}
+_HOLDS_A_RUN: Final = {"Cooldown", "BudgetExhausted", "CronJobMissing", "JobsUnknown"}
 
 
 def _fallback(status: Status, outcome: Outcome) -> Finding:

@@ -1,14 +1,14 @@
-"""Two policies with one target: the older one is served."""
+"""Two policies with one target or one model: the older one is served."""
 
 from typing import Any
 
 from taxi_operator.claims import rival_of
 
 
-def policy(name: str, created: str, **target: str) -> dict[str, Any]:
+def policy(name: str, created: str, model: str = "", **target: str) -> dict[str, Any]:
     return {
         "metadata": {"name": name, "uid": f"uid-{name}", "creationTimestamp": created},
-        "spec": {"target": target},
+        "spec": {"modelName": model or f"model-of-{name}", "target": target},
     }
 
 
@@ -24,5 +24,12 @@ def test_older_policy_keeps_the_target() -> None:
 def test_equal_age_is_decided_the_same_way_for_both() -> None:
     a = policy("a", "2026-01-01T00:00:00Z", deploymentName="p", activeServiceName="s")
     b = policy("b", "2026-01-01T00:00:00Z", deploymentName="p", activeServiceName="s")
+
+    assert (rival_of(a, [b, a]), rival_of(b, [b, a])) == (None, "a")
+
+
+def test_one_alias_is_moved_by_one_policy() -> None:
+    a = policy("a", "2026-01-01T00:00:00Z", "m", deploymentName="p", activeServiceName="s")
+    b = policy("b", "2026-01-02T00:00:00Z", "m", deploymentName="q", activeServiceName="t")
 
     assert (rival_of(a, [b, a]), rival_of(b, [b, a])) == (None, "a")
