@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_operator import jobs
-from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.adapters.cluster import Cluster, PolicyGoneError
 from taxi_operator.conditions import READY, Finding, Outcome
 from taxi_operator.decisions import Action, Decision, Traffic, World, decide, recent
 from taxi_operator.metrics import Metrics
@@ -40,13 +40,14 @@ class Conductor:
         self,
         cluster: Cluster,
         retraining: Retraining,
+        traffic: TrafficControl,
         metrics: Metrics,
         clock: Callable[[], float],
         die_at: Callable[[FaultPoint], None],
     ) -> None:
         self._cluster = cluster
         self._retraining = retraining
-        self._traffic = TrafficControl(cluster)
+        self._traffic = traffic
         self._reporter = Reporter(cluster, metrics, clock)
         self._swaps = Swaps(cluster, self._traffic, self._reporter, die_at)
         self._metrics = metrics
@@ -54,9 +55,18 @@ class Conductor:
 
     async def tick(self, name: str) -> float:
         """Evaluate one policy; return the seconds until it wants to be evaluated again."""
+        try:
+            return await self._tick(name)
+        except PolicyGoneError:
+            # Its heir, if there is one, is seen as a new policy.
+            return _LOOK_AGAIN
+
+    async def _tick(self, name: str) -> float:
         found = await self._cluster.policy(name)
         if found is None:
             self._metrics.forget(name)
+            return _LOOK_AGAIN
+        if found["spec"]["target"]["activeServiceName"] in await self._traffic.foreign():
             return _LOOK_AGAIN
         if found["metadata"].get("deletionTimestamp"):
             await self._swaps.let_go(found)
@@ -69,7 +79,9 @@ class Conductor:
             return _LOOK_AGAIN
         rival = await self._swaps.rival_of(found)
         if rival is not None:
-            message = f"policy {rival} is older and has the same target; remove one of them"
+            message = (
+                f"policy {rival} is older and has the same target or model; remove one of them"
+            )
             await self._refuse(found, status, "TargetConflict", message)
             return policy.interval_seconds
         await self._serve(found, policy, status)
@@ -103,6 +115,8 @@ class Conductor:
         ):
             try:
                 await stage(tick)
+            except PolicyGoneError:
+                raise
             except TaxiError as error:
                 tick.problems.append(self._reporter.problem_of(error))
         outcome = Outcome(

@@ -22,6 +22,8 @@ class Settings(BaseSettings):
 
     #: The namespace that is served.
     namespace: str = Field(alias="TAXI_OPERATOR_NAMESPACE", min_length=1)
+    #: The release (`app.kubernetes.io/instance`) whose active Services are served; empty: all.
+    instance: str = Field(default="", alias="TAXI_OPERATOR_INSTANCE")
     #: Where registry and runs are.
     mongodb_uri: str = Field(alias="TAXI_MONGODB_URI", min_length=1)
     #: Ports of the health check and of the metrics.

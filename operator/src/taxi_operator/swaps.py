@@ -148,25 +148,30 @@ class Swaps:
         if problems:
             raise TaxiError("; ".join(problems))
 
-    async def _keep_one(self, service: Document, wanted: dict[str, Traffic]) -> None:
+    async def _keep_one(self, service: Document, wanted: dict[str, Traffic | None]) -> None:
         name = service["metadata"]["name"]
-        goal = wanted.get(name) or await self._traffic.wanted_without_policy(service)
+        goal = wanted.get(name)
+        if name not in wanted:
+            goal = await self._traffic.wanted_without_policy(service)
         changed = await self._traffic.assert_selector(service, goal)
         if changed is not None:
             logger.info("selector is set", extra={"service": name, "traffic": str(changed)})
-        active = wanted.get(name) or changed or await self._traffic.selected(service)
+        active = goal or changed or await self._traffic.selected(service)
         for one in Traffic:
             self._reporter.metrics.traffic.labels(name, str(one).lower()).set(float(one is active))
 
-    async def _wanted(self) -> dict[str, Traffic]:
+    async def _wanted(self) -> dict[str, Traffic | None]:
+        """Return what each Service's policy wants; None while it does not know whom it selects."""
         policies = await self._policies()
-        wanted = {}
+        wanted: dict[str, Traffic | None] = {}
         for found in policies:
             status = status_of(found.get("status"))
             leaving = found["metadata"].get("deletionTimestamp") and not _retains(found)
             rival = self._rivals[found["metadata"]["uid"]]
-            if status.traffic_known and not leaving and rival is None:
-                wanted[found["spec"]["target"]["activeServiceName"]] = status.traffic
+            if not leaving and rival is None:
+                # A status that was lost is no reason to move: the next tick asks the Service.
+                service = found["spec"]["target"]["activeServiceName"]
+                wanted[service] = status.traffic if status.traffic_known else None
         return wanted
 
     async def rival_of(self, found: Document) -> str | None:
@@ -178,7 +183,12 @@ class Swaps:
 
     async def _policies(self) -> list[Document]:
         """List all policies; who has which target is known from it until the next time."""
-        policies = await self._cluster.policies()
+        foreign = await self._traffic.foreign()
+        policies = [
+            one
+            for one in await self._cluster.policies()
+            if one["spec"]["target"]["activeServiceName"] not in foreign
+        ]
         self._rivals = {one["metadata"]["uid"]: rival_of(one, policies) for one in policies}
         return policies
 
@@ -187,7 +197,7 @@ class Swaps:
         finalizers = found["metadata"].get("finalizers") or []
         if held is (FINALIZER in finalizers):
             return
-        await self._cluster.apply_finalizers(found["metadata"]["name"], [FINALIZER] if held else [])
+        await self._cluster.apply_finalizers(found["metadata"], [FINALIZER] if held else [])
         others = [one for one in finalizers if one != FINALIZER]
         found["metadata"]["finalizers"] = [*others, FINALIZER] if held else others
 

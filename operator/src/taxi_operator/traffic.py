@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.kube import GROUP
+from taxi_domain.kube import GROUP, INSTANCE_LABEL
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.decisions import Traffic
 
@@ -28,14 +28,28 @@ class TargetMissingError(TaxiError):
 
 
 class TrafficControl:
-    """Reads and sets the selectors of active Services."""
+    """Reads and sets the selectors of active Services.
 
-    def __init__(self, cluster: Cluster) -> None:
+    Args:
+        cluster: The API server.
+        instance: The release whose Services are ours; empty when all of the namespace are.
+    """
+
+    def __init__(self, cluster: Cluster, instance: str = "") -> None:
         self._cluster = cluster
+        self._ours = f"{INSTANCE_LABEL}={instance}" if instance else ""
+        self._others = f"{INSTANCE_LABEL},{INSTANCE_LABEL}!={instance}" if instance else ""
 
     async def services(self) -> list[dict[str, Any]]:
-        """Return the active Services of the namespace."""
-        return await self._cluster.services(ACTIVE_SERVICES)
+        """Return the active Services that are ours."""
+        return await self._cluster.services(",".join(filter(None, (ACTIVE_SERVICES, self._ours))))
+
+    async def foreign(self) -> set[str]:
+        """Return the active Services of other releases; their own operators serve them."""
+        if not self._others:
+            return set()
+        found = await self._cluster.services(f"{ACTIVE_SERVICES},{self._others}")
+        return {one["metadata"]["name"] for one in found}
 
     async def service(self, name: str) -> dict[str, Any]:
         """Return an active Service.

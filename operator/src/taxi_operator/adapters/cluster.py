@@ -36,6 +36,10 @@ class ApiError(TaxiError):
         self.reason = reason
 
 
+class PolicyGoneError(TaxiError):
+    """A policy was deleted, or deleted and made anew, since it was read."""
+
+
 class Cluster:
     """Calls in one namespace."""
 
@@ -72,20 +76,38 @@ class Cluster:
         """Return all DriftPolicies of the namespace."""
         return await self._list(self._policies())
 
-    async def apply_status(self, name: str, status: Document) -> None:
-        """Write a policy's whole status by server-side apply."""
-        await self._call(
-            "PATCH", f"{self._policies()}/{name}/status", {**_policy(name), "status": status},
-            **_FORCED,
-        )  # fmt: skip
+    async def apply_status(self, metadata: Mapping[str, Any], status: Document) -> None:
+        """Write a policy's whole status by server-side apply.
 
-    async def apply_finalizers(self, name: str, finalizers: list[str]) -> None:
-        """Hold exactly these finalizers of ours; others' stay."""
-        body = _policy(name)
-        body["metadata"]["finalizers"] = finalizers
-        if not finalizers:
-            del body["metadata"]["finalizers"]
-        await self._call("PATCH", f"{self._policies()}/{name}", body, **_FORCED)
+        Raises:
+            PolicyGoneError: the policy of this name is another one by now, or none.
+        """
+        await self._apply_policy(metadata, "/status", {}, {"status": status})
+
+    async def apply_finalizers(self, metadata: Mapping[str, Any], finalizers: list[str]) -> None:
+        """Hold exactly these finalizers of ours; others' stay.
+
+        Raises:
+            PolicyGoneError: the policy of this name is another one by now, or none.
+        """
+        held = {"finalizers": finalizers} if finalizers else {}
+        await self._apply_policy(metadata, "", held, {})
+
+    async def _apply_policy(
+        self, metadata: Mapping[str, Any], part: str, fields: Document, body: Document
+    ) -> None:
+        name = metadata["name"]
+        # The uid is a precondition: what was decided for one policy is not written onto its heir.
+        policy = {
+            "apiVersion": f"{GROUP}/{VERSION}", "kind": KIND,
+            "metadata": {"name": name, "uid": metadata["uid"], **fields}, **body,
+        }  # fmt: skip
+        try:
+            await self._call("PATCH", f"{self._policies()}/{name}{part}", policy, **_FORCED)
+        except ApiError as error:
+            if error.status in {404, 409}:
+                raise PolicyGoneError(f"policy {name}: {error}") from error
+            raise
 
     async def cron_job(self, name: str) -> Document | None:
         """Return a CronJob, None when there is none."""
@@ -227,8 +249,9 @@ class Cluster:
         try:
             found: Document = json.loads(data)
         except ValueError:
-            # A kind that the server does not know is answered in plain text.
-            found = {"reason": "NotFound", "message": data[:200].decode(errors="replace")}
+            # A kind that the server does not know is answered in plain text; so is much of a 5xx.
+            reason = "NotFound" if answer.status == 404 else ""
+            found = {"reason": reason, "message": data[:200].decode(errors="replace")}
         if answer.status >= 400:
             raise ApiError(
                 method, path, answer.status, found.get("reason", ""), found.get("message", "")
@@ -247,7 +270,3 @@ _FORCED: Final[dict[str, Any]] = {
     "query": [("fieldManager", FIELD_MANAGER), ("force", "true")],
     "content_type": _APPLY,
 }
-
-
-def _policy(name: str) -> Document:
-    return {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": {"name": name}}
