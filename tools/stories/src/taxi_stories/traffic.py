@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import progress as rich_progress
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from taxi_domain.errors import TaxiError
 from taxi_stories import sender
@@ -70,13 +70,14 @@ def _send(
     release: Release,
 ) -> int:
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        rich_progress.TextColumn("{task.description}"), rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(), rich_progress.TimeRemainingColumn(),
     )  # fmt: skip
     pace = sender.Pace(rate, batch_size, None if label_delay < 0 else label_delay)
     with (
         release.predictor() as predictor,
         release.monitor() as monitor,
-        Progress(*columns, console=_err) as bars,
+        rich_progress.Progress(*columns, console=_err) as bars,
     ):
         sent = bars.add_task("rides", total=len(rides))
         labelled = bars.add_task("labels", total=len(rides), visible=label_delay >= 0)
