@@ -22,14 +22,20 @@ TIMED := tools/dev/timed
 BUILDER := env PYTHONPATH=$(CURDIR)/tools/cluster/src python3 -m taxi_cluster
 STORIES := $(PYTHON) -m taxi_stories.main
 
-# kubectl, helm and kind of the cluster builder come before those of the machine.
-TOOLS_PATH = $$($(BUILDER) tools --print-path)
+# Programs of the cluster builder come before those of the machine; only what a verb needs is built.
+# A statement of its own, so that a failure ends the recipe.
+WITH_CLIENTS := tools=$$($(BUILDER) tools --print-path kubectl kind helm); export PATH="$$tools:$$PATH";
+WITH_ALL_TOOLS := tools=$$($(BUILDER) tools --print-path); export PATH="$$tools:$$PATH";
 CONTEXT = $(if $(filter kind,$(CLUSTER)),kind-taxi,$(shell kubectl config current-context 2>/dev/null))
 VALUES := .build/values.json
+RELEASE_OPTIONS = --context "$(CONTEXT)" --namespace "$(NAMESPACE)" --release "$(RELEASE)"
+
+# The verbs of one line depend on one another.
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## List the verbs
-	@awk -F':.*## ' '/^[a-z%-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9%-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  CLUSTER=kind|minikube|existing  IMAGE_REGISTRY=...  TAXI_START_DOCKER=0  KEEP=1  PURGE=1"
 
@@ -39,38 +45,42 @@ setup: ## Install the pinned development environment into the cache
 
 .PHONY: up
 up: setup ## Bring up the cluster with the chart installed and healthy
-	@$(TIMED) "up: cluster" $(BUILDER) up
-	@$(TIMED) "up: images" $(MAKE) images load
-	@$(TIMED) "up: chart" $(MAKE) install
+	@$(TIMED) "up" $(MAKE) cluster images load install
+
+.PHONY: cluster
+cluster:
+	@$(TIMED) "cluster" $(BUILDER) up
 
 .PHONY: images
 images: ## Build the images whose content changed
-	@mkdir -p .build && $(BUILDER) images --values "$(VALUES)"
+	@mkdir -p .build && $(TIMED) "images" $(BUILDER) images --values "$(VALUES)"
 
 .PHONY: load
 load: ## Bring the images into the cluster (kind, minikube) or push them to IMAGE_REGISTRY
-	@$(BUILDER) load
+	@$(TIMED) "load" $(BUILDER) load
 
 .PHONY: install
 install: ## Install or upgrade the chart and wait until it serves
-	@PATH="$(TOOLS_PATH):$$PATH" $(STORIES) install --context "$(CONTEXT)" --namespace "$(NAMESPACE)" \
-	   --release "$(RELEASE)" --values "$(VALUES)"
+	@$(WITH_CLIENTS) $(TIMED) "install" $(STORIES) install $(RELEASE_OPTIONS) --values "$(VALUES)"
 
-.PHONY: down
-down: ## Remove what `up` made (PURGE=1: the caches too)
+.PHONY: down down-release
+down: $(if $(filter kind,$(CLUSTER)),,down-release) ## Remove what `up` made (PURGE=1: the caches too)
 	@$(TIMED) "down" $(BUILDER) down $(if $(PURGE),--purge)
+# On a cluster that is not ours the release is all that we made; what stays is said.
+down-release: setup
+	@$(WITH_CLIENTS) $(TIMED) "down: release" $(STORIES) uninstall $(RELEASE_OPTIONS)
 
 .PHONY: status
 status: ## Say what is there
-	@$(BUILDER) status
+	@$(TIMED) "status" $(BUILDER) status
 
 .PHONY: demo
-demo: up ## Tell both stories on real rides (KEEP=1 keeps their namespaces)
-	@$(TIMED) "demo" $(MAKE) tell
+demo: setup ## Bring all up and tell both stories on real rides (KEEP=1 keeps their namespaces)
+	@$(TIMED) "demo" $(MAKE) up tell
 
 .PHONY: tell quiet collapse
 tell:
-	@PATH="$(TOOLS_PATH):$$PATH" $(STORIES) story $(STORY) --context "$(CONTEXT)" --values "$(VALUES)" $(if $(KEEP),--keep)
+	@$(WITH_CLIENTS) $(STORIES) story $(STORY) --context "$(CONTEXT)" --values "$(VALUES)" $(if $(KEEP),--keep)
 quiet: up ## Tell the quiet story: no alarm, nothing done
 	@$(TIMED) "quiet" $(MAKE) tell STORY=quiet
 collapse: up ## Tell the collapse: alarm, retrain, promotion, the error falls
@@ -78,8 +88,8 @@ collapse: up ## Tell the collapse: alarm, retrain, promotion, the error falls
 
 .PHONY: traffic
 traffic: setup ## Send the rides of FILE (ARGS="--help" tells all options)
-	@PATH="$(TOOLS_PATH):$$PATH" $(STORIES) traffic --context "$(CONTEXT)" --namespace "$(NAMESPACE)" \
-	   --release "$(RELEASE)" $(or $(FILE),jobs/train/src/taxi_train/samples/green-2021-02-head.parquet) $(ARGS)
+	@$(WITH_CLIENTS) $(TIMED) "traffic" $(STORIES) traffic $(RELEASE_OPTIONS) \
+	   $(or $(FILE),jobs/train/src/taxi_train/samples/green-2021-02-head.parquet) $(ARGS)
 
 .PHONY: test
 test: setup ## Everything: lint, unit, component, chart, end to end on the cluster
@@ -91,7 +101,7 @@ lint: setup ## ruff, mypy strict, import rules
 
 .PHONY: fmt
 fmt: setup ## Format the code
-	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
+	@PATH="$(VENV)/bin:$$PATH" $(TIMED) "fmt" bash -c "ruff format . && ruff check --fix ."
 
 .PHONY: test-unit test-component test-chart test-e2e
 test-unit: setup ## Fast tests without network
@@ -99,28 +109,28 @@ test-unit: setup ## Fast tests without network
 test-component: setup ## One part at a time, with the real mongod
 	@$(TIMED) "component" env TAXI_MONGOD="$$($(BUILDER) mongod)" $(PYTHON) -m pytest tests/component
 test-chart: setup ## The chart, rendered by the real helm
-	@PATH="$(TOOLS_PATH):$$PATH" $(TIMED) "chart" $(PYTHON) -m pytest tests/chart
+	@$(WITH_ALL_TOOLS) $(TIMED) "chart" $(PYTHON) -m pytest tests/chart
 test-e2e: up ## On the cluster
-	@PATH="$(TOOLS_PATH):$$PATH" TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \
+	@$(WITH_ALL_TOOLS) TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \
 	   $(TIMED) "e2e" $(PYTHON) -m pytest tests/e2e -m "not soak"
 
 .PHONY: requirements
 requirements: setup ## Compile the pinned requirements of each image from the pyprojects
-	@PATH="$(VENV)/bin:$$PATH" tools/requirements/compile.sh
+	@PATH="$(VENV)/bin:$$PATH" $(TIMED) "requirements" tools/requirements/compile.sh
 
 bench-%: setup ## Measure: predict, fit; gate, offline-stories (DATA=folder of whole months)
-	@PATH="$(TOOLS_PATH):$$PATH" TAXI_MONGOD="$$($(BUILDER) mongod)" \
+	@$(WITH_ALL_TOOLS) mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" \
 	   $(TIMED) "bench $*" $(PYTHON) benchmarks/$(subst -,_,$*).py $(if $(DATA),--data "$(DATA)")
 
 soak-%: up ## Repeat a fault many times and write the result
-	@PATH="$(TOOLS_PATH):$$PATH" TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \
+	@$(WITH_ALL_TOOLS) TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \
 	   $(TIMED) "soak $*" $(PYTHON) -m pytest tests/e2e -m soak -k "$(subst -,_,$*)"
 
 .PHONY: soak-fuzz
 soak-fuzz: setup ## 100,000 strange requests; memory before and after
-	@$(TIMED) "soak fuzz" env TAXI_MONGOD="$$($(BUILDER) mongod)" TAXI_FUZZ_CASES=33400 \
+	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" TAXI_FUZZ_CASES=33400 $(TIMED) "soak fuzz" \
 	   $(PYTHON) -m pytest tests/component/test_predict_fuzz.py --timeout 3000
 
 .PHONY: clean
 clean: ## Remove what was built in the work tree
-	@rm -rf .build && find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@$(TIMED) "clean" bash -c "rm -rf .build && find . -name __pycache__ -type d -prune -exec rm -rf {} +"

@@ -40,3 +40,9 @@ def test_bad_variable_is_named(environment: dict[str, str], named: str) -> None:
 )
 def test_what_the_user_says_about_the_registry_is_not_probed(said: str, source: Source) -> None:
     assert find_source(read_settings({"TAXI_REGISTRY": said})) is source
+
+
+def test_removing_needs_no_registry() -> None:
+    settings = read_settings({"CLUSTER": "existing"}, delivers=False)
+
+    assert settings.target is Target.EXISTING

@@ -122,7 +122,7 @@ def _mongod(_: argparse.Namespace) -> None:
 
 
 def _down(arguments: argparse.Namespace) -> None:
-    settings = read_settings()
+    settings = read_settings(delivers=False)
     with exclusive("cluster"):
         # A purge takes the nodes of an engine that died with it.
         if settings.target is Target.KIND and (docker_engine.answers() or not arguments.purge):

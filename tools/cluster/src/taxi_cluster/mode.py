@@ -43,8 +43,12 @@ class Settings:
     registry: str
 
 
-def read_settings(environment: dict[str, str] | None = None) -> Settings:
+def read_settings(environment: dict[str, str] | None = None, *, delivers: bool = True) -> Settings:
     """Read the variables.
+
+    Args:
+        environment: The process' own if None.
+        delivers: The verb brings images to a cluster, so it has to be known how.
 
     Raises:
         ClusterError: a variable has a value that it cannot have.
@@ -57,7 +61,7 @@ def read_settings(environment: dict[str, str] | None = None) -> Settings:
     if registry not in {"", "reachable", "none"}:
         raise ClusterError(f"TAXI_REGISTRY={registry}: choose reachable or none, or leave it out")
     image_registry = env.get("IMAGE_REGISTRY", "").rstrip("/")
-    if cluster == Target.EXISTING and not image_registry:
+    if delivers and cluster == Target.EXISTING and not image_registry:
         raise ClusterError(
             "CLUSTER=existing needs IMAGE_REGISTRY: a registry that your cluster can pull from"
         )

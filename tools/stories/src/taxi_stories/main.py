@@ -1,4 +1,4 @@
-"""Command line: install the chart, send traffic, tell the stories."""
+"""Command line: install and remove the chart, send traffic, tell the stories."""
 
 import json
 import time
@@ -51,6 +51,25 @@ def install(
         )
     except TaxiError as error:
         _fail(error)
+
+
+@app.command()
+def uninstall(
+    context: Context = "kind-taxi",
+    namespace: Annotated[str, typer.Option()] = "taxi",
+    release: Annotated[str, typer.Option()] = "taxi",
+    helm: Helm = "helm",
+) -> None:
+    """Remove the release, and say what stays: nothing that could be missed is removed."""
+    try:
+        Release(Kubectl(context, namespace), release, helm).remove()
+    except TaxiError as error:
+        _fail(error)
+    typer.echo(
+        f"  release {release} is removed from namespace {namespace}; what must not be lost by "
+        "accident stays:\n  volume and passwords, the CRD and its policies, the namespace, and "
+        "the images; README.md, section Remove it, tells how to remove them"
+    )
 
 
 @app.command()

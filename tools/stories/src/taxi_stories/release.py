@@ -69,15 +69,19 @@ class Release:
             return
         if self.kubectl("get", "crd", f"{PLURAL}.{GROUP}", "--ignore-not-found").strip():
             self.kubectl("delete", PLURAL, "--all", "--timeout=90s", timeout=120)
+        self.remove()
+        self.kubectl("delete", "namespace", namespace, "--timeout=180s", timeout=200)
+
+    def remove(self) -> None:
+        """Remove the release only: its data, its passwords, the CRD and policies stay."""
         run(
             [
                 self.helm, "uninstall", self.name, "--ignore-not-found", "--wait",
-                "--kube-context", self.kubectl.context, "--namespace", namespace,
+                "--kube-context", self.kubectl.context, "--namespace", self.kubectl.namespace,
                 "--timeout", "180s",
             ],
             timeout=200,
         )  # fmt: skip
-        self.kubectl("delete", "namespace", namespace, "--timeout=180s", timeout=200)
 
     def describe(self) -> str:
         """Return the pods and the newest warnings, for an error's text."""
