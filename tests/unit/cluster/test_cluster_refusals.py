@@ -54,6 +54,16 @@ def test_enough_room_is_enough(tmp_path: Path) -> None:
         ),
         ("write /var/lib/docker/x: no space left on device", "the disk is full"),
         ("Failed to create inotify object: Too many open files", "max_user_instances"),
+        (
+            'Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io on '
+            "10.0.0.2:53: no such host",
+            "a registry does not answer",
+        ),
+        (
+            'failed to resolve reference "docker.io/kindest/node:v1": Head "https://'
+            'registry-1.docker.io/v2/kindest/node/manifests/v1": dial tcp 1.2.3.4:443: i/o timeout',
+            "TAXI_REGISTRY=none",
+        ),
         ("unable to apply caps: operation not permitted", "privileges"),
         ("something new", None),
     ],
@@ -144,6 +154,22 @@ def test_values_are_read_as_they_were_written(own_cache: Path) -> None:
 def test_values_without_images_are_refused() -> None:
     with pytest.raises(ClusterError, match="names no images"):
         deliver(read_settings({}), {"images": None})
+
+
+def test_registry_that_takes_no_image_is_named(
+    own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\n[ "$1" = push ] || exit 0\necho i/o timeout; exit 1\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    settings = read_settings({"CLUSTER": "existing", "IMAGE_REGISTRY": "registry.example/taxi"})
+    values: dict[str, object] = {"a": {"repository": "taxi-monitoring/predict", "tag": "1"}}
+
+    with pytest.raises(ClusterError, match=r"(?s)i/o timeout.*see IMAGE_REGISTRY") as caught:
+        deliver(settings, {"images": values})
+
+    assert "registry.example/taxi/taxi-monitoring/predict:1" in str(caught.value)
 
 
 def test_unknown_client_is_refused_and_the_known_ones_are_named() -> None:

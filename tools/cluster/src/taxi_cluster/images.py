@@ -9,6 +9,7 @@ from pathlib import Path
 from taxi_cluster.cache import cache_folder, key_of
 from taxi_cluster.commands import last_line, log_path, run, run_logged, works
 from taxi_cluster.errors import ClusterError
+from taxi_cluster.kind_failures import remedy
 from taxi_cluster.progress import step
 
 _OURS = "taxi-local/"
@@ -57,7 +58,7 @@ def build(
         timeout: In seconds.
 
     Raises:
-        ClusterError: with the end of the log.
+        ClusterError: with the end of the log and, where it is known, the remedy.
     """
     command: list[str | Path] = ["docker", "build", "--tag", image]
     command += ["--file", dockerfile or context / "Dockerfile"]
@@ -69,7 +70,11 @@ def build(
     log = log_path(name)
     with step(f"building image {image}", lambda: last_line(log)):
         # BuildKit needs a plugin that a bare machine lacks; the Dockerfiles suit both.
-        run_logged([*command, context], name, timeout=timeout, env={"DOCKER_BUILDKIT": "0"})
+        try:
+            run_logged([*command, context], name, timeout=timeout, env={"DOCKER_BUILDKIT": "0"})
+        except ClusterError as error:
+            what = remedy(log.read_text(errors="replace"))
+            raise ClusterError(f"{error}\n{what}" if what else str(error)) from error
 
 
 def remove_ours() -> None:

@@ -19,6 +19,13 @@ _REMEDIES = (
         "fs.inotify.max_user_watches to 524288 with sysctl",
     ),
     (
+        re.compile(r"(?:/v2/|lookup |dial tcp )[^\n]*?(?:no such host|i/o timeout|"
+                   r"connection refused|server misbehaving|TLS handshake timeout|"
+                   r"Client\.Timeout exceeded|deadline exceeded|EOF|Service Unavailable)"),
+        "a registry does not answer: see that this machine reaches it, or set TAXI_REGISTRY=none "
+        "to have everything made here",
+    ),
+    (
         re.compile(r"unable to apply caps|operation not permitted"),
         "the engine cannot give a container all privileges; see docs/cluster-builder.md, "
         "section Pitfalls",

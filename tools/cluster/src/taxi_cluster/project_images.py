@@ -82,7 +82,17 @@ def deliver(settings: Settings, values: dict[str, object]) -> None:
             target = f"{settings.image_registry}/{name}"
             images.tag(name, target)
             with step(f"pushing {target}"):
-                run_logged(["docker", "push", target], "docker-push", timeout=900)
+                _push(target)
+
+
+def _push(target: str) -> None:
+    try:
+        run_logged(["docker", "push", target], "docker-push", timeout=900)
+    except ClusterError as error:
+        raise ClusterError(
+            f"{error}\n{target}: its registry has to answer and to let you push; see "
+            "IMAGE_REGISTRY, and `docker login`"
+        ) from error
 
 
 def write_values(path: Path, values: dict[str, object]) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import GROUP, PLURAL
@@ -15,6 +16,7 @@ from taxi_stories.sender import Addresses
 CHART = Path(__file__).parents[4] / "charts" / "taxi-monitoring"
 _INSTALL_SECONDS = 600
 _MOST_RESTARTS = 4
+_NO_IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
 
 class ReleaseError(TaxiError):
@@ -129,9 +131,9 @@ class Release:
                 )
             time.sleep(2)
 
-    def _check_crashes(self, selector: str) -> None:
+    def _check_crashes(self, pods: list[dict[str, Any]]) -> None:
         """End the wait when a container keeps ending: more time would not help it."""
-        for pod in self.kubectl.get("pods", "-l", selector)["items"]:
+        for pod in pods:
             for one in pod.get("status", {}).get("containerStatuses") or []:
                 if one.get("restartCount", 0) >= _MOST_RESTARTS and not one.get("ready"):
                     name = pod["metadata"]["name"]
@@ -143,7 +145,8 @@ class Release:
 
     def _waiting_for(self) -> list[str]:
         selector = f"app.kubernetes.io/instance={self.name}"
-        self._check_crashes(selector)
+        pods = self.kubectl.get("pods", "-l", selector)["items"]
+        self._check_crashes(pods)
         items = self.kubectl.get("deployments,statefulsets,jobs", "-l", selector)["items"]
         missing = [problem for item in items if (problem := _problem(item))]
         if not missing:
@@ -158,7 +161,26 @@ class Release:
             ]
             if not ready:
                 missing.append("the active Service's endpoints")
-        return missing
+        return missing + [text for pod in pods if (text := hindrance(pod))]
+
+
+def hindrance(pod: Mapping[str, Any]) -> str | None:
+    """Return what keeps a pod from starting, with the remedy; None when nothing does (yet)."""
+    name, status = pod["metadata"]["name"], pod.get("status") or {}
+    for one in status.get("conditions") or []:
+        if one["type"] == "PodScheduled" and one.get("reason") == "Unschedulable":
+            return (
+                f"pod {name} finds no node ({one.get('message')}): add a node, end other pods, or "
+                "lower `resources` in the values"
+            )
+    for one in status.get("containerStatuses") or []:
+        waiting = one.get("state", {}).get("waiting") or {}
+        if waiting.get("reason") in _NO_IMAGE:
+            return (
+                f"pod {name}: image {one.get('image')} cannot be had ({waiting.get('message')}): "
+                "`make load`, or see that the nodes reach its registry and may pull from it"
+            )
+    return None
 
 
 def _problem(item: Mapping[str, object]) -> str | None:
