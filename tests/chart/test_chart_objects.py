@@ -137,6 +137,23 @@ def test_the_active_service_has_no_selector_while_the_operator_owns_it() -> None
         assert annotations[f"taxi-monitoring.io/{alias}-deployment"] in deployments
 
 
+@pytest.mark.parametrize("name", [one for one in VALUE_SETS if one != "without-operator"])
+def test_the_operator_serves_the_active_service_of_its_own_release(name: str) -> None:
+    (service,) = (
+        one
+        for one in objects(name, "Service").values()
+        if one["metadata"]["name"].endswith("-predict")
+    )
+    (operator,) = (
+        container
+        for pod, spec in pods(rendered(name)) if pod.endswith("-operator")
+        for container in spec["containers"]
+    )  # fmt: skip
+
+    instance = service["metadata"]["labels"][kube.INSTANCE_LABEL]
+    assert environment(operator)["TAXI_OPERATOR_INSTANCE"] == instance
+
+
 def test_without_the_operator_the_active_service_leads_to_the_champion() -> None:
     service = objects("without-operator", "Service")["taxi-predict"]
 
