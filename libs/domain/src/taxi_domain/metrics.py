@@ -89,6 +89,11 @@ PREDICTOR_SPOOL_RECORDS: Final = _gauge(
 PREDICTOR_SPOOL_OLDEST_AGE: Final = _gauge(
     "taxi_predictor_spool_oldest_record_age_seconds", "Age of the oldest record not yet in the log."
 )
+PREDICTOR_SPOOL_LOST: Final = _counter(
+    "taxi_predictor_spool_lost_bytes_total",
+    "Bytes of answered rides that could not be read from the spool, by reason.",
+    "reason",
+)
 PREDICTOR_UNLOGGED: Final = _counter(
     "taxi_predictor_unlogged_rides_total", "Rides answered but not logged, by reason.", "reason"
 )

@@ -153,8 +153,11 @@ def _insert(
         try:
             collection.insert_many(wanted, ordered=False)
         except BulkWriteError as error:
-            problems = (error.details or {}).get("writeErrors", [])
-            if any(one["code"] != _DUPLICATE_KEY for one in problems):
+            details = error.details or {}
+            problems = details.get("writeErrors", [])
+            # Not confirmed by enough members: a new primary may not have them.
+            unconfirmed = details.get("writeConcernErrors")
+            if unconfirmed or any(one["code"] != _DUPLICATE_KEY for one in problems):
                 raise
             return InsertResult(len(wanted) - len(problems), len(problems))
     return InsertResult(len(wanted), 0)

@@ -2,10 +2,15 @@
 
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from taxi_predict.segments import SUFFIX, Batch, SegmentReader
+from taxi_predict.segments import SUFFIX, UNNAMED, Batch, SegmentReader
+
+#: Making a segment takes milliseconds; who did not finish it by now was killed.
+_ABANDONED_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +19,13 @@ class Waiting:
 
     Attributes:
         parts: Segments and what was read of each.
-        lost_bytes: Of records that were cut off before they were answered.
+        torn_bytes: Of records that were cut off before they were answered.
+        damaged_bytes: Of answered records that cannot be read.
     """
 
     parts: list[tuple[SegmentReader, Batch]]
-    lost_bytes: int
+    torn_bytes: int
+    damaged_bytes: int
 
     @property
     def payloads(self) -> list[bytes]:
@@ -47,20 +54,21 @@ class Backlog:
         """Return the oldest waiting records; delivered segments are removed on the way."""
         self._find()
         parts: list[tuple[SegmentReader, Batch]] = []
-        room, lost = most_records, 0
+        room, torn, damaged = most_records, 0, 0
         for name in sorted(self._segments):
             segment = self._segments[name]
             batch = segment.read(room)
             if batch.last:
-                lost += batch.lost
+                torn += batch.torn
                 segment.remove()
                 del self._segments[name]
             elif batch.payloads:
                 parts.append((segment, batch))
+                damaged += batch.damaged
                 room -= len(batch.payloads)
                 if room <= 0:
                     break
-        return Waiting(parts, lost)
+        return Waiting(parts, torn, damaged)
 
     def confirm(self, waiting: Waiting) -> None:
         """Record that records were delivered."""
@@ -83,3 +91,14 @@ class Backlog:
         for entry in os.scandir(self._folder):
             if entry.name.endswith(SUFFIX) and entry.name not in self._segments:
                 self._segments[entry.name] = SegmentReader(Path(entry.path))
+            elif entry.name.endswith(UNNAMED):
+                _remove_abandoned(Path(entry.path))
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove a segment whose maker was killed; one that only slept finds it gone and tries anew."""
+    try:
+        if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+            path.unlink()
+    except FileNotFoundError:
+        pass  # it has its name by now

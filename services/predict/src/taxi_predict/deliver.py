@@ -1,8 +1,9 @@
 """Process entry of the delivery: `python -m taxi_predict.deliver`, started by the server."""
 
+import os
 import signal
 import sys
-from typing import Any
+from typing import Any, Final
 
 from taxi_domain.errors import FieldError
 from taxi_domain.logs import set_up
@@ -12,10 +13,13 @@ from taxi_predict.backlog import Backlog
 from taxi_predict.delivery import BEAT_FILE, Delivery, Scorer
 from taxi_predict.destinations import MongoLog, Monitor
 from taxi_predict.metrics import Metrics
-from taxi_predict.priority import Priority
 from taxi_predict.settings import Settings, read_settings
 from taxi_store.connection import connect
 from taxi_store.registry import Registry
+
+#: Beside requests that take the whole core, about a tenth of it (weights 110 and 1024,
+#: https://docs.kernel.org/scheduler/sched-nice-design.html).
+_NICE: Final = 10
 
 
 def main() -> int:
@@ -26,6 +30,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     set_up()
+    os.nice(_NICE)
     delivery = _delivery(settings)
 
     def stop(_number: int, _frame: Any) -> None:
@@ -50,7 +55,7 @@ def _delivery(settings: Settings) -> Delivery:
     folder = settings.spool_dir
     return Delivery(
         Backlog(folder), MongoLog(database), listener if settings.monitor_url else None, scorer,
-        Metrics(), folder / BEAT_FILE, Priority(),
+        Metrics(), folder / BEAT_FILE,
     )  # fmt: skip
 
 

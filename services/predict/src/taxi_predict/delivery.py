@@ -13,17 +13,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+import msgspec
+
 from taxi_domain.errors import TaxiError
 from taxi_domain.records import PredictionRecord
-from taxi_predict.backlog import Backlog
-from taxi_predict.entries import records_of
+from taxi_predict.backlog import Backlog, Waiting
+from taxi_predict.documents import Documents
+from taxi_predict.entries import Entry, decode
 from taxi_predict.metrics import Metrics
-from taxi_predict.priority import Priority
 from taxi_store.encoding import encoded
 
 logger = logging.getLogger(__name__)
 
-_BATCH: Final = 2000
+#: Small batches are short bursts: on a core that is shared with the workers each is a stall.
+_SMALL_BATCH: Final = 100
+_LARGE_BATCH: Final = 2000
+#: After so long without a pause batches grow: large ones cost less for each record.
+_BEHIND_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.2
 _MEASURE_SECONDS: Final = 1.0
 _LONGEST_PAUSE: Final = 5.0
@@ -56,7 +62,7 @@ class Delivery:
         scorer: Scores records before they are written, or None.
         metrics: Counters.
         beat: File that is touched in each round, for who watches.
-        priority: Of this process.
+        clock: Seconds, for pauses.
     """
 
     def __init__(
@@ -67,8 +73,7 @@ class Delivery:
         scorer: Scorer | None,
         metrics: Metrics,
         beat: Path,
-        priority: Priority,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._backlog = backlog
         self._log = log
@@ -76,12 +81,14 @@ class Delivery:
         self._scorer = scorer
         self._metrics = metrics
         self._beat = beat
-        self._priority = priority
         self._clock = clock
+        self._documents = Documents()
+        self._untold: list[bytes] = []
         self._stop = threading.Event()
         self._failures = 0
-        self._listener_back_at = 0.0
-        self._measured_at = 0.0
+        self._paused_at = clock()
+        self._listener_back_at = clock()
+        self._measured_at = clock() - _MEASURE_SECONDS
 
     def stop(self) -> None:
         """Let `run` end when nothing waits any more; safe in a signal handler."""
@@ -100,22 +107,28 @@ class Delivery:
                 deadline = time.monotonic() + drain_seconds
             if deadline is not None and time.monotonic() > deadline:
                 break
-            moved = self._round()
-            self._priority.set(behind=moved == _BATCH or self._stop.is_set())
+            most = self._most()
+            moved = self._round(most)
             if moved == 0 and self._failures == 0 and self._stop.is_set():
                 break
-            if moved < _BATCH:
+            if moved < most:
                 # Patience makes one batch of many single rides.
                 self._pause(_PAUSE_SECONDS)
+                self._paused_at = self._clock()
         if waiting := self._backlog.bytes():
             logger.warning("records stay in the spool", extra={"bytes": waiting})
 
-    def _round(self) -> int:
+    def _most(self) -> int:
+        """Return how many records the next batch may have."""
+        behind = self._clock() - self._paused_at > _BEHIND_SECONDS
+        return _LARGE_BATCH if behind or self._stop.is_set() else _SMALL_BATCH
+
+    def _round(self, most: int) -> int:
         """Deliver one batch; return how many records."""
         if not self._backlog.claim():
             return 0
         try:
-            return self._deliver()
+            return self._deliver(most)
         except (TaxiError, OSError) as error:
             self._failures += 1
             self._metrics.log_writes.labels(self._log.name, "error").inc()
@@ -127,9 +140,11 @@ class Delivery:
         finally:
             self._measure()
 
-    def _deliver(self) -> int:
-        waiting = self._backlog.next(_BATCH)
-        records = self._encoded(waiting.payloads)
+    def _deliver(self, most: int) -> int:
+        waiting = self._backlog.next(most)
+        payloads = waiting.payloads
+        entries, strange = _decoded(payloads)
+        records = self._encoded(entries)
         if records:
             self._log.write(records)
             self._metrics.log_writes.labels(self._log.name, "ok").inc()
@@ -137,23 +152,36 @@ class Delivery:
         if self._failures:
             logger.info("log takes records again", extra={"failures": self._failures})
             self._failures = 0
-        if waiting.lost_bytes:
-            logger.warning(
-                "a record was cut off before it was answered", extra={"bytes": waiting.lost_bytes}
-            )
         self._backlog.confirm(waiting)
-        if records:
-            self._tell_listener(records)
-        return len(records)
+        self._report(waiting, strange)
+        self._untold += records
+        if len(payloads) < most or len(self._untold) >= _LARGE_BATCH:
+            self._tell_listener()
+        return len(payloads)
 
-    def _encoded(self, payloads: Sequence[bytes]) -> list[bytes]:
-        records = records_of(payloads)
-        if records and self._scorer is not None:
-            records = self._scorer.score(records)
-        return [encoded(one) for one in records]
+    def _encoded(self, entries: Sequence[Entry]) -> list[bytes]:
+        if self._scorer is None:
+            return [self._documents.encoded(one) for one in entries]
+        records = [one.record() for one in entries]
+        return [encoded(one) for one in self._scorer.score(records)] if records else []
 
-    def _tell_listener(self, records: Sequence[bytes]) -> None:
-        if self._listener is None or self._clock() < self._listener_back_at:
+    def _report(self, waiting: Waiting, strange: Sequence[bytes]) -> None:
+        """Say what could not be delivered."""
+        if waiting.torn_bytes:
+            logger.warning(
+                "a record was cut off before it was answered", extra={"bytes": waiting.torn_bytes}
+            )
+        if waiting.damaged_bytes:
+            logger.error("the spool is damaged", extra={"bytes": waiting.damaged_bytes})
+            self._metrics.spool_lost.labels("damaged").inc(waiting.damaged_bytes)
+        for payload in strange:
+            # Its text is the only copy that is left.
+            logger.error("a record cannot be read", extra={"payload": payload[:1000].hex()})
+            self._metrics.spool_lost.labels("strange").inc(len(payload))
+
+    def _tell_listener(self) -> None:
+        records, self._untold = self._untold, []
+        if not records or self._listener is None or self._clock() < self._listener_back_at:
             return
         try:
             self._listener.write(records)
@@ -175,9 +203,20 @@ class Delivery:
     def _measure(self) -> None:
         """Export what waits; counting costs, so not in each round."""
         now = self._clock()
-        if 0 <= now - self._measured_at < _MEASURE_SECONDS and not self._failures:
+        if now - self._measured_at < _MEASURE_SECONDS and not self._failures:
             return
         self._measured_at = now
         self._metrics.spool_bytes.set(self._backlog.bytes())
         self._metrics.spool_records.set(self._backlog.records())
-        self._metrics.spool_age.set(self._backlog.oldest_age(now))
+        self._metrics.spool_age.set(self._backlog.oldest_age(time.time()))
+
+
+def _decoded(payloads: Sequence[bytes]) -> tuple[list[Entry], list[bytes]]:
+    """Return the entries, and the payloads that are none: one must not hold up the others."""
+    entries, strange = [], []
+    for payload in payloads:
+        try:
+            entries.append(decode(payload))
+        except msgspec.DecodeError:
+            strange.append(payload)
+    return entries, strange

@@ -4,7 +4,6 @@ The delivery makes the prediction record of it. Both are of one image: the spool
 pod's own volume, which no other version ever reads.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -62,9 +61,5 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Entry).decode
-
-
-def records_of(payloads: Iterable[bytes]) -> list[PredictionRecord]:
-    """Return the records of encoded entries."""
-    return [_decode(one).record() for one in payloads]
+#: Raises msgspec.DecodeError.
+decode: Final = msgspec.msgpack.Decoder(Entry).decode

@@ -36,6 +36,7 @@ class Metrics:
         self.predicted_duration = histogram(catalogue.PREDICTOR_PREDICTED_DURATION)
         self.refused = counter(catalogue.PREDICTOR_REFUSED)
         self.unlogged = counter(catalogue.PREDICTOR_UNLOGGED)
+        self.spool_lost = counter(catalogue.PREDICTOR_SPOOL_LOST)
         self.log_writes = counter(catalogue.PREDICTOR_LOG_WRITES)
         self.logged_records = counter(catalogue.PREDICTOR_LOGGED_RECORDS)
         self.model_info = gauge(catalogue.PREDICTOR_MODEL_INFO, "livemax")

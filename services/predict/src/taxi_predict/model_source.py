@@ -4,12 +4,14 @@ The first process that loads writes the version down; the others of the pod and 
 successors use the same one, also while MongoDB is away. A promotion starts new pods.
 """
 
+import fcntl
 import json
 import logging
 import os
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +24,7 @@ from taxi_store.registry import Registry
 
 logger = logging.getLogger(__name__)
 
-_POLL_SECONDS: Final = (1.0, 3.0)
+_POLL_SECONDS: Final = (0.5, 1.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class ModelCache:
     def __init__(self, folder: Path) -> None:
         self._archive = folder / "model.tar"
         self._pin = folder / "model.json"
+        self._lock = folder / "model.lock"
 
     def read(self) -> Artifact | None:
         """Return the pinned artifact, None when there is none or it is damaged."""
@@ -71,9 +74,23 @@ class ModelCache:
             return unpack(self._archive.read_bytes(), expected_digest=digest)
         except FileNotFoundError:
             return None
-        except (ArtifactError, ValueError, KeyError, OSError) as error:
+        except (ArtifactError, ValueError, KeyError, TypeError, OSError) as error:
             logger.warning("cached model is not used", extra={"reason": str(error)})
             return None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep the pod's other processes out, so that all get one version.
+
+        Raises:
+            NotAvailableError: one of them is in; waiting here would keep requests waiting too.
+        """
+        with self._lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise NotAvailableError("another process of this pod fetches the model") from error
+            yield
 
     def write(self, artifact: Artifact) -> None:
         """Keep an artifact; a crash leaves the old one or none."""
@@ -105,15 +122,20 @@ class ModelHolder:
         pause = threading.Event()
         while self.current is None:
             try:
-                artifact = cache.read()
-                if artifact is None:
-                    artifact = source()
-                    cache.write(artifact)
+                with cache.alone():
+                    artifact = cache.read()
+                    if artifact is None:
+                        artifact = source()
+                        cache.write(artifact)
                 self.current = loaded(artifact)
                 logger.info("model is loaded", extra={"version": self.current.version})
-            except (TaxiError, OSError) as error:
+            except Exception as error:
+                # Whatever it was: a thread that ends here would leave the pod without a model.
+                expected = isinstance(error, TaxiError | OSError)
                 if self.problem != str(error):
-                    logger.warning("no model yet", extra={"reason": str(error)})
+                    logger.warning(
+                        "no model yet", extra={"reason": str(error)}, exc_info=not expected
+                    )
                 self.problem = str(error)
                 pause.wait(random.uniform(*_POLL_SECONDS))
 

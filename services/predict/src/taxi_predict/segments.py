@@ -23,9 +23,12 @@ from pathlib import Path
 from typing import Final
 
 SUFFIX: Final = ".spool"
+#: Of a segment that is being made.
+UNNAMED: Final = ".unlocked"
 _MARK: Final = ".mark"
 _HEADER: Final = struct.Struct(">II")
 _READ_BYTES: Final = 1 << 20
+_BLOCK: Final = bytes(4096)
 
 
 def frame(payload: bytes) -> bytes:
@@ -50,7 +53,7 @@ class SegmentWriter:
             OSError: the disk has no room for it.
         """
         path = folder / f"{name}{SUFFIX}"
-        unnamed = path.with_suffix(".unlocked")
+        unnamed = path.with_suffix(UNNAMED)
         descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
         try:
             os.posix_fallocate(descriptor, 0, size)
@@ -86,13 +89,17 @@ class Batch:
     Attributes:
         payloads: Whole records.
         end: Position behind them.
-        lost: Bytes of a record at the end of a finished segment that is not whole.
+        torn: Bytes of a record at the end of a finished segment that is not whole: it was never
+            answered.
+        damaged: Bytes before the first payload that cannot be read, although whole records
+            follow: those were answered.
         last: Nothing is left and nothing will follow.
     """
 
     payloads: list[bytes]
     end: int
-    lost: int = 0
+    torn: int = 0
+    damaged: int = 0
     last: bool = False
 
 
@@ -128,14 +135,22 @@ class SegmentReader:
         """Return payloads behind the mark."""
         # Asked first: only then is an incomplete frame known to stay incomplete.
         finished = self.finished()
+        payloads, end = self._payloads(self.mark, most_records)
+        if payloads or not finished:
+            return Batch(payloads, end)
+        # A node that lost power keeps the pages that it had written, and no others.
+        follows = self._next_frame(end)
+        if follows is None:
+            return Batch(payloads, self._size, torn=self._torn_bytes(end), last=True)
+        payloads, behind = self._payloads(follows, most_records)
+        return Batch(payloads, behind, damaged=follows - end)
+
+    def _payloads(self, end: int, most_records: int) -> tuple[list[bytes], int]:
         payloads: list[bytes] = []
-        end = self.mark
         for payload, position in islice(self._frames(end), most_records):
             payloads.append(payload)
             end = position
-        if payloads or not finished:
-            return Batch(payloads, end)
-        return Batch(payloads, self._size, lost=self._torn_bytes(end), last=True)
+        return payloads, end
 
     def confirm(self, batch: Batch) -> None:
         """Record that a batch was delivered."""
@@ -199,6 +214,23 @@ class SegmentReader:
                 return
             position += _HEADER.size + length
             yield payload, position
+
+    def _next_frame(self, position: int) -> int | None:
+        """Return where the next whole frame begins, None when only rests follow."""
+        data = os.pread(self._descriptor, self._size - position, position)
+        start = 0
+        while start + _HEADER.size <= len(data):
+            if data.startswith(_BLOCK, start):
+                start += len(_BLOCK) - _HEADER.size  # a header may begin with zeros
+                continue
+            length, checksum = _HEADER.unpack_from(data, start)
+            begin = start + _HEADER.size
+            if 0 < length <= len(data) - begin and (
+                zlib.crc32(data[begin : begin + length]) == checksum
+            ):
+                return position + start
+            start += 1
+        return None
 
     def _torn_bytes(self, position: int) -> int:
         """Return the length of a frame that is not whole, 0 when there is none."""

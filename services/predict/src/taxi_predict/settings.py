@@ -5,13 +5,15 @@ import shutil
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
 from taxi_domain.errors import FieldError
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES
 
+#: Bytes of the spool that a worker needs at least.
+SMALLEST_SHARE = 65536
 _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -49,7 +51,7 @@ class Settings(BaseSettings):
     keepalive_seconds: int = Field(default=75, alias="TAXI_PREDICT_KEEPALIVE_SECONDS", ge=1)
     #: Records that MongoDB does not have yet may take this much, in bytes, over all workers.
     spool_max_bytes: int = Field(
-        default=256 * 1024 * 1024, alias="TAXI_PREDICT_SPOOL_MAX_BYTES", ge=65536
+        default=256 * 1024 * 1024, alias="TAXI_PREDICT_SPOOL_MAX_BYTES", ge=SMALLEST_SHARE
     )
     #: What happens when they do: refuse (503) or answer unlogged.
     spool_full: SpoolFull = Field(default=SpoolFull.REFUSE, alias="TAXI_PREDICT_SPOOL_FULL")
@@ -63,6 +65,14 @@ class Settings(BaseSettings):
     )
     #: How long a stopping predictor goes on delivering, seconds.
     drain_seconds: float = Field(default=15.0, alias="TAXI_PREDICT_DRAIN_SECONDS", ge=0)
+
+    @field_validator("spool_max_bytes")
+    @classmethod
+    def _every_worker_has_room(cls, value: int, info: ValidationInfo) -> int:
+        workers = info.data.get("workers", 1)
+        if value < workers * SMALLEST_SHARE:
+            raise ValueError(f"{value} bytes; {workers} workers need {SMALLEST_SHARE} each")
+        return value
 
     @property
     def spool_dir(self) -> Path:

@@ -33,7 +33,12 @@ class ShadowScorer:
         model = self._refreshed()
         if model is None:
             return list(records)
-        answers = model.graph.predict([one.features for one in records])
+        try:
+            answers = model.graph.predict([one.features for one in records])
+        except Exception:
+            # A graph that fails has onnxruntime's own errors; the log must not wait for it.
+            logger.exception("shadow version cannot answer", extra={"version": model.version})
+            return list(records)
         return [
             replace(one, shadow=(Shadow(model.version, minutes),))
             for one, minutes in zip(records, answers, strict=True)

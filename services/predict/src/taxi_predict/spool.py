@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from taxi_domain.errors import TaxiError
-from taxi_predict.segments import SUFFIX, SegmentWriter, frame
+from taxi_predict.segments import SUFFIX, UNNAMED, SegmentWriter, frame
 
 _SEGMENT_BYTES: Final = 2 * 1024 * 1024
 _SMALLEST_SEGMENT: Final = 4096
@@ -89,10 +89,10 @@ class Spool:
 
 
 def bytes_of(folder: Path) -> int:
-    """Return the bytes of all segments of a folder."""
+    """Return the bytes of all segments of a folder, those included that are being made."""
     total = 0
     for entry in os.scandir(folder):
-        if entry.name.endswith(SUFFIX):
+        if entry.name.endswith((SUFFIX, UNNAMED)):
             try:
                 total += entry.stat().st_size
             except FileNotFoundError:

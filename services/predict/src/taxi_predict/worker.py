@@ -1,4 +1,4 @@
-"""gunicorn's gevent worker, fair between connections and quick to end."""
+"""gunicorn's gevent worker, fair between connections, and quick to end."""
 
 from types import TracebackType
 from typing import Any, Final, Self
@@ -6,11 +6,14 @@ from typing import Any, Final, Self
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-#: A client that sends a body has this long for each piece of it, seconds.
-_READ_SECONDS: Final = 10.0
+#: A request with its body and its answer has this long, seconds.
+_REQUEST_SECONDS: Final = 20.0
 #: Connections without a request are closed this long after a stop, seconds; the others when
 #: their answer has left.
 _IDLE_SECONDS: Final = 2.0
+#: Share of the connections that may be taken before those that wait longest are closed.
+_BUSY_SHARE: Final = 0.8
+_LOOK_SECONDS: Final = 0.2
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
@@ -18,7 +21,16 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._idle: set[gevent.Greenlet] = set()
+        #: Open connections, the one first that has done nothing for the longest time; True for
+        #: those that wait for a request.
+        self._connections: dict[gevent.Greenlet, bool] = {}
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve one connection until it ends."""
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            self._connections.pop(gevent.getcurrent(), None)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """Answer one request, and let the other connections have their turn.
@@ -26,44 +38,53 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         A client that is as fast as we are would otherwise be served alone: its next request is
         there before we look.
         """
-        sock.settimeout(_READ_SECONDS)
+        self.moved(waits=False)
+        deadline = gevent.Timeout.start_new(_REQUEST_SECONDS, TimeoutError())
         try:
             return super().handle_request(listener_name, req, sock, addr)
         except TimeoutError:
             # Who stalls in the middle of a body is no error of ours: the connection is closed.
             raise StopIteration from None
         finally:
-            sock.settimeout(None)
+            deadline.close()
             gevent.sleep(0)
 
     def timeout_ctx(self) -> "_Waiting":
         """Return the context in which a connection waits for its next request."""
-        return _Waiting(self._idle, self.cfg.keepalive)
+        return _Waiting(self, self.cfg.keepalive)
+
+    def moved(self, *, waits: bool) -> None:
+        """Note that the present connection did something."""
+        connection = gevent.getcurrent()
+        self._connections.pop(connection, None)
+        self._connections[connection] = waits
 
     def run(self) -> None:
         """Serve until told to stop."""
-        gevent.spawn(self._close_idle)
+        gevent.spawn(self._close_connections)
         super().run()
 
-    def _close_idle(self) -> None:
+    def _close_connections(self) -> None:
+        """Close who waits longest while there are too many, and at the end all who wait."""
+        most = int(self.worker_connections * _BUSY_SHARE)
         while self.alive:
-            gevent.sleep(0.2)
+            gevent.sleep(_LOOK_SECONDS)
+            _close(list(self._connections)[: max(len(self._connections) - most, 0)])
         gevent.sleep(_IDLE_SECONDS)
         while True:
-            for connection in list(self._idle):
-                connection.kill(StopIteration, block=False)
-            gevent.sleep(0.2)
+            _close([one for one, waits in self._connections.items() if waits])
+            gevent.sleep(_LOOK_SECONDS)
 
 
 class _Waiting:
-    """Ends the wait after some time, and knows who waits."""
+    """Ends the wait for a request after some time."""
 
-    def __init__(self, idle: set[gevent.Greenlet], seconds: float) -> None:
-        self._idle = idle
+    def __init__(self, worker: Worker, seconds: float) -> None:
+        self._worker = worker
         self._timeout = gevent.Timeout(seconds, False)
 
     def __enter__(self) -> Self:
-        self._idle.add(gevent.getcurrent())
+        self._worker.moved(waits=True)
         self._timeout.start()
         return self
 
@@ -74,5 +95,9 @@ class _Waiting:
         trace: TracebackType | None,
     ) -> bool:
         self._timeout.cancel()
-        self._idle.discard(gevent.getcurrent())
         return error is self._timeout
+
+
+def _close(connections: list[gevent.Greenlet]) -> None:
+    for one in connections:
+        one.kill(StopIteration, block=False)
