@@ -128,6 +128,24 @@ def test_interrupted_run_goes_on_where_it_ended(city: City, tmp_path: Path) -> N
     assert len(city.labels) == 10
 
 
+def test_reserve_waits_until_it_may_be_spent(city: City) -> None:
+    addresses = Addresses(lambda: city.url, lambda: city.url, "secret")
+    one = Sender(rides(10), addresses, Pace(100_000, 4, 0.0), reserve=3)
+    before: list[int] = []
+
+    def spend(progress: Progress) -> None:
+        # The labels of what was sent arrive while the rest waits.
+        if progress.labelled == 7 and not before:
+            before.append(progress.sent)
+            one.spend.set()
+
+    one._on_progress = spend
+    done = one.run()
+
+    assert before == [7]
+    assert done == Progress(sent=10, refused=0, labelled=10)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"sent": 3, "refused": 0, "labelled": 0}'])
 def test_damaged_progress_file_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "progress.json"

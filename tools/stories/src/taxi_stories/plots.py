@@ -117,7 +117,9 @@ promote it; and the error has to fall.
     pace=Pace(rides_per_second=100, batch_size=25, label_delay_seconds=3, patience_seconds=120),
     is_over=_collapse_is_over,
     claims=_collapse_claims,
-    seconds=300,
+    reserve=3_000,
+    spends_reserve=lambda looks: bool(_promoted(looks)),
+    seconds=420,
 )
 
 PLOTS: Final = {plot.name: plot for plot in (QUIET, COLLAPSE)}

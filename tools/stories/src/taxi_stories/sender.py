@@ -21,6 +21,7 @@ from taxi_stories.rides import TrueRide
 
 _LABELS_AT_ONCE = 1000
 _TIMEOUT_SECONDS = 15.0
+_LOOK_SECONDS = 0.5
 
 
 class RefusedError(TaxiError):
@@ -62,22 +63,27 @@ class Sender:
         addresses: Addresses,
         pace: Pace,
         *,
+        reserve: int = 0,
         progress_file: ProgressFile | None = None,
         on_progress: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._rides = rides
         self._addresses = addresses
         self._pace = pace
+        self._reserve = reserve
         self._file = progress_file
         self._on_progress = on_progress
         self._due: deque[tuple[float, TrueRide]] = deque()
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS)
         self.stop = threading.Event()
+        self.spend = threading.Event()
         self.progress = progress_file.load() if progress_file else Progress()
         self.refusals: dict[str, int] = {}
 
     def run(self) -> Progress:
         """Send until the rides end or `stop` is set; labels still due are sent at the end.
+
+        The last `reserve` rides wait until `spend` is set.
 
         Raises:
             NotAvailableError: predictor or monitor did not answer within the patience.
@@ -89,19 +95,26 @@ class Sender:
             # Rides that were sent but not labelled before an interruption are due at once.
             for ride in self._rides[self.progress.labelled : self.progress.sent]:
                 self._due.append((0.0, ride))
-            begin, first = time.monotonic(), self.progress.sent
-            while not self.stop.is_set() and self.progress.sent < len(self._rides):
-                batch = self._rides[self.progress.sent :][: self._pace.batch_size]
-                self._send(batch)
+            self._send_up_to(len(self._rides) - self._reserve)
+            while self._reserve and not (self.spend.is_set() or self.stop.is_set()):
                 self._deliver_labels(time.monotonic())
-                expected = (self.progress.sent - first) / self._pace.rides_per_second
-                self.stop.wait(max(0.0, begin + expected - time.monotonic()))
+                self.spend.wait(_LOOK_SECONDS)
+            self._send_up_to(len(self._rides))
             while self._due and not self.stop.is_set():
                 self.stop.wait(max(0.0, self._due[0][0] - time.monotonic()))
                 self._deliver_labels(time.monotonic())
             if self.stop.is_set():
                 self._deliver_labels(float("inf"))
         return self.progress
+
+    def _send_up_to(self, count: int) -> None:
+        begin, first = time.monotonic(), self.progress.sent
+        while not self.stop.is_set() and self.progress.sent < count:
+            batch = self._rides[self.progress.sent : count][: self._pace.batch_size]
+            self._send(batch)
+            self._deliver_labels(time.monotonic())
+            expected = (self.progress.sent - first) / self._pace.rides_per_second
+            self.stop.wait(max(0.0, begin + expected - time.monotonic()))
 
     def _send(self, batch: Sequence[TrueRide]) -> None:
         bodies = [ride.body for ride in batch]

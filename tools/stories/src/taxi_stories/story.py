@@ -75,6 +75,9 @@ class Plot:
         pace: How they are sent.
         is_over: Tells from all looks so far that nothing more is to be waited for.
         claims: Checks at the end: pairs of a sentence and whether it held.
+        reserve: How many of the rides wait until `spends_reserve` says so of the looks so far: a
+            slow machine must not run out of rides before they matter.
+        spends_reserve: See `reserve`.
         seconds: Longest time from the first ride to the end.
     """
 
@@ -86,6 +89,8 @@ class Plot:
     pace: Pace
     is_over: Callable[[Sequence[Look], bool], bool]
     claims: Callable[[Sequence[Look]], list[tuple[str, bool]]]
+    reserve: int = 0
+    spends_reserve: Callable[[Sequence[Look]], bool] = lambda _: True
     seconds: float = 300.0
 
 
@@ -153,7 +158,10 @@ class Teller:
         looks: list[Look] = []
         with monitoring, release.predictor() as predictor, release.monitor() as monitor:
             prometheus = Prometheus(monitoring)
-            sender = Sender(rides, release.addresses(predictor, monitor), self.plot.pace)
+            sender = Sender(
+                rides, release.addresses(predictor, monitor), self.plot.pace,
+                reserve=self.plot.reserve,
+            )  # fmt: skip
             failed: list[BaseException] = []
             thread = threading.Thread(target=_run_into, args=(sender, failed), daemon=True)
             thread.start()
@@ -167,6 +175,8 @@ class Teller:
                     self._show_events(release, seen)
                     if failed:
                         raise failed[0]
+                    if self.plot.spends_reserve(looks):
+                        sender.spend.set()
                     if self.plot.is_over(looks, not thread.is_alive()):
                         break
                     time.sleep(_LOOK_SECONDS)
