@@ -2,33 +2,55 @@
 
 import contextlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
+from waiting import wait_for
 
 from taxi_stories.forwards import Forward
 from taxi_stories.kubectl import CommandError
 from taxi_stories.release import Release
 
 
-def kill_container(release: Release, component: str) -> str:
-    """Kill a container's first process on its node, as the kernel would; return the pod's name.
+def kill_containers(release: Release, component: str) -> dict[str, int]:
+    """Kill the first process of each of a component's containers, as the kernel would.
 
     Only a node that is a local container can be reached this way.
+
+    Returns:
+        For each pod how often its container had been started again before.
     """
-    pod = _pods(release, component)[0]
-    node, name = pod["spec"]["nodeName"], pod["metadata"]["name"]
-    identity = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
-    done = subprocess.run(
-        ["docker", "exec", node, "ctr", "-n", "k8s.io", "task", "kill", "-s", "SIGKILL", identity],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        pytest.skip(f"containers of node {node} cannot be killed from here: {done.stderr[:200]}")
-    return str(name)
+    before = restarts_of(release, component)
+    assert before, f"{component} has no pods"
+    for pod in _pods(release, component):
+        (status,) = pod["status"]["containerStatuses"]
+        _kill(pod["spec"]["nodeName"], status["containerID"].removeprefix("containerd://"))
+    return before
+
+
+def _kill(node: str, container: str) -> None:
+    if not _docker("container", "inspect", node):
+        pytest.skip(f"node {node} is no local container: its processes cannot be killed from here")
+    kill = ("ctr", "-n", "k8s.io", "task", "kill", "-s", "SIGKILL", container)
+    if not _docker("exec", node, *kill):
+        pytest.fail(f"container {container} of node {node} was not killed")
+
+
+def _docker(*words: str) -> bool:
+    try:
+        done = subprocess.run(["docker", *words], capture_output=True, timeout=60, check=False)
+    except FileNotFoundError:
+        return False
+    return done.returncode == 0
+
+
+def started_again(release: Release, before: dict[str, int]) -> bool:
+    """Tell whether all killed containers were started again."""
+    pods = (release.kubectl.get("pod", name) for name in before)
+    return all(_restarts(pod) > before[pod["metadata"]["name"]] for pod in pods)
 
 
 #: Many processes, each smaller than a worker: the kernel takes the largest, so theirs come last.
@@ -67,16 +89,31 @@ def out_of_memory_kills(release: Release, pod: str) -> int:
     return logs.count("Perhaps out of memory") + ended
 
 
-def restarts(release: Release, pod: str) -> int:
-    """Return how often a pod's first container was started again."""
-    found: Any = release.kubectl.get("pod", pod)
-    return int(found["status"]["containerStatuses"][0]["restartCount"])
+def restarts_of(release: Release, component: str) -> dict[str, int]:
+    """Return for each pod of a component how often its container was started again."""
+    return {pod["metadata"]["name"]: _restarts(pod) for pod in _pods(release, component)}
+
+
+def _restarts(pod: Any) -> int:
+    return sum(int(one["restartCount"]) for one in pod["status"].get("containerStatuses") or [])
 
 
 def _pods(release: Release, component: str) -> list[Any]:
     selector = f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component={component}"
     found: list[Any] = release.kubectl.get("pods", "-l", selector)["items"]
     return found
+
+
+def assert_all_logged(release: Release, ride_ids: Iterable[str]) -> None:
+    """See that the log has every ride in the end; an id is there once or not at all."""
+    wanted = set(ride_ids)
+    with database_of(release) as database:
+
+        def missing() -> int:
+            found = database["predictions"].find({"_id": {"$in": list(wanted)}}, {"_id": 1})
+            return len(wanted - {one["_id"] for one in found})
+
+        wait_for(f"{len(wanted)} rides in the log", lambda: missing() == 0, seconds=120)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """Load from inside a cluster: what another pod notices of the Service, and nothing in between."""
 
 import json
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,11 @@ from typing import Any
 
 from waiting import wait_for
 
+from taxi_stories.progress import Progress
 from taxi_stories.release import Release
+from taxi_stories.rides import TrueRide, read_rides
+from taxi_stories.sender import Pace, Sender
+from taxi_stories.story import SAMPLES
 
 _POD = "load"
 _SCRIPT = (Path(__file__).parent / "load_in_pod.py").read_text()
@@ -17,11 +22,12 @@ _SCRIPT = (Path(__file__).parent / "load_in_pod.py").read_text()
 
 @dataclass
 class Answers:
-    """What the load saw; filled when it has ended."""
+    """What the load saw, in the order of the answers; filled when it has ended."""
 
     slowest_seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
     ride_ids: list[str] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -46,11 +52,29 @@ def load_in_cluster(release: Release, rate: float) -> Iterator[Answers]:
             lambda: kubectl.get("pod", _POD)["status"]["phase"] == "Succeeded",
             seconds=60,
         )
-        _, summary, *answers.ride_ids = kubectl("logs", _POD).split("\n")[:-1]
+        _, summary, *answered = kubectl("logs", _POD).split("\n")[:-1]
+        for line in answered:
+            ride_id, version = line.split()
+            answers.ride_ids.append(ride_id)
+            answers.versions.append(version)
         found = json.loads(summary)
         answers.failures, answers.slowest_seconds = found["failures"], found["slowest"]
     finally:
         kubectl("delete", "pod", _POD, "--ignore-not-found", "--grace-period=0", "--force")
+
+
+def send_rides(release: Release, rides: Sequence[TrueRide]) -> None:
+    """Send rides and their labels in batches, from here."""
+    pace = Pace(rides_per_second=400, batch_size=100, label_delay_seconds=1)
+    with release.predictor() as predictor, release.monitor() as monitor:
+        done = Sender(rides, release.addresses(predictor, monitor), pace).run()
+    assert done == Progress(sent=len(rides), refused=0, labelled=len(rides))
+
+
+def some_rides(count: int, skip: int = 0) -> list[TrueRide]:
+    """Return rides that nobody has sent yet."""
+    prefix = f"f{uuid.uuid4().hex[:8]}-"
+    return read_rides(SAMPLES / "green-2021-02-head.parquet", prefix=prefix, skip=skip)[:count]
 
 
 def _pod(release: Release, rate: float) -> dict[str, Any]:

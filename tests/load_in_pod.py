@@ -35,7 +35,7 @@ def main() -> None:
                 failures.append(repr(error)[:200])
             else:
                 if answer.status_code == 200:
-                    answered.append(ride_id)
+                    answered.append(f"{ride_id} {answer.json()['model_version']}")
                 else:
                     failures.append(f"{answer.status_code} {answer.text[:200]}")
             slowest[0] = max(slowest[0], time.monotonic() - begin)

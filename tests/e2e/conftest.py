@@ -43,12 +43,20 @@ def prometheus(context: str) -> Iterator[Prometheus]:
 
 
 @pytest.fixture(scope="module")
-def breakable(context: str, values: dict[str, Any]) -> Iterator[Release]:
+def own_values() -> dict[str, Any]:
+    """Return the chart values that a module's release differs in; a module overrides it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def breakable(
+    context: str, values: dict[str, Any], own_values: dict[str, Any]
+) -> Iterator[Release]:
     """Return a release that the tests of a module may break; removed afterwards."""
     release = Release(Kubectl(context, "taxi-e2e"), "taxi")
     release.uninstall()
     try:
-        release.install({**values, "metrics": {"serviceMonitor": {"interval": "5s"}}})
+        release.install({**values, "metrics": {"serviceMonitor": {"interval": "5s"}}, **own_values})
         yield release
     finally:
         release.uninstall()

@@ -1,21 +1,49 @@
 """DriftPolicies at the real API server: examples are served, bad ones are refused with reasons."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cluster_load import send_rides, some_rides
+from cluster_policies import condition_of, delete_policy
+from waiting import wait_for
 
 from taxi_stories.kubectl import CommandError
+from taxi_stories.plots import PLOTS
+from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
 from taxi_stories.story import EXAMPLES
 
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
-def test_every_example_is_accepted(path: Path, installed: Release) -> None:
-    installed.kubectl("apply", "--dry-run=server", "-f", str(path))
+def test_every_example_is_applied_by_a_test() -> None:
+    """The stories apply theirs; the next test applies the one for production."""
+    told = {f"{name}.yaml" for name in PLOTS}
+
+    assert {path.name for path in EXAMPLES.glob("*.yaml")} == told | {"production.yaml"}
+
+
+def test_example_for_production_is_served_and_its_queries_are_usable(
+    installed: Release, prometheus: Prometheus
+) -> None:
+    send_rides(installed, some_rides(600))
+    name = production()["metadata"]["name"]
+    installed.kubectl("apply", "-f", str(EXAMPLES / "production.yaml"))
+    try:
+        wait_for("Ready", lambda: condition_of(installed, name, "Ready").get("status") == "True")
+        # No query is refused and none is without data.
+        wait_for(
+            "values of all signals",
+            lambda: condition_of(installed, name, "MetricsAvailable").get("status") == "True",
+            seconds=120,
+        )
+        assert condition_of(installed, name, "Ready")["reason"] == "PolicyAccepted"
+        for signal in production()["spec"]["signals"]:
+            queries = (signal["promql"], signal["freshnessPromql"], signal["minSamples"]["promql"])
+            assert all(len(prometheus.query(query)) == 1 for query in queries), signal["name"]
+    finally:
+        delete_policy(installed, name)
 
 
 def production() -> dict[str, Any]:

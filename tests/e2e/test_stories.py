@@ -4,7 +4,6 @@ The collapse runs with the operator killed while its retrain Job runs.
 """
 
 import threading
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,10 +32,11 @@ def test_collapse_is_mended_although_the_operator_is_killed(
 
     def kill_when_the_job_runs() -> None:
         try:
-            wait_for("retrain Job", lambda: _retrain_jobs(kubectl), seconds=420)
+            wait_for("a retrain Job that runs", lambda: _active(kubectl), seconds=420)
             pod = kubectl.get("pods", "-l", "app.kubernetes.io/component=operator")["items"][0]
             name = pod["metadata"]["name"]
             kubectl("delete", "pod", name, "--force", "--grace-period=0")
+            assert _active(kubectl), "the Job still ran when the operator was gone"
             killed.append(name)
         except BaseException as error:
             failures.append(error)
@@ -44,8 +44,7 @@ def test_collapse_is_mended_although_the_operator_is_killed(
     killer = threading.Thread(target=kill_when_the_job_runs, daemon=True)
     killer.start()
     try:
-        Teller(replace(COLLAPSE, seconds=420), context, values, keep=True,
-               console=Console(width=200)).tell()  # fmt: skip
+        Teller(COLLAPSE, context, values, keep=True, console=Console(width=200)).tell()
         killer.join(10)
         jobs = _retrain_jobs(kubectl)
         assert not failures, failures
@@ -60,3 +59,7 @@ def _retrain_jobs(kubectl: Kubectl) -> list[dict[str, Any]]:
         return []
     found: list[dict[str, Any]] = kubectl.get("jobs", "-l", DECISION_LABEL)["items"]
     return found
+
+
+def _active(kubectl: Kubectl) -> bool:
+    return any(job.get("status", {}).get("active") for job in _retrain_jobs(kubectl))

@@ -1,0 +1,122 @@
+"""What a policy does on what the real monitor measures: refuse, fall back, and come back."""
+
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from cluster_faults import database_of
+from cluster_load import send_rides, some_rides
+from cluster_policies import (
+    delete_policy,
+    events_of,
+    falling_back,
+    retraining,
+    status_of,
+    traffic_of,
+)
+from waiting import wait_for
+
+from taxi_domain.models import MODEL_NAME, Alias
+from taxi_store.registry import Registry
+from taxi_stories.release import Release
+from taxi_stories.rides import TrueRide
+from taxi_stories.story import EXAMPLES
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+WINDOW = 500
+
+
+@pytest.fixture(scope="module")
+def own_values() -> dict[str, Any]:
+    """Make windows small, so that good and bad labels displace each other soon."""
+    sizes = {"windowRows": WINDOW, "errorWindowRows": WINDOW, "minRows": 300}
+    return {"monitor": {**sizes, "evaluationSeconds": 2}}
+
+
+def state_of(release: Release) -> dict[str, Any]:
+    """Return all that a refused candidate must not change."""
+    with database_of(release) as database:
+        alias = Registry(database).alias(MODEL_NAME, Alias.CHAMPION)
+    selector = "app.kubernetes.io/component in (predictor, fallback)"
+    pods = release.kubectl.get("pods", "-l", selector)["items"]
+    deployment = release.kubectl.get("deployment", "taxi-predictor")
+    return {
+        "alias": alias,
+        "pods": sorted(one["metadata"]["name"] for one in pods),
+        "template": deployment["spec"]["template"],
+        "traffic": traffic_of(release),
+    }
+
+
+def test_refused_candidate_changes_nothing_and_leaves_its_numbers(breakable: Release) -> None:
+    send_rides(breakable, some_rides(3000))
+    before = state_of(breakable)
+    # On quiet weeks nothing can be half as wrong as the champion.
+    gate = {"champion": {"minLabelledRows": 500, "minRelativeGain": "0.5", "confidence": "0.95"}}
+
+    breakable.kubectl.apply(retraining(breakable, "hopeless", gate=gate))
+    wait_for(
+        "end of the run",
+        lambda: status_of(breakable, "hopeless").get("run", {}).get("endedAt"),
+        seconds=150,
+    )
+
+    status = status_of(breakable, "hopeless")
+    candidate = status["candidate"]
+    assert status["run"]["state"] == "Refused"
+    assert (candidate["state"], candidate["verdict"]) == ("Refused", "NotBetter")
+    assert float(candidate["championRmseMinutes"]) > 0
+    assert float(candidate["candidateRmseMinutes"]) > 0
+    assert float(candidate["gain"]) < 0.5
+    assert candidate["evaluatedRows"] >= 500
+    told = {"RetrainDecided", "RetrainStarted", "CandidateRefused", "DriftDetectedTrue"}
+    assert told <= events_of(breakable, "hopeless")
+    assert "CandidatePromoted" not in events_of(breakable, "hopeless")
+    assert state_of(breakable) == before
+    delete_policy(breakable, "hopeless")
+
+
+def error_signal(release: Release) -> dict[str, Any]:
+    """Return the signal of the example for production, in a hurry."""
+    policy = yaml.safe_load((EXAMPLES / "production.yaml").read_text())
+    (signal,) = [one for one in policy["spec"]["signals"] if one["name"] == "error-critical"]
+    text = yaml.safe_dump(signal).replace(
+        'namespace="taxi"', f'namespace="{release.kubectl.namespace}"'
+    )
+    found: dict[str, Any] = yaml.safe_load(text)
+    found["enter"]["for"] = found["exit"]["for"] = "10s"
+    found["minSamples"]["value"] = 300
+    return found
+
+
+def far_off(rides: list[TrueRide]) -> list[TrueRide]:
+    """Give rides durations that no model of rides expects."""
+    return [TrueRide(one.body, 59.0 if one.duration < 30 else 1.0) for one in rides]
+
+
+def test_traffic_leaves_a_champion_that_errs_and_returns_when_it_is_well(
+    breakable: Release,
+) -> None:
+    def model_role() -> str:
+        with breakable.predictor() as predictor:
+            return str(httpx.get(f"{predictor.url()}/v1/model", timeout=10).json()["model_role"])
+
+    send_rides(breakable, some_rides(WINDOW))
+    breakable.kubectl.apply(falling_back(breakable, "errs", error_signal(breakable)))
+    wait_for("first look", lambda: status_of(breakable, "errs").get("signals"))
+    assert traffic_of(breakable) == "predictor"
+
+    send_rides(breakable, far_off(some_rides(WINDOW + 100)))
+    wait_for("fallback", lambda: traffic_of(breakable) == "fallback")
+    assert model_role() == "fallback"
+
+    # The fallback answers; what the champion would have said is compared with these labels.
+    send_rides(breakable, some_rides(WINDOW + 100))
+    wait_for("champion", lambda: traffic_of(breakable) == "predictor", seconds=120)
+    assert model_role() == "champion"
+
+    told = {"FallbackDecided", "FallbackActivated", "RestoreDecided", "ChampionRestored"}
+    wait_for("events", lambda: told <= events_of(breakable, "errs"))
+    delete_policy(breakable, "errs")
