@@ -4,7 +4,7 @@ import math
 from datetime import datetime
 
 import bson
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taxi_predict.documents import Documents
@@ -37,6 +37,7 @@ ENTRIES = st.builds(
 DOCUMENTS = Documents()  # one for all examples: layouts are learned from other rides
 
 
+@settings(max_examples=500)
 @given(ENTRIES)
 @example(Entry("r", 0, "m", "v", "champion", 1, 265, 0.0, local(1970), 0.0, 0.0, 0.0))
 def test_a_document_is_what_the_library_encodes(entry: Entry) -> None:

@@ -6,6 +6,7 @@ one `struct.pack` of its own values, a quarter of what encoding it costs.
 """
 
 import math
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -120,20 +121,25 @@ def _learn(entry: Entry) -> Layout:
 
 def _places(data: bytes, values: Sequence[Any], sample: Entry) -> list[tuple[int, str, int]]:
     """Return where each value stands, with its `struct` code and its index in the values."""
-    wanted: list[tuple[str, int, int]] = [
-        (f"{len(values[0])}s", 0, 1), ("q", 1, 1), ("i", 2, 2), ("i", 3, 2), ("i", 4, 1),
-        ("d", 5, 2), ("d", 8, 1),
-    ]  # fmt: skip
+    wanted = [("q", 1, 1), ("i", 2, 2), ("i", 3, 2), ("i", 4, 1), ("d", 5, 2), ("d", 8, 1)]
     wanted += [("d", 6, 1)] if sample.hour == sample.hour else []
     wanted += [("d", 7, 1)] if sample.weekday == sample.weekday else []
-    wanted += [("q", 9, 1), (f"{len(values[10])}s", 10, 1)] if sample.pickup_at else []
-    found = []
-    for code, index, times in wanted:
-        pattern = struct.pack(f"<{code}", values[index])
-        if data.count(pattern) != times:
-            raise LayoutError(f"documents: {pattern!r} is not {times} times in {data!r}")
-        position = -1
-        for _ in range(times):
-            position = data.index(pattern, position + 1)
-            found.append((position, code, index))
+    wanted += [("q", 9, 1)] if sample.pickup_at else []
+    found = [
+        (position, code, index)
+        for code, index, times in wanted
+        for position in _positions(data, struct.pack(f"<{code}", values[index]), times)
+    ]
+    for index in (0, 10) if sample.pickup_at else (0,):
+        text: bytes = values[index]
+        # A short text alone could be a part of something else; with its length it is not.
+        whole = struct.pack("<i", len(text) + 1) + text + b"\0"
+        (position,) = _positions(data, whole, 1)
+        found.append((position + 4, f"{len(text)}s", index))
     return found
+
+
+def _positions(data: bytes, pattern: bytes, times: int) -> list[int]:
+    if data.count(pattern) != times:
+        raise LayoutError(f"documents: {pattern!r} is not {times} times in {data!r}")
+    return [one.start() for one in re.finditer(re.escape(pattern), data)]
