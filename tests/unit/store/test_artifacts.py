@@ -9,23 +9,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxi_domain.models import CARD_FILE, ONNX_FILE, REFERENCE_FILE
-from taxi_store.artifacts import ArtifactError, artifact_of, digest_of, pack, unpack
+from taxi_store.artifacts import (
+    MAX_ARCHIVE_BYTES,
+    ArtifactError,
+    artifact_of,
+    digest_of,
+    pack,
+    unpack,
+)
 
 CARD = json.dumps({"format_version": 2}).encode()
 FILES = {CARD_FILE: CARD, ONNX_FILE: b"graph", REFERENCE_FILE: b"rides"}
 
 
 def archive_with(name: str, kind: bytes = tarfile.REGTYPE) -> bytes:
+    strange = tarfile.TarInfo(name)
+    strange.type = kind
+    strange.linkname = "/etc/passwd"
+    return archive_of(strange)
+
+
+def archive_of(strange: tarfile.TarInfo) -> bytes:
+    """Return an archive of the usual files and one more member without content."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for member, data in FILES.items():
             info = tarfile.TarInfo(member)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
-        strange = tarfile.TarInfo(name)
-        strange.type = kind
-        strange.linkname = "/etc/passwd"
-        archive.addfile(strange, io.BytesIO(b""))
+        # The header may promise more than there is.
+        archive.fileobj.write(strange.tobuf(tarfile.PAX_FORMAT))
     return buffer.getvalue()
 
 
@@ -52,6 +65,33 @@ def test_strange_members_are_refused(name: str) -> None:
 def test_links_are_refused() -> None:
     with pytest.raises(ArtifactError, match="strange"):
         unpack(archive_with("schema.json", tarfile.SYMTYPE))
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_SPARSE, tarfile.CONTTYPE, tarfile.DIRTYPE])
+def test_other_kinds_of_files_are_refused(kind: bytes) -> None:
+    with pytest.raises(ArtifactError):
+        unpack(archive_with("schema.json", kind))
+
+
+def test_a_small_archive_of_a_huge_sparse_file_is_not_unpacked() -> None:
+    holes = tarfile.TarInfo("schema.json")
+    holes.pax_headers = {
+        "GNU.sparse.map": "0,0", "GNU.sparse.size": str(400 * 1024 * 1024),
+        "GNU.sparse.numblocks": "1",
+    }  # fmt: skip
+    small = archive_of(holes)
+
+    assert len(small) < 20_000
+    with pytest.raises(ArtifactError):
+        unpack(small)
+
+
+def test_more_content_than_an_artifact_may_have_is_not_read() -> None:
+    large = tarfile.TarInfo("schema.json")
+    large.size = MAX_ARCHIVE_BYTES
+
+    with pytest.raises(ArtifactError, match="more than"):
+        unpack(archive_of(large))
 
 
 def test_another_digest_is_refused() -> None:

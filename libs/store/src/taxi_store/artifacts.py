@@ -106,10 +106,16 @@ def unpack(archive: bytes, *, expected_digest: str | None = None) -> Artifact:
     if len(archive) > MAX_ARCHIVE_BYTES:
         raise ArtifactError(f"artifact: {len(archive)} bytes, more than {MAX_ARCHIVE_BYTES}")
     files: dict[str, bytes] = {}
+    size = 0
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as opened:
             for member in opened:
-                content = opened.extractfile(member) if member.isreg() else None
+                size += member.size
+                if size > MAX_ARCHIVE_BYTES:
+                    raise ArtifactError(f"artifact: holds more than {MAX_ARCHIVE_BYTES} bytes")
+                # The holes of a sparse file cost nothing in the archive and all in memory.
+                plain = member.type == tarfile.REGTYPE and not member.issparse()
+                content = opened.extractfile(member) if plain else None
                 if content is None or member.name in files or member.name not in ARTIFACT_FILES:
                     raise ArtifactError(f"artifact: strange member {member.name!r}")
                 files[member.name] = content.read()
