@@ -3,24 +3,31 @@
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fixtures_mongod import Mongod, running_mongod
 from fixtures_predictor import small_artifact
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+from pymongo.collection import Collection
 from pymongo.database import Database
 from typer.testing import CliRunner
 
-from taxi_domain.models import MODEL_NAME, Alias, ModelState
-from taxi_store import collection
+from taxi_domain.errors import TaxiError
+from taxi_domain.models import ERROR_FILE, MODEL_NAME, ONNX_FILE, Alias, ModelState
+from taxi_store.artifacts import artifact_of, pack
 from taxi_store.collection import Keep, collect
 from taxi_store.connection import Document, connect
-from taxi_store.entries import StateConflictError
 from taxi_store.registry import Registry
-from taxi_train.models_tool import EXIT_CONFLICT, app
+from taxi_train.models_tool import EXIT_CONFLICT, app, move
 
 pytestmark = pytest.mark.component
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -77,6 +84,9 @@ def test_promote_and_roll_back(database: Database[Document]) -> None:
     assert "kubectl patch" in tool("rollback")
     assert champion(database) == first
     assert first in tool("list")
+    tool("rollback")
+    assert champion(database) == second, "forward again, as with kubectl rollout undo"
+    tool("rollback")
     assert json.loads(tool("show", first, "-o", "json"))["card"]["kind"] == "small"
 
 
@@ -96,6 +106,54 @@ def test_refused_versions_need_force(database: Database[Document]) -> None:
     tool("promote", version, "--force")
 
     assert Registry(database).get(version).state is ModelState.ACCEPTED
+
+
+def test_rollback_does_not_lead_to_what_was_refused(database: Database[Document]) -> None:
+    bad, good = add(database, 1), add(database, 2)
+    tool("promote", bad)
+    tool("promote", good)
+    Registry(database).set_state(bad, ModelState.REJECTED, reason="its pods did not start")
+
+    assert "its pods did not start" in tool("rollback", code=1)
+    assert champion(database) == good
+
+
+def graph_of(inputs: dict[str, int], output: str, kind: int = TensorProto.FLOAT) -> bytes:
+    """Return a graph that adds its first input to itself."""
+    first, *_ = inputs
+    graph = helper.make_graph(
+        [helper.make_node("Cast", [first], [output], to=kind)], "odd",
+        [helper.make_tensor_value_info(name, kind, [None, 1]) for name, kind in inputs.items()],
+        [helper.make_tensor_value_info(output, kind, [None, 1])],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+MILES = {"trip_distance": TensorProto.FLOAT}
+STRANGE_GRAPHS = {
+    "no graph": b"graph",
+    "strings": graph_of({"PULocationID": TensorProto.STRING}, "duration"),
+    "unknown input": graph_of({**MILES, "tip": TensorProto.FLOAT}, "duration"),
+    "other output": graph_of(MILES, "minutes"),
+    "output of doubles": graph_of(MILES, "duration", TensorProto.DOUBLE),
+    "not a number": graph_of({"hour": TensorProto.FLOAT}, "duration"),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE_GRAPHS)
+@pytest.mark.parametrize("file_name", [ONNX_FILE, ERROR_FILE])
+def test_graph_that_no_predictor_would_load_does_not_get_in(
+    database: Database[Document], tmp_path: Path, name: str, file_name: str
+) -> None:
+    files = {**small_artifact(1).files, file_name: STRANGE_GRAPHS[name]}
+    artifact, file = artifact_of(files), tmp_path / "model.tar"
+    file.write_bytes(pack(files))
+    version = Registry(database).add(artifact, model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW)
+
+    for words in (("import", str(file)), ("verify", version), ("promote", version)):
+        assert file_name in tool(*words, code=1)
+    assert Registry(database).alias(MODEL_NAME, Alias.CHAMPION) is None
 
 
 def test_exported_version_comes_back(database: Database[Document], tmp_path: Path) -> None:
@@ -159,45 +217,189 @@ def test_young_versions_stay(database: Database[Document]) -> None:
     assert "0 versions" in tool("gc", "--keep", "1")
 
 
-@pytest.mark.parametrize("moment", ["before the mark", "after the mark"])
-def test_version_that_is_promoted_meanwhile_survives(
-    database: Database[Document], monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    old, new = add(database, 1), add(database, 2)
-    registry = Registry(database)
-    registry.move_alias(
-        MODEL_NAME, Alias.CHAMPION, to=new, expected=None, by="test", now=NOW
-    )  # fmt: skip
-    set_state, refused = Registry.set_state, []
+class KilledError(Exception):
+    """A process ended here."""
 
-    def promote() -> None:
+
+class Stepped(Database[Document]):
+    """A database that calls something before each command."""
+
+    def __init__(self, real: Database[Document], before: Callable[[], None]) -> None:
+        super().__init__(real.client, real.name)
+        self.before = before
+
+    def __getitem__(self, name: str) -> Collection[Document]:
+        return SteppedCollection(self, name)
+
+
+class SteppedCollection(Collection[Document]):
+    """A collection of such a database."""
+
+    def _step(self) -> None:
+        database = self.database
+        assert isinstance(database, Stepped)
+        database.before()
+
+    def find(self, *args: Any, **kwargs: Any) -> Any:
+        self._step()
+        return super().find(*args, **kwargs)
+
+    def update_one(self, *args: Any, **kwargs: Any) -> Any:
+        self._step()
+        return super().update_one(*args, **kwargs)
+
+    def update_many(self, *args: Any, **kwargs: Any) -> Any:
+        self._step()
+        return super().update_many(*args, **kwargs)
+
+    def delete_one(self, *args: Any, **kwargs: Any) -> Any:
+        self._step()
+        return super().delete_one(*args, **kwargs)
+
+    def find_one_and_update(self, *args: Any, **kwargs: Any) -> Any:
+        self._step()
+        return super().find_one_and_update(*args, **kwargs)
+
+
+class Promoter(threading.Thread):
+    """Somebody who promotes a version, one command to MongoDB at a time."""
+
+    def __init__(self, database: Database[Document], to: str, expected: str) -> None:
+        super().__init__(daemon=True)
+        self._registry = Registry(Stepped(database, self._wait))
+        self._to, self._expected = to, expected
+        self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
+        self._killed = False
+        self.error: Exception | None = None
+        self.start()
+        self._stopped.acquire()
+
+    def _wait(self) -> None:
+        self._stopped.release()
+        self._go.acquire()
+        if self._killed:
+            raise KilledError
+
+    def run(self) -> None:
         try:
-            registry.move_alias(
-                MODEL_NAME, Alias.CHAMPION, to=old, expected=new, by="test", now=NOW
-            )
-        except StateConflictError as error:
-            refused.append(error)
+            move(
+                self._registry, MODEL_NAME, Alias.CHAMPION, to=self._to, expected=self._expected
+            )  # fmt: skip
+        except (KilledError, TaxiError) as error:
+            self.error = error
+        self._stopped.release()
 
-    def racing(self: Registry, version: str, state: ModelState, *, reason: str = "") -> None:
-        if moment == "before the mark":
-            promote()
-        set_state(self, version, state, reason=reason)
-        if moment == "after the mark":
-            promote()
+    def step(self) -> None:
+        """Let it send the next command, if there is one."""
+        if self.is_alive():
+            self._go.release()
+            self._stopped.acquire(timeout=10)
 
-    monkeypatch.setattr(collection.Registry, "set_state", racing)
-    removed = collect(database, MODEL_NAME, Keep(1, (), NOW))
-    monkeypatch.undo()
+    def finish(self, *, killed: bool) -> None:
+        """End it at once, or let it do what is left."""
+        self._killed = killed
+        while self.is_alive():
+            self._go.release()
+            self.join(0.01)
 
-    if moment == "before the mark":
-        assert (removed, refused) == ([], [])
-        assert champion(database) == old
-        assert registry.get(old).state is ModelState.ACCEPTED
-    else:
-        assert removed == [old]
-        assert len(refused) == 1
-        assert champion(database) == new
-    registry.load(champion(database))
+
+@pytest.fixture(scope="module")
+def races(server: Mongod) -> Iterator[Database[Document]]:
+    with connect(server.uri, app_name="test") as client:
+        yield client["races"]
+
+
+def race(
+    database: Database[Document], steps: Sequence[int], *, promoter_dies: bool, collector_dies: int
+) -> Exception | None:
+    """Let a promotion and a collection meet, end them, and look at what they leave.
+
+    Args:
+        database: Any.
+        steps: The commands of the collection before which the promoter sends one of its own.
+        promoter_dies: Whether it is killed then; else it does what is left.
+        collector_dies: Before which of its commands the collection is killed.
+
+    Returns:
+        What the promotion ended with.
+    """
+    registry = Registry(database)
+    for collection in ("models", "aliases"):
+        database[collection].delete_many({})
+    database["models"].insert_many(
+        {"_id": version, "model": MODEL_NAME, "digest": version, "size": 1, "state": "Accepted",
+         "created_at": OLD + timedelta(hours=number)}
+        for number, version in enumerate(("old", "new"))
+    )  # fmt: skip
+    registry.move_alias(MODEL_NAME, Alias.CHAMPION, to="new", expected=None, by="t", now=NOW)
+    promoter = Promoter(database, "old", "new")
+    sent = 0
+
+    def meet() -> None:
+        nonlocal sent
+        for _ in range(steps.count(sent)):
+            promoter.step()
+        if sent == collector_dies:
+            raise KilledError
+        sent += 1
+
+    with suppress(KilledError):
+        collect(Stepped(database, meet), MODEL_NAME, Keep(1, (), NOW))
+    promoter.finish(killed=promoter_dies)
+    assert_whole(registry, moved=promoter.error is None)
+    collect(database, MODEL_NAME, Keep(1, (), NOW))
+    assert_whole(registry, moved=promoter.error is None)
+    entry = registry.alias(MODEL_NAME, Alias.CHAMPION)
+    assert entry is not None
+    assert registry.get(entry.version).state is ModelState.ACCEPTED
+    return promoter.error
+
+
+def assert_whole(registry: Registry, *, moved: bool) -> None:
+    entry = registry.alias(MODEL_NAME, Alias.CHAMPION)
+    assert entry is not None
+    assert registry.get(entry.version).version == entry.version
+    if moved:
+        assert entry.version == "old"
+
+
+@pytest.mark.parametrize("commands", [1, 2, 3])
+def test_no_alias_is_left_on_nothing_by_a_promoter_that_is_killed(
+    races: Database[Document], commands: int
+) -> None:
+    for steps in combinations_with_replacement(range(8), commands):
+        race(races, steps, promoter_dies=True, collector_dies=99)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, 7), max_size=4), st.booleans(), st.integers(0, 8))
+def test_no_alias_is_left_on_nothing_by_a_collection_that_is_killed(
+    races: Database[Document], steps: list[int], promoter_dies: bool, collector_dies: int
+) -> None:
+    race(races, steps, promoter_dies=promoter_dies, collector_dies=collector_dies)
+
+
+def test_promotion_before_the_mark_succeeds_and_says_so(races: Database[Document]) -> None:
+    """Its last command, the one that accepts the version, may meet the mark."""
+    mark = 4
+    for moved, accepted in combinations_with_replacement(range(8), 2):
+        if moved <= mark:
+            steps = [moved, moved, moved, accepted]
+            error = race(races, steps, promoter_dies=False, collector_dies=99)
+            assert error is None, steps
+
+
+def test_intents_that_came_to_nothing_go_with_the_next_move(database: Database[Document]) -> None:
+    first, second, third = (add(database, number) for number in (1, 2, 3))
+    tool("promote", first)
+    tool("promote", third, "--expect", second, code=EXIT_CONFLICT)
+    kept = Keep(0, (), NOW)
+    assert collect(database, MODEL_NAME, kept) == [second]
+
+    fourth = add(database, 4)
+    tool("promote", fourth)
+
+    assert collect(database, MODEL_NAME, kept) == [third]
 
 
 def test_missing_settings_end_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

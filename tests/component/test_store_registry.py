@@ -65,6 +65,27 @@ def test_damaged_archive_is_refused(database: Database[Document]) -> None:
         registry.load(version)
 
 
+def test_archive_of_another_length_is_not_read(database: Database[Document]) -> None:
+    registry = Registry(database)
+    version = add(registry)
+    database["artifacts.files"].update_one({}, {"$set": {"length": 2**40}})
+    database["artifacts.chunks"].delete_many({})  # whoever reads fails in another way
+
+    with pytest.raises(ArtifactError, match=str(2**40)):
+        registry.load(version)
+
+
+def test_missing_pieces_are_damage_and_no_outage(database: Database[Document]) -> None:
+    registry = Registry(database)
+    version = add(registry)
+    database["artifacts.chunks"].delete_one({"n": 1})
+
+    with pytest.raises(ArtifactError, match="damaged"):
+        registry.load(version)
+    assert add(registry) == version
+    assert registry.load(version).files == an_artifact().files, "stored anew"
+
+
 def test_unknown_version_is_named(database: Database[Document]) -> None:
     with pytest.raises(UnknownVersionError, match="cafe"):
         Registry(database).load("cafe")

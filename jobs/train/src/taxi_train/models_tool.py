@@ -7,7 +7,7 @@ by compare-and-set. Exit codes: 0 done, 1 failed, 2 usage, 3 somebody else was f
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -18,19 +18,18 @@ from pymongo.database import Database
 
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
-from taxi_domain.models import ERROR_FILE, ONNX_FILE, Alias, ModelState
+from taxi_domain.models import Alias, ModelState
 from taxi_domain.mongodb import DATABASE
 from taxi_domain.runs import EXIT_FAILED, EXIT_USAGE
-from taxi_store.artifacts import pack, unpack
+from taxi_store.artifacts import MAX_ARCHIVE_BYTES, pack, unpack
 from taxi_store.collection import Keep, collect, superfluous
 from taxi_store.connection import Document, connect
-from taxi_store.entries import AliasConflictError, ModelEntry
+from taxi_store.entries import AliasConflictError, ModelEntry, StateConflictError
 from taxi_store.registry import Registry
 from taxi_train.settings import read_settings
 
 EXIT_CONFLICT: Final = 3
 _BY: Final = "taxi-models"
-_MOST_ARCHIVE_BYTES: Final = 256 * 1024 * 1024
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -92,23 +91,22 @@ def promote(
     with _registry() as (registry, _, model):
         entry = _verify(registry, version)
         if entry.state is not ModelState.ACCEPTED and not force:
-            raise TaxiError(
-                f"model version {version}: is {entry.state}: {entry.reason or 'not accepted'}; "
-                "use --force to promote it all the same"
-            )
+            raise _refused(entry)
         now = registry.alias(model, alias)
-        _move(registry, model, alias, to=version, expected=expect or (now.version if now else None))
+        move(registry, model, alias, to=version, expected=expect or (now.version if now else None))
 
 
 @app.command()
 def rollback(alias: Which = Alias.CHAMPION) -> None:
-    """Let an alias point at the version that it pointed at before."""
+    """Let an alias point at the version that it pointed at before; a second time: forward again."""
     with _registry() as (registry, _, model):
         now = registry.alias(model, alias)
         if now is None or now.previous is None:
             raise TaxiError(f"alias {alias}: pointed at nothing before; promote a version")
-        _verify(registry, now.previous)
-        _move(registry, model, alias, to=now.previous, expected=now.version)
+        entry = _verify(registry, now.previous)
+        if entry.state is ModelState.REJECTED:
+            raise _refused(entry)
+        move(registry, model, alias, to=now.previous, expected=now.version)
 
 
 @app.command("export")
@@ -128,8 +126,8 @@ def import_version(file: Path) -> None:
     """Put an exported archive into the registry, as a candidate."""
     with _registry() as (registry, _, model):
         try:
-            if file.stat().st_size > _MOST_ARCHIVE_BYTES:
-                raise TaxiError(f"{file}: is larger than {_MOST_ARCHIVE_BYTES} bytes")
+            if file.stat().st_size > MAX_ARCHIVE_BYTES:
+                raise TaxiError(f"{file}: is larger than {MAX_ARCHIVE_BYTES} bytes")
             artifact = unpack(file.read_bytes())
         except OSError as error:
             raise TaxiError(f"{file}: cannot be read ({error})") from error
@@ -166,21 +164,26 @@ def _verify(registry: Registry, version: str) -> ModelEntry:
 
 
 def _open(files: Mapping[str, bytes]) -> None:
-    """Open all graphs, as a predictor would."""
-    from taxi_train.onnx_export import OnnxModel
+    from taxi_train.onnx_model import check_graphs  # what the other commands do not wait for
 
-    for name in {ONNX_FILE, ERROR_FILE} & set(files):
-        try:
-            OnnxModel(files[name])
-        except Exception as error:  # onnxruntime's own kinds share no other base
-            raise TaxiError(f"{name}: cannot be opened ({error})") from error
+    check_graphs(files)
 
 
-def _move(registry: Registry, model: str, alias: Alias, *, to: str, expected: str | None) -> None:
+def _refused(entry: ModelEntry) -> TaxiError:
+    return TaxiError(
+        f"model version {entry.version}: is {entry.state}: {entry.reason or 'not accepted'}; "
+        "promote it with --force to use it all the same"
+    )
+
+
+def move(registry: Registry, model: str, alias: Alias, *, to: str, expected: str | None) -> None:
+    """Let an alias point at a version, which is accepted by that, and say so."""
     moved = registry.move_alias(
         model, alias, to=to, expected=expected, by=_BY, now=datetime.now(UTC)
     )
-    registry.set_state(to, ModelState.ACCEPTED, reason=f"promoted with {_BY}")
+    # A mark that the garbage collection set meanwhile goes again: it looks at the alias next.
+    with suppress(StateConflictError):
+        registry.set_state(to, ModelState.ACCEPTED, reason=f"promoted with {_BY}")
     typer.echo(f"alias {alias}: points at {moved.version}, before at {moved.previous}")
     patch = {"spec": {"template": {"metadata": {"annotations": {MODEL_VERSION_ANNOTATION: to}}}}}
     typer.echo(f"pods follow with: kubectl patch deployment NAME -p '{json.dumps(patch)}'")

@@ -1,12 +1,9 @@
 """From scikit-learn to ONNX, and the proof that both answer the same."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import onnxruntime
 import pandas as pd
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
@@ -14,9 +11,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import TargetEncoder
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.features import CATEGORICAL_FEATURES, MODEL_INPUTS, MODEL_OUTPUT
-
-Floats = NDArray[np.float64]
+from taxi_domain.features import CATEGORICAL_FEATURES, MODEL_OUTPUT
+from taxi_train.onnx_model import OnnxModel
 
 #: Largest difference between both forms, minutes.
 TOLERANCE_MINUTES: Final = 1e-3
@@ -27,25 +23,6 @@ _ML: Final = "ai.onnx.ml"
 
 class ConversionError(TaxiError):
     """The ONNX form does not answer as the fitted model does."""
-
-
-class OnnxModel:
-    """A model as the predictor runs it."""
-
-    def __init__(self, graph: bytes) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            graph, options, providers=["CPUExecutionProvider"]
-        )
-        self._inputs = [one.name for one in self._session.get_inputs()]
-        self._outputs = [self._session.get_outputs()[0].name]
-
-    def predict(self, features: pd.DataFrame) -> Floats:
-        """Return minutes, shape (n,), never below 0 (as the predictor answers)."""
-        feed = _feed(features)
-        (found,) = self._session.run(self._outputs, {name: feed[name] for name in self._inputs})
-        return np.maximum(np.asarray(found, np.float64).ravel(), 0.0)
 
 
 def to_onnx(model: Pipeline, sample: pd.DataFrame, output: str = MODEL_OUTPUT) -> bytes:
@@ -62,7 +39,7 @@ def to_onnx(model: Pipeline, sample: pd.DataFrame, output: str = MODEL_OUTPUT) -
     data: bytes = _graph(model, output).SerializeToString(deterministic=True)
     rows = sample.iloc[:: max(len(sample) // _CHECKED_ROWS, 1)]
     expected = np.maximum(model.predict(rows), 0.0)
-    difference = float(np.max(np.abs(OnnxModel(data).predict(rows) - expected)))
+    difference = float(np.max(np.abs(OnnxModel(data, output).predict(rows) - expected)))
     if not difference <= TOLERANCE_MINUTES:
         raise ConversionError(
             f"ONNX: answers differ by {difference:.6f} minutes from scikit-learn's, more than "
@@ -120,12 +97,3 @@ def _look_up(encoder: TargetEncoder, number: int, name: str) -> NodeProto:
 def _input(name: str) -> ValueInfoProto:
     kind = TensorProto.INT64 if name in CATEGORICAL_FEATURES else TensorProto.FLOAT
     return helper.make_tensor_value_info(name, kind, [None, 1])
-
-
-def _feed(features: pd.DataFrame) -> Mapping[str, NDArray[Any]]:
-    def column(name: str) -> NDArray[Any]:
-        kind = np.int64 if name in CATEGORICAL_FEATURES else np.float32
-        values: NDArray[Any] = features[name].to_numpy().astype(kind).reshape(-1, 1)
-        return values
-
-    return {name: column(name) for name in MODEL_INPUTS}

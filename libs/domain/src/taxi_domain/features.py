@@ -1,5 +1,6 @@
 """The features that the model sees, computed by training and serving with the same code."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,6 +25,13 @@ MODEL_OUTPUT: Final = "duration"
 
 #: First output of the model of the error, float tensor of shape (rows, 1), minutes.
 ERROR_OUTPUT: Final = "absolute_error"
+
+#: Types in the words of ONNX.
+_FLOATS: Final = "tensor(float)"
+_TYPES: Final = {
+    **dict.fromkeys(CATEGORICAL_FEATURES, "tensor(int64)"),
+    **dict.fromkeys(NUMERIC_FEATURES, _FLOATS),
+}
 
 MISSING: Final = float("nan")
 #: A pair of zones as one number: the pickup zone times this, plus the dropoff zone.
@@ -79,3 +87,26 @@ def calendar_of(moment: datetime | None) -> tuple[float, float]:
     if moment is None:
         return MISSING, MISSING
     return float(moment.hour), float(moment.weekday())
+
+
+def signature_problem(
+    inputs: Mapping[str, str], outputs: Mapping[str, str], output: str = MODEL_OUTPUT
+) -> str:
+    """Say why a graph with this signature cannot be used; empty when it can.
+
+    Args:
+        inputs: Types of the graph's inputs by name, in the words of ONNX.
+        outputs: Types of its outputs by name.
+        output: The output that is wanted.
+
+    >>> signature_problem({"trip_distance": "tensor(float)"}, {"duration": "tensor(float)"})
+    ''
+    >>> signature_problem({"hour": "tensor(string)"}, {})[:30]
+    "takes {'hour': 'tensor(string)"
+    """
+    if inputs and inputs.items() <= _TYPES.items() and outputs.get(output) == _FLOATS:
+        return ""
+    return (
+        f"takes {dict(inputs)} and gives {dict(outputs)}; it must take some of {_TYPES} "
+        f"and give {output} as {_FLOATS}"
+    )

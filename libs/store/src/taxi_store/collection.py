@@ -1,6 +1,6 @@
 """Garbage collection of the registry: what no alias, running pod or recent run needs goes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,10 +44,11 @@ def collect(database: Database[Document], model: str, keep: Keep) -> list[str]:
     """Remove what nobody needs; return the versions.
 
     A version is marked first and the aliases are looked at again, so one that is promoted
-    meanwhile stays. A run that is cut off leaves marked versions and archives without an entry;
-    the next one removes them.
+    meanwhile stays (`taxi_store.entries.alias_intent` says why that is enough). A run that is cut
+    off leaves marked versions and archives without an entry; the next one sees to them.
     """
     registry, removed = Registry(database), []
+    _accept_served(database, model)
     for entry in superfluous(database, model, keep):
         try:
             registry.set_state(entry.version, ModelState.DELETING, reason="not needed any more")
@@ -55,6 +56,7 @@ def collect(database: Database[Document], model: str, keep: Keep) -> list[str]:
             continue
         if entry.version in _needed(database, model):
             _unmark(database, entry)
+            _accept_served(database, model)
             continue
         with translated():
             database[MODELS].delete_one({"_id": entry.version, "state": str(ModelState.DELETING)})
@@ -64,20 +66,36 @@ def collect(database: Database[Document], model: str, keep: Keep) -> list[str]:
 
 
 def _needed(database: Database[Document], model: str) -> set[str]:
+    """Return what aliases point at, pointed at before, or are about to point at."""
     with translated():
         aliases = list(database[ALIASES].find({"model": model}))
-    named = (one.get(field) for one in aliases for field in ("version", "previous"))
-    return {version for version in named if version}
+    intents = {version for one in aliases for version in one.get("intents", ())}
+    return intents | _named(aliases, "version") | _named(aliases, "previous")
+
+
+def _named(aliases: Sequence[Document], field: str) -> set[str]:
+    return {one[field] for one in aliases if one.get(field)}
+
+
+def _accept_served(database: Database[Document], model: str) -> None:
+    """Accept what aliases point at: who promoted it may have met the mark, or been killed."""
+    with translated():
+        aliases = list(database[ALIASES].find({"model": model}))
+        now, before = sorted(_named(aliases, "version")), sorted(_named(aliases, "previous"))
+        marked = {"_id": {"$in": before}, "state": str(ModelState.DELETING)}
+        accepted = str(ModelState.ACCEPTED)
+        database[MODELS].update_many(
+            {"$or": [{"_id": {"$in": now}}, marked], "state": {"$ne": accepted}},
+            {"$set": {"state": accepted, "reason": "an alias points at it"}},
+        )
 
 
 def _unmark(database: Database[Document], entry: ModelEntry) -> None:
-    """Take the mark back: the only way out of it, for a version that an alias was moved to."""
-    marked_before = entry.state is ModelState.DELETING
-    state = ModelState.ACCEPTED if marked_before else entry.state
+    """Give a version that somebody is about to promote the state that it had."""
     with translated():
         database[MODELS].update_one(
             {"_id": entry.version, "state": str(ModelState.DELETING)},
-            {"$set": {"state": str(state), "reason": entry.reason}},
+            {"$set": {"state": str(entry.state), "reason": entry.reason}},
         )
 
 

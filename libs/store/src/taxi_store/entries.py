@@ -104,32 +104,37 @@ def alias_id(model: str, alias: Alias) -> str:
     return f"{model}/{alias}"
 
 
+def alias_intent(model: str, alias: Alias, to: str) -> tuple[Document, Document]:
+    """Return the filter and the update (an upsert) that say where an alias is about to point.
+
+    The order makes it safe beside the garbage collection: who moves an alias writes this first
+    and then looks at the version; the collection marks a version first and then looks at the
+    aliases. Of two who write first and then look at what the other wrote, one at least notices,
+    wherever one of them is killed. Intents of moves that came to nothing go with the next move.
+    """
+    change = {
+        "$addToSet": {"intents": to},
+        "$setOnInsert": {
+            "model": model, "alias": str(alias), "version": None, "previous": None, "revision": 0,
+        },
+    }  # fmt: skip
+    return {"_id": alias_id(model, alias)}, change
+
+
 def alias_update(
     model: str, alias: Alias, *, to: str, expected: str | None, by: str, now: datetime
 ) -> tuple[Document, Document]:
-    """Return the filter and the update of a compare-and-set.
+    """Return the filter and the update of a compare-and-set, after an intent.
 
-    With `expected` None the alias must not exist: the filter then matches no document that
-    exists, the upsert's insert meets the unique key, and the caller sees a duplicate.
+    With `expected` None the alias must point nowhere yet.
     """
-    selector = {"_id": alias_id(model, alias), "version": expected}
+    selector = {"_id": alias_id(model, alias), "version": expected, "intents": to}
     change = {
         "$set": {
-            "model": model, "alias": str(alias), "version": to, "previous": expected,
-            "moved_at": now, "moved_by": by,
+            "version": to, "previous": expected, "moved_at": now, "moved_by": by, "intents": [],
         },
         "$inc": {"revision": 1},
     }  # fmt: skip
-    return selector, change
-
-
-def alias_undo(moved: AliasEntry) -> tuple[Document, Document]:
-    """Return the filter and the update that take a move back, unless somebody moved on."""
-    selector = {"_id": alias_id(moved.model, moved.alias), "revision": moved.revision}
-    change = {
-        "$set": {"version": moved.previous, "previous": None, "moved_by": "registry"},
-        "$inc": {"revision": 1},
-    }
     return selector, change
 
 

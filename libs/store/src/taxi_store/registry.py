@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from gridfs import GridFSBucket, NoFile
+from gridfs.errors import CorruptGridFile
 from pymongo import ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.mongodb import ALIASES, ARTIFACTS_BUCKET, MODELS
-from taxi_store.artifacts import Artifact, ArtifactError, pack, unpack
+from taxi_store.artifacts import MAX_ARCHIVE_BYTES, Artifact, ArtifactError, pack, unpack
 from taxi_store.connection import Document, translated
 from taxi_store.entries import (
     AliasConflictError,
@@ -22,7 +23,7 @@ from taxi_store.entries import (
     UnknownVersionError,
     alias_entry,
     alias_id,
-    alias_undo,
+    alias_intent,
     alias_update,
     check_promotable,
     model_entry,
@@ -50,7 +51,8 @@ class Registry:
     ) -> str:
         """Store an artifact and return its version; the same artifact twice is one version.
 
-        The archive is written before the entry, so an entry always has its archive.
+        The archive is written before the entry, so an entry always has its archive. One that is
+        damaged is written anew.
         """
         archive = pack(artifact.files)
         document: Document = {
@@ -58,9 +60,9 @@ class Registry:
             "size": len(archive), "state": str(state), "created_at": now, "run_id": run_id,
             "metrics": dict(metrics or {}), "card": artifact.card,
         }  # fmt: skip
+        with contextlib.suppress(UnknownVersionError, ArtifactError):
+            return self.load(artifact.version).version
         with translated():
-            if self._models.find_one({"_id": artifact.version}, {"_id": 1}):
-                return artifact.version
             self._bucket.upload_from_stream(artifact.digest, archive)
             # Another run may store the same artifact at the same time.
             with contextlib.suppress(DuplicateKeyError):
@@ -98,13 +100,16 @@ class Registry:
         with translated():
             try:
                 with self._bucket.open_download_stream_by_name(entry.digest) as stream:
+                    expected = min(entry.size, MAX_ARCHIVE_BYTES)
+                    if stream.length != expected:
+                        raise ArtifactError(
+                            f"model version {version}: {stream.length} bytes, expected {expected}"
+                        )
                     archive = stream.read()
             except NoFile as error:
                 raise ArtifactError(f"model version {version}: its archive is gone") from error
-        if len(archive) != entry.size:
-            raise ArtifactError(
-                f"model version {version}: {len(archive)} bytes, expected {entry.size}"
-            )
+            except CorruptGridFile as error:
+                raise ArtifactError(f"model version {version}: is damaged ({error})") from error
         return unpack(archive, expected_digest=entry.digest)
 
     def set_state(self, version: str, state: ModelState, *, reason: str = "") -> None:
@@ -142,31 +147,15 @@ class Registry:
             UnknownVersionError: `to` is not in the registry.
             StateConflictError: `to` is being deleted.
         """
+        with translated():
+            self._aliases.update_one(*alias_intent(model, alias, to), upsert=True)
         check_promotable(self.get(to))
         selector, change = alias_update(model, alias, to=to, expected=expected, by=by, now=now)
-        document: Document | None
         with translated():
-            try:
-                document = self._aliases.find_one_and_update(
-                    selector, change, upsert=expected is None,
-                    return_document=ReturnDocument.AFTER,
-                )  # fmt: skip
-            except DuplicateKeyError:
-                document = None
+            document = self._aliases.find_one_and_update(
+                selector, change, return_document=ReturnDocument.AFTER
+            )
         if document is None:
             actual = self.alias(model, alias)
             raise AliasConflictError(alias, expected, actual.version if actual else None)
-        self._check_still_there(alias_entry(document))
         return alias_entry(document)
-
-    def _check_still_there(self, moved: AliasEntry) -> None:
-        """Look again after the move, as the garbage collection does after its mark.
-
-        Of two who write first and then look at what the other wrote, one at least notices.
-        """
-        try:
-            check_promotable(self.get(moved.version))
-        except (UnknownVersionError, StateConflictError):
-            with translated():
-                self._aliases.update_one(*alias_undo(moved))
-            raise

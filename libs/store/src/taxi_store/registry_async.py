@@ -4,7 +4,6 @@ from datetime import datetime
 
 from pymongo import ReturnDocument
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import DuplicateKeyError
 
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.mongodb import ALIASES, MODELS, RUNS
@@ -17,7 +16,7 @@ from taxi_store.entries import (
     UnknownVersionError,
     alias_entry,
     alias_id,
-    alias_undo,
+    alias_intent,
     alias_update,
     check_promotable,
     model_entry,
@@ -81,34 +80,18 @@ class AsyncRegistry:
             UnknownVersionError: `to` is not in the registry.
             StateConflictError: `to` is being deleted.
         """
+        with translated():
+            await self._aliases.update_one(*alias_intent(model, alias, to), upsert=True)
         check_promotable(await self.get(to))
         selector, change = alias_update(model, alias, to=to, expected=expected, by=by, now=now)
-        document: Document | None
         with translated():
-            try:
-                document = await self._aliases.find_one_and_update(
-                    selector, change, upsert=expected is None,
-                    return_document=ReturnDocument.AFTER,
-                )  # fmt: skip
-            except DuplicateKeyError:
-                document = None
+            document = await self._aliases.find_one_and_update(
+                selector, change, return_document=ReturnDocument.AFTER
+            )
         if document is None:
             actual = await self.alias(model, alias)
             raise AliasConflictError(alias, expected, actual.version if actual else None)
-        await self._check_still_there(alias_entry(document))
         return alias_entry(document)
-
-    async def _check_still_there(self, moved: AliasEntry) -> None:
-        """Look again after the move, as the garbage collection does after its mark.
-
-        Of two who write first and then look at what the other wrote, one at least notices.
-        """
-        try:
-            check_promotable(await self.get(moved.version))
-        except (UnknownVersionError, StateConflictError):
-            with translated():
-                await self._aliases.update_one(*alias_undo(moved))
-            raise
 
     async def run(self, run_id: str) -> RunEntry | None:
         """Return what a Job reported, None when it never began."""
