@@ -26,7 +26,7 @@ from taxi_store.encoding import encoded
 logger = logging.getLogger(__name__)
 
 #: Small batches are short bursts: on a core that is shared with the workers each is a stall.
-_SMALL_BATCH: Final = 100
+_SMALL_BATCH: Final = 200
 _LARGE_BATCH: Final = 2000
 #: After so long without a pause batches grow: large ones cost less for each record.
 _BEHIND_SECONDS: Final = 2.0
