@@ -1,12 +1,13 @@
 """One tick of one policy: observe, decide, write the intent, act, report."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_operator import jobs
-from taxi_operator.adapters.cluster import Cluster, PolicyGoneError
+from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
 from taxi_operator.conditions import READY, Finding, Outcome
 from taxi_operator.decisions import Action, Decision, Traffic, World, decide, recent
 from taxi_operator.metrics import Metrics
@@ -26,11 +27,14 @@ from taxi_operator.traffic import (
     ready_pods,
 )
 
+logger = logging.getLogger(__name__)
+
 Document = dict[str, Any]
 
 _STEPS_A_TICK: Final = 4
 _LOOK_AGAIN: Final = 30.0
 _DELETION_LOOK: Final = 2.0
+_CHANGE_LOOK: Final = 1.0
 
 
 class Conductor:
@@ -57,9 +61,12 @@ class Conductor:
         """Evaluate one policy; return the seconds until it wants to be evaluated again."""
         try:
             return await self._tick(name)
-        except PolicyGoneError:
-            # Its heir, if there is one, is seen as a new policy.
-            return _LOOK_AGAIN
+        except PolicyChangedError as change:
+            # Every step can be repeated, and what it is to be is read anew.
+            logger.info(
+                "policy changed during its tick", extra={"policy": name, "how": str(change)}
+            )
+            return _CHANGE_LOOK
 
     async def _tick(self, name: str) -> float:
         found = await self._cluster.policy(name)
@@ -115,7 +122,7 @@ class Conductor:
         ):
             try:
                 await stage(tick)
-            except PolicyGoneError:
+            except PolicyChangedError:
                 raise
             except TaxiError as error:
                 tick.problems.append(self._reporter.problem_of(error))

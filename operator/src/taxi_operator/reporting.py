@@ -34,7 +34,7 @@ class Reporter:
         """Write a status; the policy at hand then has it too."""
         document = document_of(status, found["metadata"]["generation"])
         if document != (found.get("status") or {}):
-            await self._cluster.apply_status(found["metadata"], document)
+            await self._cluster.apply_status(found, document)
             found["status"] = document
 
     async def save(self, tick: Tick, status: Status) -> None:

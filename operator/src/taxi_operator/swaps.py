@@ -197,7 +197,7 @@ class Swaps:
         finalizers = found["metadata"].get("finalizers") or []
         if held is (FINALIZER in finalizers):
             return
-        await self._cluster.apply_finalizers(found["metadata"], [FINALIZER] if held else [])
+        await self._cluster.apply_finalizers(found, [FINALIZER] if held else [])
         others = [one for one in finalizers if one != FINALIZER]
         found["metadata"]["finalizers"] = [*others, FINALIZER] if held else others
 

@@ -36,8 +36,8 @@ class ApiError(TaxiError):
         self.reason = reason
 
 
-class PolicyGoneError(TaxiError):
-    """A policy was deleted, or deleted and made anew, since it was read."""
+class PolicyChangedError(TaxiError):
+    """A policy was changed, deleted, or deleted and made anew since it was read."""
 
 
 class Cluster:
@@ -76,38 +76,44 @@ class Cluster:
         """Return all DriftPolicies of the namespace."""
         return await self._list(self._policies())
 
-    async def apply_status(self, metadata: Mapping[str, Any], status: Document) -> None:
+    async def apply_status(self, policy: Document, status: Document) -> None:
         """Write a policy's whole status by server-side apply.
 
         Raises:
-            PolicyGoneError: the policy of this name is another one by now, or none.
+            PolicyChangedError: the policy is not any more as it was read.
         """
-        await self._apply_policy(metadata, "/status", {}, {"status": status})
+        await self._apply_policy(policy, "/status", {}, {"status": status})
 
-    async def apply_finalizers(self, metadata: Mapping[str, Any], finalizers: list[str]) -> None:
+    async def apply_finalizers(self, policy: Document, finalizers: list[str]) -> None:
         """Hold exactly these finalizers of ours; others' stay.
 
         Raises:
-            PolicyGoneError: the policy of this name is another one by now, or none.
+            PolicyChangedError: the policy is not any more as it was read.
         """
         held = {"finalizers": finalizers} if finalizers else {}
-        await self._apply_policy(metadata, "", held, {})
+        await self._apply_policy(policy, "", held, {})
 
     async def _apply_policy(
-        self, metadata: Mapping[str, Any], part: str, fields: Document, body: Document
+        self, policy: Document, part: str, fields: Document, body: Document
     ) -> None:
-        name = metadata["name"]
-        # The uid is a precondition: what was decided for one policy is not written onto its heir.
-        policy = {
+        """Apply fields to a policy, which is at its new version then.
+
+        The version is a precondition, so that what was decided for one policy is not written onto
+        its heir of the same name. (The uid is none: the status' endpoint does not look at it.)
+        """
+        metadata = policy["metadata"]
+        name, version = metadata["name"], metadata["resourceVersion"]
+        whole = {
             "apiVersion": f"{GROUP}/{VERSION}", "kind": KIND,
-            "metadata": {"name": name, "uid": metadata["uid"], **fields}, **body,
+            "metadata": {"name": name, "resourceVersion": version, **fields}, **body,
         }  # fmt: skip
         try:
-            await self._call("PATCH", f"{self._policies()}/{name}{part}", policy, **_FORCED)
+            found = await self._call("PATCH", f"{self._policies()}/{name}{part}", whole, **_FORCED)
         except ApiError as error:
             if error.status in {404, 409}:
-                raise PolicyGoneError(f"policy {name}: {error}") from error
+                raise PolicyChangedError(str(error)) from error
             raise
+        metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
 
     async def cron_job(self, name: str) -> Document | None:
         """Return a CronJob, None when there is none."""
