@@ -1,0 +1,60 @@
+"""What several component tests share: one control plane and one Prometheus for all of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fixtures_control_plane import ControlPlane, running_control_plane
+from fixtures_mongod import Mongod
+from fixtures_operator import eventually
+from fixtures_prometheus import Exporter, running_prometheus
+from fixtures_world import World, chart
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Return a control plane that knows the chart's resource."""
+    with running_control_plane(tmp_path_factory.mktemp("control-plane")) as plane:
+        (crd,) = (one for one in chart() if one["kind"] == "CustomResourceDefinition")
+        plane.api.apply(crd)
+        name = crd["metadata"]["name"]
+
+        def is_served() -> bool:
+            found = plane.api.get("CustomResourceDefinition", "", name) or {}
+            known = (found.get("status") or {}).get("conditions") or []
+            return any(one["type"] == "Established" and one["status"] == "True" for one in known)
+
+        eventually("the resource is served", is_served)
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def exporter() -> Iterator[Exporter]:
+    """Return what Prometheus scrapes."""
+    one = Exporter()
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="session")
+def prometheus_url(tmp_path_factory: pytest.TempPathFactory, exporter: Exporter) -> Iterator[str]:
+    """Return a Prometheus that all tests share and none breaks."""
+    with running_prometheus(tmp_path_factory.mktemp("prometheus"), exporter) as server:
+        yield server.url
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path,
+    control_plane: ControlPlane,
+    prometheus_url: str,
+    exporter: Exporter,
+    shared_mongod: Mongod,
+) -> Iterator[World]:
+    """Return a new namespace with all that a policy needs; no operator runs yet."""
+    one = World(tmp_path, control_plane, prometheus_url, exporter, shared_mongod)
+    try:
+        one.build()
+        yield one
+    finally:
+        one.close()

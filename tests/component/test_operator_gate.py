@@ -1,0 +1,105 @@
+"""What a train Job reports, and what becomes of alias, pods and status."""
+
+from typing import Any
+
+import pytest
+from fixtures_operator import eventually
+from fixtures_world import World
+
+from taxi_domain.runs import RunResult
+
+pytestmark = pytest.mark.component
+
+ENDS_WELL = ("SuccessCriteriaMet", "Complete")
+ENDS_BADLY = ("FailureTarget", "Failed")
+NO_VERSION = "0" * 12
+
+
+def first_job(world: World) -> dict[str, Any]:
+    """Let the inputs drift, and return the Job that is started."""
+    world.say(drift=2)
+    world.apply_policy()
+    (job,) = eventually("a Job", world.jobs)
+    return job
+
+
+def run_state(world: World) -> str:
+    state: str = (world.status().get("run") or {}).get("state", "")
+    return state
+
+
+def story(world: World) -> list[str]:
+    """Return the Events of the run, oldest first; conditions tell their own."""
+    return [one for one in world.events() if not one.startswith("DriftDetected")]
+
+
+def test_refused_candidate_changes_nothing_but_the_status(world: World) -> None:
+    operator = world.operator()
+    job = first_job(world)
+    assert job["spec"]["activeDeadlineSeconds"] == 1800
+
+    candidate = world.version("worse")
+    world.write_report(job, RunResult.NOT_BETTER, candidate)
+    world.end_job(job, *ENDS_WELL)
+
+    eventually("the run ends", lambda: run_state(world) == "Refused")
+    operator.tick()
+    assert (world.alias(), world.pods_have()) == (world.champion, None)
+    assert len(world.jobs()) == 1
+    shown = world.status()["candidate"]
+    assert {name: shown[name] for name in ("state", "verdict", "version", "gain", "ci")} == {
+        "state": "Refused", "verdict": "NotBetter", "version": candidate, "gain": "0.2500",
+        "ci": ["0.2000", "0.3000"],
+    }  # fmt: skip
+    assert shown["championRmseMinutes"] == "8.000"
+    assert story(world) == ["RetrainDecided", "RetrainStarted", "CandidateRefused"]
+
+
+def test_better_candidate_becomes_the_champion(world: World) -> None:
+    operator = world.operator()
+    job = first_job(world)
+
+    candidate = world.version("better")
+    world.write_report(job, RunResult.BETTER, candidate)
+    world.end_job(job, *ENDS_WELL)
+
+    eventually("the run ends", lambda: run_state(world) == "Promoted")
+    operator.tick()
+    assert (world.alias(), world.pods_have()) == (candidate, candidate)
+    assert len(world.jobs()) == 1
+    assert story(world) == [
+        "RetrainDecided", "RetrainStarted", "CandidateBetter", "CandidatePromoted",
+    ]  # fmt: skip
+
+
+def test_failed_job_is_tried_again_as_often_as_it_may(world: World) -> None:
+    operator = world.operator()
+    world.end_job(first_job(world), *ENDS_BADLY)
+
+    eventually("a second attempt", lambda: len(world.jobs()) == 2)
+    for job in world.jobs():
+        if not job.get("status", {}).get("conditions"):
+            world.end_job(job, *ENDS_BADLY)
+
+    eventually("the run ends", lambda: run_state(world) == "Failed")
+    operator.tick()
+    assert sorted(attempts(world)) == [("1", "1"), ("1", "2")]
+
+
+def attempts(world: World) -> list[tuple[str, str]]:
+    labels = [one["metadata"]["labels"] for one in world.jobs()]
+    return [
+        (one["taxi-monitoring.io/decision"], one["taxi-monitoring.io/attempt"]) for one in labels
+    ]
+
+
+def test_candidate_that_was_deleted_ends_the_run(world: World) -> None:
+    world.operator()
+    job = first_job(world)
+
+    world.write_report(job, RunResult.BETTER, NO_VERSION)
+    world.end_job(job, *ENDS_WELL)
+
+    eventually("the run ends", lambda: run_state(world) == "Failed")
+    assert NO_VERSION in world.status()["run"]["message"]
+    assert (world.alias(), world.pods_have()) == (world.champion, None)

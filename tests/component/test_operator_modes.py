@@ -1,0 +1,78 @@
+"""DryRun, Suspend, and two policies that want the same."""
+
+import pytest
+from fixtures_control_plane import condition_of
+from fixtures_operator import eventually
+from fixtures_world import FALLBACK, World
+
+from taxi_domain.kube import POLICY_LABEL
+
+pytestmark = pytest.mark.component
+
+
+def set_mode(world: World, mode: str) -> None:
+    world.api.patch("DriftPolicy", world.namespace, "p", {"spec": {"mode": mode}})
+
+
+def test_dry_run_says_and_enforcing_acts_once(world: World) -> None:
+    operator = world.operator()
+    world.say(drift=2)
+    world.apply_policy(mode="DryRun")
+
+    eventually(
+        "it says what it would do",
+        lambda: (world.status().get("decision") or {}).get("action") == "DryRunRetrain",
+    )
+    operator.tick()
+    assert world.jobs() == []
+    assert world.events().count("DryRun") == 1
+
+    set_mode(world, "Enforce")
+    eventually("a Job", world.jobs)
+    operator.tick()
+    assert len(world.jobs()) == 1
+
+
+def test_suspended_policy_leaves_everything_as_it_is(world: World) -> None:
+    operator = world.operator()
+    world.say(error=2)
+    world.apply_policy()
+    eventually("the fallback serves", lambda: "FallbackActivated" in world.events())
+
+    set_mode(world, "Suspend")
+    eventually(
+        "it is suspended",
+        lambda: condition_of(world.policy(), "RetrainInProgress") == ("False", "Suspended"),
+    )
+    world.say(error=0, drift=2)
+    operator.tick(3)
+    assert world.selects() == FALLBACK
+    assert world.jobs() == []
+    assert world.status()["history"][0]["action"] == "Fallback"
+
+    set_mode(world, "Enforce")
+    eventually("it acts again", lambda: world.selects() != FALLBACK and world.jobs())
+
+
+def test_one_of_two_policies_with_one_target_is_served(world: World) -> None:
+    operator = world.operator()
+    world.say(drift=2)
+    names = ("p", "q")
+    for name in names:
+        world.apply_policy(name)
+
+    def reasons() -> dict[str, str]:
+        return {name: condition_of(world.policy(name), "Ready")[1] for name in names}
+
+    eventually(
+        "both are judged",
+        lambda: sorted(reasons().values()) == ["PolicyAccepted", "TargetConflict"],
+    )
+    served, other = sorted(names, key=lambda name: reasons()[name])
+    eventually("a Job", world.jobs)
+    for name in names:
+        operator.tick(2, name)
+    assert [one["metadata"]["labels"][POLICY_LABEL] for one in world.jobs()] == [served]
+
+    world.delete_policy(served)
+    eventually("the other takes over", lambda: reasons()[other] == "PolicyAccepted")

@@ -1,0 +1,103 @@
+"""A Prometheus that is away, hangs, or answers strangely: nothing is decided from nothing."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fixtures_control_plane import Server, condition_of
+from fixtures_operator import eventually
+from fixtures_prometheus import Exporter, running_prometheus
+from fixtures_world import FALLBACK, World
+
+from taxi_domain.kube import POLICY_LABEL
+
+pytestmark = pytest.mark.component
+
+
+@pytest.fixture
+def broken(tmp_path: Path, exporter: Exporter) -> Iterator[Server]:
+    """Return a Prometheus of its own, which the test breaks."""
+    with running_prometheus(tmp_path, exporter) as one:
+        yield one
+
+
+def traffic(world: World) -> str:
+    active: str = (world.status().get("traffic") or {}).get("active", "")
+    return active
+
+
+@pytest.mark.parametrize("how", ["kill", "hang"])
+def test_silent_prometheus_holds_the_state_of_its_policies_only(
+    world: World, broken: Server, how: str
+) -> None:
+    operator = world.operator()
+    world.say(error=2, other=0)
+    # Were the silence an answer without data, this policy would retrain and restore.
+    world.apply_policy(
+        prometheus={"url": broken.url, "timeoutSeconds": 1},
+        signals=[
+            world.signal("drift", onNoData="Breach"), world.signal("error", onNoData="Healthy"),
+        ],
+    )  # fmt: skip
+    eventually("the fallback serves", lambda: traffic(world) == "Fallback")
+    world.add_service("second", champion=FALLBACK)
+    world.apply_policy(
+        "q", target={"deploymentName": FALLBACK, "activeServiceName": "second"}, modelName="q",
+        signals=[world.signal("other")], rules={"retrain": {"anyOf": [{"allOf": ["other"]}]}},
+        fallback=None,
+    )  # fmt: skip
+
+    getattr(broken, how)()
+    eventually(
+        "it is said",
+        lambda: (
+            condition_of(world.policy(), "MetricsAvailable") == ("False", "PrometheusUnreachable")
+        ),
+    )
+    world.say(other=2)
+    eventually("the other policy acts", world.jobs)
+    operator.tick(3)
+
+    assert [one["metadata"]["labels"][POLICY_LABEL] for one in world.jobs()] == ["q"]
+    assert (traffic(world), world.selects()) == ("Fallback", FALLBACK)
+    assert {one["name"]: one["breached"] for one in world.status()["signals"]} == {
+        "drift": False, "error": True,
+    }  # fmt: skip
+    assert world.events().count("MetricsAvailableFalse") == 1
+
+    world.say(error=0)
+    if how == "kill":
+        broken.start("/-/ready")
+    else:
+        broken.wake()
+    eventually("the champion serves", lambda: traffic(world) == "Champion")
+    eventually("it is said", lambda: condition_of(world.policy(), "MetricsAvailable")[0] == "True")
+
+
+def test_strange_answers_start_nothing_and_are_named(world: World) -> None:
+    operator = world.operator()
+    names = ["nothing", "nan", "infinite", "two", "text"]
+    signals = [world.signal(name) for name in names]
+    signals[-1]["promql"] = '"text"'
+    world.say(nan=math.nan, infinite=math.inf, two=(2, 2))
+    world.apply_policy(
+        signals=signals, fallback=None,
+        rules={"retrain": {"anyOf": [{"allOf": [name]} for name in names]}},
+    )  # fmt: skip
+
+    eventually("it is looked at", lambda: world.status().get("signals"))
+    operator.tick()
+    states = {one["name"]: one["state"] for one in world.status()["signals"]}
+    assert states == dict.fromkeys(names, "NoData")
+    assert world.jobs() == []
+    assert condition_of(world.policy(), "Ready") == ("False", "AmbiguousQuery")
+    messages = {one["name"]: one["message"] for one in world.status()["signals"]}
+    assert "2 series" in messages["two"]
+    assert "no result" in messages["nothing"]
+
+    world.say(two=2)
+    eventually("one series is an answer", world.jobs)
+    eventually(
+        "the text is left", lambda: condition_of(world.policy(), "Ready")[1] == "InvalidQuery"
+    )

@@ -1,0 +1,153 @@
+"""The traffic moves, returns, and survives deleted policies and lost statuses."""
+
+import pytest
+from fixtures_control_plane import condition_of
+from fixtures_operator import eventually
+from fixtures_world import CHAMPION, FALLBACK, World
+
+from taxi_operator.swaps import FINALIZER
+
+pytestmark = pytest.mark.component
+
+
+def finalizers(world: World) -> list[str]:
+    return ((world.policy() or {}).get("metadata") or {}).get("finalizers") or []
+
+
+def switched(world: World) -> bool:
+    traffic = world.status().get("traffic") or {}
+    return traffic.get("active") == "Fallback" and "lastSwapSeconds" in traffic
+
+
+def to_fallback(world: World, **spec: object) -> None:
+    """Let the error rise until the fallback serves."""
+    world.say(error=2)
+    world.apply_policy(**spec)
+    eventually("the fallback serves", lambda: switched(world))
+    assert world.selects() == FALLBACK
+
+
+def set_interval(world: World, seconds: int) -> None:
+    """Change the interval, and wait until the operator has read it."""
+    change = {"spec": {"evaluation": {"intervalSeconds": seconds}}}
+    world.api.patch("DriftPolicy", world.namespace, "p", change)
+    wanted = world.policy()["metadata"]["generation"]
+    eventually("it is read", lambda: world.status().get("observedGeneration") == wanted)
+
+
+def test_new_service_gets_the_champion_without_any_policy(world: World) -> None:
+    world.operator()
+
+    eventually("the champion is selected", lambda: world.selects() == CHAMPION)
+
+
+def test_hold_on_a_policy_lasts_while_the_fallback_serves(world: World) -> None:
+    operator = world.operator()
+    to_fallback(world)
+
+    # kopf sees each of these changes and must leave the finalizer alone.
+    for number in range(2):
+        world.api.patch(
+            "DriftPolicy", world.namespace, "p", {"metadata": {"labels": {"n": str(number)}}}
+        )
+        operator.tick(1)
+        assert finalizers(world) == [FINALIZER]
+
+    world.say(error=0)
+    eventually("the hold ends", lambda: finalizers(world) == [])
+    assert world.selects() == CHAMPION
+    eventually("it is told", lambda: "ChampionRestored" in world.events())
+
+
+def test_deleted_policy_gives_the_traffic_back(world: World) -> None:
+    world.operator()
+    to_fallback(world)
+
+    world.delete_policy()
+
+    eventually("the policy is gone", lambda: world.policy() is None)
+    assert world.selects() == CHAMPION
+    assert world.events()[-1] == "ChampionRestored"
+
+
+def test_retained_traffic_stays_after_the_policy(world: World) -> None:
+    world.operator()
+    to_fallback(world, deletionPolicy="Retain")
+
+    world.delete_policy()
+    eventually("the policy is gone", lambda: world.policy() is None)
+
+    world.add_service("kept")
+    eventually("the keeper was here", lambda: world.selects("kept") == CHAMPION)
+    assert world.selects() == FALLBACK
+
+
+def test_deletion_waits_for_a_champion_that_is_not_ready(world: World) -> None:
+    world.operator()
+    to_fallback(world)
+    world.controllers.ready[CHAMPION] = 0
+    eventually("the champion is absent", lambda: world.ready_pods(CHAMPION) == 0)
+
+    world.delete_policy()
+    world.add_service("kept")
+    eventually("the keeper was here", lambda: world.selects("kept") == CHAMPION)
+    assert finalizers(world) == [FINALIZER]
+    assert world.selects() == FALLBACK
+
+    world.controllers.ready[CHAMPION] = 1
+    eventually("the policy is gone", lambda: world.policy() is None)
+    assert world.selects() == CHAMPION
+
+
+def test_lost_status_moves_no_traffic(world: World) -> None:
+    world.operator()
+    to_fallback(world)
+    # From here on the policy is not ticked: what moves the traffic is the keeper.
+    set_interval(world, 3600)
+
+    world.api.patch("DriftPolicy", world.namespace, "p", {"status": None}, "/status")
+    world.add_service("kept")
+
+    eventually("the keeper was here", lambda: world.selects("kept") == CHAMPION)
+    assert world.selects() == FALLBACK
+    set_interval(world, 2)
+    eventually("the traffic is known again", lambda: switched(world))
+    assert condition_of(world.policy(), "FallbackActive")[0] == "True"
+    assert world.selects() == FALLBACK
+
+
+def test_traffic_returns_when_the_fallback_dies(world: World) -> None:
+    world.operator()
+    to_fallback(world)
+
+    world.controllers.ready[FALLBACK] = 0
+
+    eventually("the champion serves", lambda: world.selects() == CHAMPION)
+
+
+def test_traffic_does_not_move_to_a_fallback_that_is_not_ready(world: World) -> None:
+    world.controllers.ready[FALLBACK] = 0
+    operator = world.operator()
+    world.say(error=2)
+    world.apply_policy()
+
+    eventually(
+        "it says why",
+        lambda: condition_of(world.policy(), "FallbackActive") == ("False", "FallbackNotReady"),
+    )
+    operator.tick()
+    assert world.selects() == CHAMPION
+
+
+def test_other_releases_are_left_alone(world: World) -> None:
+    operator = world.operator(instance="other")
+    world.add_service("other-predict", instance="other")
+    world.say(error=2)
+    world.apply_policy("theirs")
+    target = {"deploymentName": CHAMPION, "activeServiceName": "other-predict"}
+    world.apply_policy(target=target)
+
+    eventually("its own policy acts", lambda: world.selects("other-predict") == FALLBACK)
+    operator.tick()
+    assert world.selects() == ""
+    assert world.status("theirs") == {}

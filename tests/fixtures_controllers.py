@@ -1,0 +1,82 @@
+"""Who acts on objects in a cluster without controllers, as far as the operator looks at it."""
+
+import threading
+
+import httpx
+from fixtures_control_plane import Api, Manifest
+
+from taxi_operator.traffic import ACTIVE_LABEL
+
+
+class Controllers:
+    """Keep the status of Deployments and the EndpointSlices of active Services."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self._api = api
+        self._namespace = namespace
+        #: Ready pods of each Deployment.
+        self.ready: dict[str, int] = {}
+        #: Whether EndpointSlices follow the selector.
+        self.endpoints_follow = True
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._end.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def selected(self, service: Manifest | None) -> str:
+        """Return the Deployment that a Service selects, empty when it is none."""
+        selector = ((service or {}).get("spec") or {}).get("selector")
+        for name in self.ready:
+            found = self._api.get("Deployment", self._namespace, name)
+            if found and selector == found["spec"]["selector"]["matchLabels"]:
+                return name
+        return ""
+
+    def _run(self) -> None:
+        while not self._end.wait(0.2):
+            try:
+                for name, ready in self.ready.items():
+                    self._keep_deployment(name, ready)
+                if self.endpoints_follow:
+                    for service in self._api.list("Service", self._namespace):
+                        if ACTIVE_LABEL in service["metadata"]["labels"]:
+                            self._keep_endpoints(service)
+            except (httpx.TransportError, RuntimeError):
+                continue  # a test has broken the API server; it comes back
+
+    def _keep_deployment(self, name: str, ready: int) -> None:
+        found = self._api.get("Deployment", self._namespace, name)
+        if found is None:
+            return
+        counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+        wanted = {"observedGeneration": found["metadata"]["generation"]}
+        wanted |= dict.fromkeys(counts, ready)
+        status = found.get("status") or {}
+        if any(status.get(key, 0) != value for key, value in wanted.items()):
+            self._api.patch("Deployment", self._namespace, name, {"status": wanted}, "/status")
+
+    def _keep_endpoints(self, service: Manifest) -> None:
+        selected, name = self.selected(service), service["metadata"]["name"]
+        if not selected:
+            return
+        endpoint = {
+            "addresses": ["10.1.0.1"], "conditions": {"ready": True},
+            "targetRef": {"kind": "Pod", "name": f"{selected}-0"},
+        }  # fmt: skip
+        self._api.apply(
+            {
+                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+                "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
+                "addressType": "IPv4", "endpoints": [endpoint] if self.ready[selected] else [],
+                "ports": [{"name": "http", "port": 80}],
+            },
+            self._namespace,
+        )  # fmt: skip

@@ -1,0 +1,80 @@
+"""The operator's real process."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fixtures_mongod import free_port
+
+
+def eventually(what: str, check: Callable[[], Any], seconds: float = 40) -> Any:
+    """Ask again and again until the answer is true, and return it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what}: not within {seconds:.0f} s, last: {answer!r}")
+        time.sleep(0.1)
+
+
+class OperatorProcess:
+    """One operator; killed by its pid."""
+
+    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+        self._health, self._metrics = free_port(), free_port()
+        self._log = folder / "operator.log"
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "taxi_operator.main"], stdout=log, stderr=log,
+                env={
+                    "PATH": os.environ["PATH"], "PYTHONPATH": ":".join(sys.path),
+                    "TAXI_OPERATOR_HEALTH_PORT": str(self._health),
+                    "TAXI_OPERATOR_METRICS_PORT": str(self._metrics), **variables,
+                },
+            )  # fmt: skip
+
+    def kill(self) -> None:
+        """End it as a lost node would."""
+        self.process.kill()
+        self.process.wait()
+
+    def wait_for_death(self, seconds: float = 40) -> int:
+        """Wait until it ended by itself; return the exit code."""
+        return self.process.wait(seconds)
+
+    def is_well(self) -> bool:
+        """Ask what the kubelet asks."""
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self._health}/healthz", timeout=5)
+        except httpx.TransportError:
+            return False
+        return answer.status_code == 200
+
+    def ticks(self, policy: str = "p") -> float:
+        """Return how many ticks of a policy ended."""
+        return self.metric("taxi_operator_ticks_total", f'policy="{policy}"')
+
+    def metric(self, name: str, label: str = "") -> float:
+        """Return the sum of a metric's series that have a label."""
+        try:
+            page = httpx.get(f"http://127.0.0.1:{self._metrics}/metrics", timeout=5).text
+        except httpx.TransportError:
+            return 0.0
+        return sum(
+            float(line.rsplit(" ", 1)[1])
+            for line in page.splitlines()
+            if line.startswith(name) and label in line
+        )
+
+    def tick(self, times: int = 2, policy: str = "p") -> None:
+        """Wait until a policy was evaluated some more times."""
+        before = self.ticks(policy)
+        eventually(f"{times} ticks", lambda: self.ticks(policy) >= before + times)

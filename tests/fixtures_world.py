@@ -1,0 +1,274 @@
+"""A namespace with the chart's objects, a model and a policy, as its users see it."""
+
+import itertools
+import json
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fixtures_chart import manifests, template
+from fixtures_control_plane import OPERATOR, ControlPlane, Manifest, program
+from fixtures_controllers import Controllers
+from fixtures_mongod import Mongod
+from fixtures_operator import OperatorProcess
+from fixtures_prometheus import Exporter, query
+
+from taxi_domain.kube import INSTANCE_LABEL, MODEL_VERSION_ANNOTATION
+from taxi_domain.models import ARTIFACT_FORMAT_VERSION, CARD_FILE, ONNX_FILE, Alias, ModelState
+from taxi_domain.runs import RUN_ID_VARIABLE, RunResult
+from taxi_operator.decisions import Traffic
+from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS
+from taxi_store.artifacts import artifact_of
+from taxi_store.connection import connect
+from taxi_store.registry import Registry
+from taxi_store.runs import RunStore
+
+CHAMPION, FALLBACK, SERVICE = "taxi-predictor", "taxi-fallback", "taxi-predict"
+_numbers = itertools.count(1)
+
+
+@cache
+def chart() -> tuple[Manifest, ...]:
+    """Return the chart's objects with its defaults."""
+    return tuple(manifests(template(monitoring=False, binary=program("helm"))))
+
+
+def object_of_chart(kind: str, name: str = "") -> Manifest:
+    """Return a copy of an object of the chart; the only one of its kind without a name."""
+    (found,) = (
+        one for one in chart() if one["kind"] == kind and name in {"", one["metadata"]["name"]}
+    )
+    copy: Manifest = json.loads(json.dumps(found))
+    copy["metadata"].pop("namespace", None)
+    return copy
+
+
+class World:
+    """A namespace and whoever acts in it."""
+
+    def __init__(
+        self, folder: Path, plane: ControlPlane, prometheus: str, exporter: Exporter, mongod: Mongod
+    ) -> None:
+        self.plane, self.api = plane, plane.api
+        self.namespace = f"world-{next(_numbers)}"
+        self.controllers = Controllers(self.api, self.namespace)
+        self._prometheus, self._exporter, self._mongodb_uri = prometheus, exporter, mongod.uri
+        self._folder = folder
+        self._operators: list[OperatorProcess] = []
+        self._services: list[str] = []
+
+    def build(self) -> None:
+        """Make the objects and a champion in the registry."""
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        self.api.apply(namespace)
+        binding = object_of_chart("RoleBinding")
+        group = "rbac.authorization.k8s.io"
+        binding["subjects"] = [{"kind": "User", "name": OPERATOR, "apiGroup": group}]
+        for one in (binding, object_of_chart("CronJob")):
+            self.api.apply(one, self.namespace)
+        for name in (CHAMPION, FALLBACK):
+            deployment = object_of_chart("Deployment", name)
+            deployment["spec"]["replicas"] = 1
+            self.api.apply(deployment, self.namespace)
+            self._add_pod(deployment)
+            self.controllers.ready[name] = 1
+        self.add_service(SERVICE)
+        self.champion = self.version("champion")
+        with connect(self._mongodb_uri, app_name="test") as client:
+            Registry(client["taxi"]).move_alias(
+                self.namespace, Alias.CHAMPION, to=self.champion, expected=None, by="t", now=_now()
+            )
+        self.say(drift=0, error=0)
+        self.controllers.start()
+
+    def add_service(self, name: str, instance: str = "taxi", champion: str = CHAMPION) -> None:
+        """Install an active Service as the chart does: without a selector, with the right to it."""
+        service = object_of_chart("Service", SERVICE)
+        service["metadata"]["name"] = name
+        service["metadata"]["labels"][INSTANCE_LABEL] = instance
+        service["metadata"]["annotations"][DEPLOYMENT_ANNOTATIONS[Traffic.CHAMPION]] = champion
+        self.api.apply(service, self.namespace)
+        self._services.append(name)
+        role = object_of_chart("Role")
+        for rule in role["rules"]:
+            if rule["resources"] == ["services"] and rule["verbs"] == ["patch"]:
+                rule["resourceNames"] = self._services
+        self.api.apply(role, self.namespace)
+
+    def _add_pod(self, deployment: Manifest) -> None:
+        name = deployment["metadata"]["name"]
+        labels = deployment["spec"]["selector"]["matchLabels"]
+        self.api.apply(
+            {
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": f"{name}-0", "labels": labels},
+                "spec": {"containers": [{"name": "c", "image": "none"}]},
+            },
+            self.namespace,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End what runs."""
+        for one in self._operators:
+            one.kill()
+        self.controllers.stop()
+
+    def operator(self, *, fault: str = "", instance: str = "") -> OperatorProcess:
+        """Start an operator."""
+        one = OperatorProcess(
+            self._folder,
+            {
+                "TAXI_OPERATOR_NAMESPACE": self.namespace, "TAXI_MONGODB_URI": self._mongodb_uri,
+                "KUBECONFIG": str(self.plane.kubeconfig()), "TAXI_OPERATOR_API_TIMEOUT": "3",
+                "TAXI_OPERATOR_FAULT": fault, "TAXI_OPERATOR_INSTANCE": instance,
+            },
+        )  # fmt: skip
+        self._operators.append(one)
+        return one
+
+    def apply_policy(self, name: str = "p", **spec: Any) -> None:
+        """Apply a policy: `drift` retrains, `error` moves the traffic.
+
+        Args:
+            name: Its name.
+            spec: Fields that differ; None leaves one out.
+        """
+        whole = {
+            "modelName": self.namespace,
+            "target": {"deploymentName": CHAMPION, "activeServiceName": SERVICE},
+            "prometheus": {"url": self._prometheus, "timeoutSeconds": 1},
+            "evaluation": {"intervalSeconds": 2, "settleSeconds": 0},
+            "signals": [self.signal("drift"), self.signal("error")],
+            "rules": {
+                "retrain": {"anyOf": [{"allOf": ["drift"]}]},
+                "fallback": {"anyOf": [{"allOf": ["error"]}]},
+            },
+            "retrain": {
+                "jobFrom": {"cronJobName": "taxi-train"},
+                "attempts": {"max": 2, "initialBackoff": "1s"},
+            },
+            "fallback": {"deploymentName": FALLBACK, "minDwell": "0s"},
+            **spec,
+        }
+        self.api.apply(
+            {
+                "apiVersion": "taxi-monitoring.io/v1alpha1", "kind": "DriftPolicy",
+                "metadata": {"name": name},
+                "spec": {name: value for name, value in whole.items() if value is not None},
+            },
+            self.namespace,
+        )  # fmt: skip
+
+    def signal(self, name: str, **fields: Any) -> Manifest:
+        """Return a signal that is breached from 1 on."""
+        return {
+            "name": name, "promql": query(self.namespace, name),
+            "enter": {"op": "GreaterOrEqual", "value": "1"},
+            "exit": {"op": "Less", "value": "1"}, **fields,
+        }  # fmt: skip
+
+    def say(self, **values: float | tuple[float, ...]) -> None:
+        """Set the values of signals."""
+        for name, value in values.items():
+            series = value if isinstance(value, tuple) else (value,)
+            self._exporter.say(self.namespace, name, *series)
+
+    def delete_policy(self, name: str = "p") -> None:
+        """Delete a policy; it stays as long as a finalizer holds it."""
+        self.api.delete("DriftPolicy", self.namespace, name)
+
+    def version(self, word: str) -> str:
+        """Put a version into the registry."""
+        card = {"format_version": ARTIFACT_FORMAT_VERSION, "kind": word, "of": self.namespace}
+        card["metrics"] = {}
+        artifact = artifact_of({ONNX_FILE: b"graph", CARD_FILE: json.dumps(card).encode()})
+        with connect(self._mongodb_uri, app_name="test") as client:
+            return Registry(client["taxi"]).add(
+                artifact, model=self.namespace, state=ModelState.CANDIDATE, now=_now()
+            )
+
+    def write_report(self, job: Manifest, result: RunResult, candidate: str | None = None) -> None:
+        """Report as the Job's pod would."""
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        (run_id,) = (one["value"] for one in container["env"] if one["name"] == RUN_ID_VARIABLE)
+        numbers = {
+            "gain": 0.25, "ci_low": 0.2, "ci_high": 0.3, "champion_rmse": 8.0,
+            "candidate_rmse": 6.0, "evaluated_rows": 1500,
+        }  # fmt: skip
+        with connect(self._mongodb_uri, app_name="test") as client:
+            runs = RunStore(client["taxi"])
+            runs.start(run_id, "train", [], _now())
+            runs.finish(
+                run_id, result, now=_now(), message=f"it is {result}", candidate=candidate,
+                champion=self.champion, numbers=numbers,
+            )  # fmt: skip
+
+    def end_job(self, job: Manifest, *kinds: str) -> None:
+        """End a Job: its conditions are of these kinds."""
+        now = _now().isoformat(timespec="seconds").replace("+00:00", "Z")
+        status: Manifest = {
+            "startTime": now,
+            "conditions": [
+                {"type": kind, "status": "True", "lastTransitionTime": now, "reason": "Test"}
+                for kind in kinds
+            ],
+        }
+        if "Complete" in kinds:
+            status["completionTime"] = now
+        name = job["metadata"]["name"]
+        self.api.patch("Job", self.namespace, name, {"status": status}, "/status")
+
+    def policy(self, name: str = "p") -> Manifest | None:
+        """Return a policy, None when it is gone."""
+        return self.api.get("DriftPolicy", self.namespace, name)
+
+    def status(self, name: str = "p") -> Manifest:
+        """Return a policy's status, empty when there is none."""
+        return (self.policy(name) or {}).get("status") or {}
+
+    def jobs(self) -> list[Manifest]:
+        """Return all Jobs."""
+        return self.api.list("Job", self.namespace)
+
+    def selects(self, service: str = SERVICE) -> str:
+        """Return the Deployment that a Service sends to, empty when it is neither."""
+        return self.controllers.selected(self.api.get("Service", self.namespace, service))
+
+    def ready_pods(self, deployment: str) -> int:
+        """Return what a Deployment's status says."""
+        found = self.api.get("Deployment", self.namespace, deployment) or {}
+        count: int = found["status"].get("readyReplicas", 0)
+        return count
+
+    def pods_have(self) -> str | None:
+        """Return the model version on the predictor's pod template."""
+        found = self.api.get("Deployment", self.namespace, CHAMPION)
+        assert found is not None
+        annotations = found["spec"]["template"]["metadata"].get("annotations") or {}
+        version: str | None = annotations.get(MODEL_VERSION_ANNOTATION)
+        return version
+
+    def alias(self) -> str:
+        """Return the version that is the champion."""
+        with connect(self._mongodb_uri, app_name="test") as client:
+            found = Registry(client["taxi"]).alias(self.namespace, Alias.CHAMPION)
+        assert found is not None
+        return found.version
+
+    def events(self, name: str = "p") -> list[str]:
+        """Return the reasons of a policy's Events, oldest first."""
+        found = [
+            one
+            for one in self.api.list("Event", self.namespace)
+            if one["involvedObject"]["name"] == name
+        ]
+        return [one["reason"] for one in sorted(found, key=_revision)]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _revision(one: Manifest) -> int:
+    return int(one["metadata"]["resourceVersion"])
