@@ -21,6 +21,9 @@ export PYTHONPATH := $(subst $(empty) ,:,$(addprefix $(CURDIR)/,$(SOURCES)))
 TIMED := tools/dev/timed
 BUILDER := env PYTHONPATH=$(CURDIR)/tools/cluster/src python3 -m taxi_cluster
 STORIES := $(PYTHON) -m taxi_stories.main
+# The folder of what component tests run of a cluster; they are built when they are missing.
+GO_TOOLS := env PYTHONPATH=$(CURDIR)/tools/cluster/src $(PYTHON) -c \
+   'from taxi_cluster.go_tools import ensure; print(ensure(("etcd", "kube-apiserver", "prometheus", "helm")))'
 
 # Programs of the cluster builder come before those of the machine; only what a verb needs is built.
 # A statement of its own, so that a failure ends the recipe.
@@ -106,8 +109,10 @@ fmt: setup ## Format the code
 .PHONY: test-unit test-component test-chart test-e2e
 test-unit: setup ## Fast tests without network
 	@$(TIMED) "unit" $(PYTHON) -m pytest tests/unit tests/contract tests/architecture
-test-component: setup ## One part at a time, with the real mongod
-	@$(TIMED) "component" env TAXI_MONGOD="$$($(BUILDER) mongod)" $(PYTHON) -m pytest tests/component
+test-component: setup ## One part at a time, with the real mongod, API server and Prometheus
+	@mongod=$$($(BUILDER) mongod); tools=$$($(GO_TOOLS)); \
+	   TAXI_MONGOD="$$mongod" TAXI_GO_TOOLS="$$tools" $(TIMED) "component" \
+	   $(PYTHON) -m pytest tests/component -m "not soak"
 test-chart: setup ## The chart, rendered by the real helm
 	@$(WITH_ALL_TOOLS) $(TIMED) "chart" $(PYTHON) -m pytest tests/chart
 test-e2e: up ## On the cluster
@@ -122,7 +127,7 @@ bench-%: setup ## Measure: predict, fit; gate, offline-stories (DATA=folder of w
 	@$(WITH_ALL_TOOLS) mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" \
 	   $(TIMED) "bench $*" $(PYTHON) benchmarks/$(subst -,_,$*).py $(if $(DATA),--data "$(DATA)")
 
-soak-%: up ## Repeat a fault many times and write the result
+soak-%: up ## Repeat many times on the cluster and write the result: faults, rollout
 	@$(WITH_ALL_TOOLS) TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \
 	   $(TIMED) "soak $*" $(PYTHON) -m pytest tests/e2e -m soak -k "$(subst -,_,$*)"
 
@@ -130,6 +135,12 @@ soak-%: up ## Repeat a fault many times and write the result
 soak-fuzz: setup ## 100,000 strange requests; memory before and after
 	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" TAXI_FUZZ_CASES=33400 $(TIMED) "soak fuzz" \
 	   $(PYTHON) -m pytest tests/component/test_predict_fuzz.py --timeout 3000
+
+.PHONY: soak-operator
+soak-operator: setup ## Kill the operator at random moments, 50 times; count the Jobs
+	@mongod=$$($(BUILDER) mongod); tools=$$($(GO_TOOLS)); \
+	   TAXI_MONGOD="$$mongod" TAXI_GO_TOOLS="$$tools" $(TIMED) "soak operator" \
+	   $(PYTHON) -m pytest tests/component/test_operator_crashes.py -m soak
 
 .PHONY: clean
 clean: ## Remove what was built in the work tree
