@@ -4,6 +4,7 @@ The workers only append: whatever happens to MongoDB, the monitor or this proces
 do not notice. Only what the log has confirmed leaves the spool.
 """
 
+import contextlib
 import logging
 import os
 import random
@@ -25,11 +26,13 @@ from taxi_store.encoding import encoded
 
 logger = logging.getLogger(__name__)
 
-#: Small batches are short bursts: on a core that is shared with the workers each is a stall.
+#: Whoever is not in the idle class stalls the workers for as long as a batch takes.
 _SMALL_BATCH: Final = 200
+_BATCH: Final = 500
 _LARGE_BATCH: Final = 2000
-#: After so long without a pause batches grow: large ones cost less for each record.
-_BEHIND_SECONDS: Final = 2.0
+#: Requests that want the whole core may keep the log behind for so long, seconds; after twice
+#: that, batches are large: they cost less for each record.
+_BEHIND_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.2
 _MEASURE_SECONDS: Final = 1.0
 _LONGEST_PAUSE: Final = 5.0
@@ -85,8 +88,9 @@ class Delivery:
         self._documents = Documents()
         self._untold: list[bytes] = []
         self._stop = threading.Event()
+        self._turn = threading.Lock()
         self._failures = 0
-        self._paused_at = clock()
+        self._caught_up_at = clock()
         self._listener_back_at = clock()
         self._measured_at = clock() - _MEASURE_SECONDS
 
@@ -97,48 +101,65 @@ class Delivery:
     def run(self, drain_seconds: float) -> None:
         """Deliver until told to stop, and then what waits, but for `drain_seconds` at most.
 
-        It also ends when its parent does: a successor reads on where it stopped.
+        A thread of the idle class does the work while it keeps up. It also ends when its parent
+        does: a successor reads on where it stopped.
         """
         parent = os.getppid()
         deadline: float | None = None
-        while os.getppid() == parent:
+        idle = threading.Thread(target=self._run_idle, name="idle", daemon=True)
+        idle.start()
+        while os.getppid() == parent and (idle.is_alive() or self._stop.is_set()):
             self._beat.touch()
             if self._stop.is_set() and deadline is None:
                 deadline = time.monotonic() + drain_seconds
             if deadline is not None and time.monotonic() > deadline:
                 break
             most = self._most()
-            moved = self._round(most)
+            moved = self._round(most) if most else 0
             if moved == 0 and self._failures == 0 and self._stop.is_set():
                 break
-            if moved < most:
-                # Patience makes one batch of many single rides.
+            if moved < most or not most:
                 self._pause(_PAUSE_SECONDS)
-                self._paused_at = self._clock()
         if waiting := self._backlog.bytes():
             logger.warning("records stay in the spool", extra={"bytes": waiting})
 
     def _most(self) -> int:
-        """Return how many records the next batch may have."""
-        behind = self._clock() - self._paused_at > _BEHIND_SECONDS
-        return _LARGE_BATCH if behind or self._stop.is_set() else _SMALL_BATCH
+        """Return how many records a batch beside the idle class may have, 0 for none."""
+        behind = self._clock() - self._caught_up_at
+        if self._stop.is_set() or behind > 2 * _BEHIND_SECONDS:
+            return _LARGE_BATCH
+        return _SMALL_BATCH if behind > _BEHIND_SECONDS else 0
+
+    def _run_idle(self) -> None:
+        """Deliver in the time that the core has left: requests do not notice it.
+
+        A thread that went into the idle class does not get out of it again without a privilege
+        that pods do not have, hence the other one.
+        """
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        while not self._stop.is_set():
+            if self._round(_BATCH) < _BATCH:
+                # Patience makes one batch of many single rides.
+                self._pause(_PAUSE_SECONDS)
 
     def _round(self, most: int) -> int:
         """Deliver one batch; return how many records."""
-        if not self._backlog.claim():
-            return 0
-        try:
-            return self._deliver(most)
-        except (TaxiError, OSError) as error:
-            self._failures += 1
-            self._metrics.log_writes.labels(self._log.name, "error").inc()
-            if self._failures == 1:
-                logger.warning("log does not take records", extra={"reason": str(error)})
-            longest = min(0.1 * 2 ** min(self._failures, 10), _LONGEST_PAUSE)
-            self._pause(random.uniform(longest / 2, longest))
-            return 0
-        finally:
-            self._measure()
+        with self._turn:
+            if not self._backlog.claim():
+                return 0
+            try:
+                return self._deliver(most)
+            except (TaxiError, OSError) as error:
+                self._failures += 1
+                self._metrics.log_writes.labels(self._log.name, "error").inc()
+                if self._failures == 1:
+                    logger.warning("log does not take records", extra={"reason": str(error)})
+            finally:
+                self._measure()
+        longest = min(0.1 * 2 ** min(self._failures, 10), _LONGEST_PAUSE)
+        self._pause(random.uniform(longest / 2, longest))
+        return 0
 
     def _deliver(self, most: int) -> int:
         waiting = self._backlog.next(most)
@@ -155,6 +176,8 @@ class Delivery:
         self._backlog.confirm(waiting)
         self._report(waiting, strange)
         self._untold += records
+        if len(payloads) < most:
+            self._caught_up_at = self._clock()
         if len(payloads) < most or len(self._untold) >= _LARGE_BATCH:
             self._tell_listener()
         return len(payloads)
