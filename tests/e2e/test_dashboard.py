@@ -1,0 +1,156 @@
+"""The shipped dashboard and alerts in the cluster's Prometheus: each panel shows something."""
+
+import json
+import math
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from waiting import wait_for
+
+from taxi_domain.kube import PLURAL
+from taxi_stories.forwards import Forward
+from taxi_stories.kubectl import Kubectl
+from taxi_stories.prometheus import Prometheus
+from taxi_stories.release import CHART, Release
+from taxi_stories.rides import read_rides
+from taxi_stories.sender import Pace, Sender
+from taxi_stories.story import EXAMPLES, SAMPLES
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+POLICY = "dashboard"
+BOARD: dict[str, Any] = json.loads((CHART / "files/dashboards/taxi-monitoring.json").read_text())
+#: What Grafana fills in: four scrapes, and the first value of each variable.
+FILLED = {"$__rate_interval": "1m", "$namespace": "taxi", "$model_role": "champion"}
+#: Queries that have nothing to show while all is well, with the reason.
+SILENT = {"annotation Decisions": "an annotation marks a decision, and nothing is decided here"}
+
+
+def filled(query: str) -> str:
+    for variable, value in FILLED.items():
+        query = query.replace(variable, value)
+    return query
+
+
+def queries() -> dict[str, str]:
+    """Return every query of the dashboard by where it stands."""
+    found: dict[str, str] = {}
+    for panel in BOARD["panels"]:
+        for target in panel.get("targets", []):
+            found[f"{panel['id']} {panel['title']} - {target['legendFormat']}"] = target["expr"]
+    for one in BOARD["annotations"]["list"]:
+        found[f"annotation {one['name']}"] = one["expr"]
+    for one in BOARD["templating"]["list"]:
+        if one["type"] == "query":
+            values = re.fullmatch(r"label_values\((.*), (\w+)\)", one["query"]["query"])
+            assert values is not None, one
+            found[f"variable {one['name']}"] = f"group by ({values[2]}) ({values[1]})"
+    return found
+
+
+QUERIES = queries()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def busy(installed: Release, prometheus: Prometheus) -> Iterator[None]:
+    """Send rides and labels as long as the tests of this module run, watched by a policy."""
+    rides = read_rides(SAMPLES / "green-2021-02-head.parquet", prefix=f"d{uuid.uuid4().hex[:8]}-")
+    failures: list[BaseException] = []
+    with installed.predictor() as predictor, installed.monitor() as monitor:
+        sender = Sender(rides, installed.addresses(predictor, monitor), Pace(60, 20, 2, 60))
+
+        def send() -> None:
+            try:
+                sender.run()
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=send, daemon=True)
+        thread.start()
+        try:
+            installed.kubectl.apply(watching())
+            wait_for("signals of the policy", lambda: len(signals(prometheus)) == 2)
+            yield
+        finally:
+            sender.stop.set()
+            thread.join(60)
+            installed.kubectl("delete", PLURAL, POLICY, "--timeout=60s", timeout=70)
+    assert not failures, failures
+
+
+def watching() -> dict[str, Any]:
+    """Return the policy of the quiet story for this release; it only says what it would do."""
+    text = (EXAMPLES / "quiet.yaml").read_text().replace("taxi-quiet", "taxi")
+    policy: dict[str, Any] = yaml.safe_load(text)
+    policy["metadata"]["name"] = POLICY
+    policy["spec"]["mode"] = "DryRun"
+    return policy
+
+
+def signals(prometheus: Prometheus) -> list[tuple[dict[str, str], float]]:
+    return prometheus.query(f'taxi_operator_signal_value{{namespace="taxi", policy="{POLICY}"}}')
+
+
+def test_the_cluster_has_the_shipped_dashboard(installed: Release) -> None:
+    config = installed.kubectl.get("configmap", "taxi-dashboards")
+
+    assert json.loads(config["data"]["taxi-monitoring.json"]) == BOARD
+
+
+@pytest.mark.parametrize("where", QUERIES)
+def test_a_query_of_the_dashboard_shows_data(where: str, prometheus: Prometheus) -> None:
+    query = filled(QUERIES[where])
+    assert "$" not in query
+
+    def shown() -> list[Any]:
+        # A quantile of nothing is NaN, which Grafana draws as nothing.
+        return [series for series in prometheus.query(query) if not math.isnan(series[1])]
+
+    if where in SILENT:
+        shown()
+    else:
+        wait_for(query, shown, seconds=30)
+
+
+def test_the_variables_lead_to_the_release(prometheus: Prometheus) -> None:
+    def values(variable: str) -> set[str]:
+        query = filled(QUERIES[f"variable {variable}"])
+        return {value for labels, _ in prometheus.query(query) for value in labels.values()}
+
+    assert "taxi" in values("namespace")
+    # Grafana takes the first one.
+    assert min(values("model_role")) == "champion"
+
+
+@pytest.fixture(scope="module")
+def rules(context: str) -> list[dict[str, Any]]:
+    """Return the release's alerts as Prometheus has them, each evaluated at least once."""
+    shipped = set(re.findall(r"- alert: (\w+)", (CHART / "files/alerts.yaml").read_text()))
+    with Forward(Kubectl(context, "monitoring"), "service/prometheus-operated", 9090) as forward:
+
+        def loaded() -> list[dict[str, Any]]:
+            answer = httpx.get(f"{forward.url()}/api/v1/rules", timeout=15).raise_for_status()
+            found = [
+                rule
+                for group in answer.json()["data"]["groups"] if group["name"] == "taxi.taxi"
+                for rule in group["rules"]
+            ]  # fmt: skip
+            evaluated = {rule["name"] for rule in found if rule["health"] != "unknown"}
+            return found if evaluated == shipped else []
+
+        found: list[dict[str, Any]] = wait_for(f"{len(shipped)} alerts in Prometheus", loaded)
+    return found
+
+
+def test_prometheus_evaluates_every_alert(rules: list[dict[str, Any]]) -> None:
+    assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
+
+
+def test_no_alert_fires_on_a_healthy_release(rules: list[dict[str, Any]]) -> None:
+    assert {rule["name"]: rule["alerts"] for rule in rules if rule["state"] == "firing"} == {}
