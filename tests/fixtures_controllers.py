@@ -16,14 +16,19 @@ class Controllers:
         self._namespace = namespace
         #: Ready pods of each Deployment.
         self.ready: dict[str, int] = {}
-        #: Whether EndpointSlices follow the selector.
-        self.endpoints_follow = True
+        self._follow = True
+        self._lock = threading.Lock()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    def follow(self, *, follow: bool) -> None:
+        """Let EndpointSlices follow the selectors, or leave them as they are from now on."""
+        with self._lock:
+            self._follow = follow
 
     def stop(self) -> None:
         """End."""
@@ -45,9 +50,9 @@ class Controllers:
             try:
                 for name, ready in self.ready.items():
                     self._keep_deployment(name, ready)
-                if self.endpoints_follow:
+                with self._lock:
                     for service in self._api.list("Service", self._namespace):
-                        if ACTIVE_LABEL in service["metadata"]["labels"]:
+                        if self._follow and ACTIVE_LABEL in service["metadata"]["labels"]:
                             self._keep_endpoints(service)
             except (httpx.TransportError, RuntimeError):
                 continue  # a test has broken the API server; it comes back

@@ -105,7 +105,7 @@ def test_death_in_the_middle_of_a_swap_ends_in_a_swap(world: World) -> None:
     first = world.operator()
     eventually("the champion is selected", lambda: world.selects() == CHAMPION)
     eventually("and gets the rides", lambda: world.api.list("EndpointSlice", world.namespace))
-    world.controllers.endpoints_follow = False
+    world.controllers.follow(follow=False)
     world.say(error=2)
     world.apply_policy()
     eventually("the selector moves", lambda: world.selects() == FALLBACK)
@@ -113,7 +113,7 @@ def test_death_in_the_middle_of_a_swap_ends_in_a_swap(world: World) -> None:
     assert "lastSwapSeconds" not in world.status()["traffic"]
 
     world.operator()
-    world.controllers.endpoints_follow = True
+    world.controllers.follow(follow=True)
 
     eventually("the swap ends", lambda: "lastSwapSeconds" in world.status()["traffic"])
     assert actions(world) == ["Fallback"]
@@ -171,8 +171,12 @@ def test_soak_operator(world: World) -> None:
         eventually("it runs", one.is_well)
         time.sleep(moments.uniform(0, 3))  # the moment of the kill is what varies
         one.kill()
-    last = world.operator()
-    last.tick()
+    world.operator()
+    world.say(drift=0)
+    eventually(
+        "the last run ends",
+        lambda: not world.status()["signals"][0]["breached"] and run_state(world) == "Refused",
+    )
     jobs.end.set()
     jobs.join()
     made = Counter(

@@ -33,14 +33,12 @@ def test_silent_prometheus_holds_the_state_of_its_policies_only(
 ) -> None:
     operator = world.operator()
     world.say(error=2, other=0)
-    # Were the silence an answer without data, this policy would retrain and restore.
-    world.apply_policy(
-        prometheus={"url": broken.url, "timeoutSeconds": 1},
-        signals=[
-            world.signal("drift", onNoData="Breach"), world.signal("error", onNoData="Healthy"),
-        ],
-    )  # fmt: skip
+    url = {"url": broken.url, "timeoutSeconds": 1}
+    world.apply_policy(prometheus=url)
     eventually("the fallback serves", lambda: traffic(world) == "Fallback")
+    # Were the silence an answer without data, this policy would retrain and restore.
+    signals = [world.signal("drift", onNoData="Breach"), world.signal("error", onNoData="Healthy")]
+    world.apply_policy(prometheus=url, signals=signals)
     world.add_service("second", champion=FALLBACK)
     world.apply_policy(
         "q", target={"deploymentName": FALLBACK, "activeServiceName": "second"}, modelName="q",
