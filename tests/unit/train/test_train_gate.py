@@ -45,6 +45,26 @@ def test_few_rides_decide_nothing() -> None:
     assert found.result is RunResult.TOO_FEW_LABELS
 
 
+@pytest.mark.parametrize("strange", [np.nan, np.inf])
+@pytest.mark.parametrize("whose", ["champion", "candidate"])
+def test_answers_that_are_no_numbers_never_win(whose: str, strange: float) -> None:
+    answers = {"champion": CHAMPION.copy(), "candidate": candidate(3.0)}
+    answers[whose][[5, 7]] = strange
+
+    found = judge(TARGET, answers["champion"], answers["candidate"], RULES, slices_of(rides()))
+
+    assert found.result is RunResult.NOT_BETTER
+    assert f"the {whose} gives no finite answer for 2 of {ROWS}" in found.message
+    assert np.isfinite(list(found.numbers.values())).all()
+
+
+def test_nothing_is_better_than_a_perfect_champion() -> None:
+    found = judge(TARGET, TARGET, TARGET, RULES)
+
+    assert found.result is RunResult.NOT_BETTER
+    assert found.numbers["gain"] == 0
+
+
 def test_candidate_that_is_much_worse_somewhere_is_refused() -> None:
     night = np.arange(ROWS) % 8 == 0
     better = candidate(3.0)
