@@ -1,32 +1,49 @@
 """The train Job with real rides and the real mongod."""
 
 import io
+import json
+import math
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from fixtures_mongod import Mongod
+from hypothesis import given
+from hypothesis import strategies as st
 from pymongo.database import Database
 
-from taxi_domain.features import Features, calendar_of
-from taxi_domain.models import ERROR_FILE, MODEL_NAME, ONNX_FILE, REFERENCE_FILE, Alias, ModelState
+from taxi_domain.features import DISTANCE, ERROR_OUTPUT, MODEL_INPUTS, Features, calendar_of
+from taxi_domain.models import (
+    ARTIFACT_FORMAT_VERSION,
+    CARD_FILE,
+    ERROR_FILE,
+    MODEL_NAME,
+    ONNX_FILE,
+    REFERENCE_FILE,
+    Alias,
+    ModelState,
+)
 from taxi_domain.records import Label, PredictionRecord
 from taxi_domain.rides import Ride
 from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_FAILED, EXIT_USAGE, RunResult
 from taxi_profiles.reference import PREDICTION, TARGET
 from taxi_store import log
+from taxi_store.artifacts import Artifact, digest_of
 from taxi_store.connection import Document, connect
 from taxi_store.registry import Registry
 from taxi_store.runs import RunStore
 from taxi_train.bootstrap import bootstrap
+from taxi_train.candidates import make_candidate, split, train, train_fallback
 from taxi_train.gate import GateRules
 from taxi_train.main import SAMPLES
-from taxi_train.onnx_export import OnnxModel
+from taxi_train.onnx_model import OnnxModel
 from taxi_train.packing import reference_rides
 from taxi_train.quality import DataQualityError
 from taxi_train.retraining import LOG_UNTIL, RunRules, evaluate, retrain
@@ -81,6 +98,22 @@ def after() -> Rides:
     return read_file(SAMPLES / "green-2020-03-after.parquet")
 
 
+@pytest.fixture(scope="module")
+def first_models() -> dict[Alias, Artifact]:
+    """Both first models of the rides before the collapse, made once for many tests."""
+    return {Alias.CHAMPION: train(before()), Alias.FALLBACK: train_fallback(before())}
+
+
+@pytest.fixture
+def versions(database: Database[Document], first_models: dict[Alias, Artifact]) -> dict[Alias, str]:
+    """Put the first models into the registry."""
+    registry = Registry(database)
+    for alias, artifact in first_models.items():
+        version = registry.add(artifact, model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW)
+        registry.move_alias(MODEL_NAME, alias, to=version, expected=None, by="t", now=NOW)
+    return {alias: artifact.version for alias, artifact in first_models.items()}
+
+
 def test_first_models_are_made_once(database: Database[Document]) -> None:
     first = bootstrap(database, MODEL_NAME, before, clock)
 
@@ -95,9 +128,8 @@ def test_first_models_are_made_once(database: Database[Document]) -> None:
 
 
 def test_collapse_gives_a_better_candidate_and_the_next_run_sees_only_new_rides(
-    database: Database[Document],
+    database: Database[Document], versions: dict[Alias, str]
 ) -> None:
-    versions = bootstrap(database, MODEL_NAME, before, clock)
     rides = after()
     log_rides(database, rides[:5000])
 
@@ -146,8 +178,78 @@ def test_refused_candidate_changes_nothing_but_its_own_state(database: Database[
     assert alias.version == versions[Alias.CHAMPION]
 
 
+@pytest.mark.usefixtures("versions")
+@pytest.mark.parametrize("rows", [1999, 2000, 2397])
+def test_few_rides_are_too_few_labels_and_not_bad_data(
+    database: Database[Document], rows: int
+) -> None:
+    log_rides(database, after()[:rows])
+
+    assert retrain(database, MODEL_NAME, "run-1", RULES, clock) is RunResult.TOO_FEW_LABELS
+    run = RunStore(database).get("run-1")
+    assert run is not None
+    assert run.numbers == {"labelled_rows": rows}
+
+
+def test_verdict_of_an_evaluation_is_final(
+    database: Database[Document], versions: dict[Alias, str]
+) -> None:
+    RunStore(database).start("run-1", "evaluate", [], NOW)
+    RunStore(database).finish("run-1", RunResult.BETTER, now=NOW, message="so it was")
+
+    result = evaluate(database, MODEL_NAME, "run-1", versions[Alias.FALLBACK], RULES, clock)
+
+    run = RunStore(database).get("run-1")
+    assert result is RunResult.BETTER
+    assert run is not None
+    assert run.message == "so it was"
+
+
+def age(database: Database[Document], alias: Alias) -> str:
+    """Let an alias point at an artifact of the format before; return its version."""
+    registry = Registry(database)
+    now = registry.alias(MODEL_NAME, alias)
+    assert now is not None
+    files = dict(registry.load(now.version).files)
+    files[CARD_FILE] = json.dumps({"format_version": ARTIFACT_FORMAT_VERSION - 1}).encode()
+    old = Artifact(digest_of(files), files)
+    version = registry.add(old, model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW)
+    registry.move_alias(MODEL_NAME, alias, to=version, expected=now.version, by="t", now=NOW)
+    return version
+
+
+def test_champion_of_an_older_format_ends_a_retraining_with_a_reason_and_is_replaced(
+    database: Database[Document], versions: dict[Alias, str]
+) -> None:
+    old = {alias: age(database, alias) for alias in versions}
+    log_rides(database, after()[:5000])
+
+    with pytest.raises(DataQualityError, match="format 1 is not 2"):
+        retrain(database, MODEL_NAME, "run-1", RULES, clock)
+
+    run = RunStore(database).get("run-1")
+    assert run is not None
+    assert (run.result, run.reason) == (RunResult.DATA_QUALITY_FAILED, "ChampionUnusable")
+    assert old[Alias.CHAMPION] in run.message
+    assert bootstrap(database, MODEL_NAME, before, clock) == versions
+    for alias, version in versions.items():
+        entry = Registry(database).alias(MODEL_NAME, alias)
+        assert entry is not None
+        assert (entry.version, entry.previous) == (version, old[alias])
+
+
+def test_first_model_with_a_damaged_archive_is_made_whole(
+    database: Database[Document], versions: dict[Alias, str]
+) -> None:
+    database["artifacts.chunks"].update_many({"n": 0}, {"$set": {"data": b"damaged"}})
+
+    assert bootstrap(database, MODEL_NAME, before, clock) == versions
+    for version in versions.values():
+        Registry(database).load(version)
+
+
+@pytest.mark.usefixtures("versions")
 def test_repeated_rides_fail_the_quality_check(database: Database[Document]) -> None:
-    bootstrap(database, MODEL_NAME, before, clock)
     log_rides(database, after()[np.zeros(4000, dtype=np.int64)])
 
     with pytest.raises(DataQualityError, match="distance"):
@@ -158,29 +260,100 @@ def test_repeated_rides_fail_the_quality_check(database: Database[Document]) -> 
     assert run.result is RunResult.DATA_QUALITY_FAILED
 
 
-def test_same_rides_give_the_same_digest_and_the_fallback_is_robust(
-    database: Database[Document],
+def test_same_rides_give_the_same_first_models(
+    database: Database[Document], first_models: dict[Alias, Artifact]
 ) -> None:
-    first = bootstrap(database, MODEL_NAME, before, clock)
-    database.aliases.delete_many({})
-    assert bootstrap(database, MODEL_NAME, before, clock) == first
-    fallback = OnnxModel(Registry(database).load(first[Alias.FALLBACK]).files[ONNX_FILE])
-    zones = np.tile(np.arange(1.0, 266.0), 101)
-    miles = np.repeat(np.arange(0.0, 101.0), 265)
-    rides = Rides(zones, zones[::-1], miles, np.full(len(zones), np.nan), zones, zones)
+    made = bootstrap(database, MODEL_NAME, before, clock)
 
-    answers = fallback.predict(rides.features())
+    assert made == {alias: artifact.version for alias, artifact in first_models.items()}
 
+
+@pytest.mark.parametrize("kind", ["new", "old-and-new"])
+def test_same_rides_give_the_same_candidate(kind: str) -> None:
+    rides = read_file(SAMPLES / "green-2020-03-before.parquet")
+    old, parts = rides[:1500], split(rides[1500:2500], 300)
+    if kind == "new":
+        old = replace(old, duration=old.duration[::-1])  # which helps nobody
+
+    one, _ = make_candidate(old, parts)
+    two, _ = make_candidate(old, parts)
+
+    assert one.card["kind"] == f"gradient-boosting-{kind}"
+    assert one.digest == two.digest
+
+
+def test_rides_that_promotions_hand_on_stay_bounded() -> None:
+    """What a candidate was fitted on is the old rides of the next one, when it is promoted."""
+    rides = read_file(SAMPLES / "green-2020-03-before.parquet")
+    old, most = rides[:1500], 1200
+    for end in (2300, 3100):
+        parts = split(rides[end - 800 : end], 300)
+        candidate, _ = make_candidate(old, parts, most)
+        old = reference_rides(candidate.files[REFERENCE_FILE])
+
+        assert candidate.card["kind"] == "gradient-boosting-old-and-new"
+        assert len(old) == most
+        new = np.concatenate([parts.fit.moment, parts.choose.moment])
+        assert (old.moment[-500:] == new).all(), "all of the new ones"
+
+
+def test_fallback_is_a_rising_function_of_the_distance_alone(
+    first_models: dict[Alias, Artifact],
+) -> None:
+    """So what holds for each distance holds for every zone pair, hour and weekday."""
+    fallback = OnnxModel(first_models[Alias.FALLBACK].files[ONNX_FILE])
+    miles = np.arange(0, 100.001, 0.001)
+    features = everywhere(np.ones(len(miles)), np.ones(len(miles)), miles).features()
+
+    answers = fallback.predict(features)
+
+    assert fallback.inputs == (DISTANCE,)
+    assert ((answers >= 1) & (answers <= 60)).all()
+    assert (np.diff(answers) >= 0).all()
+
+
+@given(
+    st.integers(-(2**62), 2**62), st.floats(0, 100),
+    st.one_of(st.just(math.nan), st.floats(width=32)),
+)  # fmt: skip
+def test_fallback_is_robust(
+    first_models: dict[Alias, Artifact], zone: int, miles: float, hour: float
+) -> None:
+    fallback = OnnxModel(first_models[Alias.FALLBACK].files[ONNX_FILE])
+    row = [zone, zone, zone, miles, hour, hour]
+    features = pd.DataFrame([row, [1, 1, 1001, miles, math.nan, math.nan]], columns=MODEL_INPUTS)
+
+    strange, plain = fallback.predict(features)
+
+    assert 1 <= strange == plain <= 60
+
+
+@pytest.mark.parametrize("miles", [0.0, 0.3, 2.5, 30.0, 100.0])
+@pytest.mark.parametrize("moment", [math.nan, 40_000_000.0])
+def test_champion_answers_every_zone_pair(
+    first_models: dict[Alias, Artifact], miles: float, moment: float
+) -> None:
+    champion = OnnxModel(first_models[Alias.CHAMPION].files[ONNX_FILE])
+    zones = np.arange(1.0, 266.0)
+    pairs = everywhere(np.repeat(zones, 265), np.tile(zones, 265), miles, moment)
+
+    answers = champion.predict(pairs.features())
+
+    assert len(answers) == 70_225
     assert np.isfinite(answers).all()
-    assert answers.min() >= 1
-    assert answers.max() <= 60
-    assert (np.diff(answers.reshape(101, 265)[:, 0]) >= 0).all()
+    assert answers.max() < 80, "a fit without bounds goes a little beyond the labels' 60"
 
 
-def test_error_is_estimated_before_labels_arrive(database: Database[Document]) -> None:
-    first = bootstrap(database, MODEL_NAME, before, clock)
-    artifact = Registry(database).load(first[Alias.CHAMPION])
-    model = OnnxModel(artifact.files[ERROR_FILE])
+def everywhere(
+    pickup: np.ndarray, dropoff: np.ndarray, miles: float | np.ndarray, moment: float = math.nan
+) -> Rides:
+    rows = np.zeros(len(pickup))
+    return Rides(pickup, dropoff, rows + miles, rows + moment, rows, rows)
+
+
+def test_error_is_estimated_before_labels_arrive(first_models: dict[Alias, Artifact]) -> None:
+    artifact = first_models[Alias.CHAMPION]
+    model = OnnxModel(artifact.files[ERROR_FILE], ERROR_OUTPUT)
     with np.load(io.BytesIO(artifact.files[REFERENCE_FILE])) as reference:
         errors = np.abs(reference[PREDICTION] - reference[TARGET])
     rides = reference_rides(artifact.files[REFERENCE_FILE])

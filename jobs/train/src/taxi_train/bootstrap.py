@@ -7,12 +7,13 @@ from datetime import datetime
 from pymongo.database import Database
 
 from taxi_domain.models import Alias, ModelState
-from taxi_store.artifacts import Artifact
+from taxi_store.artifacts import Artifact, ArtifactError
 from taxi_store.connection import Document
-from taxi_store.entries import AliasConflictError
+from taxi_store.entries import AliasConflictError, AliasEntry, UnknownVersionError
 from taxi_store.indexes import ensure_indexes
 from taxi_store.registry import Registry
 from taxi_train import candidates
+from taxi_train.onnx_model import check_graphs
 from taxi_train.rides import Rides
 
 _BY = "first-model"
@@ -25,7 +26,10 @@ def bootstrap(
     rides: Callable[[], Rides],
     now: Callable[[], datetime],
 ) -> dict[Alias, str]:
-    """Set the aliases that do not exist yet; what exists stays.
+    """Set the aliases that do not exist yet, or that no new pod can follow; what works stays.
+
+    After an upgrade the registry may hold a format that is not read any more: a fresh first model
+    serves until the next retraining, instead of pods that never start.
 
     Args:
         database: Where registry and indexes are.
@@ -45,10 +49,10 @@ def bootstrap(
     found: dict[Alias, str] = {}
     for alias, make in makers.items():
         entry = registry.alias(model, alias)
-        if entry is None:
+        if entry is None or not _works(registry, entry):
             artifact = make(rides())
             version = registry.add(artifact, model=model, state=ModelState.ACCEPTED, now=now())
-            found[alias] = _set(registry, model, alias, version, now())
+            found[alias] = _set(registry, model, alias, version, entry, now())
             logger.info("first %s is %s: %s", alias, version, artifact.card["metrics"])
         else:
             found[alias] = entry.version
@@ -56,9 +60,28 @@ def bootstrap(
     return found
 
 
-def _set(registry: Registry, model: str, alias: Alias, version: str, now: datetime) -> str:
+def _works(registry: Registry, entry: AliasEntry) -> bool:
+    """Tell whether a new pod could load what an alias points at."""
     try:
-        return registry.move_alias(model, alias, to=version, expected=None, by=_BY, now=now).version
+        check_graphs(registry.load(entry.version).files)
+    except (ArtifactError, UnknownVersionError) as error:
+        logger.warning(
+            "%s %s cannot be used and is replaced: %s", entry.alias, entry.version, error
+        )
+        return False
+    return True
+
+
+def _set(
+    registry: Registry, model: str, alias: Alias, version: str, before: AliasEntry | None,
+    now: datetime,
+) -> str:  # fmt: skip
+    expected = before.version if before else None
+    if expected == version:
+        return version  # only its archive was damaged
+    try:
+        registry.move_alias(model, alias, to=version, expected=expected, by=_BY, now=now)
     except AliasConflictError as conflict:
         # Another pod of this Job was faster; its model is as good.
         return conflict.actual or version
+    return version

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from taxi_domain.features import ERROR_OUTPUT
 from taxi_store.artifacts import Artifact
 from taxi_train import models, packing
-from taxi_train.onnx_export import OnnxModel, to_onnx
-from taxi_train.rides import Rides, joined
+from taxi_train.onnx_export import to_onnx
+from taxi_train.onnx_model import OnnxModel
+from taxi_train.rides import Rides, joined, mostly_newest
 
 Floats = NDArray[np.float64]
 
+#: Most rides that a candidate is fitted on and has as its reference. Without a bound each
+#: promotion of old and new rides would hand on more of them to the next.
+MOST_RIDES: Final = 100_000
 #: Shares of the new rides, in the order of time: fit, choose, and for the gate the rest.
 GATE_SHARE: Final = 0.3
 CHOOSE_SHARE: Final = 0.2
@@ -44,7 +48,7 @@ def train(rides: Rides, kind: str = "gradient-boosting", **card: Any) -> Artifac
     features = rides.features()
     model = models.duration_model()
     models.fit(model, features, rides.duration, None)
-    predicted = models.out_of_fold(features, rides.duration)
+    predicted = models.out_of_fold(features, rides.duration, None)
     return packing.artifact(
         kind, to_onnx(model, features), rides, predicted, card,
         _error_graph(features, predicted - rides.duration),
@@ -62,12 +66,15 @@ def train_fallback(rides: Rides) -> Artifact:
     return packing.artifact("fallback-distance-median", graph, rides, predicted)
 
 
-def make_candidate(old: Rides, parts: Split, **card: Any) -> tuple[Artifact, dict[str, float]]:
+def make_candidate(
+    old: Rides, parts: Split, most_rides: int = MOST_RIDES, **card: Any
+) -> tuple[Artifact, dict[str, float]]:
     """Try both ways, choose on the slice, and fit the winner on all but the gate's rides.
 
     Args:
         old: The champion's reference rides.
         parts: The new rides.
+        most_rides: Old ones give way until both are so few.
         card: More entries for the artifact's card.
 
     Returns:
@@ -76,16 +83,16 @@ def make_candidate(old: Rides, parts: Split, **card: Any) -> tuple[Artifact, dic
     features, target = parts.choose.features(), parts.choose.duration
     scores = {}
     for name in ("new", "old_and_new"):
-        rides, weights = _training(name, old, parts.fit)
+        rides, weights = _training(name, old, parts.fit, most_rides)
         model = models.duration_model()
         models.fit(model, rides.features(), rides.duration, weights)
         scores[name] = float(np.sqrt(np.mean((model.predict(features) - target) ** 2)))
     winner = min(scores, key=lambda name: scores[name])
-    rides, weights = _training(winner, old, joined(parts.fit, parts.choose))
+    rides, weights = _training(winner, old, joined(parts.fit, parts.choose), most_rides)
     inputs = rides.features()
     model = models.duration_model()
     models.fit(model, inputs, rides.duration, weights)
-    predicted = models.out_of_fold(inputs, rides.duration)
+    predicted = models.out_of_fold(inputs, rides.duration, weights)
     made = packing.artifact(
         f"gradient-boosting-{winner.replace('_', '-')}", to_onnx(model, inputs), rides, predicted,
         {**card, "chosen": {name: round(score, 6) for name, score in scores.items()}},
@@ -100,8 +107,9 @@ def _error_graph(features: pd.DataFrame, errors: Floats) -> bytes:
     return to_onnx(model, features, ERROR_OUTPUT)
 
 
-def _training(name: str, old: Rides, new: Rides) -> tuple[Rides, Floats | None]:
+def _training(name: str, old: Rides, new: Rides, most_rides: int) -> tuple[Rides, Floats | None]:
     if name == "new":
         return new, None
+    old = mostly_newest(old, max(most_rides - len(new), 0))
     falling = np.linspace(_OLDEST_WEIGHT, 1.0, len(old)) if len(old) else np.empty(0)
     return joined(old, new), np.concatenate([falling * 0.5, np.ones(len(new))])

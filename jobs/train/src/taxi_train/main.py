@@ -25,7 +25,8 @@ from taxi_store.connection import Document, StoreUnavailableError, connect, tran
 from taxi_train.fetch import SOURCE, fetch
 from taxi_train.gate import GateRules
 from taxi_train.models_tool import app as models_app
-from taxi_train.quality import DataQualityError, QualityRules
+from taxi_train.quality import DataQualityError, QualityRules, usable
+from taxi_train.rides import Rides, read_all
 from taxi_train.settings import Settings, read_settings
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -37,8 +38,14 @@ logger = logging.getLogger("taxi_train")
 Rows = Annotated[int, typer.Option(min=100, help="Fewest labelled rides that neither model saw.")]
 Gain = Annotated[float, typer.Option(min=0, max=1, help="Fewest relative gain in RMSE.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the gain's interval.")]
-MaxRides = Annotated[int, typer.Option(min=1000, help="Most rides of the log that are used.")]
+MaxRides = Annotated[
+    int,
+    typer.Option(min=1000, help="Most rides of the log that are used, and that are fitted on."),
+]
 MinFitRows = Annotated[int, typer.Option(min=100, help="Fewest rides to fit on.")]
+MinSpan = Annotated[
+    float, typer.Option(min=0, help="Fewest hours in which nine tenths of these begin.")
+]
 
 
 @app.command()
@@ -51,12 +58,14 @@ def bootstrap(
         datetime | None, typer.Option("--to", help="Only rides before this local time.")
     ] = None,
 ) -> None:
-    """Train the first model and the fallback, if there are none yet."""
+    """Train the first model and the fallback, if there are none yet that pods can load."""
     from taxi_train.bootstrap import bootstrap as make
-    from taxi_train.rides import read_file
+
+    def rides() -> Rides:
+        return usable(read_all(_file(data), start, end), QualityRules())
 
     with _guarded(), _database() as (database, settings):
-        make(database, settings.model, lambda: read_file(_file(data), start, end), _now)
+        make(database, settings.model, rides, _now)
 
 
 @app.command()
@@ -66,6 +75,7 @@ def run(
     confidence: Confidence = 0.95,
     max_rides: MaxRides = 100_000,
     min_fit_rows: MinFitRows = 1000,
+    min_span_hours: MinSpan = 3.0,
 ) -> None:
     """Make a candidate from labelled rides, compare it with the champion, and report."""
     from taxi_train.retraining import RunRules, retrain
@@ -73,7 +83,7 @@ def run(
     rules = RunRules(
         max_rides,
         GateRules(min_labelled_rows, min_relative_gain, confidence),
-        QualityRules(min_fit_rows),
+        QualityRules(min_fit_rows, min_span_hours),
     )
     with _guarded(), _database() as (database, settings):
         retrain(database, settings.model, _run_id(settings), rules, _now)

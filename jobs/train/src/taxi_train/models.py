@@ -83,8 +83,13 @@ def _round_thresholds_down(trees: HistGradientBoostingRegressor) -> None:
             tree.nodes["num_threshold"] = rounded.astype(np.float64)
 
 
-def out_of_fold(features: pd.DataFrame, target: Floats) -> Floats:
+def out_of_fold(features: pd.DataFrame, target: Floats, weights: Floats | None) -> Floats:
     """Predict each ride by a model that was fitted on the other quarters of the time.
+
+    Args:
+        features: Of n rides in the order of time.
+        target: Minutes, shape (n,).
+        weights: Those of the model whose errors these stand for, shape (n,).
 
     Returns:
         Minutes, shape (n,): what the model answers for rides that it has not seen.
@@ -95,6 +100,8 @@ def out_of_fold(features: pd.DataFrame, target: Floats) -> Floats:
         others = np.ones(len(target), dtype=bool)
         others[start:end] = False
         model = duration_model()
-        fit(model, features[others], target[others], None)
+        fit(
+            model, features[others], target[others], weights if weights is None else weights[others]
+        )
         predicted[start:end] = model.predict(features[start:end])
     return predicted

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from taxi_domain.errors import TaxiError
 from taxi_domain.rides import MAX_DURATION_MINUTES, MIN_DURATION_MINUTES
 from taxi_train.candidates import Split
-from taxi_train.rides import Rides
+from taxi_train.rides import Rides, joined, within_limits
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 #: Smallest number of different durations and distances among rides that are real.
 _FEWEST_DISTINCT: Final = 50
 _HOUR: Final = 3600.0
+_MIDDLE: Final = (0.05, 0.95)
 
 
 class DataQualityError(TaxiError):
@@ -34,11 +36,12 @@ class DataQualityError(TaxiError):
 
 @dataclass(frozen=True, slots=True)
 class QualityRules:
-    """What rides must be like; shares are of the rides to fit on.
+    """What rides must be like; shares are of all rides (null, out of range) or of those to fit on.
 
     Attributes:
         min_rows: Fewest rides to fit on.
-        min_span_hours: Shortest time between the first and the last answer.
+        min_span_hours: Shortest time in which the middle nine tenths of the rides begin.
+        max_null: Largest share without a zone, distance or duration.
         max_missing: Largest share without a pickup time.
         max_unseen: Largest share of rides from or to zones that the champion never saw.
         max_repeated: Largest share of rides that repeat others in everything.
@@ -48,7 +51,8 @@ class QualityRules:
     """
 
     min_rows: int = 1000
-    min_span_hours: float = 0.0
+    min_span_hours: float = 3.0
+    max_null: float = 0.1
     max_missing: float = 0.9
     max_unseen: float = 0.5
     max_repeated: float = 0.5
@@ -57,23 +61,37 @@ class QualityRules:
     min_label_spread: float = 1.0
 
 
-def check_labels(rows: int, kept: int, rules: QualityRules) -> None:
-    """Check how many labelled rides were left out because of their durations.
+def usable(rides: Rides, rules: QualityRules) -> Rides:
+    """Check all rides of a file and return those within the limits.
+
+    Raises:
+        DataQualityError: names what is wrong and the figure.
+    """
+    check_limits(rides, rules)
+    kept = within_limits(rides)
+    _check_rides(kept, rules)
+    return kept
+
+
+def check_limits(rides: Rides, rules: QualityRules) -> None:
+    """Check how many rides are left out because of what is missing, or of their durations.
 
     Raises:
         DataQualityError: too many.
     """
-    share = 1 - kept / rows if rows else 0.0
-    if share > rules.max_out_of_range:
-        raise DataQualityError(
-            "LabelRange", share,
-            f"{share:.0%} of the durations are outside of {MIN_DURATION_MINUTES:g} to "
-            f"{MAX_DURATION_MINUTES:g} minutes; look at the source of the labels and its unit",
-        )  # fmt: skip
+    null = np.isnan(rides.pickup + rides.dropoff + rides.distance + rides.duration)
+    outside = (rides.duration < MIN_DURATION_MINUTES) | (rides.duration > MAX_DURATION_MINUTES)
+    _check_shares(
+        ("Null", null, rules.max_null,
+         "of the rides have no zone, distance or duration; look at the source"),
+        ("LabelRange", outside, rules.max_out_of_range,
+         f"of the durations are outside of {MIN_DURATION_MINUTES:g} to {MAX_DURATION_MINUTES:g} "
+         "minutes; look at the source of the labels and its unit"),
+    )  # fmt: skip
 
 
 def check(parts: Split, reference: Rides, rules: QualityRules) -> None:
-    """Check rides before a fit.
+    """Check rides within the limits before a fit.
 
     Args:
         parts: New rides, cut for their purposes.
@@ -84,16 +102,30 @@ def check(parts: Split, reference: Rides, rules: QualityRules) -> None:
         DataQualityError: names what is wrong and the figure.
     """
     rides = parts.fit
+    _check_rides(rides, rules)
+    rows = _rows(rides)
+    _, first = np.unique(rows, axis=0, return_index=True)
+    repeated = np.ones(len(rides), dtype=bool)
+    repeated[first] = False
+    known = np.union1d(reference.pickup, reference.dropoff)
+    _check_shares(
+        ("Missing", np.isnan(rides.moment), rules.max_missing,
+         "of the rides have no pickup time; look at the clients"),
+        ("Unseen", ~(np.isin(rides.pickup, known) & np.isin(rides.dropoff, known)),
+         rules.max_unseen,
+         "of the rides are from or to zones that the champion never saw; look at the source"),
+        ("Repeated", repeated, rules.max_repeated,
+         "of the rides are repeats of others; look at the log"),
+        ("Leaked", _among(_rows(parts.gate), _rows(joined(rides, parts.choose))), rules.max_leaked,
+         "of the rides for the comparison repeat rides to train on; look at the log"),
+    )  # fmt: skip
+
+
+def _check_rides(rides: Rides, rules: QualityRules) -> None:
     if len(rides) < rules.min_rows:
         raise DataQualityError(
             "TooFewRows", len(rides),
             f"{len(rides)} rides to train on, {rules.min_rows} are needed; wait for more labels",
-        )  # fmt: skip
-    span = float(np.ptp(rides.answered)) / _HOUR
-    if span < rules.min_span_hours:
-        raise DataQualityError(
-            "ShortSpan", span,
-            f"the rides are of {span:.1f} hours, {rules.min_span_hours:.1f} are needed; wait",
         )  # fmt: skip
     for name in ("distance", "duration"):
         distinct = len(np.unique(getattr(rides, name)))
@@ -108,25 +140,30 @@ def check(parts: Split, reference: Rides, rules: QualityRules) -> None:
             "LabelSpread", spread,
             f"duration: varies by {spread:.2f} minutes only; look at the source of the labels",
         )  # fmt: skip
-    _check_shares(parts, reference, rules)
+    span = _span_hours(rides)
+    if span < rules.min_span_hours:
+        raise DataQualityError(
+            "ShortSpan", span,
+            f"most rides begin within {span:.1f} hours, {rules.min_span_hours:.1f} are needed; "
+            "wait for rides of other hours",
+        )  # fmt: skip
 
 
-def _check_shares(parts: Split, reference: Rides, rules: QualityRules) -> None:
-    rides = parts.fit
-    rows = _rows(rides)
-    known = np.union1d(reference.pickup, reference.dropoff)
-    unseen = ~(np.isin(rides.pickup, known) & np.isin(rides.dropoff, known))
-    checks = (
-        ("Missing", float(np.isnan(rides.moment).mean()), rules.max_missing,
-         "of the rides have no pickup time; look at the clients"),
-        ("Unseen", float(unseen.mean()), rules.max_unseen,
-         "of the rides are from or to zones that the champion never saw; look at the source"),
-        ("Repeated", 1 - len(np.unique(rows, axis=0)) / len(rows), rules.max_repeated,
-         "of the rides are repeats of others; look at the log"),
-        ("Leaked", _share_in(_rows(parts.gate), rows), rules.max_leaked,
-         "of the rides for the comparison repeat rides to train on; look at the log"),
-    )  # fmt: skip
-    for reason, share, most, text in checks:
+def _span_hours(rides: Rides) -> float:
+    """Return within how many hours the middle nine tenths of the rides begin.
+
+    By the pickup times, since the model sees these, and one wrong date must not count; by the
+    time of the answers when no pickup time is known.
+    """
+    known = rides.moment[np.isfinite(rides.moment)]
+    times = known if len(known) else rides.answered
+    return float(np.ptp(np.quantile(times, _MIDDLE))) / _HOUR
+
+
+def _check_shares(*checks: tuple[str, Flags, float, str]) -> None:
+    """Raise for the first share of rides that is above its limit."""
+    for reason, bad, most, text in checks:
+        share = float(bad.mean()) if len(bad) else 0.0
         if share > most:
             raise DataQualityError(reason, share, f"{share:.0%} {text}")
 
@@ -137,11 +174,9 @@ def _rows(rides: Rides) -> Floats:
     return np.stack([rides.pickup, rides.dropoff, rides.distance, moment, rides.duration], axis=1)
 
 
-def _share_in(rows: Floats, others: Floats) -> float:
-    """Return the share of rows that are among others."""
-    if not len(rows):
-        return 0.0
+def _among(rows: Floats, others: Floats) -> Flags:
+    """Tell which rows are among others, shape (n,)."""
     kind = np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))
     first = np.ascontiguousarray(rows).view(kind).ravel()
     second = np.ascontiguousarray(others).view(kind).ravel()
-    return float(np.isin(first, second).mean())
+    return np.isin(first, second)

@@ -1,7 +1,8 @@
 """A run of the train Job: a candidate from logged and labelled rides, and its verdict."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,14 +16,15 @@ from taxi_domain.models import ONNX_FILE, REFERENCE_FILE, Alias, ModelState
 from taxi_domain.runs import RunResult
 from taxi_store.artifacts import Artifact, ArtifactError
 from taxi_store.connection import Document
+from taxi_store.entries import UnknownVersionError
 from taxi_store.labelled import LabelledRide, labelled_rides
 from taxi_store.registry import Registry
 from taxi_store.runs import RunStore
 from taxi_train import candidates, gate, packing, quality
 from taxi_train.gate import GateRules, GateVerdict
-from taxi_train.onnx_export import OnnxModel
-from taxi_train.quality import QualityRules
-from taxi_train.rides import Rides, of_log
+from taxi_train.onnx_model import OnnxModel, check_graphs
+from taxi_train.quality import DataQualityError, QualityRules
+from taxi_train.rides import Rides, of_log, within_limits
 from taxi_train.slices import slices_of
 
 Floats = NDArray[np.float64]
@@ -37,7 +39,7 @@ LOG_UNTIL = "log_until"
 class RunRules:
     """What a run may use, and what its candidate must reach."""
 
-    max_rides: int = 100_000
+    max_rides: int = candidates.MOST_RIDES
     gate: GateRules = field(default_factory=GateRules)
     quality: QualityRules = field(default_factory=QualityRules)
 
@@ -52,43 +54,38 @@ def retrain(
     """Make a candidate, compare it with the champion, and report.
 
     Raises:
-        DataQualityError: the rides must not be trained on; it is reported before.
+        DataQualityError: the rides must not be trained on, or there is nothing to compare
+            with; it is reported before.
         TaxiError: there is no champion, or a store failed.
     """
     runs = RunStore(database)
-    runs.start(run_id, "train", [], now())
-    finished = runs.get(run_id)
-    if finished is not None and finished.result is not RunResult.PENDING:
-        logger.info("run %s has its verdict already: %s", run_id, finished.result)
-        return finished.result
+    finished = _begin(runs, run_id, "train", [], now())
+    if finished is not None:
+        return finished
     registry = Registry(database)
-    champion = _champion(registry, model)
-    labelled = _labelled(database, model, (champion,), rules)
-    within = of_log(labelled)
-    rides = _unseen(champion, within)
-    logger.info("%d labelled rides that the champion %s has not seen", len(rides), champion.version)
-    parts = candidates.split(rides, rules.gate.min_labelled_rows)
-    needed = rules.gate.min_labelled_rows + rules.quality.min_rows
-    try:
-        if len(labelled) >= needed:
-            quality.check_labels(len(labelled), len(within), rules.quality)
-        if len(rides) < needed:
-            message = f"{len(rides)} labelled rides since the champion, {needed} are needed"
+    with _reported(runs, run_id, now) as known:
+        champion = _champion(registry, model)
+        known.champion = champion.version
+        labelled = _labelled(database, model, (champion,), rules)
+        everything = of_log(labelled)
+        rides = _unseen(champion, within_limits(everything))
+        known.numbers["labelled_rows"] = len(rides)
+        logger.info("%d labelled rides that %s has not seen", len(rides), champion.version)
+        parts = candidates.split(rides, rules.gate.min_labelled_rows)
+        if len(labelled) >= rules.gate.min_labelled_rows + rules.quality.min_rows:
+            quality.check_limits(everything, rules.quality)
+        if too_few := _too_few(parts, rules):
             runs.finish(
-                run_id, RunResult.TOO_FEW_LABELS, now=now(), message=message,
-                champion=champion.version, numbers={"labelled_rows": len(rides)},
+                run_id, RunResult.TOO_FEW_LABELS, now=now(), message=too_few,
+                champion=champion.version, numbers=known.numbers,
             )  # fmt: skip
-            logger.info(message)
+            logger.info(too_few)
             return RunResult.TOO_FEW_LABELS
-        quality.check(parts, packing.reference_rides(champion.files[REFERENCE_FILE]), rules.quality)
-    except quality.DataQualityError as error:
-        runs.finish(
-            run_id, RunResult.DATA_QUALITY_FAILED, now=now(), message=str(error),
-            reason=error.reason, champion=champion.version,
-            numbers={"labelled_rows": len(rides), error.reason: error.figure},
-        )  # fmt: skip
-        raise
-    candidate, chosen = _make(champion, parts)
+        old = packing.reference_rides(champion.files[REFERENCE_FILE])
+        quality.check(parts, old, rules.quality)
+    newest = float(np.max(parts.choose.answered))
+    card: dict[str, Any] = {LOG_UNTIL: datetime.fromtimestamp(newest, UTC).isoformat()}
+    candidate, chosen = candidates.make_candidate(old, parts, rules.max_rides, **card)
     version = registry.add(
         candidate, model=model, state=ModelState.CANDIDATE, now=now(), run_id=run_id
     )
@@ -115,12 +112,21 @@ def evaluate(
     rules: RunRules,
     now: Callable[[], datetime],
 ) -> RunResult:
-    """Compare a candidate with the champion again, on the newest rides that neither saw."""
+    """Compare a candidate with the champion again, on the newest rides that neither saw.
+
+    Raises:
+        DataQualityError: the champion cannot be used; it is reported before.
+        TaxiError: there is no champion or no such candidate, or a store failed.
+    """
     runs = RunStore(database)
-    runs.start(run_id, "evaluate", [candidate], now())
+    finished = _begin(runs, run_id, "evaluate", [candidate], now())
+    if finished is not None:
+        return finished
     registry = Registry(database)
-    champion, other = _champion(registry, model), registry.load(candidate)
-    rides = of_log(_labelled(database, model, (champion, other), rules))
+    with _reported(runs, run_id, now):
+        champion = _champion(registry, model)
+    other = registry.load(candidate)
+    rides = within_limits(of_log(_labelled(database, model, (champion, other), rules)))
     rides = _unseen(other, _unseen(champion, rides))
     verdict = compare(champion, other, rides, rules.gate)
     runs.finish(
@@ -130,6 +136,53 @@ def evaluate(
     )  # fmt: skip
     logger.info("%s: %s", verdict.result, verdict.message)
     return verdict.result
+
+
+def _begin(
+    runs: RunStore, run_id: str, kind: str, arguments: Sequence[str], now: datetime
+) -> RunResult | None:
+    """Record that a run begins; return its verdict when it has one: a verdict is final."""
+    runs.start(run_id, kind, arguments, now)
+    run = runs.get(run_id)
+    if run is None or run.result is RunResult.PENDING:
+        return None
+    logger.info("run %s has its verdict already: %s", run_id, run.result)
+    return run.result
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a report can say although the run comes to nothing."""
+
+    champion: str | None = None
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+@contextmanager
+def _reported(runs: RunStore, run_id: str, now: Callable[[], datetime]) -> Iterator[_Known]:
+    """Report what is wrong with the data before the error goes on."""
+    known = _Known()
+    try:
+        yield known
+    except DataQualityError as error:
+        runs.finish(
+            run_id, RunResult.DATA_QUALITY_FAILED, now=now(), message=str(error),
+            reason=error.reason, champion=known.champion,
+            numbers={**known.numbers, error.reason: error.figure},
+        )  # fmt: skip
+        raise
+
+
+def _too_few(parts: candidates.Split, rules: RunRules) -> str:
+    """Say what labelled rides are missing; empty when there are enough to fit and to judge."""
+    fit, judged = rules.quality.min_rows, rules.gate.min_labelled_rows
+    if len(parts.fit) >= fit and len(parts.gate) >= judged:
+        return ""
+    rows = len(parts.fit) + len(parts.choose) + len(parts.gate)
+    return (
+        f"{rows} labelled rides since the champion: {len(parts.fit)} to fit on and "
+        f"{len(parts.gate)} to judge by; {fit} and {judged} are needed"
+    )
 
 
 def compare(champion: Artifact, candidate: Artifact, rides: Rides, rules: GateRules) -> GateVerdict:
@@ -152,12 +205,13 @@ def _beside(registry: Registry, model: str, rides: Rides) -> dict[str, float]:
         return {}
     try:
         fallback = registry.load(alias.version)
-    except ArtifactError as error:
+        check_graphs(fallback.files)
+        answers = _answers(fallback, rides)
+    except (ArtifactError, UnknownVersionError) as error:
         # It is said beside the verdict and must not stop a better champion.
         logger.warning("the fallback %s cannot be compared: %s", alias.version, error)
         return {}
-    errors = _answers(fallback, rides) - rides.duration
-    return {"fallback_rmse": float(np.sqrt(np.mean(errors**2)))}
+    return {"fallback_rmse": float(np.sqrt(np.mean((answers - rides.duration) ** 2)))}
 
 
 def _labelled(
@@ -173,7 +227,16 @@ def _champion(registry: Registry, model: str) -> Artifact:
     alias = registry.alias(model, Alias.CHAMPION)
     if alias is None:
         raise TaxiError(f"model {model}: has no champion yet; run `taxi-train bootstrap` first")
-    return registry.load(alias.version)
+    try:
+        champion = registry.load(alias.version)
+        check_graphs(champion.files)
+    except (ArtifactError, UnknownVersionError) as error:
+        raise DataQualityError(
+            "ChampionUnusable", 0,
+            f"the champion {alias.version} cannot be compared with: {error}; run `taxi-train "
+            "bootstrap`, or promote another version",
+        ) from error  # fmt: skip
+    return champion
 
 
 def _unseen(seen_by: Artifact, rides: Rides) -> Rides:
@@ -182,10 +245,3 @@ def _unseen(seen_by: Artifact, rides: Rides) -> Rides:
     if until is None:
         return rides
     return rides[rides.answered > datetime.fromisoformat(until).timestamp()]
-
-
-def _make(champion: Artifact, parts: candidates.Split) -> tuple[Artifact, dict[str, float]]:
-    old = packing.reference_rides(champion.files[REFERENCE_FILE])
-    newest = float(np.max(parts.choose.answered))
-    card: dict[str, Any] = {LOG_UNTIL: datetime.fromtimestamp(newest, UTC).isoformat()}
-    return candidates.make_candidate(old, parts, **card)

@@ -20,7 +20,7 @@ from taxi_domain.rides import (
     MIN_DURATION_MINUTES,
     MIN_ZONE,
 )
-from taxi_store.labelled import LabelledRide
+from taxi_store.labelled import NEWEST_SHARE, LabelledRide
 
 Floats = NDArray[np.float64]
 
@@ -90,7 +90,32 @@ def joined(first: Rides, second: Rides) -> Rides:
     )
 
 
+def mostly_newest(rides: Rides, most: int) -> Rides:
+    """Return at most so many rides, in their order.
+
+    Like a sample of the log: mostly the newest, and of all before some at even distances.
+    """
+    if len(rides) <= most:
+        return rides
+    newest = int(most * NEWEST_SHARE)
+    first = len(rides) - newest
+    before = np.linspace(0, first - 1, most - newest).astype(np.int64)
+    return rides[np.concatenate([before, np.arange(first, len(rides))])]
+
+
 def read_file(path: Path, start: datetime | None = None, end: datetime | None = None) -> Rides:
+    """Read the rides of a file that are within the limits, in the order of pickup.
+
+    Raises:
+        RideDataError: as `read_all`, or no ride is left.
+    """
+    rides = within_limits(read_all(path, start, end))
+    if not len(rides):
+        raise RideDataError(f"{path}: no ride within the limits; look at the file and the dates")
+    return rides
+
+
+def read_all(path: Path, start: datetime | None = None, end: datetime | None = None) -> Rides:
     """Read a parquet file of green taxi rides, in the order of pickup.
 
     Args:
@@ -99,10 +124,11 @@ def read_file(path: Path, start: datetime | None = None, end: datetime | None = 
         end: Only rides that begin before this local time.
 
     Returns:
-        Rides within the limits; the others are dropped.
+        Rides of these dates and those without a date, also such as the predictor would refuse;
+        what is missing is NaN.
 
     Raises:
-        RideDataError: no such file, damaged, a column is missing, or no ride is left.
+        RideDataError: no such file, damaged, or a column is missing.
     """
     try:
         table = pq.read_table(path, columns=list(_COLUMNS))
@@ -117,27 +143,23 @@ def read_file(path: Path, start: datetime | None = None, end: datetime | None = 
     pickup, dropoff = frame["lpep_pickup_datetime"], frame["lpep_dropoff_datetime"]
     first = pickup.min() if start is None else pd.Timestamp(start)
     last = pickup.max() + pd.Timedelta(seconds=1) if end is None else pd.Timestamp(end)
-    inside = (pickup >= first) & (pickup < last)
+    inside = pickup.isna() | (pickup >= first) & (pickup < last)
     frame, pickup, dropoff = frame[inside], pickup[inside], dropoff[inside]
     epoch = pd.Timestamp("1970-01-01")
     moment = ((pickup - epoch) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
-    rides = within_limits(
-        Rides(
-            frame["PULocationID"].to_numpy(np.float64),
-            frame["DOLocationID"].to_numpy(np.float64),
-            frame["trip_distance"].to_numpy(np.float64),
-            moment,
-            np.full(len(frame), np.nan),
-            ((dropoff - pickup) / pd.Timedelta(minutes=1)).to_numpy(np.float64),
-        )
+    rides = Rides(
+        frame["PULocationID"].to_numpy(np.float64),
+        frame["DOLocationID"].to_numpy(np.float64),
+        frame["trip_distance"].to_numpy(np.float64),
+        moment,
+        np.full(len(frame), np.nan),
+        ((dropoff - pickup) / pd.Timedelta(minutes=1)).to_numpy(np.float64),
     )
-    if not len(rides):
-        raise RideDataError(f"{path}: no ride within the limits; look at the file and the dates")
     return rides[np.argsort(rides.moment, kind="stable")]
 
 
 def of_log(labelled: Iterable[LabelledRide]) -> Rides:
-    """Turn rides of the log (in its order) into columns; rides outside the limits are dropped."""
+    """Turn rides of the log (in its order) into columns."""
     rows = [
         (
             one.record.features.pickup_zone,
@@ -150,7 +172,7 @@ def of_log(labelled: Iterable[LabelledRide]) -> Rides:
         for one in labelled
     ]
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), 6)
-    return within_limits(Rides(*columns.T))
+    return Rides(*columns.T)
 
 
 def within_limits(rides: Rides) -> Rides:

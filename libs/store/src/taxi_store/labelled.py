@@ -16,7 +16,7 @@ from taxi_store.log import CHUNK, chunks, labels_of
 
 #: Share of a sample that is simply the newest: after a drift only they show what is. The others
 #: stand for all the time before, and for places that few rides go to.
-_NEWEST_SHARE: Final = 0.9
+NEWEST_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def labelled_rides(
     selector: Document = {"model": model, **({"ts": period} if period else {})}
     newest: list[LabelledRide] = []
     sample = _Sample(limit)
-    most_newest = max(1, int(limit * _NEWEST_SHARE))
+    most_newest = max(1, int(limit * NEWEST_SHARE))
     with translated():
         found = database[PREDICTIONS].find(selector).sort([("ts", -1), ("_id", -1)])
         for chunk in chunks(found.batch_size(CHUNK)):
