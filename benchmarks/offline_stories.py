@@ -8,7 +8,6 @@ whole months all three streams are played, without it those of the shipped sampl
 import argparse
 import json
 import platform
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from taxi_store.artifacts import Artifact
 from taxi_train import candidates, packing
 from taxi_train.gate import GateRules
 from taxi_train.gate import judge as judge_gate
-from taxi_train.onnx_export import OnnxModel
+from taxi_train.onnx_model import OnnxModel
 from taxi_train.rides import Rides, read_file
 
 ROOT = Path(__file__).parents[1]
@@ -185,9 +184,12 @@ def main() -> None:
         }  # fmt: skip
     RESULT.parent.mkdir(exist_ok=True)
     libraries = {name: version(name) for name in ("numpy", "scikit-learn", "onnxruntime")}
+    command = f"python benchmarks/offline_stories.py --window {arguments.window}"
+    if arguments.data:
+        command += f" --limit {arguments.limit} --data <folder of whole months>"
     RESULT.write_text(
         json.dumps(
-            {"figures": figures, "command": "python " + " ".join(sys.argv),
+            {"figures": figures, "command": command,
              "versions": {"python": platform.python_version(), **libraries}},
             indent=1,
         ) + "\n"
