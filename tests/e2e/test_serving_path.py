@@ -3,9 +3,13 @@
 import subprocess
 import time
 import uuid
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from cluster_faults import database_of
 from waiting import wait_for
@@ -88,7 +92,7 @@ def test_pods_have_no_more_rights_than_they_need(installed: Release) -> None:
             assert context["allowPrivilegeEscalation"] is False, name
 
 
-def test_traffic_command_ends_with_codes(installed: Release) -> None:
+def test_traffic_command_ends_with_codes(installed: Release, tmp_path: Path) -> None:
     import sys
 
     from taxi_stories.story import SAMPLES
@@ -110,8 +114,26 @@ def test_traffic_command_ends_with_codes(installed: Release) -> None:
     assert done.returncode == 0, done.stderr
     assert "40 rides sent, 0 refused, 40 labels delivered" in done.stdout
     assert time.monotonic() - begin < 100
+    kept = str(tmp_path / "no" / "such" / "progress.json")
+    refused = traffic(str(SAMPLES / "green-2021-02-head.parquet"), "--progress-file", kept)
+    assert refused.returncode == 1
+    assert "in a folder that exists" in " ".join(refused.stderr.split())
+    pq.write_table(impossible_rides(), tmp_path / "impossible.parquet")
+    refused = traffic(str(tmp_path / "impossible.parquet"), "--label-delay", "-1")
+    assert refused.returncode == 1
+    assert "3 rides sent, 3 refused" in refused.stdout
     assert traffic("nothing.parquet").returncode == 1
     assert traffic("x.parquet", "--rate", "-1").returncode == 2
+
+
+def impossible_rides() -> pa.Table:
+    """Return rides that are longer than any."""
+    begin = datetime(2021, 2, 1, 8)  # noqa: DTZ001 - local time
+    row = {
+        "lpep_pickup_datetime": begin, "lpep_dropoff_datetime": begin + timedelta(minutes=9),
+        "PULocationID": 130, "DOLocationID": 205, "trip_distance": 5000.0,
+    }  # fmt: skip
+    return pa.Table.from_pylist([row] * 3)
 
 
 def _path() -> dict[str, str]:

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
+from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES
 from taxi_stories.plots import QUIET
-from taxi_stories.story import Look
+from taxi_stories.rides import read_rides
+from taxi_stories.story import SAMPLES, Look
 
 WELL = Look(
     at=60.0,
     sent=QUIET.rides,
-    refused=0,
+    refused=1,
     window_rows=2000.0,
     drift=0.4,
     rmse_minutes=4.5,
@@ -32,7 +34,8 @@ def test_quiet_weeks_hold_all_claims() -> None:
     ("change", "named"),
     [
         ({"sent": QUIET.rides - 1}, "rides were sent"),
-        ({"refused": 1}, "none was refused"),
+        ({"refused": 0}, "only the impossible one was refused"),
+        ({"refused": 2}, "only the impossible one was refused"),
         ({"drift": 1.0}, "the inputs gave no alarm"),
         ({"error": 1.2}, "the error gave no alarm"),
         ({"policy": {"status": {}}}, "the policy saw its signals"),
@@ -41,6 +44,14 @@ def test_quiet_weeks_hold_all_claims() -> None:
 )
 def test_each_claim_can_break(change: dict[str, Any], named: str) -> None:
     assert any(named in sentence for sentence in broken(replace(WELL, **change)))
+
+
+def test_stream_of_the_quiet_story_has_one_impossible_ride() -> None:
+    rides = read_rides(SAMPLES / f"{QUIET.stream}.parquet")[: QUIET.rides]
+    distances = [float(str(ride.body["trip_distance"])) for ride in rides]
+
+    assert len(rides) == QUIET.rides
+    assert [one for one in distances if one > MAX_TRIP_DISTANCE_MILES] == [102620.98]
 
 
 def test_anything_that_the_policy_does_breaks_the_quiet() -> None:

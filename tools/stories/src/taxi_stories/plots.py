@@ -8,6 +8,8 @@ from taxi_stories.story import Look, Plot
 
 _ALARM: Final = 1.0
 _QUIET_RIDES: Final = 8_000
+#: One of them has 102,621 miles; the predictor must refuse it, and no other.
+_QUIET_IMPOSSIBLE: Final = 1
 
 
 def _actions(looks: Sequence[Look]) -> list[str]:
@@ -52,7 +54,7 @@ def _quiet_claims(looks: Sequence[Look]) -> list[tuple[str, bool]]:
     last = looks[-1]
     return [
         (f"all {_QUIET_RIDES} rides were sent", last.sent == _QUIET_RIDES),
-        ("none was refused", last.refused == 0),
+        ("only the impossible one was refused", last.refused == _QUIET_IMPOSSIBLE),
         ("the monitor measured the inputs and the error", bool(drifts and errors)),
         ("the inputs gave no alarm", bool(drifts) and max(drifts) < _ALARM),
         ("the error gave no alarm", bool(errors) and max(errors) < _ALARM),
