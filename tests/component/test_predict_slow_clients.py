@@ -57,6 +57,24 @@ def test_others_are_answered_meanwhile(predictor: Predictor) -> None:
             assert answer.status_code == 200
 
 
+def test_more_than_there_is_room_for_keep_nobody_out(mongod: Mongod, tmp_path: Path) -> None:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    predictor = Predictor(
+        tmp_path, mongod.uri, TAXI_PREDICT_WORKERS="2", TAXI_PREDICT_CONNECTIONS="50"
+    ).start()
+    try:
+        with (
+            stalled(predictor.port, b"", 200),
+            stalled(predictor.port, HALF_A_HEADER, 200),
+            stalled(predictor.port, HALF_A_BODY, 200),
+        ):
+            for _ in range(20):
+                answer = httpx.post(f"{predictor.url}/predict", json=PLAIN, timeout=10)
+                assert answer.status_code == 200
+    finally:
+        predictor.stop()
+
+
 def test_stalled_ones_are_closed(predictor: Predictor) -> None:
     with (
         stalled(predictor.port, HALF_A_HEADER, 1) as headers,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Flask
 
 from taxi_domain.mongodb import DATABASE
+from taxi_predict.crew import Crew
 from taxi_predict.fast_path import ROUTE, FastPath
 from taxi_predict.metrics import Metrics
 from taxi_predict.model_source import ModelCache, ModelHolder, fetch
@@ -39,12 +40,12 @@ class Worker:
             self.spool.close()
 
 
-def create_worker(settings: Settings) -> Worker:
+def create_worker(settings: Settings, crew: Crew) -> Worker:
     """Build the object graph of one worker."""
     metrics = Metrics()
-    holder = ModelHolder()
+    holder = ModelHolder(crew.join)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    holder.load_in_background(lambda: _from_registry(settings), ModelCache(settings.data_dir))
+    holder.load(lambda: _from_registry(settings), ModelCache(settings.data_dir))
     spool = (
         Spool(settings.spool_dir, settings.spool_max_bytes, settings.workers)
         if settings.log
@@ -56,7 +57,7 @@ def create_worker(settings: Settings) -> Worker:
     app = Flask("taxi_predict")
     app.config["MAX_CONTENT_LENGTH"] = _MOST_BODY_BYTES
     register(app, metrics)
-    app.register_blueprint(blueprint(predictions, metrics, settings.batch_max_rides))
+    app.register_blueprint(blueprint(predictions, metrics, crew, settings.batch_max_rides))
     app.wsgi_app = FastPath(app.wsgi_app, predictions, tally)  # type: ignore[method-assign]
     return Worker(app, spool, tally)
 

@@ -97,28 +97,35 @@ class ModelCache:
         _replace(self._archive, pack(artifact.files))
         _replace(self._pin, json.dumps({"digest": artifact.digest}).encode())
 
+    def forget(self) -> None:
+        """Let the next look find no copy."""
+        self._pin.unlink(missing_ok=True)
+
 
 class ModelHolder:
-    """The model of this process, and why there is none yet."""
+    """The model of this process, and why there is none yet.
 
-    def __init__(self) -> None:
+    Args:
+        on_loaded: Called when there is one.
+    """
+
+    def __init__(self, on_loaded: Callable[[], None]) -> None:
+        self._on_loaded = on_loaded
         self.current: LoadedModel | None = None
         self.problem = "the model is being loaded"
 
-    def load_in_background(
-        self, source: Callable[[], Artifact], cache: ModelCache
-    ) -> threading.Thread:
-        """Load until it worked, with jittered pauses; the thread then ends."""
-        thread = threading.Thread(
-            target=self._load,
-            args=(source, cache),
-            name="model-loader",
-            daemon=True,
-        )
-        thread.start()
-        return thread
+    def load(self, source: Callable[[], Artifact], cache: ModelCache) -> None:
+        """Load the pod's copy at once; without one, in a thread, until it worked.
 
-    def _load(self, source: Callable[[], Artifact], cache: ModelCache) -> None:
+        A worker that takes another's place thus answers its first request.
+        """
+        artifact = cache.read()
+        if artifact is None or not self._use(artifact):
+            threading.Thread(
+                target=self._fetch, args=(source, cache), name="model-loader", daemon=True
+            ).start()
+
+    def _fetch(self, source: Callable[[], Artifact], cache: ModelCache) -> None:
         pause = threading.Event()
         while self.current is None:
             try:
@@ -127,17 +134,31 @@ class ModelHolder:
                     if artifact is None:
                         artifact = source()
                         cache.write(artifact)
-                self.current = loaded(artifact)
-                logger.info("model is loaded", extra={"version": self.current.version})
             except Exception as error:
                 # Whatever it was: a thread that ends here would leave the pod without a model.
-                expected = isinstance(error, TaxiError | OSError)
-                if self.problem != str(error):
-                    logger.warning(
-                        "no model yet", extra={"reason": str(error)}, exc_info=not expected
-                    )
-                self.problem = str(error)
+                self._fail(error)
+            else:
+                # One that cannot be used must not keep the next one out.
+                if not self._use(artifact):
+                    cache.forget()
+            if self.current is None:
                 pause.wait(random.uniform(*_POLL_SECONDS))
+
+    def _use(self, artifact: Artifact) -> bool:
+        try:
+            self.current = loaded(artifact)
+        except TaxiError as error:
+            self._fail(error)
+            return False
+        logger.info("model is loaded", extra={"version": self.current.version})
+        self._on_loaded()
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        expected = isinstance(error, TaxiError | OSError)
+        if self.problem != str(error):
+            logger.warning("no model yet", extra={"reason": str(error)}, exc_info=not expected)
+        self.problem = str(error)
 
 
 def _replace(path: Path, data: bytes) -> None:

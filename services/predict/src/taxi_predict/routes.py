@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from taxi_domain.errors import FieldError
 from taxi_predict import metrics as exposed
+from taxi_predict.crew import Crew
 from taxi_predict.metrics import Metrics
 from taxi_predict.openapi import document
 from taxi_predict.problems import ProblemError, Refusal
@@ -23,6 +24,7 @@ _RETRY_SECONDS: Final = 5
 def blueprint(  # noqa: C901 - one small function a route
     predictions: Predictions,
     metrics: Metrics,
+    crew: Crew,
     batch_max_rides: int,
 ) -> Blueprint:
     """Return the routes."""
@@ -57,6 +59,8 @@ def blueprint(  # noqa: C901 - one small function a route
     @routes.get("/readyz")
     def readyz() -> Response:
         predictions.loaded()
+        if not crew.complete():
+            raise NoModelError("other workers of this pod are still loading it")
         return _json(b'{"status":"ready"}')
 
     @routes.get("/v1/model")

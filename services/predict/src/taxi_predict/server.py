@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from taxi_predict.crew import Crew
 from taxi_predict.metrics import forget_worker
 from taxi_predict.settings import Settings
 from taxi_predict.supervisor import DeliveryProcess, Supervisor
@@ -25,6 +26,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._worker: Worker | None = None
+        self._crew = Crew(settings.crew_dir, settings.workers)
         super().__init__()
 
     def load_config(self) -> None:
@@ -50,6 +52,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
     def run(self) -> None:
         """Run until a signal ends it."""
+        self._crew.begin()
         if not self._settings.log:
             super().run()
             return
@@ -60,16 +63,16 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         """Build this worker's application; gevent has patched the standard library by now."""
         from taxi_predict.app import create_worker
 
-        self._worker = create_worker(self._settings)
+        self._worker = create_worker(self._settings, self._crew)
         return self._worker.app
 
     def _worker_exit(self, _server: Any, _worker: Any) -> None:
         if self._worker is not None:
             self._worker.stop()
 
-    @staticmethod
-    def _child_exit(_server: Any, worker: Any) -> None:
+    def _child_exit(self, _server: Any, worker: Any) -> None:
         forget_worker(worker.pid)
+        self._crew.leave(worker.pid)
 
 
 def serve(settings: Settings) -> None:

@@ -75,6 +75,11 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def crew_dir(self) -> Path:
+        """Folder in which the workers say that they can answer."""
+        return self.data_dir / "crew"
+
+    @property
     def spool_dir(self) -> Path:
         """Folder that the workers append to and the delivery reads."""
         return self.data_dir / "spool"
