@@ -1,6 +1,5 @@
 """Rides of a TLC file in the order of their pickup, with their true durations."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,13 +33,12 @@ class TrueRide:
     duration: float
 
 
-def read_rides(path: Path, *, prefix: str = "", skip: int = 0) -> list[TrueRide]:
+def read_rides(path: Path, *, prefix: str = "") -> list[TrueRide]:
     """Read the rides of 1 to 60 minutes.
 
     Args:
         path: Parquet file with TLC's green taxi columns.
         prefix: Put before each `ride_id`; another one makes the same rides new rides.
-        skip: Rides to leave out at the beginning (already sent).
 
     Raises:
         RideFileError: no such file, damaged, or a column is missing or of another kind.
@@ -74,7 +72,7 @@ def read_rides(path: Path, *, prefix: str = "", skip: int = 0) -> list[TrueRide]
     )
     table = table.append_column("minutes", minutes).filter(kept)
     name = prefix + path.stem
-    found = list(itertools.islice(_rides(table, name), skip, None))
+    found = list(_rides(table, name))
     if not found:
         raise RideFileError(f"{path}: has no ride of 1 to 60 minutes; give another file")
     return found
