@@ -34,7 +34,9 @@ class Taker:
 
 
 def entry(number: int) -> bytes:
-    return encode(Entry(f"r{number}", number, "m", "v", "champion", 1, 2, 3.0, None, 1.0, 2.0, 4.0))
+    return encode(
+        Entry(f"r{number}", number, "m", "v", "champion", 1, 2, 3.0, None, 1.0, 2.0, 4.0, 0.1)
+    )
 
 
 def deliver(folder: Path, log: Taker, listener: Taker | None = None) -> Metrics:

@@ -33,19 +33,20 @@ ENTRIES = st.builds(
     hour=st.just(math.nan) | st.integers(0, 23).map(float),
     weekday=st.just(math.nan) | st.integers(0, 6).map(float),
     prediction=st.floats(0, 1e6),
+    latency_seconds=st.floats(0, 100),
 )
 DOCUMENTS = Documents()  # one for all examples: layouts are learned from other rides
 
 
 @settings(max_examples=500)
 @given(ENTRIES)
-@example(Entry("r", 0, "m", "v", "champion", 1, 265, 0.0, local(1970), 0.0, 0.0, 0.0))
+@example(Entry("r", 0, "m", "v", "champion", 1, 265, 0.0, local(1970), 0.0, 0.0, 0.0, 0.0))
 def test_a_document_is_what_the_library_encodes(entry: Entry) -> None:
     assert DOCUMENTS.encoded(entry) == encoded(entry.record())
 
 
 def test_an_entry_survives_the_spool() -> None:
-    entry = Entry("r-1", 5, "m", "v", "champion", 1, 2, 3.5, local(2021), 3.0, 4.0, 9.5)
+    entry = Entry("r-1", 5, "m", "v", "champion", 1, 2, 3.5, local(2021), 3.0, 4.0, 9.5, 0.1)
 
     assert decode(encode(entry)) == entry
 
@@ -53,7 +54,7 @@ def test_an_entry_survives_the_spool() -> None:
 def test_values_like_those_of_the_sample_do_no_harm() -> None:
     entry = Entry(
         "~", 1_234_567_890_123, "m", "v", "champion", 130, 205, math.pi, None, math.sqrt(2),
-        math.sqrt(3), math.e,
+        math.sqrt(3), math.e, math.sqrt(5),
     )  # fmt: skip
     document = bson.decode(Documents().encoded(entry))
 

@@ -41,6 +41,10 @@ class Reader:
         """Return a finite number, or NaN where the document has null or nothing."""
         return MISSING if self._document.get(name) is None else self.number(name)
 
+    def number_or_none(self, name: str) -> float | None:
+        """Return a finite number, or None where the document has null or nothing."""
+        return None if self._document.get(name) is None else self.number(name)
+
     def time_or_none(self, name: str) -> datetime | None:
         """Return a time (datetime or ISO text), or None."""
         value = self._document.get(name)
@@ -97,6 +101,7 @@ class Reader:
                 features.number_or_missing(WEEKDAY),
             ),
             prediction=self.number("prediction"),
+            latency_seconds=self.number_or_none("latency_seconds"),
             shadow=self.shadows(),
         )
 

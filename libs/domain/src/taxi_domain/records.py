@@ -35,6 +35,8 @@ class PredictionRecord:
         ride: The ride as the client sent it.
         features: What the model saw.
         prediction: Minutes.
+        latency_seconds: From the request's body to its answer, the whole batch's for a ride of
+            one; None when it is not known.
         shadow: Answers of other versions for the same ride.
     """
 
@@ -46,6 +48,7 @@ class PredictionRecord:
     ride: Ride
     features: Features
     prediction: float
+    latency_seconds: float | None = None
     shadow: tuple[Shadow, ...] = field(default=())
 
     def to_document(self) -> dict[str, object]:
@@ -66,6 +69,7 @@ class PredictionRecord:
             },
             "features": self.features.to_document(),
             "prediction": self.prediction,
+            "latency_seconds": self.latency_seconds,
             "shadow": [
                 {"model_version": one.model_version, "prediction": one.prediction}
                 for one in self.shadow

@@ -28,6 +28,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _SAMPLE: Final = {
     "milliseconds": 1_234_567_890_123, "pickup_zone": 1_234_567, "dropoff_zone": 1_654_321,
     "trip_distance_miles": math.pi, "prediction": math.e,
+    "latency_seconds": math.sqrt(5),
 }  # fmt: skip
 _SAMPLE_HOUR: Final = math.sqrt(2)
 _SAMPLE_WEEKDAY: Final = math.sqrt(3)
@@ -87,7 +88,7 @@ def _values(entry: Entry, written: str) -> tuple[Any, ...]:
     return (
         entry.ride_id.encode(), entry.milliseconds, entry.pickup_zone, entry.dropoff_zone,
         entry.pickup_zone * PAIR_FACTOR + entry.dropoff_zone, entry.trip_distance_miles,
-        entry.hour, entry.weekday, entry.prediction,
+        entry.hour, entry.weekday, entry.prediction, entry.latency_seconds,
         0 if pickup_at is None else (pickup_at - _EPOCH) // _MILLISECOND, written.encode(),
     )  # fmt: skip
 
@@ -121,16 +122,24 @@ def _learn(entry: Entry) -> Layout:
 
 def _places(data: bytes, values: Sequence[Any], sample: Entry) -> list[tuple[int, str, int]]:
     """Return where each value stands, with its `struct` code and its index in the values."""
-    wanted = [("q", 1, 1), ("i", 2, 2), ("i", 3, 2), ("i", 4, 1), ("d", 5, 2), ("d", 8, 1)]
+    wanted = [
+        ("q", 1, 1),
+        ("i", 2, 2),
+        ("i", 3, 2),
+        ("i", 4, 1),
+        ("d", 5, 2),
+        ("d", 8, 1),
+        ("d", 9, 1),
+    ]
     wanted += [("d", 6, 1)] if sample.hour == sample.hour else []
     wanted += [("d", 7, 1)] if sample.weekday == sample.weekday else []
-    wanted += [("q", 9, 1)] if sample.pickup_at else []
+    wanted += [("q", 10, 1)] if sample.pickup_at else []
     found = [
         (position, code, index)
         for code, index, times in wanted
         for position in _positions(data, struct.pack(f"<{code}", values[index]), times)
     ]
-    for index in (0, 10) if sample.pickup_at else (0,):
+    for index in (0, 11) if sample.pickup_at else (0,):
         text: bytes = values[index]
         # A short text alone could be a part of something else; with its length it is not.
         whole = struct.pack("<i", len(text) + 1) + text + b"\0"

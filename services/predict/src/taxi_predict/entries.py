@@ -30,6 +30,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
         hour: As the model saw it, NaN when missing.
         weekday: As the model saw it, NaN when missing.
         prediction: Minutes.
+        latency_seconds: From the request's body to its answer.
     """
 
     ride_id: str
@@ -44,6 +45,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     hour: float
     weekday: float
     prediction: float
+    latency_seconds: float
 
     def record(self) -> PredictionRecord:
         """Return the prediction record."""
@@ -57,6 +59,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
             ride=Ride(*zones, self.pickup_at, self.ride_id),
             features=Features(*zones, self.hour, self.weekday),
             prediction=self.prediction,
+            latency_seconds=self.latency_seconds,
         )
 
 

@@ -49,7 +49,7 @@ class FastPath:
         body = environ["wsgi.input"].read(size)
         try:
             predictions = self._predictions
-            (answer,) = predictions.answer([predictions.parse(msgspec.json.decode(body))])
+            (answer,) = predictions.answer([predictions.parse(msgspec.json.decode(body))], begin)
         except (TaxiError, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             environ["wsgi.input"] = io.BytesIO(body)
             return self._app(environ, start_response)

@@ -33,7 +33,7 @@ def blueprint(  # noqa: C901 - one small function a route
 
     @routes.post("/predict")
     def predict() -> Response:
-        (answer,) = predictions.answer([predictions.parse(_body())])
+        (answer,) = predictions.answer([predictions.parse(_body())], g.begin)
         return _json(encode(answer))
 
     @routes.post("/predict/batch")
@@ -47,7 +47,7 @@ def blueprint(  # noqa: C901 - one small function a route
             except FieldError as error:
                 metrics.refused.labels(reason_of(error)).inc()
                 items[index] = Refusal(index, error.field, str(error))
-        answers = predictions.answer(list(good.values())) if good else []
+        answers = predictions.answer(list(good.values()), g.begin) if good else []
         for index, answer in zip(good, answers, strict=True):
             items[index] = answer
         return _json(encode(items))

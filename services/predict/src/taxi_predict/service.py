@@ -1,6 +1,7 @@
 """What happens to a ride between its request and its answer; knows no HTTP."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -72,8 +73,12 @@ class Predictions:
         self._info = metrics.model_info
         self._shown_version = ""
 
-    def answer(self, rides: Sequence[Ride]) -> list[Answer]:
+    def answer(self, rides: Sequence[Ride], began: float) -> list[Answer]:
         """Predict, log and return the answers, in order.
+
+        Args:
+            rides: Of one request.
+            began: When the request did, by `time.perf_counter()`, seconds.
 
         Raises:
             NoModelError: the model is not loaded yet.
@@ -81,14 +86,16 @@ class Predictions:
         """
         model = self.loaded()
         rows = [features_of(ride) for ride in rides]
+        predicted = model.graph.predict(rows)
+        latency = time.perf_counter() - began
         now = int(self._clock() * 1000)
         entries = [
             Entry(
                 ride.ride_id or os.urandom(16).hex(), now, self._model, model.version, self._role,
                 ride.pickup_zone, ride.dropoff_zone, ride.trip_distance_miles, ride.pickup_at,
-                row.hour, row.weekday, minutes,
+                row.hour, row.weekday, minutes, latency,
             )
-            for ride, row, minutes in zip(rides, rows, model.graph.predict(rows), strict=True)
+            for ride, row, minutes in zip(rides, rows, predicted, strict=True)
         ]  # fmt: skip
         if self._spool is not None:
             self._log(self._spool, entries)
