@@ -50,6 +50,8 @@ def test_plain_body_is_answered_and_logged(predictor: Predictor, mongo: Mongod) 
     assert (record.model, record.model_role) == (MODEL_NAME, "champion")
     assert record.prediction == body["duration"]
     assert record.features.pair == 130205
+    assert record.latency_seconds is not None
+    assert 0 < record.latency_seconds < 10
     assert record.ride.pickup_at is None
 
 

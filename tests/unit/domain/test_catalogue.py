@@ -20,5 +20,7 @@ def test_metric_keeps_the_conventions(metric: Metric) -> None:
     assert list(metric.buckets) == sorted(metric.buckets)
     assert metric.help.endswith(".")
     assert "minutes" not in metric.name
+    assert all(len(values) == len(metric.labels) for values in metric.series)
+    assert not metric.series or metric.type is MetricType.COUNTER
     assert not UNBOUNDED & set(metric.labels)
     assert "version" not in metric.labels or metric.name.endswith("_info")

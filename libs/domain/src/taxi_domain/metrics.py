@@ -9,9 +9,13 @@ Dashboards, alerts and the operator's default queries use only what stands here,
 test holds them to it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 from typing import Final
+
+from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP, PICKUP_AT, RIDE_ID
 
 
 class MetricType(StrEnum):
@@ -32,6 +36,8 @@ class Metric:
         help: One sentence.
         labels: Names of its labels.
         buckets: Upper bounds of a histogram, in the metric's unit.
+        series: Values of the labels, for each series that is exported from the start, at zero:
+            what has not happened yet is known of these counters.
     """
 
     name: str
@@ -39,14 +45,15 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    series: tuple[tuple[str, ...], ...] = ()
 
 
 _MODEL: Final = ("model", "model_role")
 _FEATURE: Final = (*_MODEL, "feature")
 
 
-def _counter(name: str, text: str, *labels: str) -> Metric:
-    return Metric(name, MetricType.COUNTER, text, labels)
+def _counter(name: str, text: str, *labels: str, series: Iterable[Iterable[str]] = ()) -> Metric:
+    return Metric(name, MetricType.COUNTER, text, labels, series=tuple(map(tuple, series)))
 
 
 def _gauge(name: str, text: str, *labels: str) -> Metric:
@@ -75,8 +82,12 @@ PREDICTOR_PREDICTED_DURATION: Final = _histogram(
     "taxi_predictor_predicted_duration_seconds", "Durations that were answered.", _RIDE, *_MODEL
 )
 PREDICTOR_REFUSED: Final = _counter(
-    "taxi_predictor_refused_rides_total", "Rides that were refused, by reason.", "reason"
-)
+    "taxi_predictor_refused_rides_total", "Rides that were refused, by reason.", "reason",
+    series=[
+        [PICKUP], [DROPOFF], [DISTANCE], [PICKUP_AT], [RIDE_ID], ["body"], ["other"],
+        ["content_type"], ["malformed"], ["too_large"], ["spool_full"],
+    ],
+)  # fmt: skip
 PREDICTOR_MODEL_INFO: Final = _gauge(
     "taxi_predictor_model_info", "1 for the version that serves.", *_MODEL, "version"
 )
@@ -92,14 +103,15 @@ PREDICTOR_SPOOL_OLDEST_AGE: Final = _gauge(
 PREDICTOR_SPOOL_LOST: Final = _counter(
     "taxi_predictor_spool_lost_bytes_total",
     "Bytes of answered rides that could not be read from the spool, by reason.",
-    "reason",
-)
+    "reason", series=[["damaged"], ["strange"]],
+)  # fmt: skip
 PREDICTOR_UNLOGGED: Final = _counter(
-    "taxi_predictor_unlogged_rides_total", "Rides answered but not logged, by reason.", "reason"
-)
+    "taxi_predictor_unlogged_rides_total", "Rides answered but not logged, by reason.", "reason",
+    series=[["spool_full"]],
+)  # fmt: skip
 PREDICTOR_LOG_WRITES: Final = _counter(
     "taxi_predictor_log_writes_total", "Batches written, by destination and result.",
-    "destination", "result",
+    "destination", "result", series=product(["mongodb", "monitor"], ["ok", "error"]),
 )  # fmt: skip
 PREDICTOR_LOGGED_RECORDS: Final = _counter(
     "taxi_predictor_logged_records_total", "Records delivered, by destination.", "destination"
@@ -173,17 +185,20 @@ MONITOR_EVALUATION_AGE: Final = _gauge(
     "taxi_monitor_evaluation_age_seconds", "Time since the last finished evaluation.", *_MODEL
 )
 MONITOR_EVALUATIONS: Final = _counter(
-    "taxi_monitor_evaluations_total", "Evaluations by result (ok, too_few_rows, error).", "result"
-)
+    "taxi_monitor_evaluations_total", "Evaluations by result.", "result",
+    series=[["ok"], ["too_few_rows"], ["error"]],
+)  # fmt: skip
 MONITOR_EVALUATION_DURATION: Final = _histogram(
     "taxi_monitor_evaluation_duration_seconds", "Time of one evaluation of all windows.", _SLOW
 )
 MONITOR_RECORDS: Final = _counter(
-    "taxi_monitor_records_total", "Records received, by source and result.", "source", "result"
-)
+    "taxi_monitor_records_total", "Records received, by source and result.", "source", "result",
+    series=[["push", "new"], ["push", "repeated"], ["push", "refused"], ["log", "new"]],
+)  # fmt: skip
 MONITOR_LABELS: Final = _counter(
-    "taxi_monitor_labels_total", "Labels received, by result.", "result"
-)
+    "taxi_monitor_labels_total", "Labels received, by result.", "result",
+    series=[["new"], ["repeated"], ["refused"]],
+)  # fmt: skip
 MONITOR_LABEL_LAG: Final = _histogram(
     "taxi_monitor_label_lag_seconds", "Time from the answer to its label.", _LAG
 )
@@ -224,8 +239,9 @@ OPERATOR_SWAP_SECONDS: Final = _gauge(
     "taxi_operator_last_swap_seconds", "Time from the patch to switched endpoints.", "service"
 )
 OPERATOR_API_ERRORS: Final = _counter(
-    "taxi_operator_api_errors_total", "Failed calls, by system.", "system"
-)
+    "taxi_operator_api_errors_total", "Failed calls, by system.", "system",
+    series=[["kubernetes"], ["prometheus"], ["mongodb"], ["events"]],
+)  # fmt: skip
 
 CATALOGUE: Final[tuple[Metric, ...]] = tuple(
     value for value in dict(globals()).values() if isinstance(value, Metric)

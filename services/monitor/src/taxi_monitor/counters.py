@@ -11,7 +11,10 @@ class Counters:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(metric: Metric) -> Counter:
-            return Counter(metric.name, metric.help, metric.labels, registry=registry)
+            found = Counter(metric.name, metric.help, metric.labels, registry=registry)
+            for values in metric.series:
+                found.labels(*values)
+            return found
 
         def histogram(metric: Metric) -> Histogram:
             return Histogram(

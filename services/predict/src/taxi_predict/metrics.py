@@ -18,7 +18,10 @@ class Metrics:
         registry = CollectorRegistry()
 
         def counter(metric: Metric) -> Counter:
-            return Counter(metric.name, metric.help, metric.labels, registry=registry)
+            found = Counter(metric.name, metric.help, metric.labels, registry=registry)
+            for values in metric.series:
+                found.labels(*values)
+            return found
 
         def gauge(metric: Metric, mode: Any) -> Gauge:
             return Gauge(

@@ -3,13 +3,14 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.features import features_of
-from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP, PICKUP_AT, RIDE_ID, Ride, RideFields
+from taxi_domain.metrics import PREDICTOR_REFUSED
+from taxi_domain.rides import Ride, RideFields
 from taxi_predict.entries import Entry, encode
 from taxi_predict.metrics import Metrics
 from taxi_predict.model_source import LoadedModel, ModelHolder
@@ -17,7 +18,7 @@ from taxi_predict.settings import Settings, SpoolFull
 from taxi_predict.spool import Spool, SpoolFullError
 from taxi_predict.tally import Tally
 
-_FIELDS = {PICKUP, DROPOFF, DISTANCE, PICKUP_AT, RIDE_ID, "body"}
+_REASONS: Final = {reason for (reason,) in PREDICTOR_REFUSED.series}
 
 
 class Answer(Struct, frozen=True, gc=False):
@@ -135,4 +136,4 @@ class Predictions:
 
 def reason_of(error: FieldError) -> str:
     """Word for the counter of refused rides: the field when it is one of ours."""
-    return error.field if error.field in _FIELDS else "other"
+    return error.field if error.field in _REASONS else "other"
