@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from taxi_domain import metrics as catalogue
 from taxi_domain.metrics import Metric
+from taxi_operator.decisions import Action
 
 
 class Metrics:
@@ -14,7 +15,10 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(metric: Metric) -> Counter:
-            return Counter(metric.name, metric.help, metric.labels, registry=registry)
+            found = Counter(metric.name, metric.help, metric.labels, registry=registry)
+            for values in metric.series:
+                found.labels(*values)
+            return found
 
         def gauge(metric: Metric) -> Gauge:
             return Gauge(metric.name, metric.help, metric.labels, registry=registry)
@@ -34,6 +38,14 @@ class Metrics:
         self._signal_breached: Final = gauge(catalogue.OPERATOR_SIGNAL_BREACHED)
         self._with_value: Final[dict[str, set[str]]] = {}
         self._signals: Final[dict[str, set[str]]] = {}
+
+    def know(self, policy: str) -> None:
+        """Export a policy's counters from the start: what has not happened yet is known too."""
+        for result in ("ok", "error"):
+            self.ticks.labels(policy, result)
+        for action in (Action.RETRAIN, Action.FALLBACK, Action.RESTORE):
+            self.decisions.labels(policy, str(action))
+        self.duplicates_prevented.labels(policy)
 
     def set_signal(self, policy: str, signal: str, value: float | None, *, breached: bool) -> None:
         """Export a signal; without a value only whether it is breached."""
@@ -61,5 +73,5 @@ class Metrics:
         self.keep_signals(policy, ())
         self._signals.pop(policy, None)
         self._with_value.pop(policy, None)
-        self.tick_lag.labels(policy)  # so that there is something to remove
-        self.tick_lag.remove(policy)
+        for metric in (self.ticks, self.decisions, self.duplicates_prevented, self.tick_lag):
+            metric.remove_by_labels({"policy": policy})

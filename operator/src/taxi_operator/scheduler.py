@@ -48,6 +48,8 @@ class Scheduler:
             name: Name of the policy.
             version: What differs when people changed it; our own writing must not wake us.
         """
+        if name not in self._seen:
+            self._metrics.know(name)
         if self._seen.get(name) != version:
             self._seen[name] = version
             self._due[name] = self._clock() + _LOOP_SECONDS
