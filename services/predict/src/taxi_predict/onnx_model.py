@@ -8,14 +8,19 @@ import numpy as np
 import onnxruntime
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.features import CATEGORICAL_FEATURES, MODEL_INPUTS, MODEL_OUTPUT, Features
+from taxi_domain.features import (
+    CATEGORICAL_FEATURES,
+    MODEL_INPUTS,
+    MODEL_OUTPUT,
+    Features,
+    signature_problem,
+)
 
 _OUTPUTS: Final = [MODEL_OUTPUT]
 _KINDS: Final = {
     name: np.dtype(np.int64 if name in CATEGORICAL_FEATURES else np.float32)
     for name in MODEL_INPUTS
 }
-_TYPES: Final = {np.dtype(np.int64): "tensor(int64)", np.dtype(np.float32): "tensor(float)"}
 
 
 class ModelError(TaxiError):
@@ -37,13 +42,9 @@ class OnnxModel:
         except Exception as error:  # onnxruntime raises its own kinds, all of Exception
             raise ModelError(f"model.onnx: cannot be loaded ({error})") from error
         inputs = {one.name: one.type for one in self._session.get_inputs()}
-        known = {name: _TYPES[kind] for name, kind in _KINDS.items()}
-        outputs = {one.name for one in self._session.get_outputs()}
-        if not inputs.items() <= known.items() or MODEL_OUTPUT not in outputs:
-            raise ModelError(
-                f"model.onnx: takes {inputs} and gives {sorted(outputs)}; it must take some of "
-                f"{known} and give {MODEL_OUTPUT}"
-            )
+        outputs = {one.name: one.type for one in self._session.get_outputs()}
+        if problem := signature_problem(inputs, outputs):
+            raise ModelError(f"model.onnx: {problem}")
         self._inputs = [name for name in MODEL_INPUTS if name in inputs]
         self._one = _OneRide(self._session, self._inputs)
 
