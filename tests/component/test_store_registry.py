@@ -149,7 +149,7 @@ def a_record(number: int, version: str = "v1", shadow: str | None = None) -> Pre
     shadows = (Shadow(shadow, 9.0),) if shadow else ()
     return PredictionRecord(
         f"r{number:05d}", NOW + timedelta(seconds=number), MODEL_NAME, version, "champion", ride,
-        features_of(ride), 10.0, shadows,
+        features_of(ride), 10.0, shadow=shadows,
     )  # fmt: skip
 
 
