@@ -37,6 +37,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "soak_faults.json"
 RATE = 60.0
 REPETITIONS = 5
+_LONGEST_BACKOFF = 330
 
 
 def mongodb_away(release: Release) -> Answers:
@@ -60,7 +61,7 @@ def predictors_killed(release: Release) -> Answers:
     with load_in_cluster(release, RATE) as answers:
         time.sleep(2)
         before = kill_containers(release, "predictor")
-        wait_for("restarts", lambda: started_again(release, before))
+        wait_for("restarts", lambda: started_again(release, before), seconds=_LONGEST_BACKOFF)
         release.kubectl("rollout", "status", "deployment/taxi-predictor", "--timeout=60s",
                         timeout=70)  # fmt: skip
         time.sleep(3)  # the successors are under load too
@@ -87,7 +88,8 @@ def monitor_killed(release: Release) -> None:
     time.sleep(10)  # the last rides may still be on their way
     before = report()
     killed = kill_containers(release, "monitor")
-    wait_for("restart", lambda: started_again(release, killed))
+    # Repeated, the kubelet waits longer each time before it starts a container again.
+    wait_for("restart", lambda: started_again(release, killed), seconds=_LONGEST_BACKOFF)
 
     wait_for("a verdict again", lambda: report().get("relative"))
     time.sleep(10)
