@@ -25,6 +25,8 @@ class Answers:
     """What the load saw, in the order of the answers; filled when it has ended."""
 
     slowest_seconds: float = 0.0
+    failed: int = 0
+    #: The first of them.
     failures: list[str] = field(default_factory=list)
     ride_ids: list[str] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
@@ -58,7 +60,8 @@ def load_in_cluster(release: Release, rate: float) -> Iterator[Answers]:
             answers.ride_ids.append(ride_id)
             answers.versions.append(version)
         found = json.loads(summary)
-        answers.failures, answers.slowest_seconds = found["failures"], found["slowest"]
+        answers.failed, answers.failures = found["failed"], found["failures"]
+        answers.slowest_seconds = found["slowest"]
     finally:
         kubectl("delete", "pod", _POD, "--ignore-not-found", "--grace-period=0", "--force")
 

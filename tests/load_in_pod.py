@@ -49,7 +49,7 @@ def main() -> None:
     for thread in threads:
         thread.join()
     # One short line each: the container's log cuts long ones.
-    print(json.dumps({"failures": failures[:20], "slowest": slowest[0]}))
+    print(json.dumps({"failed": len(failures), "failures": failures[:20], "slowest": slowest[0]}))
     print("\n".join(answered), flush=True)
 
 
