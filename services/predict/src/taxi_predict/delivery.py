@@ -114,6 +114,7 @@ class Delivery:
                 deadline = time.monotonic() + drain_seconds
             if deadline is not None and time.monotonic() > deadline:
                 break
+            self._measure()
             most = self._most()
             moved = self._round(most) if most else 0
             if moved == 0 and self._failures == 0 and self._stop.is_set():
@@ -155,8 +156,6 @@ class Delivery:
                 self._metrics.log_writes.labels(self._log.name, "error").inc()
                 if self._failures == 1:
                     logger.warning("log does not take records", extra={"reason": str(error)})
-            finally:
-                self._measure()
         longest = min(0.1 * 2 ** min(self._failures, 10), _LONGEST_PAUSE)
         self._pause(random.uniform(longest / 2, longest))
         return 0
@@ -226,12 +225,13 @@ class Delivery:
     def _measure(self) -> None:
         """Export what waits; counting costs, so not in each round."""
         now = self._clock()
-        if now - self._measured_at < _MEASURE_SECONDS and not self._failures:
+        if now - self._measured_at < _MEASURE_SECONDS:
             return
         self._measured_at = now
-        self._metrics.spool_bytes.set(self._backlog.bytes())
-        self._metrics.spool_records.set(self._backlog.records())
-        self._metrics.spool_age.set(self._backlog.oldest_age(time.time()))
+        with self._turn:
+            self._metrics.spool_bytes.set(self._backlog.bytes())
+            self._metrics.spool_records.set(self._backlog.records())
+            self._metrics.spool_age.set(self._backlog.oldest_age(time.time()))
 
 
 def _decoded(payloads: Sequence[bytes]) -> tuple[list[Entry], list[bytes]]:

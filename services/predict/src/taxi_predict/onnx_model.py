@@ -1,6 +1,5 @@
 """Running the ONNX model on rides."""
 
-import threading
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,7 +27,7 @@ class ModelError(TaxiError):
 
 
 class OnnxModel:
-    """A loaded graph; safe to call from several threads."""
+    """A loaded graph, for one thread at a time."""
 
     def __init__(self, graph: bytes) -> None:
         options = onnxruntime.SessionOptions()
@@ -68,7 +67,6 @@ class _OneRide:
 
     def __init__(self, session: onnxruntime.InferenceSession, inputs: Sequence[str]) -> None:
         self._session = session
-        self._lock = threading.Lock()
         self._row = [np.zeros((1, 1), _KINDS[name]) for name in MODEL_INPUTS]
         self._found = np.zeros((1, 1), np.float32)
         self._binding = session.io_binding()
@@ -81,8 +79,7 @@ class _OneRide:
 
     def predict(self, row: Features) -> float:
         """Return minutes."""
-        with self._lock:
-            for column, value in zip(self._row, row.inputs(), strict=True):
-                column[0, 0] = value
-            self._session.run_with_iobinding(self._binding)
-            return float(self._found[0, 0])
+        for column, value in zip(self._row, row.inputs(), strict=True):
+            column[0, 0] = value
+        self._session.run_with_iobinding(self._binding)
+        return float(self._found[0, 0])

@@ -1,7 +1,6 @@
 """The spool, as a worker sees it: where answers wait until MongoDB has them."""
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,8 @@ class SpoolFullError(TaxiError):
 class Spool:
     """Appends records of one worker; the delivery process reads and removes them.
 
+    For the one thread that answers requests: nothing in here lets another have its turn.
+
     Args:
         folder: Shared by the workers of a pod and its delivery.
         max_bytes: Bound of all files in the folder.
@@ -43,7 +44,6 @@ class Spool:
         share = max_bytes // (workers * _SEGMENTS)
         self._segment_bytes = max(min(_SEGMENT_BYTES, share), _SMALLEST_SEGMENT)
         self._clock = clock
-        self._lock = threading.Lock()
         self._active: SegmentWriter | None = None
         self._full_until = 0.0
 
@@ -54,16 +54,14 @@ class Spool:
             SpoolFullError: the bound is reached or the disk has no room.
         """
         data = b"".join(map(frame, payloads))
-        with self._lock:
-            if self._active is None or not self._active.append(data):
-                self._next_segment(len(data)).append(data)
+        if self._active is None or not self._active.append(data):
+            self._next_segment(len(data)).append(data)
 
     def close(self) -> None:
         """Give up the active segment, so that it can be removed when it is delivered."""
-        with self._lock:
-            if self._active is not None:
-                self._active.close()
-                self._active = None
+        if self._active is not None:
+            self._active.close()
+            self._active = None
 
     def _next_segment(self, wanted: int) -> SegmentWriter:
         """Go on to a new segment; the last one stays until there is one."""
