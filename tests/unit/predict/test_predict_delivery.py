@@ -1,10 +1,11 @@
 """The delivery: nothing is confirmed that the log did not take, and nothing holds up the rest."""
 
-import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import bson
+import pytest
 
 from taxi_domain.errors import NotAvailableError
 from taxi_predict.backlog import Backlog
@@ -33,21 +34,19 @@ class Taker:
         return [one for batch in self.batches for one in batch]
 
 
-def entry(number: int) -> bytes:
+def entry(number: int, answered_at: float = 0.0) -> bytes:
+    milliseconds = int(answered_at * 1000)
     return encode(
-        Entry(f"r{number}", number, "m", "v", "champion", 1, 2, 3.0, None, 1.0, 2.0, 4.0, 0.1)
+        Entry(f"r{number}", milliseconds, "m", "v", "champion", 1, 2, 3.0, None, 1.0, 2.0, 4.0, 0.1)
     )
 
 
 def deliver(folder: Path, log: Taker, listener: Taker | None = None) -> Metrics:
-    """Deliver what waits, and end."""
+    """Deliver what waits, batch by batch."""
     metrics = Metrics()
-    delivery = Delivery(Backlog(folder), log, listener, None, metrics, folder / "beat")
-    delivery.stop()
-    thread = threading.Thread(target=delivery.run, args=(20.0,), daemon=True)
-    thread.start()
-    thread.join(30)
-    assert not thread.is_alive()
+    delivery = Delivery(Backlog(folder), log, listener, None, metrics)
+    while delivery.batch(100) or delivery.pause:
+        pass
     return metrics
 
 
@@ -92,3 +91,33 @@ def test_a_record_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
 
     assert log.ride_ids == ["r1", "r2"]
     assert metrics.spool_lost.labels("strange")._value.get() == len(b"\x93 no entry")
+
+
+def test_age_is_that_of_the_oldest_ride_that_waits(tmp_path: Path) -> None:
+    spooled(
+        tmp_path, [entry(number, answered_at=time.time() - 300 + number) for number in range(9)]
+    )
+    now = [0.0]
+    metrics = Metrics()
+    delivery = Delivery(
+        Backlog(tmp_path), Taker("mongodb"), None, None, metrics, clock=lambda: now[0]
+    )
+
+    assert delivery.batch(5) == 5
+    delivery.measure()
+    waiting = metrics.spool_records._value.get(), metrics.spool_age._value.get()
+    assert delivery.batch(5) == 4
+    now[0] += 2
+    delivery.measure()
+
+    assert waiting == (4, pytest.approx(295, abs=5))
+    assert metrics.spool_records._value.get() == metrics.spool_age._value.get() == 0
+
+
+def test_listener_is_told_once_for_several_batches(tmp_path: Path) -> None:
+    spooled(tmp_path, [entry(number) for number in range(450)])
+    log, listener = Taker("mongodb"), Taker("monitor")
+    deliver(tmp_path, log, listener)
+
+    assert [len(batch) for batch in log.batches] == [100, 100, 100, 100, 50]
+    assert [len(batch) for batch in listener.batches] == [450]

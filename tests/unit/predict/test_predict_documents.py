@@ -4,6 +4,7 @@ import math
 from datetime import datetime
 
 import bson
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,13 @@ def test_an_entry_survives_the_spool() -> None:
     entry = Entry("r-1", 5, "m", "v", "champion", 1, 2, 3.5, local(2021), 3.0, 4.0, 9.5, 0.1)
 
     assert decode(encode(entry)) == entry
+
+
+def test_a_layout_that_cannot_be_learned_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    entry = Entry("r", 1, "~", "v", "champion", 1, 2, 3.0, None, 1.0, 2.0, 4.0, 0.1)
+
+    assert Documents().encoded(entry) == encoded(entry.record())
+    assert "one by one" in caplog.text
 
 
 def test_values_like_those_of_the_sample_do_no_harm() -> None:

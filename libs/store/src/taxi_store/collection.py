@@ -85,7 +85,11 @@ def _accept_served(database: Database[Document], model: str) -> None:
         marked = {"_id": {"$in": before}, "state": str(ModelState.DELETING)}
         accepted = str(ModelState.ACCEPTED)
         database[MODELS].update_many(
-            {"$or": [{"_id": {"$in": now}}, marked], "state": {"$ne": accepted}},
+            {
+                "$or": [{"_id": {"$in": now}}, marked],
+                # Somebody may be moving the alias back right now.
+                "state": {"$nin": [accepted, str(ModelState.REJECTED)]},
+            },
             {"$set": {"state": accepted, "reason": "an alias points at it"}},
         )
 

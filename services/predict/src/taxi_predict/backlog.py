@@ -75,17 +75,18 @@ class Backlog:
         for segment, batch in waiting.parts:
             segment.confirm(batch)
 
-    def bytes(self) -> int:
+    def waiting_bytes(self) -> int:
         """Return the bytes that MongoDB does not have yet."""
         return sum(one.count()[1] for one in self._segments.values())
 
-    def records(self) -> int:
+    def waiting_records(self) -> int:
         """Return the records that MongoDB does not have yet."""
         return sum(one.count()[0] for one in self._segments.values())
 
-    def oldest_age(self, now: float) -> float:
-        """Return the age of the oldest record that waits, seconds; 0 when nothing waits."""
-        return max((one.age(now) for one in self._segments.values()), default=0.0)
+    def oldest(self) -> list[bytes]:
+        """Return the oldest record that waits in each segment."""
+        found = (one.next_payload() for one in self._segments.values())
+        return [one for one in found if one is not None]
 
     def _find(self) -> None:
         for entry in os.scandir(self._folder):

@@ -10,10 +10,11 @@ from taxi_domain.logs import set_up
 from taxi_domain.models import Alias
 from taxi_domain.mongodb import DATABASE
 from taxi_predict.backlog import Backlog
-from taxi_predict.delivery import BEAT_FILE, Delivery, Scorer
+from taxi_predict.delivery import Delivery, Scorer
 from taxi_predict.destinations import MongoLog, Monitor
 from taxi_predict.metrics import Metrics
 from taxi_predict.settings import Settings, read_settings
+from taxi_predict.shifts import BEAT_FILE, Shifts
 from taxi_store.connection import connect
 from taxi_store.registry import Registry
 
@@ -31,15 +32,15 @@ def main() -> int:
         return 2
     set_up()
     os.nice(_NICE)
-    delivery = _delivery(settings)
+    shifts = Shifts(_delivery(settings), settings.spool_dir / BEAT_FILE)
 
     def stop(_number: int, _frame: Any) -> None:
-        delivery.stop()
+        shifts.stop()
 
     # gunicorn's quick end (SIGQUIT, SIGINT) is meant for the workers.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, stop)
-    delivery.run(settings.drain_seconds)
+    shifts.run(settings.drain_seconds)
     return 0
 
 
@@ -52,10 +53,9 @@ def _delivery(settings: Settings) -> Delivery:
         from taxi_predict.shadow import ShadowScorer
 
         scorer = ShadowScorer(Registry(database), settings.model, Alias(settings.shadow_alias))
-    folder = settings.spool_dir
     return Delivery(
-        Backlog(folder), MongoLog(database), listener if settings.monitor_url else None, scorer,
-        Metrics(), folder / BEAT_FILE,
+        Backlog(settings.spool_dir), MongoLog(database),
+        listener if settings.monitor_url else None, scorer, Metrics(),
     )  # fmt: skip
 
 

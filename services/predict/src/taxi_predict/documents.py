@@ -5,6 +5,7 @@ encodes each layout once, with values that can be found again in the bytes; a ri
 one `struct.pack` of its own values, a quarter of what encoding it costs.
 """
 
+import logging
 import math
 import re
 import struct
@@ -22,6 +23,8 @@ from taxi_store.encoding import encoded
 
 Shape = tuple[Any, ...]
 
+logger = logging.getLogger(__name__)
+
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - local times are stored as if they were UTC
 _MILLISECOND: Final = timedelta(milliseconds=1)
 #: Values that stand for a ride's own; their bytes are in no constant part of a document.
@@ -33,11 +36,11 @@ _SAMPLE: Final = {
 _SAMPLE_HOUR: Final = math.sqrt(2)
 _SAMPLE_WEEKDAY: Final = math.sqrt(3)
 _SAMPLE_TIME: Final = datetime(2001, 2, 3, 4, 5, 6)  # noqa: DTZ001 - local, as a ride's
-_ID_LETTER: Final = "~"  # in no id and no name
+_ID_LETTER: Final = "~"  # in no id
 
 
 class LayoutError(TaxiError):
-    """A document is not laid out as expected: the log's form was changed here and not there."""
+    """A value does not stand in a document where it is expected, or something looks like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Documents:
     """Makes documents of entries; learns each layout at its first ride."""
 
     def __init__(self) -> None:
-        self._layouts: dict[Shape, Layout] = {}
+        self._layouts: dict[Shape, Layout | None] = {}
 
     def encoded(self, entry: Entry) -> bytes:
         """Return the same bytes as encoding the entry's record."""
@@ -77,9 +80,11 @@ class Documents:
             len(entry.ride_id), len(written), entry.hour == entry.hour,
             entry.weekday == entry.weekday, entry.model, entry.model_version, entry.model_role,
         )  # fmt: skip
-        layout = self._layouts.get(shape)
+        if shape not in self._layouts:
+            self._layouts[shape] = _learned(entry)
+        layout = self._layouts[shape]
         if layout is None:
-            layout = self._layouts[shape] = _learn(entry)
+            return encoded(entry.record())
         return layout.fill(_values(entry, written))
 
 
@@ -91,6 +96,15 @@ def _values(entry: Entry, written: str) -> tuple[Any, ...]:
         entry.hour, entry.weekday, entry.prediction, entry.latency_seconds,
         0 if pickup_at is None else (pickup_at - _EPOCH) // _MILLISECOND, written.encode(),
     )  # fmt: skip
+
+
+def _learned(entry: Entry) -> Layout | None:
+    """Return the layout, None when it cannot be learned: the library then encodes each ride."""
+    try:
+        return _learn(entry)
+    except LayoutError as error:
+        logger.warning("records are encoded one by one", extra={"reason": str(error)})
+        return None
 
 
 def _learn(entry: Entry) -> Layout:

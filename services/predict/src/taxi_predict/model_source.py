@@ -134,24 +134,24 @@ class ModelHolder:
                     if artifact is None:
                         artifact = source()
                         cache.write(artifact)
-            except Exception as error:
-                # Whatever it was: a thread that ends here would leave the pod without a model.
-                self._fail(error)
-            else:
                 # One that cannot be used must not keep the next one out.
                 if not self._use(artifact):
                     cache.forget()
+            except Exception as error:
+                # Whatever it was: a thread that ends here would leave the pod without a model.
+                self._fail(error)
             if self.current is None:
                 pause.wait(random.uniform(*_POLL_SECONDS))
 
     def _use(self, artifact: Artifact) -> bool:
         try:
-            self.current = loaded(artifact)
-        except TaxiError as error:
+            model = loaded(artifact)
+            self._on_loaded()
+        except (TaxiError, OSError) as error:
             self._fail(error)
             return False
-        logger.info("model is loaded", extra={"version": self.current.version})
-        self._on_loaded()
+        logger.info("model is loaded", extra={"version": model.version})
+        self.current = model
         return True
 
     def _fail(self, error: Exception) -> None:

@@ -12,8 +12,10 @@ from taxi_domain.features import (
     MODEL_INPUTS,
     MODEL_OUTPUT,
     Features,
+    features_of,
     signature_problem,
 )
+from taxi_domain.rides import MIN_ZONE, Ride
 
 _OUTPUTS: Final = [MODEL_OUTPUT]
 _KINDS: Final = {
@@ -45,7 +47,11 @@ class OnnxModel:
         if problem := signature_problem(inputs, outputs):
             raise ModelError(f"model.onnx: {problem}")
         self._inputs = [name for name in MODEL_INPUTS if name in inputs]
-        self._one = _OneRide(self._session, self._inputs)
+        try:
+            self._one = _OneRide(self._session, self._inputs)
+            self._one.predict(features_of(Ride(MIN_ZONE, MIN_ZONE, 1.0)))
+        except Exception as error:  # as above
+            raise ModelError(f"model.onnx: cannot answer a ride ({error})") from error
 
     def predict(self, rows: Sequence[Features]) -> list[float]:
         """Return minutes for each row, never below 0."""

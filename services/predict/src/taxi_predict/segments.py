@@ -120,7 +120,6 @@ class SegmentReader:
         self.mark = self._read_mark()
         self._counted = self.mark
         self._records = 0
-        self._waits_since: float | None = path.stat().st_mtime if self.mark else _made_at(path)
 
     def finished(self) -> bool:
         """Tell whether its writer is gone or went on to another segment."""
@@ -164,7 +163,6 @@ class SegmentReader:
             # Always as long, in place: a rename for each batch costs more than its records.
             os.pwrite(self._mark_file, b"%020d" % batch.end, 0)
         self.mark = batch.end
-        self._waits_since = None
         self._records = max(self._records - len(batch.payloads), 0)
         if self._counted < self.mark:
             self._counted, self._records = self.mark, 0
@@ -175,14 +173,9 @@ class SegmentReader:
             pass
         return self._records, self._counted - self.mark
 
-    def age(self, now: float) -> float:
-        """Return for how long the oldest record has waited at most, seconds; 0 without one."""
-        if not self.count()[0]:
-            self._waits_since = None
-            return 0.0
-        if self._waits_since is None:
-            self._waits_since = now
-        return max(0.0, now - self._waits_since)
+    def next_payload(self) -> bytes | None:
+        """Return the oldest record that waits, None when none does."""
+        return next((payload for payload, _ in self._frames(self.mark)), None)
 
     def remove(self) -> None:
         """Remove a delivered segment."""
@@ -250,8 +243,3 @@ class SegmentReader:
             return min(int(self.path.with_suffix(_MARK).read_text()), self._size)
         except (FileNotFoundError, ValueError):
             return 0
-
-
-def _made_at(path: Path) -> float:
-    """Return when a segment was made, seconds since the epoch; its name says so."""
-    return int(path.name.split("-")[0]) / 1e9

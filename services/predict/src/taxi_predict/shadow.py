@@ -30,7 +30,7 @@ class ShadowScorer:
 
     def score(self, records: Sequence[PredictionRecord]) -> list[PredictionRecord]:
         """Add the version's answers; without one the records go on unscored."""
-        model = self._refreshed()
+        model = self._current
         if model is None:
             return list(records)
         try:
@@ -44,9 +44,10 @@ class ShadowScorer:
             for one, minutes in zip(records, answers, strict=True)
         ]
 
-    def _refreshed(self) -> LoadedModel | None:
+    def refresh(self) -> None:
+        """Follow the alias; loading takes long, so `score` does not wait for it."""
         if self._clock() < self._look_at:
-            return self._current
+            return
         self._look_at = self._clock() + _REFRESH_SECONDS
         try:
             entry = self._registry.alias(self._model, self._alias)
@@ -56,4 +57,3 @@ class ShadowScorer:
         except TaxiError as error:
             # Serving and logging go on; the champion's signals then have no fresh rides.
             logger.warning("shadow version cannot be refreshed", extra={"reason": str(error)})
-        return self._current

@@ -13,8 +13,8 @@ from typing import Final
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
-from taxi_predict.delivery import BEAT_FILE
 from taxi_predict.metrics import forget_worker
+from taxi_predict.shifts import BEAT_FILE
 
 logger = logging.getLogger(__name__)
 

@@ -1,18 +1,21 @@
 """gunicorn's gevent worker, fair between connections, and quick to end."""
 
+import math
 from types import TracebackType
 from typing import Any, Final, Self
 
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-#: A request with its body and its answer has this long, seconds.
+#: A request with its body and its answer has this long, seconds; who did not send the body in
+#: time is told so, without a limit.
 _REQUEST_SECONDS: Final = 20.0
 #: Connections without a request are closed this long after a stop, seconds; the others when
 #: their answer has left.
 _IDLE_SECONDS: Final = 2.0
-#: Share of the connections that may be taken before those that wait longest are closed.
-_BUSY_SHARE: Final = 0.8
+#: Connections that are accepted beyond the wanted ones, as a share of these: room for those that
+#: come before the ones that wait longest are closed.
+_SPARE: Final = 0.25
 _LOOK_SECONDS: Final = 0.2
 
 
@@ -21,6 +24,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._most = self.worker_connections
+        self.worker_connections += math.ceil(self._most * _SPARE)
         #: Open connections, the one first that has done nothing for the longest time; True for
         #: those that wait for a request.
         self._connections: dict[gevent.Greenlet, bool] = {}
@@ -59,17 +64,21 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._connections.pop(connection, None)
         self._connections[connection] = waits
 
+    def _is_busy(self, connection: gevent.Greenlet) -> bool:
+        return not self._connections[connection]
+
     def run(self) -> None:
         """Serve until told to stop."""
         gevent.spawn(self._close_connections)
         super().run()
 
     def _close_connections(self) -> None:
-        """Close who waits longest while there are too many, and at the end all who wait."""
-        most = int(self.worker_connections * _BUSY_SHARE)
+        """Close who does nothing for longest while there are too many, at the end all who wait."""
         while self.alive:
             gevent.sleep(_LOOK_SECONDS)
-            _close(list(self._connections)[: max(len(self._connections) - most, 0)])
+            excess = max(len(self._connections) - self._most, 0)
+            # The sort keeps the order: who waits for a request first, then who is in one.
+            _close(sorted(self._connections, key=self._is_busy)[:excess])
         gevent.sleep(_IDLE_SECONDS)
         while True:
             _close([one for one, waits in self._connections.items() if waits])

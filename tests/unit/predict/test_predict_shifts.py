@@ -1,0 +1,118 @@
+"""Turns of the delivery: the idle class works, the other helps when it is behind, a stop drains."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from taxi_predict.shifts import BEAT_FILE, Shifts
+
+
+class Heap:
+    """Work that gets less with each batch; only one thread may be in it."""
+
+    def __init__(self, records: int, failures: int = 0) -> None:
+        self.records = records
+        self.failures = failures
+        self.pause = 0.0
+        self.doers: set[str] = set()
+        self.measured = 0
+        self._inside = threading.Lock()
+
+    def batch(self, most: int) -> int:
+        assert self._inside.acquire(blocking=False), "two threads at once"
+        try:
+            if self.failures:
+                self.failures -= 1
+                self.pause = 0.01
+                return 0
+            self.pause = 0.0
+            moved = min(most, self.records)
+            self.records -= moved
+            if moved:
+                self.doers.add(threading.current_thread().name)
+            return moved
+        finally:
+            self._inside.release()
+
+    def measure(self) -> None:
+        assert self._inside.acquire(blocking=False), "two threads at once"
+        self.measured += 1
+        self._inside.release()
+
+    def refresh(self) -> None:
+        """Nothing to load."""
+
+    def waiting_bytes(self) -> int:
+        return self.records
+
+
+def running(shifts: Shifts, drain_seconds: float = 20.0) -> threading.Thread:
+    thread = threading.Thread(target=shifts.run, args=(drain_seconds,), name="main", daemon=True)
+    thread.start()
+    return thread
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_idle_thread_does_the_work_while_it_keeps_up(tmp_path: Path) -> None:
+    heap = Heap(1234)
+    shifts = Shifts(heap, tmp_path / BEAT_FILE)
+    thread = running(shifts)
+    eventually(lambda: heap.records == 0 and heap.measured > 0)
+    shifts.stop()
+    thread.join(20)
+
+    assert not thread.is_alive()
+    assert heap.doers == {"idle"}
+    assert (tmp_path / BEAT_FILE).exists()
+
+
+def test_batches_grow_with_what_is_behind(tmp_path: Path) -> None:
+    now = [0.0]
+    shifts = Shifts(Heap(0), tmp_path / BEAT_FILE, clock=lambda: now[0])
+    found = []
+    for now[0] in (0.0, 9.0, 11.0, 21.0):
+        found.append(shifts.most())
+
+    assert found == [0, 0, 200, 2000]
+
+
+def test_the_other_thread_helps_when_the_idle_one_is_behind(tmp_path: Path) -> None:
+    heap = Heap(5000)
+    now = [0.0]
+    shifts = Shifts(heap, tmp_path / BEAT_FILE, clock=lambda: now[0])
+    now[0] = 100.0
+    thread = running(shifts)
+    eventually(lambda: heap.records == 0)
+    shifts.stop()
+    thread.join(20)
+
+    assert heap.doers == {"main"}
+
+
+def test_a_stop_drains_also_after_failures(tmp_path: Path) -> None:
+    heap = Heap(5000, failures=3)
+    shifts = Shifts(heap, tmp_path / BEAT_FILE)
+    shifts.stop()
+    thread = running(shifts)
+    thread.join(20)
+
+    assert not thread.is_alive()
+    assert heap.records == 0
+
+
+def test_a_drain_ends_in_time(tmp_path: Path) -> None:
+    heap = Heap(10, failures=1_000_000)
+    shifts = Shifts(heap, tmp_path / BEAT_FILE)
+    shifts.stop()
+    thread = running(shifts, drain_seconds=0.3)
+    thread.join(20)
+
+    assert not thread.is_alive()
+    assert heap.records == 10
