@@ -64,9 +64,6 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._connections.pop(connection, None)
         self._connections[connection] = waits
 
-    def _is_busy(self, connection: gevent.Greenlet) -> bool:
-        return not self._connections[connection]
-
     def run(self) -> None:
         """Serve until told to stop."""
         gevent.spawn(self._close_connections)
@@ -77,8 +74,9 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         while self.alive:
             gevent.sleep(_LOOK_SECONDS)
             excess = max(len(self._connections) - self._most, 0)
-            # The sort keeps the order: who waits for a request first, then who is in one.
-            _close(sorted(self._connections, key=self._is_busy)[:excess])
+            # Who stalls in the middle of a body is no better than who sends nothing at all; a
+            # request that is being answered did something just now.
+            _close(list(self._connections)[:excess])
         gevent.sleep(_IDLE_SECONDS)
         while True:
             _close([one for one, waits in self._connections.items() if waits])
