@@ -16,9 +16,8 @@ from typing import Final, Protocol
 
 logger = logging.getLogger(__name__)
 
-#: A thread of the idle class keeps its turn until its batch is done, however long it starves.
-_IDLE_BATCH: Final = 100
-#: The other one stalls the workers for as long as a batch takes.
+#: A thread of the idle class keeps its turn until its batch is done, however long it starves, and
+#: the other one stalls the workers for as long as a batch takes.
 _SMALL_BATCH: Final = 200
 _LARGE_BATCH: Final = 2000
 #: Requests that want the whole core may keep the log behind for so long, seconds; after twice
@@ -107,7 +106,7 @@ class Shifts:
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         while not self._stopping:
             # When it is behind, the other one does it all.
-            if self.most() or (self._take(_IDLE_BATCH) or 0) < _IDLE_BATCH:
+            if self.most() or (self._take(_SMALL_BATCH) or 0) < _SMALL_BATCH:
                 self._rest(max(_PAUSE_SECONDS, self._work.pause))
 
     def _drain(self, deadline: float) -> None:

@@ -53,7 +53,8 @@ class Spool:
         Raises:
             SpoolFullError: the bound is reached or the disk has no room.
         """
-        data = b"".join(map(frame, payloads))
+        # Nearly always it is one.
+        data = frame(payloads[0]) if len(payloads) == 1 else b"".join(map(frame, payloads))
         if self._active is None or not self._active.append(data):
             self._next_segment(len(data)).append(data)
 
