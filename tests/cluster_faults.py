@@ -94,6 +94,15 @@ def restarts_of(release: Release, component: str) -> dict[str, int]:
     return {pod["metadata"]["name"]: _restarts(pod) for pod in _pods(release, component)}
 
 
+def leaving(release: Release, component: str) -> list[str]:
+    """Return the pods of a component that are being removed and are not gone yet."""
+    return [
+        pod["metadata"]["name"]
+        for pod in _pods(release, component)
+        if "deletionTimestamp" in pod["metadata"]
+    ]
+
+
 def _restarts(pod: Any) -> int:
     return sum(int(one["restartCount"]) for one in pod["status"].get("containerStatuses") or [])
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from cluster_faults import assert_all_logged, database_of
+from cluster_faults import assert_all_logged, database_of, leaving
 from cluster_load import Answers, load_in_cluster
+from waiting import wait_for
 
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import CARD_FILE, MODEL_NAME, Alias, ModelState
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 
 RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "soak_rollout.json"
 RATE = 100.0
+LAST = 100  # answers: a second of them
 REPETITIONS = 20
 
 
@@ -78,7 +80,7 @@ def roll_out(release: Release, repetitions: int) -> Answers:
             promote(release, versions[number % 2])
             settle(release)
     assert set(answers.versions) == set(versions)
-    assert set(answers.versions[-100:]) == {champion_of(release)}
+    assert set(answers.versions[-LAST:]) == {champion_of(release)}
     return answers
 
 
@@ -87,7 +89,9 @@ def settle(release: Release) -> None:
     release.kubectl(
         "rollout", "status", f"deployment/{release.name}-predictor", "--timeout=180s", timeout=190
     )
-    time.sleep(6)
+    # The rollout is complete while old pods still answer on the connections they have.
+    wait_for("the old pods' end", lambda: not leaving(release, "predictor"))
+    time.sleep(2 * LAST / RATE)
 
 
 def test_pods_are_replaced_without_a_failed_request(breakable: Release) -> None:

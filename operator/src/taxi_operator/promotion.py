@@ -1,6 +1,7 @@
 """Making a candidate the champion: alias, pods, and back when the pods do not come up."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -42,7 +43,9 @@ class Promotion:
             return ended(status, run, RunState.FAILED, message, now)
         try:
             await self._move(policy.model, to=version, expected=report.champion, now=now)
-            await self._registry.set_state(version, ModelState.ACCEPTED, reason=report.message)
+            # A mark that the garbage collection set meanwhile goes again: it looks at the alias.
+            with suppress(StateConflictError):
+                await self._registry.set_state(version, ModelState.ACCEPTED, reason=report.message)
         except (UnknownVersionError, StateConflictError) as error:
             return await self._lost(policy, status, run, report, str(error), now)
         except AliasConflictError as conflict:
@@ -111,8 +114,9 @@ class Promotion:
                 model, Alias.CHAMPION, to=to, expected=expected, by=_BY,
                 now=datetime.fromtimestamp(now, UTC),
             )  # fmt: skip
-        except AliasConflictError as conflict:
-            if conflict.actual != to:
+        except (AliasConflictError, StateConflictError):
+            found = await self._registry.alias(model, Alias.CHAMPION)
+            if found is None or found.version != to:
                 raise
 
     async def _roll(self, policy: Policy, version: str) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
 from taxi_operator.jobs import PolicyKey
@@ -12,7 +14,12 @@ from taxi_operator.policies import policy_of
 from taxi_operator.retraining import Retraining
 from taxi_operator.statuses import Run, RunState, Status
 from taxi_operator.steps import Step
-from taxi_store.entries import AliasConflictError, AliasEntry, UnknownVersionError
+from taxi_store.entries import (
+    AliasConflictError,
+    AliasEntry,
+    StateConflictError,
+    UnknownVersionError,
+)
 from taxi_store.runs import RunEntry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -57,6 +64,7 @@ class FakeRegistry:
         self.champion = champion
         self.versions = set(versions)
         self.report = report
+        self.marked: set[str] = set()
 
     async def run(self, _run_id: str) -> RunEntry | None:
         return self.report
@@ -67,13 +75,23 @@ class FakeRegistry:
     async def set_state(self, version: str, _state: ModelState, *, reason: str = "") -> None:
         if version not in self.versions:
             raise UnknownVersionError(version)
+        self._check_mark(version)
 
     async def move_alias(self, _model: str, alias: Alias, *, to: str, expected: str, **_: Any):
         if to not in self.versions:
             raise UnknownVersionError(to)
+        self._check_mark(to)
         if self.champion != expected:
             raise AliasConflictError(alias, expected, self.champion)
         self.champion = to
+        self.after_move()
+
+    def after_move(self) -> None:
+        """Let something happen between the alias and the state."""
+
+    def _check_mark(self, version: str) -> None:
+        if version in self.marked:
+            raise StateConflictError(version, ModelState.DELETING, "promoted")
 
 
 def advance(cluster: FakeCluster, registry: FakeRegistry) -> Step:
@@ -117,6 +135,29 @@ def test_candidate_that_was_deleted_ends_the_run() -> None:
 
     assert run.state is RunState.FAILED
     assert "v2" in run.message
+
+
+def test_mark_of_the_garbage_collection_behind_the_alias_is_no_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = FakeCluster()
+    registry = FakeRegistry("v1", "v1", "v2", report=report(RunResult.BETTER, "v2"))
+    monkeypatch.setattr(registry, "after_move", lambda: registry.marked.add("v2"))
+
+    assert run_of(advance(cluster, registry)).state is RunState.PROMOTING
+    assert (registry.champion, cluster.annotated) == ("v2", ["v2"])
+
+    # The same when the operator is killed behind the alias and begins again.
+    assert run_of(advance(cluster, registry)).state is RunState.PROMOTING
+    assert registry.champion == "v2"
+
+
+def test_candidate_that_is_being_deleted_is_not_promoted() -> None:
+    registry = FakeRegistry("v1", "v1", "v2", report=report(RunResult.BETTER, "v2"))
+    registry.marked.add("v2")
+
+    assert run_of(advance(FakeCluster(), registry)).state is RunState.FAILED
+    assert registry.champion == "v1"
 
 
 def test_alias_does_not_stay_on_a_deleted_candidate() -> None:
