@@ -16,6 +16,8 @@ class Controllers:
         self._namespace = namespace
         #: Ready pods of each Deployment.
         self.ready: dict[str, int] = {}
+        #: Deployments whose next pods do not come up, with what their status says then.
+        self.stuck: dict[str, str] = {}
         self._follow = True
         self._lock = threading.Lock()
         self._end = threading.Event()
@@ -62,10 +64,11 @@ class Controllers:
         if found is None:
             return
         counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-        wanted = {"observedGeneration": found["metadata"]["generation"]}
+        wanted: Manifest = {"observedGeneration": found["metadata"]["generation"]}
         wanted |= dict.fromkeys(counts, ready)
+        wanted["conditions"] = _progress(self.stuck.get(name))
         status = found.get("status") or {}
-        if any(status.get(key, 0) != value for key, value in wanted.items()):
+        if any(status.get(key, type(value)()) != value for key, value in wanted.items()):
             self._api.patch("Deployment", self._namespace, name, {"status": wanted}, "/status")
 
     def _keep_endpoints(self, service: Manifest) -> None:
@@ -85,3 +88,11 @@ class Controllers:
             },
             self._namespace,
         )  # fmt: skip
+
+
+def _progress(problem: str | None) -> list[Manifest]:
+    """Return the conditions of a Deployment that goes on, or came to nothing."""
+    if problem is None:
+        return []
+    reason = "ProgressDeadlineExceeded"
+    return [{"type": "Progressing", "status": "False", "reason": reason, "message": problem}]

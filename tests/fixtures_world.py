@@ -137,7 +137,7 @@ class World:
         whole = {
             "modelName": self.namespace,
             "target": {"deploymentName": CHAMPION, "activeServiceName": SERVICE},
-            "prometheus": {"url": self._prometheus, "timeoutSeconds": 1},
+            "prometheus": {"url": self._prometheus, "timeoutSeconds": 10},
             "evaluation": {"intervalSeconds": 2, "settleSeconds": 0},
             "signals": [self.signal("drift"), self.signal("error")],
             "rules": {
@@ -255,6 +255,11 @@ class World:
             found = Registry(client["taxi"]).alias(self.namespace, Alias.CHAMPION)
         assert found is not None
         return found.version
+
+    def state_of(self, version: str) -> ModelState:
+        """Return where a version is in its life."""
+        with connect(self._mongodb_uri, app_name="test") as client:
+            return Registry(client["taxi"]).get(version).state
 
     def events(self, name: str = "p") -> list[str]:
         """Return the reasons of a policy's Events, oldest first."""

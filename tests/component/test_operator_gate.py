@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 from fixtures_operator import eventually
-from fixtures_world import World
+from fixtures_world import CHAMPION, World
 
+from taxi_domain.models import ModelState
 from taxi_domain.runs import RunResult
+from taxi_operator.conditions import ALL
 
 pytestmark = pytest.mark.component
 
@@ -30,7 +32,7 @@ def run_state(world: World) -> str:
 
 def story(world: World) -> list[str]:
     """Return the Events of the run, oldest first; conditions tell their own."""
-    return [one for one in world.events() if not one.startswith("DriftDetected")]
+    return [one for one in world.events() if not one.startswith(ALL)]
 
 
 def test_refused_candidate_changes_nothing_but_the_status(world: World) -> None:
@@ -70,6 +72,25 @@ def test_better_candidate_becomes_the_champion(world: World) -> None:
     assert story(world) == [
         "RetrainDecided", "RetrainStarted", "CandidateBetter", "CandidatePromoted",
     ]  # fmt: skip
+
+
+def test_candidate_whose_pods_do_not_come_up_is_taken_back(world: World) -> None:
+    operator = world.operator()
+    job = first_job(world)
+    candidate = world.version("better")
+    world.controllers.stuck[CHAMPION] = "has timed out progressing"
+
+    world.write_report(job, RunResult.BETTER, candidate)
+    world.end_job(job, *ENDS_WELL)
+
+    eventually("the run ends", lambda: run_state(world) == "Failed")
+    del world.controllers.stuck[CHAMPION]
+    operator.tick()
+    assert (world.alias(), world.pods_have()) == (world.champion, world.champion)
+    assert world.state_of(candidate) is ModelState.REJECTED
+    assert "has timed out progressing" in world.status()["run"]["message"]
+    assert world.status()["candidate"]["state"] == "RolledBack"
+    assert len(world.jobs()) == 1
 
 
 def test_failed_job_is_tried_again_as_often_as_it_may(world: World) -> None:
