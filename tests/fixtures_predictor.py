@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -170,7 +171,8 @@ class Load:
         self._pause = pause
         self._stop = threading.Event()
         self.answered: list[str] = []
-        self.slowest = 0.0
+        #: How long each answer took.
+        self.seconds: list[float] = []
         self._threads = [threading.Thread(target=self._send) for _ in range(threads)]
 
     def __enter__(self) -> "Load":
@@ -198,7 +200,7 @@ class Load:
                 time.sleep(0.05)
                 continue
             if answer.status_code == 200:
-                self.slowest = max(self.slowest, time.monotonic() - begin)
+                self.seconds.append(time.monotonic() - begin)
                 self.answered.append(ride_id)
             time.sleep(self._pause)
         client.close()
@@ -208,6 +210,23 @@ def logged(uri: str) -> list[str]:
     """Return the ride ids in the log."""
     with connect(uri, app_name="test") as client:
         return [one["_id"] for one in client["taxi"]["predictions"].find({}, {"_id": 1})]
+
+
+def page_with(predictor: Predictor, rides: float) -> str:
+    """Return the metrics when so many rides are counted: counts arrive in strides."""
+    deadline = time.monotonic() + 20
+    while True:
+        page = httpx.get(f"{predictor.url}/metrics").text
+        if value(page, "taxi_predictor_predictions_total") >= rides or time.monotonic() > deadline:
+            return page
+        time.sleep(0.1)
+
+
+def value(page: str, name: str) -> float:
+    """Return the sum of a metric's series."""
+    found = re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", page, re.MULTILINE)
+    assert found, f"{name} is not exported"
+    return sum(map(float, found))
 
 
 def wait_until_logged(uri: str, count: int, seconds: float = 40) -> list[str]:

@@ -112,10 +112,11 @@ def test_death_in_the_middle_of_a_swap_ends_in_a_swap(world: World) -> None:
     first.kill()
     assert "lastSwapSeconds" not in world.status()["traffic"]
 
-    world.operator()
+    second = world.operator()
     world.controllers.follow(follow=True)
 
     eventually("the swap ends", lambda: "lastSwapSeconds" in world.status()["traffic"])
+    second.tick()
     assert actions(world) == ["Fallback"]
     assert world.events().count("FallbackActivated") == 1
 

@@ -89,7 +89,10 @@ def test_strange_answers_start_nothing_and_are_named(world: World) -> None:
         rules={"retrain": {"anyOf": [{"allOf": [name]} for name in names]}},
     )  # fmt: skip
 
-    eventually("it is looked at", lambda: world.status().get("signals"))
+    eventually(
+        "all is scraped and looked at",
+        lambda: condition_of(world.policy(), "Ready") == ("False", "AmbiguousQuery"),
+    )
     operator.tick()
     states = {one["name"]: one["state"] for one in world.status()["signals"]}
     assert states == dict.fromkeys(names, "NoData")

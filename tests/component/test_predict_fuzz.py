@@ -68,7 +68,7 @@ def client(
     uri = shared_mongod.uri.replace("/taxi", "/taxi?appName=fuzz")
     register(uri, Alias.CHAMPION, small_artifact())
     predictor = Predictor(folder, uri).start()
-    with httpx.Client(base_url=predictor.url, timeout=5, event_hooks={"response": [count]}) as one:
+    with httpx.Client(base_url=predictor.url, timeout=30, event_hooks={"response": [count]}) as one:
         for _ in range(WARM_UP):
             one.post("/predict", json=PLAIN)
         before = memory_kib(predictor)

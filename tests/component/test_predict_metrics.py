@@ -1,13 +1,12 @@
 """The metrics of several workers are those of the whole pod, also when one of them died."""
 
-import re
 import time
 from pathlib import Path
 
 import httpx
 import pytest
 from fixtures_mongod import Mongod
-from fixtures_predictor import PLAIN, Predictor, register, small_artifact
+from fixtures_predictor import PLAIN, Predictor, page_with, register, small_artifact, value
 
 from taxi_domain.models import Alias
 
@@ -16,27 +15,10 @@ pytestmark = pytest.mark.component
 RIDES = 60
 
 
-def value(page: str, name: str) -> float:
-    """Return the sum of a metric's series."""
-    found = re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", page, re.MULTILINE)
-    assert found, f"{name} is not exported"
-    return sum(map(float, found))
-
-
 def predict(predictor: Predictor) -> None:
     for _ in range(RIDES):
         # A connection for each, so that all workers get some.
         assert httpx.post(f"{predictor.url}/predict", json=PLAIN).status_code == 200
-
-
-def page_with(predictor: Predictor, rides: int) -> str:
-    """Return the metrics when all rides are counted: counts arrive in strides."""
-    deadline = time.monotonic() + 20
-    while True:
-        page = httpx.get(f"{predictor.url}/metrics").text
-        if value(page, "taxi_predictor_predictions_total") >= rides or time.monotonic() > deadline:
-            return page
-        time.sleep(0.1)
 
 
 def test_counts_survive_a_worker_and_its_gauges_do_not(mongod: Mongod, tmp_path: Path) -> None:

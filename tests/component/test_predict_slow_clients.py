@@ -53,7 +53,7 @@ def test_others_are_answered_meanwhile(predictor: Predictor) -> None:
         stalled(predictor.port, b"", 50),
     ):
         for _ in range(50):
-            answer = httpx.post(f"{predictor.url}/predict", json=PLAIN, timeout=2)
+            answer = httpx.post(f"{predictor.url}/predict", json=PLAIN, timeout=4)
             assert answer.status_code == 200
 
 

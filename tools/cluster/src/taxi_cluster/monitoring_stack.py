@@ -77,6 +77,9 @@ def _install_operator(tools: Clients) -> None:
         crds = source / "prometheus-operator-crd"
         # Server-side: the CRDs are too large for the annotation of a client-side apply.
         tools.ask("apply", "--server-side", "--force-conflicts", "-f", str(crds), timeout=180)
+        tools.ask(
+            "wait", "--for=condition=Established", "--timeout=120s", "-f", str(crds), timeout=180
+        )
         tools.ask("apply", "--server-side", "-f", "-", stdin=_namespace())
         with tempfile.TemporaryDirectory() as scratch:
             for path in sorted((source / "rbac" / "prometheus-operator").glob("*.yaml")):
