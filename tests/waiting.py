@@ -3,16 +3,28 @@
 import time
 from typing import Any
 
+import httpx
 import pytest
+
+from taxi_domain.errors import NotAvailableError
+from taxi_stories.kubectl import CommandError
+
+_NO_ANSWER = (CommandError, NotAvailableError, httpx.TransportError)
 
 
 def wait_for(what: str, check: Any, seconds: float = 90) -> Any:
-    """Ask until the answer is true, and return it; fail with the last answer."""
+    """Ask until the answer is true, and return it; fail with the last answer.
+
+    A busy cluster does not answer every call: one that fails is asked again.
+    """
     deadline = time.monotonic() + seconds
-    answer = check()
-    while not answer:
+    while True:
+        try:
+            answer = last = check()
+        except _NO_ANSWER as error:
+            answer, last = None, error
+        if answer:
+            return answer
         if time.monotonic() > deadline:
-            pytest.fail(f"{what}: not within {seconds:.0f} s, last: {answer!r}")
+            pytest.fail(f"{what}: not within {seconds:.0f} s, last: {last!r}")
         time.sleep(1)
-        answer = check()
-    return answer

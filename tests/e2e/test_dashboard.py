@@ -115,7 +115,7 @@ def test_a_query_of_the_dashboard_shows_data(where: str, prometheus: Prometheus)
     if where in SILENT:
         shown()
     else:
-        wait_for(query, shown, seconds=30)
+        wait_for(query, shown)
 
 
 def test_the_variables_lead_to_the_release(prometheus: Prometheus) -> None:

@@ -23,7 +23,7 @@ from taxi_stories.release import Release
 from taxi_stories.rides import TrueRide
 from taxi_stories.story import EXAMPLES
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 WINDOW = 500
 
@@ -60,7 +60,7 @@ def test_refused_candidate_changes_nothing_and_leaves_its_numbers(breakable: Rel
     wait_for(
         "end of the run",
         lambda: status_of(breakable, "hopeless").get("run", {}).get("endedAt"),
-        seconds=150,
+        seconds=400,
     )
 
     status = status_of(breakable, "hopeless")
@@ -72,7 +72,8 @@ def test_refused_candidate_changes_nothing_and_leaves_its_numbers(breakable: Rel
     assert float(candidate["gain"]) < 0.5
     assert candidate["evaluatedRows"] >= 500
     told = {"RetrainDecided", "RetrainStarted", "CandidateRefused", "DriftDetectedTrue"}
-    assert told <= events_of(breakable, "hopeless")
+    # The last one is posted after the end is saved.
+    wait_for("events", lambda: told <= events_of(breakable, "hopeless"))
     assert "CandidatePromoted" not in events_of(breakable, "hopeless")
     assert state_of(breakable) == before
     delete_policy(breakable, "hopeless")

@@ -121,7 +121,7 @@ promote it; and the error has to fall.
     claims=_collapse_claims,
     reserve=3_000,
     spends_reserve=lambda looks: bool(_promoted(looks)),
-    seconds=420,
+    seconds=700,
 )
 
 PLOTS: Final = {plot.name: plot for plot in (QUIET, COLLAPSE)}

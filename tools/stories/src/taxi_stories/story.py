@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tenacity
 from rich.console import Console
 from rich.table import Table
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import PLURAL
 from taxi_stories.forwards import Forward
-from taxi_stories.kubectl import Kubectl
+from taxi_stories.kubectl import CommandError, Kubectl
 from taxi_stories.progress import Progress
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
@@ -29,6 +30,13 @@ ROOT = Path(__file__).parents[4]
 SAMPLES = ROOT / "jobs" / "train" / "src" / "taxi_train" / "samples"
 EXAMPLES = ROOT / "k8s" / "examples"
 _LOOK_SECONDS = 5.0
+#: Reads again: a busy API server's one failed answer is not the end of a story.
+_patiently = tenacity.Retrying(
+    retry=tenacity.retry_if_exception_type(CommandError),
+    wait=tenacity.wait_random_exponential(multiplier=0.5, max=5.0),
+    stop=tenacity.stop_after_attempt(5),
+    reraise=True,
+)
 
 
 class StoryError(TaxiError):
@@ -183,9 +191,8 @@ class Teller:
             finally:
                 sender.stop.set()
                 thread.join(60)
-            self.console.print(
-                release.kubectl("get", PLURAL, "-o", "wide"), highlight=False, soft_wrap=True
-            )
+            policies = _patiently(release.kubectl, "get", PLURAL, "-o", "wide")
+            self.console.print(policies, highlight=False, soft_wrap=True)
         return looks
 
     def _look(
@@ -205,7 +212,7 @@ class Teller:
             drift=value("taxi_monitor_drift_score_relative"),
             rmse_minutes=None if rmse is None else rmse / 60,
             error=value("taxi_monitor_error_score_relative"),
-            policy=release.kubectl.get(PLURAL, self.plot.name),
+            policy=_patiently(release.kubectl.get, PLURAL, self.plot.name),
         )
 
     def _show(self, look: Look) -> None:
@@ -224,8 +231,8 @@ class Teller:
         )
 
     def _show_events(self, release: Release, seen: set[str]) -> None:
-        events = release.kubectl.get(
-            "events", "--field-selector", "involvedObject.kind=DriftPolicy"
+        events = _patiently(
+            release.kubectl.get, "events", "--field-selector", "involvedObject.kind=DriftPolicy"
         )["items"]
         for event in sorted(events, key=lambda one: str(one["metadata"]["creationTimestamp"])):
             if event["metadata"]["uid"] not in seen:
