@@ -116,13 +116,14 @@ def _pods(release: Release, component: str) -> list[Any]:
 def assert_all_logged(release: Release, ride_ids: Iterable[str]) -> None:
     """See that the log has every ride in the end; an id is there once or not at all."""
     wanted = set(ride_ids)
-    with database_of(release) as database:
 
-        def missing() -> int:
+    def all_there() -> bool:
+        # Opened anew each time: a forwarded port can break.
+        with database_of(release) as database:
             found = database["predictions"].find({"_id": {"$in": list(wanted)}}, {"_id": 1})
-            return len(wanted - {one["_id"] for one in found})
+            return wanted <= {one["_id"] for one in found}
 
-        wait_for(f"{len(wanted)} rides in the log", lambda: missing() == 0, seconds=120)
+    wait_for(f"{len(wanted)} rides in the log", all_there, seconds=120)
 
 
 @contextlib.contextmanager

@@ -5,11 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
+from pymongo.errors import ConnectionFailure
 
 from taxi_domain.errors import NotAvailableError
 from taxi_stories.kubectl import CommandError
 
-_NO_ANSWER = (CommandError, NotAvailableError, httpx.TransportError)
+_NO_ANSWER = (CommandError, NotAvailableError, httpx.TransportError, ConnectionFailure)
 
 
 def wait_for(what: str, check: Any, seconds: float = 90) -> Any:

@@ -102,7 +102,7 @@ much like them. A monitor that cries wolf here is of no use to anybody: nothing 
     pace=Pace(rides_per_second=160, batch_size=40, label_delay_seconds=3, patience_seconds=120),
     is_over=_quiet_is_over,
     claims=_quiet_claims,
-    seconds=200,
+    seconds=400,
 )
 
 COLLAPSE: Final = Plot(

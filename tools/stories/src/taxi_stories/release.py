@@ -118,7 +118,10 @@ class Release:
         deadline = time.monotonic() + timeout_seconds
         said = ""
         while True:
-            waiting = self._waiting_for()
+            try:
+                waiting = self._waiting_for()
+            except CommandError as error:  # a busy API server does not answer every call
+                waiting = [str(error)]
             if not waiting:
                 return
             text = ", ".join(waiting)
