@@ -63,7 +63,7 @@ load: ## Bring the images into the cluster (kind, minikube) or push them to IMAG
 	@$(TIMED) "load" $(BUILDER) load
 
 .PHONY: install
-install: ## Install or upgrade the chart and wait until it serves
+install: setup ## Install or upgrade the chart and wait until it serves
 	@$(WITH_CLIENTS) $(TIMED) "install" $(STORIES) install $(RELEASE_OPTIONS) --values "$(VALUES)"
 
 .PHONY: down down-release
@@ -132,7 +132,7 @@ soak-%: up ## Repeat many times on the cluster and write the result: faults, rol
 	   $(TIMED) "soak $*" $(PYTHON) -m pytest tests/e2e -m soak -k "$(subst -,_,$*)"
 
 .PHONY: soak-fuzz
-soak-fuzz: setup ## 100,000 strange requests; memory before and after
+soak-fuzz: setup ## More than 100,000 strange requests; memory before and after
 	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" TAXI_FUZZ_CASES=33400 $(TIMED) "soak fuzz" \
 	   $(PYTHON) -m pytest tests/component/test_predict_fuzz.py --timeout 3000
 

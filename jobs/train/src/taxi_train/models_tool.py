@@ -85,7 +85,7 @@ def promote(
     version: Version,
     alias: Which = Alias.CHAMPION,
     expect: Annotated[str, typer.Option(help="Only when the alias points there now.")] = "",
-    force: Annotated[bool, typer.Option(help="Although it was refused.")] = False,
+    force: Annotated[bool, typer.Option(help="Although it is not Accepted.")] = False,
 ) -> None:
     """Let an alias point at a version; pods follow when they are started anew."""
     with _registry() as (registry, _, model):

@@ -3,7 +3,7 @@
 Rides in the order of time are not independent draws, so the null model is a contiguous
 block of the reference against the rest of the reference, matched by hours. The logarithm
 of such distances is close to normal; the threshold is its far quantile. Constants were
-frozen on the shipped months, see docs/offline-stories.md.
+frozen on whole months, see docs/adr/0003.
 """
 
 from collections.abc import Callable, Mapping
