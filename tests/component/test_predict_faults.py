@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -210,6 +211,31 @@ def test_delivery_killed_under_load(predictor: Predictor, mongod: Mongod) -> Non
         time.sleep(4)
 
     assert_all_once(mongod, load)
+
+
+def test_stopped_while_the_delivery_is_dead_loses_nothing(
+    predictor: Predictor, mongod: Mongod
+) -> None:
+    with Load(predictor.url) as load:
+        time.sleep(1)
+        predictor.kill_the_delivery()
+        assert predictor.terminate() == 0
+
+    assert len(load.answered) > 50
+    assert set(load.answered) <= set(logged(mongod.uri))
+
+
+def test_delivery_killed_while_it_drains_is_replaced(predictor: Predictor, mongod: Mongod) -> None:
+    mongod.hang()
+    ride_ids = [one["ride_id"] for one in post_batch(predictor, 500).json()]
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(predictor.terminate)
+        time.sleep(3)  # the workers have ended
+        predictor.kill_the_delivery()
+        mongod.go_on()
+        assert ending.result() == 0
+
+    assert set(ride_ids) <= set(logged(mongod.uri))
 
 
 def test_slow_mongod_slows_no_answer(mongod: Mongod, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Process entry of the delivery: `python -m taxi_predict.deliver`, started by the server."""
+"""Process entry of the delivery: `python -m taxi_predict.deliver`, started by the server.
+
+With `--drain` it delivers what waits and ends.
+"""
 
 import os
 import signal
@@ -24,7 +27,7 @@ _NICE: Final = 10
 
 
 def main() -> int:
-    """Deliver until told to stop; return the exit code (2: settings)."""
+    """Deliver until told to stop, or what waits; return the exit code (2: settings)."""
     try:
         settings = read_settings()
     except FieldError as error:
@@ -40,6 +43,8 @@ def main() -> int:
     # gunicorn's quick end (SIGQUIT, SIGINT) is meant for the workers.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, stop)
+    if "--drain" in sys.argv[1:]:
+        shifts.stop()
     shifts.run(settings.drain_seconds)
     return 0
 

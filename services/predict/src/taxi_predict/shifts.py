@@ -79,7 +79,8 @@ class Shifts:
         It also ends when its parent does: a successor reads on where it stopped.
         """
         parent = os.getppid()
-        self._work.refresh()
+        if not self._stopping:
+            self._work.refresh()
         idle = threading.Thread(target=self._run_idle, name="idle", daemon=True)
         idle.start()
         while os.getppid() == parent and idle.is_alive() and not self._stopping:

@@ -14,12 +14,17 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 from taxi_predict.metrics import forget_worker
+from taxi_predict.segments import SUFFIX
 from taxi_predict.shifts import BEAT_FILE
 
 logger = logging.getLogger(__name__)
 
 _STALE_SECONDS: Final = 60.0
 _RESTART_SECONDS: Final = (1.0, 30.0)
+#: A worker that was killed at last gives up its segment's lock meanwhile.
+_REPLACE_SECONDS: Final = 0.5
+#: For the last batch, and for ending.
+_GRACE_SECONDS: Final = 5.0
 
 
 class DeliveryProcess:
@@ -29,6 +34,7 @@ class DeliveryProcess:
     """
 
     def __init__(self, folder: Path, drain_seconds: float) -> None:
+        self._folder = folder
         self._beat = folder / BEAT_FILE
         self._drain_seconds = drain_seconds
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,19 +57,35 @@ class DeliveryProcess:
             self._process = None
             self._started_at = now + self._pause * random.uniform(0.5, 1.0)
         if now >= self._started_at:
-            self._process = subprocess.Popen([sys.executable, "-m", "taxi_predict.deliver"])
+            self._process = _started()
             self._started_at = now
 
     def stop(self) -> None:
-        """Let it deliver what waits, and end."""
+        """Let it deliver what waits, and end; one that died before is replaced: the disk goes."""
+        end = time.monotonic() + self._drain_seconds
+        if self._process is not None:
+            self._process.terminate()
+        while self._ended(end + _GRACE_SECONDS) and self._remains() and time.monotonic() < end:
+            # Its exit code says nothing: gunicorn may have collected it.
+            logger.error("delivery ended too early and is replaced")
+            time.sleep(_REPLACE_SECONDS)
+            self._process = _started("--drain")
+
+    def _ended(self, deadline: float) -> bool:
+        """Wait for it; False when it had to be killed."""
         if self._process is None:
-            return
-        self._process.terminate()
+            return True
         try:
-            self._process.wait(self._drain_seconds + 5)
+            self._process.wait(max(deadline - time.monotonic(), 0.0))
         except subprocess.TimeoutExpired:
             logger.warning("delivery did not end in time and is killed")
             self._process.kill()
+            return False
+        return True
+
+    def _remains(self) -> bool:
+        """Tell whether there are segments: a delivered one is removed when its worker is gone."""
+        return any(self._folder.glob(f"*{SUFFIX}"))
 
     def _kill_when_hung(self, now: float) -> None:
         assert self._process is not None
@@ -76,6 +98,10 @@ class DeliveryProcess:
         if age > _STALE_SECONDS:
             logger.error("delivery stands still and is killed", extra={"seconds": age})
             os.kill(self._process.pid, signal.SIGKILL)
+
+
+def _started(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "taxi_predict.deliver", *arguments])
 
 
 class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
