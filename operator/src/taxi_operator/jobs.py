@@ -18,7 +18,7 @@ from taxi_domain.kube import (
     POLICY_UID_LABEL,
     VERSION,
 )
-from taxi_domain.runs import EXIT_DATA_QUALITY, RUN_ID_VARIABLE
+from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_USAGE, RUN_ID_VARIABLE
 from taxi_operator.policies import Gate, Retrain
 
 Manifest = dict[str, Any]
@@ -207,6 +207,9 @@ def _failure(condition: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) ->
                 return JobOutcome(
                     JobState.FAILED, "DataQualityFailed", "exit code 42", retry_is_useless=True
                 )
+            if ended.get("exitCode") == EXIT_USAGE:
+                text = "exit code 2: the Job refuses its arguments or settings"
+                return JobOutcome(JobState.FAILED, "UsageError", text, retry_is_useless=True)
             if ended.get("reason") == "OOMKilled":
                 return JobOutcome(JobState.FAILED, "OOMKilled", "raise the Job's memory limit")
     reason = condition.get("reason") or "JobFailed"

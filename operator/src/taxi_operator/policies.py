@@ -18,6 +18,9 @@ _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "Less": operator.lt,
     "LessOrEqual": operator.le,
 }
+#: What the Job takes.
+_LEAST_CONFIDENCE: Final = 0.5
+_MOST_CONFIDENCE: Final = 0.999
 
 
 class Mode(StrEnum):
@@ -234,10 +237,17 @@ def _retrain(one: Spec) -> Retrain:
 
 
 def _gate(one: Spec) -> Gate:
+    confidence = str(one.get("confidence", "0.95"))
+    # A CRD of an older release lets through what the Job refuses.
+    if not _LEAST_CONFIDENCE <= float(confidence) <= _MOST_CONFIDENCE:
+        raise FieldError(
+            "spec.gate.champion.confidence", f"{confidence} is out of bounds",
+            f"give {_LEAST_CONFIDENCE} to {_MOST_CONFIDENCE}",
+        )  # fmt: skip
     return Gate(
         int(one.get("minLabelledRows", 1000)),
         str(one.get("minRelativeGain", "0.02")),
-        str(one.get("confidence", "0.95")),
+        confidence,
     )
 
 

@@ -205,6 +205,8 @@ def test_strange_duration_names_the_field(text: object) -> None:
         ({"retrain": None}, "spec.retrain"),
         ({"target": {}}, "spec"),
         ({"mode": "Sometimes"}, "spec"),
+        ({"gate": {"champion": {"confidence": "1"}}}, "spec.gate.champion.confidence"),
+        ({"gate": {"champion": {"confidence": "0.4"}}}, "spec.gate.champion.confidence"),
     ],
 )
 def test_spec_that_cannot_be_used_is_named(change: dict[str, Any], field: str) -> None:

@@ -117,6 +117,8 @@ def pod(**state: Any) -> dict[str, Any]:
         (job("Complete"), [], JobState.SUCCEEDED, ""),
         (job("Failed", "DeadlineExceeded"), [], JobState.FAILED, "DeadlineExceeded"),
         (job("Failed"), [pod(terminated={"exitCode": 42})], JobState.FAILED, "DataQualityFailed"),
+        (job("Failed"), [pod(terminated={"exitCode": 2})], JobState.FAILED, "UsageError"),
+        (job("Failed", "Test"), [pod(terminated={"exitCode": 1})], JobState.FAILED, "Test"),
         (
             job("Failed"),
             [pod(terminated={"exitCode": 137, "reason": "OOMKilled"})],
@@ -133,7 +135,8 @@ def test_outcome_has_a_reason(
     outcome = outcome_of(found, pods)
 
     assert (outcome.state, outcome.reason) == (state, reason)
-    assert outcome.retry_is_useless == (reason == "DataQualityFailed")
+    assert outcome.retry_is_useless == (reason in {"DataQualityFailed", "UsageError"})
+    assert not outcome.retry_is_useless or "exit code" in outcome.message
 
 
 def test_status_survives_its_document() -> None:
