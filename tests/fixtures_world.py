@@ -219,6 +219,12 @@ class World:
         name = job["metadata"]["name"]
         self.api.patch("Job", self.namespace, name, {"status": status}, "/status")
 
+    def remove_job(self, job: Manifest) -> None:
+        """Remove a Job as its time to live does; nobody else ends the wait for its pods here."""
+        name = job["metadata"]["name"]
+        self.api.delete("Job", self.namespace, name)
+        self.api.patch("Job", self.namespace, name, {"metadata": {"finalizers": None}})
+
     def policy(self, name: str = "p") -> Manifest | None:
         """Return a policy, None when it is gone."""
         return self.api.get("DriftPolicy", self.namespace, name)
@@ -241,13 +247,13 @@ class World:
         count: int = found["status"].get("readyReplicas", 0)
         return count
 
-    def pods_have(self) -> str | None:
-        """Return the model version on the predictor's pod template."""
+    def pods_have(self, annotation: str = MODEL_VERSION_ANNOTATION) -> str | None:
+        """Return an annotation of the predictor's pod template: the model version."""
         found = self.api.get("Deployment", self.namespace, CHAMPION)
         assert found is not None
         annotations = found["spec"]["template"]["metadata"].get("annotations") or {}
-        version: str | None = annotations.get(MODEL_VERSION_ANNOTATION)
-        return version
+        value: str | None = annotations.get(annotation)
+        return value
 
     def alias(self) -> str:
         """Return the version that is the champion."""

@@ -90,6 +90,8 @@ def test_candidate_whose_pods_do_not_come_up_is_taken_back(world: World) -> None
     assert world.state_of(candidate) is ModelState.REJECTED
     assert "has timed out progressing" in world.status()["run"]["message"]
     assert world.status()["candidate"]["state"] == "RolledBack"
+    # A template with the version alone may have been there before, and its pods would stay.
+    assert world.pods_have("taxi-monitoring.io/rolled-back") == job["metadata"]["name"]
     assert len(world.jobs()) == 1
 
 
@@ -124,3 +126,43 @@ def test_candidate_that_was_deleted_ends_the_run(world: World) -> None:
     eventually("the run ends", lambda: run_state(world) == "Failed")
     assert NO_VERSION in world.status()["run"]["message"]
     assert (world.alias(), world.pods_have()) == (world.champion, None)
+
+
+def test_old_report_is_no_verdict_after_a_lost_status(world: World) -> None:
+    first = world.operator()
+    job = first_job(world)
+    world.write_report(job, RunResult.BETTER, world.version("better"))
+    world.end_job(job, *ENDS_WELL)
+    eventually("the run ends", lambda: run_state(world) == "Promoted")
+    first.kill()
+    world.remove_job(job)
+    eventually("the Job is gone", lambda: not world.jobs())
+    world.api.patch("DriftPolicy", world.namespace, "p", {"status": None}, "/status")
+
+    operator = world.operator()
+
+    eventually("a Job", world.jobs)
+    operator.tick()
+    assert attempts(world) == [("2", "1")]
+    assert run_state(world) == "Running"
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        (
+            "confidence",
+            ["0.5", "0.50", "0.95", "0.9", "0.99", "0.9985", "0.9990"],
+            ["0", "0.49", "0.9991", "0.99901", "1", "1.0", "95"],
+        ),
+        ("minLabelledRows", [100, 50_000], [99, 50_001]),
+    ],
+)
+def test_gate_that_the_job_refuses_or_never_meets_is_no_policy(
+    world: World, field: str, good: list[Any], bad: list[Any]
+) -> None:
+    for value in good:
+        world.apply_policy(gate={"champion": {field: value}})
+    for value in bad:
+        with pytest.raises(RuntimeError, match=rf"spec\.gate\.champion\.{field}"):
+            world.apply_policy(gate={"champion": {field: value}})

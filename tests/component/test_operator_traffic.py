@@ -3,7 +3,7 @@
 import pytest
 from fixtures_control_plane import condition_of
 from fixtures_operator import eventually
-from fixtures_world import CHAMPION, FALLBACK, World
+from fixtures_world import CHAMPION, FALLBACK, SERVICE, World
 
 from taxi_operator.swaps import FINALIZER
 
@@ -137,6 +137,54 @@ def test_traffic_does_not_move_to_a_fallback_that_is_not_ready(world: World) -> 
     )
     operator.tick()
     assert world.selects() == CHAMPION
+
+
+def test_restore_that_a_crash_cut_off_waits_for_ready_pods(world: World) -> None:
+    first = world.operator()
+    to_fallback(world)
+    first.kill()
+    world.say(error=0)
+    world.operator(fault="after-intent").wait_for_death()
+    assert (world.status()["traffic"]["active"], world.selects()) == ("Champion", FALLBACK)
+    world.controllers.ready[CHAMPION] = 0
+    eventually("the champion is absent", lambda: world.ready_pods(CHAMPION) == 0)
+
+    world.operator()
+
+    stays_at_fallback(world)
+    assert "lastSwapSeconds" not in world.status()["traffic"]
+    world.controllers.ready[CHAMPION] = 1
+    eventually("the swap ends", lambda: "lastSwapSeconds" in world.status()["traffic"])
+    assert world.selects() == CHAMPION
+    assert "ChampionRestored" in world.events()
+
+
+def test_hand_that_saves_the_traffic_from_an_absent_champion_is_heeded(world: World) -> None:
+    world.operator()
+    world.apply_policy()
+    eventually("the champion is selected", lambda: world.selects() == CHAMPION)
+    eventually("the policy knows", lambda: "active" in world.status().get("traffic", {}))
+    world.controllers.ready[CHAMPION] = 0
+    eventually("the champion is absent", lambda: world.ready_pods(CHAMPION) == 0)
+
+    labels = world.api.get("Deployment", world.namespace, FALLBACK)["spec"]["selector"]
+    change = {"spec": {"selector": labels["matchLabels"]}}
+    world.api.patch("Service", world.namespace, SERVICE, change)
+
+    stays_at_fallback(world)
+    world.controllers.ready[CHAMPION] = 1
+    eventually("the champion serves", lambda: world.selects() == CHAMPION)
+
+
+def stays_at_fallback(world: World) -> None:
+    """See that the keeper leaves the traffic where it is, and that the policy says why."""
+    world.add_service("kept")
+    eventually("the keeper was here", lambda: world.selects("kept") == CHAMPION)
+    eventually(
+        "it says why",
+        lambda: condition_of(world.policy(), "FallbackActive") == ("True", "ChampionNotReady"),
+    )
+    assert world.selects() == FALLBACK
 
 
 def test_other_releases_are_left_alone(world: World) -> None:

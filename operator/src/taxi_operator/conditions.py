@@ -40,12 +40,14 @@ class Outcome:
         problem: What keeps the policy from being served, None when nothing does.
         unreachable: Why Prometheus did not answer, empty when it did.
         held: Why a decision is held back, empty when none is.
+        unready: Whom the Service should select and does not, since no pod of it is ready.
     """
 
     readings: Sequence[Reading] = ()
     problem: Finding | None = None
     unreachable: str = ""
     held: str = ""
+    unready: Traffic | None = None
 
 
 def unknown() -> list[Finding]:
@@ -161,6 +163,11 @@ _HOLDS_A_RUN: Final = {"Cooldown", "BudgetExhausted", "CronJobMissing", "JobsUnk
 
 
 def _fallback(status: Status, outcome: Outcome) -> Finding:
+    if outcome.unready is status.traffic:
+        # The rides are still with the other one.
+        active = "True" if status.traffic is Traffic.CHAMPION else "False"
+        text = f"the traffic goes to the {status.traffic} when a pod of it is ready"
+        return Finding(FALLBACK, active, f"{status.traffic}NotReady", text)
     held = outcome.held if outcome.held in _HOLDS_TRAFFIC else ""
     if status.traffic is Traffic.FALLBACK:
         reason = "SwitchingToFallback" if status.is_swapping else held or "FallbackServing"

@@ -128,7 +128,7 @@ class Conductor:
                 tick.problems.append(self._reporter.problem_of(error))
         outcome = Outcome(
             tick.readings, tick.problems[0] if tick.problems else None, observation.problem,
-            tick.held,
+            tick.held, tick.unready,
         )  # fmt: skip
         await self._reporter.report(found, tick.status, outcome)
 
@@ -157,6 +157,8 @@ class Conductor:
             tick.fallback_ready = ready_pods(
                 await self._cluster.deployment(policy.fallback.deployment)
             )
+        if await self._traffic.stays_away(service, tick.status.traffic):
+            tick.unready = tick.status.traffic
         tick.can_decide = True
 
     async def _recall_traffic(self, tick: Tick, service: Document) -> None:
@@ -234,6 +236,8 @@ class Conductor:
             await self._dry(tick, decision)
             return
         number = max([tick.status.number, *map(jobs.decision_number, tick.jobs)]) + 1
+        if decision.action is Action.RETRAIN:
+            number = await self._retraining.unused(tick.policy, tick.key, number)
         status = tick.status.decided(number, decision.action, decision.because, now)
         if decision.action is Action.RETRAIN:
             status = await self._retraining.begin(tick.policy, tick.key, status, now)

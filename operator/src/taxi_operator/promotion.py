@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from taxi_domain.kube import MODEL_VERSION_ANNOTATION
+from taxi_domain.kube import GROUP, MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.policies import Policy
@@ -17,6 +17,8 @@ from taxi_store.entries import AliasConflictError, StateConflictError, UnknownVe
 from taxi_store.registry_async import AsyncRegistry
 from taxi_store.runs import RunEntry
 
+#: Names the Job whose candidate was taken back; set on the pod template beside the version.
+ROLLED_BACK_ANNOTATION: Final = f"{GROUP}/rolled-back"
 _BY: Final = "taxi-operator"
 
 
@@ -83,7 +85,7 @@ class Promotion:
         if actual != run.candidate:
             # Moved back by hand, or by us before a crash: the pods follow the alias.
             if actual is not None:
-                await self._roll(policy, actual)
+                await self._roll_back(policy, run, actual)
             message = f"the champion is {actual} and not the candidate {run.candidate}"
             return self._undone(status, run, message, now)
         await self._roll(policy, run.candidate)
@@ -104,7 +106,7 @@ class Promotion:
         assert run.champion is not None
         await self._move(policy.model, to=run.champion, expected=run.candidate, now=now)
         await self._registry.set_state(run.candidate, ModelState.REJECTED, reason=problem)
-        await self._roll(policy, run.champion)
+        await self._roll_back(policy, run, run.champion)
         message = f"{policy.deployment} did not roll out: {problem}; {run.champion} is back"
         return self._undone(status, run, message, now)
 
@@ -121,6 +123,14 @@ class Promotion:
 
     async def _roll(self, policy: Policy, version: str) -> None:
         await self._cluster.annotate_pods(policy.deployment, {MODEL_VERSION_ANNOTATION: version})
+
+    async def _roll_back(self, policy: Policy, run: Run, version: str) -> None:
+        """Replace all pods: one of the old template may have loaded the candidate meanwhile.
+
+        With the version alone the template would be the old one again, and its pods would stay.
+        """
+        annotations = {MODEL_VERSION_ANNOTATION: version, ROLLED_BACK_ANNOTATION: run.job_name}
+        await self._cluster.annotate_pods(policy.deployment, annotations)
 
     @staticmethod
     def _undone(status: Status, run: Run, message: str, now: float) -> Step:

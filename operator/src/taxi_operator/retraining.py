@@ -36,6 +36,20 @@ class Retraining:
         self._promotion = Promotion(cluster, registry, die_at)
         self._die_at = die_at
 
+    async def unused(self, policy: Policy, key: PolicyKey, number: int) -> int:
+        """Return the first number from this one on that no report has.
+
+        A lost status, whose Jobs are gone too, counts anew: an old verdict would be this run's.
+        """
+        assert policy.retrain is not None
+        attempt = 1
+        while attempt <= policy.retrain.attempts:
+            if await self._registry.run(jobs.run_id(key.uid, number, attempt)) is None:
+                attempt += 1
+            else:
+                number, attempt = number + 1, 1
+        return number
+
     async def begin(self, policy: Policy, key: PolicyKey, status: Status, now: float) -> Status:
         """Return the status with the intent of a run; the caller writes it before `advance`."""
         champion = await self._registry.alias(policy.model, Alias.CHAMPION)

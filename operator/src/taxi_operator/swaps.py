@@ -156,7 +156,8 @@ class Swaps:
         changed = await self._traffic.assert_selector(service, goal)
         if changed is not None:
             logger.info("selector is set", extra={"service": name, "traffic": str(changed)})
-        active = goal or changed or await self._traffic.selected(service)
+        # Not the goal: the traffic may stay away from it while its pods are not ready.
+        active = changed or await self._traffic.selected(service)
         for one in Traffic:
             self._reporter.metrics.traffic.labels(name, str(one).lower()).set(float(one is active))
 

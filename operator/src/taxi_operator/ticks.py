@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taxi_operator.conditions import Finding
+from taxi_operator.decisions import Traffic
 from taxi_operator.jobs import PolicyKey
 from taxi_operator.observation import Observation
 from taxi_operator.policies import Policy
@@ -27,6 +28,7 @@ class Tick:
         jobs: All Jobs of the policy.
         champion_ready: Ready pods of the champion.
         fallback_ready: Ready pods of the fallback.
+        unready: Whom the Service should select and does not, since no pod of it is ready.
         can_decide: What the policy acts on is there.
         retrain_blocked: Why no run can start, empty when one can.
         held: Why nothing is done although something could be.
@@ -41,6 +43,7 @@ class Tick:
     jobs: list[Document] = field(default_factory=list)
     champion_ready: int = 0
     fallback_ready: int = 0
+    unready: Traffic | None = None
     can_decide: bool = False
     retrain_blocked: str = ""
     held: str = ""

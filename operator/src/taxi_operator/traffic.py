@@ -95,8 +95,17 @@ class TrafficControl:
         if selector:
             await self._cluster.select_pods(name, selector, {_RETAINED: "true"})
 
+    async def stays_away(self, service: Object, wanted: Traffic) -> bool:
+        """Tell whether a Service is left at the other of our two: the wanted has no ready pod."""
+        if await self.selected(service) in {None, wanted}:
+            return False
+        return not ready_pods(await self._deployment(service, wanted))
+
     async def assert_selector(self, service: Object, wanted: Traffic | None) -> Traffic | None:
         """Let a Service select what it should; return what was set, None without a change.
+
+        It never leaves the other of our two for pods that are not ready: an intent, or a selector
+        that was set by hand, can be older than what became of the pods.
 
         Args:
             service: The Service as it is.
@@ -115,6 +124,8 @@ class TrafficControl:
                 f"Service {service['metadata']['name']}: its {target}'s Deployment is not there"
             )
         if labels == (service.get("spec") or {}).get("selector"):
+            return None
+        if await self.stays_away(service, target):
             return None
         await self._cluster.select_pods(service["metadata"]["name"], labels)
         return target
@@ -136,10 +147,13 @@ class TrafficControl:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _labels(self, service: Object, traffic: Traffic) -> dict[str, str] | None:
+        found = await self._deployment(service, traffic)
+        return dict(found["spec"]["selector"]["matchLabels"]) if found else None
+
+    async def _deployment(self, service: Object, traffic: Traffic) -> dict[str, Any] | None:
         annotations = service["metadata"].get("annotations") or {}
         name = annotations.get(DEPLOYMENT_ANNOTATIONS[traffic])
-        found = await self._cluster.deployment(name) if name else None
-        return dict(found["spec"]["selector"]["matchLabels"]) if found else None
+        return await self._cluster.deployment(name) if name else None
 
 
 def ready_pods(deployment: Object | None) -> int:

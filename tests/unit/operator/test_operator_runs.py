@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
-from taxi_operator.jobs import PolicyKey
+from taxi_operator.jobs import PolicyKey, run_id
 from taxi_operator.policies import policy_of
 from taxi_operator.retraining import Retraining
 from taxi_operator.statuses import Run, RunState, Status
@@ -44,7 +45,7 @@ class FakeCluster:
 
     def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         self._meanwhile = meanwhile
-        self.annotated: list[str] = []
+        self.annotated: list[dict[str, str]] = []
 
     async def job(self, _name: str) -> dict[str, Any]:
         self._meanwhile()
@@ -54,7 +55,12 @@ class FakeCluster:
         return []
 
     async def annotate_pods(self, _deployment: str, annotations: dict[str, str]) -> None:
-        self.annotated += annotations.values()
+        self.annotated.append(annotations)
+
+    async def deployment(self, _name: str) -> dict[str, Any]:
+        stuck = {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "stuck"}
+        status = {"observedGeneration": 1, "conditions": [stuck]}
+        return {"metadata": {"generation": 1}, "spec": {}, "status": status}
 
 
 class FakeRegistry:
@@ -94,9 +100,9 @@ class FakeRegistry:
             raise StateConflictError(version, ModelState.DELETING, "promoted")
 
 
-def advance(cluster: FakeCluster, registry: FakeRegistry) -> Step:
+def advance(cluster: FakeCluster, registry: FakeRegistry, status: Status = RUNNING) -> Step:
     retraining = Retraining(cluster, registry, lambda _point: None)
-    return asyncio.run(retraining.advance(POLICY, KEY, RUNNING, 100.0))
+    return asyncio.run(retraining.advance(POLICY, KEY, status, 100.0))
 
 
 def run_of(step: Step) -> Run:
@@ -125,7 +131,7 @@ def test_alias_that_was_moved_before_a_crash_is_found() -> None:
     registry = FakeRegistry("v2", "v1", "v2", report=report(RunResult.BETTER, "v2"))
 
     assert run_of(advance(cluster, registry)).state is RunState.PROMOTING
-    assert cluster.annotated == ["v2"]
+    assert cluster.annotated == [{MODEL_VERSION_ANNOTATION: "v2"}]
 
 
 def test_candidate_that_was_deleted_ends_the_run() -> None:
@@ -145,7 +151,8 @@ def test_mark_of_the_garbage_collection_behind_the_alias_is_no_loss(
     monkeypatch.setattr(registry, "after_move", lambda: registry.marked.add("v2"))
 
     assert run_of(advance(cluster, registry)).state is RunState.PROMOTING
-    assert (registry.champion, cluster.annotated) == ("v2", ["v2"])
+    assert registry.champion == "v2"
+    assert cluster.annotated == [{MODEL_VERSION_ANNOTATION: "v2"}]
 
     # The same when the operator is killed behind the alias and begins again.
     assert run_of(advance(cluster, registry)).state is RunState.PROMOTING
@@ -167,3 +174,36 @@ def test_alias_does_not_stay_on_a_deleted_candidate() -> None:
     assert run_of(advance(cluster, registry)).state is RunState.FAILED
     assert registry.champion == "v1"
     assert cluster.annotated == []
+
+
+@pytest.mark.parametrize("champion", ["v1", "v2"], ids=["by hand", "by us"])
+def test_pods_on_the_way_back_are_of_a_template_that_never_was(champion: str) -> None:
+    cluster, registry = FakeCluster(), FakeRegistry(champion, "v1", "v2")
+    run = Run(1, 1, RunState.PROMOTING, "job", 0.0, candidate="v2", champion="v1")
+
+    # The second time it is the repeat after a crash, which replaces no pods again.
+    for _ in range(2):
+        step = advance(cluster, registry, Status(number=1, run=run))
+        assert run_of(step).state is RunState.FAILED
+        assert registry.champion == "v1"
+        assert cluster.annotated[-1] == {
+            MODEL_VERSION_ANNOTATION: "v1", "taxi-monitoring.io/rolled-back": "job",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reported", "number"), [([], 4), ([(3, 1), (4, 1), (5, 3)], 6), ([(4, 4), (5, 1)], 4)]
+)
+def test_number_that_has_a_report_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch, reported: list[tuple[int, int]], number: int
+) -> None:
+    registry = FakeRegistry("v1")
+    found = {run_id(KEY.uid, *one): report(RunResult.BETTER, "v2") for one in reported}
+
+    async def run(name: str) -> RunEntry | None:
+        return found.get(name)
+
+    monkeypatch.setattr(registry, "run", run)
+    retraining = Retraining(FakeCluster(), registry, lambda _point: None)
+
+    assert asyncio.run(retraining.unused(POLICY, KEY, 4)) == number
