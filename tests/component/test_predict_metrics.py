@@ -1,11 +1,14 @@
 """The metrics of several workers are those of the whole pod, also when one of them died."""
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod
+from fixtures_mongod import Mongod, free_port
 from fixtures_predictor import PLAIN, Predictor, page_with, register, small_artifact, value
 
 from taxi_domain.models import Alias
@@ -45,3 +48,66 @@ def test_counts_survive_a_worker_and_its_gauges_do_not(mongod: Mongod, tmp_path:
         assert value(page, "taxi_predictor_model_info") == 1
     finally:
         predictor.stop()
+
+
+BEAT_AGE = "taxi_predictor_delivery_beat_age_seconds"
+
+
+def silence(predictor: Predictor) -> float:
+    """Return the one age that the pod exports, whichever worker answers."""
+    page = httpx.get(f"{predictor.url}/metrics").text
+    assert page.count(f"\n{BEAT_AGE}") == 1
+    return value(page, BEAT_AGE)
+
+
+def test_a_delivery_that_runs_gives_signs_of_life(mongod: Mongod, tmp_path: Path) -> None:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    predictor = Predictor(tmp_path, mongod.uri).start()
+    try:
+        time.sleep(5)
+        assert silence(predictor) < 4
+    finally:
+        predictor.stop()
+
+
+def test_a_delivery_that_cannot_run_shows_in_the_age_of_its_last_sign(
+    mongod: Mongod, tmp_path: Path
+) -> None:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    Predictor(tmp_path, mongod.uri).start().stop()  # leaves the model, and a sign of life
+    beat = tmp_path / "data" / "spool" / "delivery.beat"
+    os.utime(beat, (0, 0))
+    predictor = Predictor(tmp_path, "mongodb://%").start()
+    try:
+        first = silence(predictor)
+        time.sleep(3)
+        later = [silence(predictor) for _ in range(10)]
+        assert 0 <= first < 60, "counted from this start"
+        assert all(first + 3 <= one < first + 30 for one in later)
+        assert "error: " in predictor.printed()
+    finally:
+        predictor.stop()
+
+
+@pytest.mark.parametrize(
+    ("variable", "wrong"),
+    [("TAXI_MONGODB_URI", "mongodb://%"), ("TAXI_PREDICT_SHADOW_ALIAS", "winner")],
+)
+def test_a_delivery_names_the_variable_that_it_cannot_use(
+    tmp_path: Path, variable: str, wrong: str
+) -> None:
+    variables = {
+        "TAXI_MONGODB_URI": f"mongodb://127.0.0.1:{free_port()}",
+        "TAXI_PREDICT_DATA_DIR": str(tmp_path),
+        "PYTHONPATH": ":".join(sys.path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "taxi_predict.deliver", "--drain"],
+        env={**variables, variable: wrong}, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert variable in done.stderr
+    assert done.stderr.count("\n") == 1

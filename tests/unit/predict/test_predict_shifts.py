@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from taxi_predict.shifts import BEAT_FILE, Shifts
+from taxi_predict.shifts import Shifts
+
+BEAT_FILE = "delivery.beat"
 
 
 class Heap:

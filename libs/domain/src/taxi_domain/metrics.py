@@ -105,6 +105,10 @@ PREDICTOR_SPOOL_LOST: Final = _counter(
     "Bytes of answered rides that could not be read from the spool, by reason.",
     "reason", series=[["damaged"], ["strange"]],
 )  # fmt: skip
+PREDICTOR_DELIVERY_BEAT_AGE: Final = _gauge(
+    "taxi_predictor_delivery_beat_age_seconds",
+    "Time since the pod's delivery to the log gave a sign of life.",
+)
 PREDICTOR_UNLOGGED: Final = _counter(
     "taxi_predictor_unlogged_rides_total", "Rides answered but not logged, by reason.", "reason",
     series=[["spool_full"]],

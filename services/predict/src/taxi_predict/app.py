@@ -42,7 +42,7 @@ class Worker:
 
 def create_worker(settings: Settings, crew: Crew) -> Worker:
     """Build the object graph of one worker."""
-    metrics = Metrics()
+    metrics = Metrics(settings.beat_file if settings.log else None)
     holder = ModelHolder(crew.join)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     holder.load(lambda: _from_registry(settings), ModelCache(settings.data_dir))

@@ -10,14 +10,13 @@ from typing import Any, Final
 
 from taxi_domain.errors import FieldError
 from taxi_domain.logs import set_up
-from taxi_domain.models import Alias
 from taxi_domain.mongodb import DATABASE
 from taxi_predict.backlog import Backlog
 from taxi_predict.delivery import Delivery, Scorer
 from taxi_predict.destinations import MongoLog, Monitor
 from taxi_predict.metrics import Metrics
 from taxi_predict.settings import Settings, read_settings
-from taxi_predict.shifts import BEAT_FILE, Shifts
+from taxi_predict.shifts import Shifts
 from taxi_store.connection import connect
 from taxi_store.registry import Registry
 
@@ -30,12 +29,12 @@ def main() -> int:
     """Deliver until told to stop, or what waits; return the exit code (2: settings)."""
     try:
         settings = read_settings()
+        set_up()
+        os.nice(_NICE)
+        shifts = Shifts(_delivery(settings), settings.beat_file)
     except FieldError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    set_up()
-    os.nice(_NICE)
-    shifts = Shifts(_delivery(settings), settings.spool_dir / BEAT_FILE)
 
     def stop(_number: int, _frame: Any) -> None:
         shifts.stop()
@@ -57,7 +56,7 @@ def _delivery(settings: Settings) -> Delivery:
         # Only fallback and candidate pods pay for a second model.
         from taxi_predict.shadow import ShadowScorer
 
-        scorer = ShadowScorer(Registry(database), settings.model, Alias(settings.shadow_alias))
+        scorer = ShadowScorer(Registry(database), settings.model, settings.shadow_alias)
     return Delivery(
         Backlog(settings.spool_dir), MongoLog(database),
         listener if settings.monitor_url else None, scorer, Metrics(),

@@ -1,9 +1,14 @@
 """The predictor's metrics, made from the catalogue, in multiprocess form."""
 
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 from taxi_domain import metrics as catalogue
 from taxi_domain.metrics import Metric
@@ -12,9 +17,14 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """Metric objects of one worker; values of all workers meet in the shared folder."""
+    """Metric objects of one worker; values of all workers meet in the shared folder.
 
-    def __init__(self) -> None:
+    Args:
+        beat: File that the delivery touches; without one, its age is not exported.
+    """
+
+    def __init__(self, beat: Path | None = None) -> None:
+        self._beat = beat
         registry = CollectorRegistry()
 
         def counter(metric: Metric) -> Counter:
@@ -47,12 +57,26 @@ class Metrics:
         self.spool_records = gauge(catalogue.PREDICTOR_SPOOL_RECORDS, "livesum")
         self.spool_age = gauge(catalogue.PREDICTOR_SPOOL_OLDEST_AGE, "livemax")
 
+    def exposition(self) -> bytes:
+        """Return the values of all workers, dead ones included where they count."""
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        if self._beat is not None:
+            registry.register(_BeatAge(self._beat))
+        return generate_latest(registry)
 
-def exposition() -> bytes:
-    """Return the values of all workers, dead ones included where they count."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+
+class _BeatAge(Collector):
+    """Read at each scrape by whichever worker answers: what is dead exports nothing itself."""
+
+    def __init__(self, beat: Path) -> None:
+        self._beat = beat
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the age of the delivery's last sign of life."""
+        metric = catalogue.PREDICTOR_DELIVERY_BEAT_AGE
+        age = max(time.time() - self._beat.stat().st_mtime, 0.0)
+        yield GaugeMetricFamily(metric.name, metric.help, age)
 
 
 def forget_worker(pid: int) -> None:

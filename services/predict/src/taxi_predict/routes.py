@@ -70,7 +70,7 @@ def blueprint(  # noqa: C901 - one small function a route
 
     @routes.get("/metrics")
     def show_metrics() -> Response:
-        return Response(exposed.exposition(), content_type=exposed.CONTENT_TYPE)
+        return Response(metrics.exposition(), content_type=exposed.CONTENT_TYPE)
 
     @routes.get("/openapi.json")
     def openapi() -> Response:

@@ -56,8 +56,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         if not self._settings.log:
             super().run()
             return
-        folder = self._settings.spool_dir
-        Supervisor(self, DeliveryProcess(folder, self._settings.drain_seconds)).run()
+        settings = self._settings
+        delivery = DeliveryProcess(settings.spool_dir, settings.beat_file, settings.drain_seconds)
+        delivery.begin()
+        Supervisor(self, delivery).run()
 
     def load(self) -> Flask:
         """Build this worker's application; gevent has patched the standard library by now."""

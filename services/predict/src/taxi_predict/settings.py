@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     #: Which alias this pod serves.
     alias: Alias = Field(default=Alias.CHAMPION, alias="TAXI_PREDICT_ALIAS")
     #: Alias that scores each ride too, in the background; empty scores none.
-    shadow_alias: str = Field(default="", alias="TAXI_PREDICT_SHADOW_ALIAS")
+    shadow_alias: Alias | None = Field(default=None, alias="TAXI_PREDICT_SHADOW_ALIAS")
     #: Folder of spool and model cache; must survive a restart of the container.
     data_dir: Path = Field(default=Path("/data"), alias="TAXI_PREDICT_DATA_DIR")
     #: Address and port to listen on.
@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     #: How long a stopping predictor goes on delivering, seconds.
     drain_seconds: float = Field(default=15.0, alias="TAXI_PREDICT_DRAIN_SECONDS", ge=0)
 
+    @field_validator("shadow_alias", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
     @field_validator("spool_max_bytes")
     @classmethod
     def _every_worker_has_room(cls, value: int, info: ValidationInfo) -> int:
@@ -83,6 +88,11 @@ class Settings(BaseSettings):
     def spool_dir(self) -> Path:
         """Folder that the workers append to and the delivery reads."""
         return self.data_dir / "spool"
+
+    @property
+    def beat_file(self) -> Path:
+        """File that the delivery touches again and again."""
+        return self.spool_dir / "delivery.beat"
 
 
 def read_settings() -> Settings:

@@ -27,7 +27,6 @@ _BEHIND_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.2
 _TURN_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.1
-BEAT_FILE: Final = "delivery.beat"
 
 
 class Work(Protocol):

@@ -15,7 +15,6 @@ from gunicorn.arbiter import Arbiter
 
 from taxi_predict.metrics import forget_worker
 from taxi_predict.segments import SUFFIX
-from taxi_predict.shifts import BEAT_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -33,13 +32,18 @@ class DeliveryProcess:
     A process of its own, because delivering takes the interpreter's lock from requests.
     """
 
-    def __init__(self, folder: Path, drain_seconds: float) -> None:
+    def __init__(self, folder: Path, beat: Path, drain_seconds: float) -> None:
         self._folder = folder
-        self._beat = folder / BEAT_FILE
+        self._beat = beat
         self._drain_seconds = drain_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._pause = 0.0
+
+    def begin(self) -> None:
+        """Let the time without a sign of life count from now, whatever a container before left."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._beat.touch()
 
     def ensure(self) -> None:
         """Start it unless it runs; after an early death a little later each time."""
