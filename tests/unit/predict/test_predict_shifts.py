@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from taxi_predict.shifts import Shifts
 
 BEAT_FILE = "delivery.beat"
@@ -118,3 +120,25 @@ def test_a_drain_ends_in_time(tmp_path: Path) -> None:
 
     assert not thread.is_alive()
     assert heap.records == 10
+
+
+def test_a_long_load_holds_up_neither_delivery_nor_signs_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taxi_predict.shifts._FIRST_SECONDS", 0.2, raising=False)
+    heap = Heap(1234)
+    loaded = threading.Event()
+    monkeypatch.setattr(heap, "refresh", loaded.wait)
+    beat = tmp_path / BEAT_FILE
+    shifts = Shifts(heap, beat)
+    thread = running(shifts)
+    try:
+        eventually(lambda: heap.records == 0 and beat.exists())
+        beat.unlink()
+        eventually(beat.exists)
+    finally:
+        loaded.set()
+        shifts.stop()
+    thread.join(20)
+
+    assert not thread.is_alive()

@@ -27,6 +27,8 @@ _BEHIND_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.2
 _TURN_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.1
+#: Records wait so long for the first refresh: what is delivered before it is not scored.
+_FIRST_SECONDS: Final = 20.0
 
 
 class Work(Protocol):
@@ -63,6 +65,7 @@ class Shifts:
         self._clock = clock
         self._turn = threading.Lock()
         self._stopping = False
+        self._refreshed = False
         self._caught_up_at = clock()
 
     def stop(self) -> None:
@@ -78,13 +81,16 @@ class Shifts:
         It also ends when its parent does: a successor reads on where it stopped.
         """
         parent = os.getppid()
-        if not self._stopping:
-            self._work.refresh()
+        refresher = threading.Thread(target=self._run_refresh, name="refresh", daemon=True)
+        refresher.start()
+        self._await_refresh(refresher)
         idle = threading.Thread(target=self._run_idle, name="idle", daemon=True)
         idle.start()
-        while os.getppid() == parent and idle.is_alive() and not self._stopping:
+        others = (idle, refresher)
+        while os.getppid() == parent and all(one.is_alive() for one in others):
+            if self._stopping:
+                break
             self._beat.touch()
-            self._work.refresh()
             self._measure()
             most = self.most()
             if not most or (self._take(most) or 0) < most:
@@ -100,6 +106,20 @@ class Shifts:
         if behind > 2 * _BEHIND_SECONDS:
             return _LARGE_BATCH
         return _SMALL_BATCH if behind > _BEHIND_SECONDS else 0
+
+    def _run_refresh(self) -> None:
+        while not self._stopping:
+            self._work.refresh()
+            self._refreshed = True
+            self._rest(_TURN_SECONDS)
+
+    def _await_refresh(self, refresher: threading.Thread) -> None:
+        end = time.monotonic() + _FIRST_SECONDS
+        while refresher.is_alive() and not self._refreshed and time.monotonic() < end:
+            self._beat.touch()
+            self._rest(_LOOK_SECONDS)
+            if self._stopping:
+                return
 
     def _run_idle(self) -> None:
         with contextlib.suppress(PermissionError):
