@@ -120,7 +120,12 @@ class ModelHolder:
         A worker that takes another's place thus answers its first request.
         """
         artifact = cache.read()
-        if artifact is None or not self._use(artifact):
+        if artifact is not None:
+            try:
+                self._use(artifact)
+            except (TaxiError, OSError) as error:
+                self._fail(error)
+        if self.current is None:
             threading.Thread(
                 target=self._fetch, args=(source, cache), name="model-loader", daemon=True
             ).start()
@@ -134,25 +139,24 @@ class ModelHolder:
                     if artifact is None:
                         artifact = source()
                         cache.write(artifact)
-                # One that cannot be used must not keep the next one out.
-                if not self._use(artifact):
+                try:
+                    self._use(artifact)
+                except TaxiError:
+                    # One that cannot be used must not keep the next one out. A full disk is no
+                    # fault of the model: it stays, perhaps the only copy that can be reached.
                     cache.forget()
+                    raise
             except Exception as error:
                 # Whatever it was: a thread that ends here would leave the pod without a model.
                 self._fail(error)
             if self.current is None:
                 pause.wait(random.uniform(*_POLL_SECONDS))
 
-    def _use(self, artifact: Artifact) -> bool:
-        try:
-            model = loaded(artifact)
-            self._on_loaded()
-        except (TaxiError, OSError) as error:
-            self._fail(error)
-            return False
+    def _use(self, artifact: Artifact) -> None:
+        model = loaded(artifact)
+        self._on_loaded()
         logger.info("model is loaded", extra={"version": model.version})
         self.current = model
-        return True
 
     def _fail(self, error: Exception) -> None:
         expected = isinstance(error, TaxiError | OSError)
