@@ -1,6 +1,7 @@
 """Clients that stall hold nobody up, and are sent away in the end."""
 
 import contextlib
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ HALF_A_BATCH = (
 HALF_A_BODY = (
     b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     b'Content-Length: 70\r\n\r\n{"PULocationID": 130, '
+)
+HALF_A_CHUNK = (
+    b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b'Transfer-Encoding: chunked\r\n\r\n46\r\n{"PULocationID": 130, '
 )
 
 
@@ -75,18 +80,30 @@ def test_more_than_there_is_room_for_keep_nobody_out(mongod: Mongod, tmp_path: P
         predictor.stop()
 
 
-def test_stalled_ones_are_closed(predictor: Predictor) -> None:
+def received(one: socket.socket) -> bytes:
+    """Return what comes until the connection is closed."""
+    one.settimeout(30)
+    found = b""
+    with contextlib.suppress(ConnectionResetError):
+        while data := one.recv(4096):
+            found += data
+    return found
+
+
+def test_stalled_ones_are_closed_and_told_why(predictor: Predictor) -> None:
     with (
         stalled(predictor.port, HALF_A_HEADER, 1) as headers,
         stalled(predictor.port, HALF_A_BODY, 1) as bodies,
         stalled(predictor.port, HALF_A_BATCH, 1) as batches,
+        stalled(predictor.port, HALF_A_CHUNK, 1) as chunks,
     ):
         begin = time.monotonic()
-        for one in (*headers, *bodies, *batches):
-            one.settimeout(30)
-            with contextlib.suppress(ConnectionResetError):
-                while one.recv(4096):
-                    pass
+        assert received(*headers) == b""
+        for one in (*bodies, *batches, *chunks):
+            head, _, body = received(one).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 408 ")
+            assert b"Content-Type: application/problem+json\r\n" in head + b"\r\n"
+            assert json.loads(body)["detail"] == "body: did not come in time; send it at once"
         assert time.monotonic() - begin < 29
 
     assert "Traceback" not in predictor.printed()

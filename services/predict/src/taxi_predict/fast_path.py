@@ -46,7 +46,11 @@ class FastPath:
         if not 0 < size <= _MOST_BYTES:
             return self._app(environ, start_response)
         begin = time.perf_counter()
-        body = environ["wsgi.input"].read(size)
+        try:
+            body = environ["wsgi.input"].read(size)
+        except TimeoutError:
+            environ["wsgi.input"] = _Stalled()
+            return self._app(environ, start_response)
         try:
             predictions = self._predictions
             (answer,) = predictions.answer([predictions.parse(msgspec.json.decode(body))], begin)
@@ -57,6 +61,13 @@ class FastPath:
         start_response("200 OK", [("Content-Type", _JSON), ("Content-Length", str(len(data)))])
         self._tally.answered(time.perf_counter() - begin)
         return [data]
+
+
+class _Stalled:
+    """A body that did not come in time: who reads it is told so, and does not wait again."""
+
+    def read(self, _size: int = -1) -> bytes:
+        raise TimeoutError
 
 
 def _size(header: str | None) -> int:

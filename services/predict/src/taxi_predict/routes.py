@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 from flask import Blueprint, Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from taxi_domain.errors import FieldError
 from taxi_predict import metrics as exposed
@@ -139,7 +139,7 @@ def _body() -> object:
     """Return the decoded body.
 
     Raises:
-        ProblemError: not JSON, or not decodable.
+        ProblemError: not JSON, not decodable, or too late.
     """
     if request.mimetype != _JSON:
         raise ProblemError(
@@ -149,7 +149,10 @@ def _body() -> object:
         )
     try:
         data = request.get_data(cache=False)
-    except TimeoutError as error:
+    except ClientDisconnected as error:
+        # Flask's stream says this of every error of a read.
+        if not isinstance(error.__context__, TimeoutError):
+            raise
         raise ProblemError(
             HTTPStatus.REQUEST_TIMEOUT, "body: did not come in time; send it at once",
             reason="malformed",

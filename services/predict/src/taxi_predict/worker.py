@@ -48,7 +48,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         try:
             return super().handle_request(listener_name, req, sock, addr)
         except TimeoutError:
-            # Who stalls in the middle of a body is no error of ours: the connection is closed.
+            # Who does not take the answer is no error of ours: the connection is closed.
             raise StopIteration from None
         finally:
             deadline.close()
