@@ -1,5 +1,6 @@
 """Clients with a time-out in every call, and errors that callers can act on."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +26,7 @@ def connect(uri: str, *, app_name: str, timeout_seconds: float = 5.0) -> MongoCl
         FieldError: the URI cannot be used.
     """
     try:
-        return MongoClient(uri, **_options(app_name, timeout_seconds))
+        return MongoClient(uri, **_options(uri, app_name, timeout_seconds))
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise _bad_uri(error) from error
 
@@ -39,7 +40,7 @@ def connect_async(
         FieldError: the URI cannot be used.
     """
     try:
-        return AsyncMongoClient(uri, **_options(app_name, timeout_seconds))
+        return AsyncMongoClient(uri, **_options(uri, app_name, timeout_seconds))
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise _bad_uri(error) from error
 
@@ -56,9 +57,9 @@ def translated() -> Iterator[None]:
         raise StoreUnavailableError(f"MongoDB does not answer: {error}") from error
 
 
-def _options(app_name: str, timeout_seconds: float) -> dict[str, Any]:
+def _options(uri: str, app_name: str, timeout_seconds: float) -> dict[str, Any]:
     milliseconds = int(timeout_seconds * 1000)
-    return {
+    options: dict[str, Any] = {
         "appname": app_name,
         "tz_aware": True,
         "serverSelectionTimeoutMS": milliseconds,
@@ -70,6 +71,11 @@ def _options(app_name: str, timeout_seconds: float) -> dict[str, Any]:
         "retryWrites": False,  # a standalone server has no retryable writes
         "maxPoolSize": 8,
     }
+    if not re.search("[?&;]w=", uri, re.IGNORECASE):
+        # ... and on most members: a new primary rolls back what only the old one had. A set with
+        # an arbiter would otherwise confirm with one.
+        options |= {"w": "majority", "wTimeoutMS": milliseconds}
+    return options
 
 
 def _bad_uri(error: Exception) -> FieldError:
