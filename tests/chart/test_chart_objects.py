@@ -232,6 +232,18 @@ def test_predictor_and_fallback_differ_in_their_alias_only() -> None:
     }
 
 
+def test_a_full_disk_of_the_node_does_not_reach_the_shared_counters() -> None:
+    # They are mapped into memory: a write that finds no room ends the process.
+    for name in ("taxi-predictor", "taxi-fallback"):
+        spec = objects("default", "Deployment")[name]["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        folder = environment(container)["PROMETHEUS_MULTIPROC_DIR"]
+        (mount,) = (one for one in container["volumeMounts"] if one["mountPath"] == folder)
+        (volume,) = (one for one in spec["volumes"] if one["name"] == mount["name"])
+
+        assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "32Mi"}
+
+
 def test_a_disruption_budget_exists_only_with_several_replicas() -> None:
     assert set(objects("default", "PodDisruptionBudget")) == {"taxi-predictor"}
     assert not objects("single-replica", "PodDisruptionBudget")

@@ -48,6 +48,26 @@ def test_an_external_mongodb_needs_its_secrets() -> None:
     assert "names the Secret that has the key uri" in problem
 
 
+@pytest.mark.parametrize("part", ["predictor", "fallback"])
+@pytest.mark.parametrize(
+    ("limit", "least"),
+    [("1Gi", "2304Mi"), ("2G", "2304Mi"), ("2.2Gi", "2304Mi"), ("2415919103", "2304Mi")],
+)
+def test_a_spool_that_does_not_fit_its_volume_is_refused(part: str, limit: str, least: str) -> None:
+    problem = refusal({part: {"spool": {"maxBytes": 2147483648, "sizeLimit": limit}}})
+
+    assert f"{part}.spool.sizeLimit: {limit} does not hold spool.maxBytes" in problem
+    assert f"give at least {least}" in problem
+
+
+@pytest.mark.parametrize("binary", helm_binaries(), ids=lambda path: Path(path).name)
+@pytest.mark.parametrize("limit", ["2304Mi", "2.25Gi", "2415919104", "2359296Ki", "3G", "1Ti"])
+def test_a_spool_that_fits_its_volume_is_taken(limit: str, binary: str) -> None:
+    values = {"predictor": {"spool": {"maxBytes": 2147483648, "sizeLimit": limit}}}
+
+    assert template(values, binary=binary)
+
+
 def test_a_name_that_is_too_long_is_refused() -> None:
     assert "fullnameOverride" in refusal({"fullnameOverride": "a" * 41})
 

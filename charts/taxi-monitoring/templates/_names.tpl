@@ -54,6 +54,13 @@ annotations:
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default .root.Chart.AppVersion $image.tag }}{{ end -}}
 {{- end -}}
 
+{{/* Bytes of a quantity such as 1.5Gi, without a fraction. */}}
+{{- define "taxi.bytes" -}}
+{{- $number := regexFind "^[0-9.]+" . -}}
+{{- $units := dict "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- mulf $number (trimPrefix $number . | get $units | default 1) | int64 -}}
+{{- end -}}
+
 {{/* Whether an optional kind is rendered: auto asks the cluster. Arguments: root, enabled, kind. */}}
 {{- define "taxi.wanted" -}}
 {{- if eq (toString .enabled) "auto" -}}
