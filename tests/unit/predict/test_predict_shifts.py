@@ -125,7 +125,7 @@ def test_a_drain_ends_in_time(tmp_path: Path) -> None:
 def test_a_long_load_holds_up_neither_delivery_nor_signs_of_life(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taxi_predict.shifts._FIRST_SECONDS", 0.2, raising=False)
+    monkeypatch.setattr("taxi_predict.shifts._FIRST_SECONDS", 0.2)
     heap = Heap(1234)
     loaded = threading.Event()
     monkeypatch.setattr(heap, "refresh", loaded.wait)
