@@ -11,11 +11,14 @@ from typing import Any
 
 import kopf
 import pytest
+from fixtures_mongod import Mongod
 from fixtures_operator import eventually
 from fixtures_world import CHAMPION, FALLBACK, World
 
 from taxi_domain.kube import ATTEMPT_LABEL, DECISION_LABEL
+from taxi_domain.mongodb import MODELS
 from taxi_domain.runs import RunResult
+from taxi_store.connection import connect
 
 pytestmark = pytest.mark.component
 
@@ -86,6 +89,26 @@ def test_death_after_the_alias_moved_goes_on_with_the_pods(world: World) -> None
     eventually("the story goes on", lambda: run_state(world) == "Promoted")
     assert (world.alias(), world.pods_have()) == (candidate, candidate)
     assert len(world.jobs()) == 1
+
+
+def test_death_after_the_alias_moved_to_what_is_gone_then_takes_it_back(
+    world: World, shared_mongod: Mongod
+) -> None:
+    world.say(drift=2)
+    world.apply_policy()
+    first = world.operator(fault="after-alias")
+    (job,) = eventually("a Job", world.jobs)
+    candidate = world.version("better")
+    world.write_report(job, RunResult.BETTER, candidate)
+    assert first.wait_for_death() == KILLED
+    with connect(shared_mongod.uri, app_name="test") as client:
+        client["taxi"][MODELS].delete_one({"_id": candidate})
+
+    world.operator()
+
+    eventually("the story goes on", lambda: run_state(world) == "Failed")
+    assert (world.alias(), world.pods_have()) == (world.champion, world.champion)
+    assert world.pods_have("taxi-monitoring.io/rolled-back") == job["metadata"]["name"]
 
 
 def test_death_between_intent_and_selector_ends_in_a_swap(world: World) -> None:

@@ -68,12 +68,17 @@ class Promotion:
     async def _lost(
         self, policy: Policy, status: Status, run: Run, report: RunEntry, problem: str, now: float
     ) -> Step:
-        """End a run whose candidate went away; an alias that a crash left on it goes back."""
+        """End a run whose candidate went away; alias and pods that a crash left on it go back."""
         assert report.candidate is not None
         assert report.champion is not None
         alias = await self._registry.alias(policy.model, Alias.CHAMPION)
-        if alias is not None and alias.version == report.candidate:
-            await self._move(policy.model, to=report.champion, expected=report.candidate, now=now)
+        if alias is not None and report.candidate in {alias.version, alias.previous}:
+            back = alias.version
+            if back == report.candidate:
+                back = report.champion
+                await self._move(policy.model, to=back, expected=report.candidate, now=now)
+            # Also when the alias left it by hand, or by us before a crash.
+            await self._roll_back(policy, run, back)
         refused = replace(status, candidate=candidate_of(report, "Refused"))
         return ended(refused, run, RunState.FAILED, problem, now)
 

@@ -66,8 +66,12 @@ class FakeCluster:
 class FakeRegistry:
     """An alias and the versions that exist."""
 
-    def __init__(self, champion: str, *versions: str, report: RunEntry | None = None) -> None:
+    def __init__(
+        self, champion: str, *versions: str,
+        previous: str | None = None, report: RunEntry | None = None,
+    ) -> None:  # fmt: skip
         self.champion = champion
+        self.previous = previous
         self.versions = set(versions)
         self.report = report
         self.marked: set[str] = set()
@@ -76,7 +80,7 @@ class FakeRegistry:
         return self.report
 
     async def alias(self, model: str, alias: Alias) -> AliasEntry:
-        return AliasEntry(model, alias, self.champion, None, 1, NOW, "t")
+        return AliasEntry(model, alias, self.champion, self.previous, 1, NOW, "t")
 
     async def set_state(self, version: str, _state: ModelState, *, reason: str = "") -> None:
         if version not in self.versions:
@@ -89,7 +93,7 @@ class FakeRegistry:
         self._check_mark(to)
         if self.champion != expected:
             raise AliasConflictError(alias, expected, self.champion)
-        self.champion = to
+        self.champion, self.previous = to, expected
         self.after_move()
 
     def after_move(self) -> None:
@@ -135,12 +139,14 @@ def test_alias_that_was_moved_before_a_crash_is_found() -> None:
 
 
 def test_candidate_that_was_deleted_ends_the_run() -> None:
-    registry = FakeRegistry("v1", "v1", report=report(RunResult.BETTER, "v2"))
+    cluster = FakeCluster()
+    registry = FakeRegistry("v1", "v1", previous="v0", report=report(RunResult.BETTER, "v2"))
 
-    run = run_of(advance(FakeCluster(), registry))
+    run = run_of(advance(cluster, registry))
 
     assert run.state is RunState.FAILED
     assert "v2" in run.message
+    assert cluster.annotated == [], "no pod can have it"
 
 
 def test_mark_of_the_garbage_collection_behind_the_alias_is_no_loss(
@@ -167,13 +173,23 @@ def test_candidate_that_is_being_deleted_is_not_promoted() -> None:
     assert registry.champion == "v1"
 
 
-def test_alias_does_not_stay_on_a_deleted_candidate() -> None:
+@pytest.mark.parametrize(
+    ("pointed", "before", "back"),
+    [("v2", "v1", "v1"), ("v1", "v2", "v1"), ("v3", "v2", "v3")],
+    ids=["by us", "by us before a crash", "by hand"],
+)
+def test_neither_alias_nor_pods_stay_on_a_deleted_candidate(
+    pointed: str, before: str, back: str
+) -> None:
     cluster = FakeCluster()
-    registry = FakeRegistry("v2", "v1", report=report(RunResult.BETTER, "v2"))
+    verdict = report(RunResult.BETTER, "v2")
+    registry = FakeRegistry(pointed, "v1", "v3", previous=before, report=verdict)
 
     assert run_of(advance(cluster, registry)).state is RunState.FAILED
-    assert registry.champion == "v1"
-    assert cluster.annotated == []
+    assert registry.champion == back
+    assert cluster.annotated == [
+        {MODEL_VERSION_ANNOTATION: back, "taxi-monitoring.io/rolled-back": "job"}
+    ]
 
 
 @pytest.mark.parametrize("champion", ["v1", "v2"], ids=["by hand", "by us"])
