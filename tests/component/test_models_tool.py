@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import tarfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from pymongo.database import Database
 from typer.testing import CliRunner
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import ERROR_FILE, MODEL_NAME, ONNX_FILE, Alias, ModelState
 from taxi_store.artifacts import artifact_of, pack
 from taxi_store.collection import Keep, collect
@@ -81,13 +83,35 @@ def test_promote_and_roll_back(database: Database[Document]) -> None:
         (second, "champion"),
         (first, ""),
     ]
-    assert "kubectl patch" in tool("rollback")
+    tool("rollback")
     assert champion(database) == first
     assert first in tool("list")
     tool("rollback")
     assert champion(database) == second, "forward again, as with kubectl rollout undo"
     tool("rollback")
     assert json.loads(tool("show", first, "-o", "json"))["card"]["kind"] == "small"
+
+
+def test_printed_command_replaces_pods_that_have_the_version_already(
+    database: Database[Document],
+) -> None:
+    first, second = add(database, 1), add(database, 2)
+    tool("promote", first)
+    tool("promote", second)
+
+    back, forward, back_again = (annotations(tool("rollback")) for _ in range(3))
+
+    versions = [one[MODEL_VERSION_ANNOTATION] for one in (back, forward, back_again)]
+    assert versions == [first, second, first]
+    assert back != back_again, "a template that is as before replaces no pods"
+
+
+def annotations(output: str) -> dict[str, str]:
+    """Return what the printed command sets on the pod template."""
+    words = shlex.split(output.splitlines()[-1].partition(": ")[2])
+    assert words[:-1] == ["kubectl", "patch", "deployment", "NAME", "-p"]
+    found: dict[str, str] = json.loads(words[-1])["spec"]["template"]["metadata"]["annotations"]
+    return found
 
 
 def test_who_comes_second_is_told(database: Database[Document]) -> None:

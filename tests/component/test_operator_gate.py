@@ -1,14 +1,19 @@
 """What a train Job reports, and what becomes of alias, pods and status."""
 
+import json
 from typing import Any
 
 import pytest
+from fixtures_mongod import Mongod
 from fixtures_operator import eventually
 from fixtures_world import CHAMPION, World
 
-from taxi_domain.models import ModelState
+from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
 from taxi_operator.conditions import ALL
+from taxi_store.connection import connect
+from taxi_store.registry import Registry
+from taxi_train.models_tool import move
 
 pytestmark = pytest.mark.component
 
@@ -93,6 +98,41 @@ def test_candidate_whose_pods_do_not_come_up_is_taken_back(world: World) -> None
     # A template with the version alone may have been there before, and its pods would stay.
     assert world.pods_have("taxi-monitoring.io/rolled-back") == job["metadata"]["name"]
     assert len(world.jobs()) == 1
+
+
+def test_pods_that_are_replaced_by_hand_stay_so(
+    world: World, shared_mongod: Mongod, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator = world.operator()
+    job = first_job(world)
+    candidate = world.version("better")
+    world.write_report(job, RunResult.BETTER, candidate)
+    world.end_job(job, *ENDS_WELL)
+    eventually("the run ends", lambda: run_state(world) == "Promoted")
+
+    ways = [(candidate, world.champion), (world.champion, candidate), (candidate, world.champion)]
+    with connect(shared_mongod.uri, app_name="test") as client:
+        for before, to in ways:
+            move(Registry(client["taxi"]), world.namespace, Alias.CHAMPION, to=to, expected=before)
+    back, _, back_again = [one for one in capsys.readouterr().out.splitlines() if "kubectl" in one]
+
+    # The way forward is not applied: the template has the version already the second time.
+    for printed in (back, back_again):
+        seen = template_changes(world)
+        patch = json.loads(printed.split("'")[1])
+        world.api.patch("Deployment", world.namespace, CHAMPION, patch)
+        assert template_changes(world) == seen + 1
+    operator.tick()
+    assert template_changes(world) == seen + 1
+    assert (world.alias(), world.pods_have()) == (world.champion, world.champion)
+
+
+def template_changes(world: World) -> int:
+    """Return the generation of the predictor's Deployment: each new one replaces all pods here."""
+    found = world.api.get("Deployment", world.namespace, CHAMPION)
+    assert found is not None
+    generation: int = found["metadata"]["generation"]
+    return generation
 
 
 def test_failed_job_is_tried_again_as_often_as_it_may(world: World) -> None:

@@ -30,6 +30,8 @@ from taxi_train.settings import read_settings
 
 EXIT_CONFLICT: Final = 3
 _BY: Final = "taxi-models"
+#: What `kubectl rollout restart` sets. A template with the version alone may be there already.
+_RESTARTED_ANNOTATION: Final = "kubectl.kubernetes.io/restartedAt"
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -178,14 +180,14 @@ def _refused(entry: ModelEntry) -> TaxiError:
 
 def move(registry: Registry, model: str, alias: Alias, *, to: str, expected: str | None) -> None:
     """Let an alias point at a version, which is accepted by that, and say so."""
-    moved = registry.move_alias(
-        model, alias, to=to, expected=expected, by=_BY, now=datetime.now(UTC)
-    )
+    now = datetime.now(UTC)
+    moved = registry.move_alias(model, alias, to=to, expected=expected, by=_BY, now=now)
     # A mark that the garbage collection set meanwhile goes again: it looks at the alias next.
     with suppress(StateConflictError):
         registry.set_state(to, ModelState.ACCEPTED, reason=f"promoted with {_BY}")
     typer.echo(f"alias {alias}: points at {moved.version}, before at {moved.previous}")
-    patch = {"spec": {"template": {"metadata": {"annotations": {MODEL_VERSION_ANNOTATION: to}}}}}
+    annotations = {MODEL_VERSION_ANNOTATION: to, _RESTARTED_ANNOTATION: now.isoformat()}
+    patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
     typer.echo(f"pods follow with: kubectl patch deployment NAME -p '{json.dumps(patch)}'")
 
 
