@@ -51,15 +51,28 @@ def stalled(port: int, sent: bytes, count: int) -> Iterator[list[socket.socket]]
         yield found
 
 
+def require_quick_answers(predictor: Predictor) -> None:
+    """Require that nearly all new connections are answered at once.
+
+    A machine that stalls for seconds delays one of these rides, which go one after the other;
+    clients that hold others up delay many of them.
+    """
+    took = []
+    for _ in range(40):
+        begin = time.monotonic()
+        answer = httpx.post(f"{predictor.url}/predict", json=PLAIN, timeout=15)
+        took.append(time.monotonic() - begin)
+        assert answer.status_code == 200
+    assert sorted(took)[len(took) * 9 // 10] < 1, took
+
+
 def test_others_are_answered_meanwhile(predictor: Predictor) -> None:
     with (
         stalled(predictor.port, HALF_A_HEADER, 200),
         stalled(predictor.port, HALF_A_BODY, 200),
         stalled(predictor.port, b"", 50),
     ):
-        for _ in range(50):
-            answer = httpx.post(f"{predictor.url}/predict", json=PLAIN, timeout=4)
-            assert answer.status_code == 200
+        require_quick_answers(predictor)
 
 
 def test_more_than_there_is_room_for_keep_nobody_out(mongod: Mongod, tmp_path: Path) -> None:
@@ -73,9 +86,7 @@ def test_more_than_there_is_room_for_keep_nobody_out(mongod: Mongod, tmp_path: P
             stalled(predictor.port, HALF_A_HEADER, 200),
             stalled(predictor.port, HALF_A_BODY, 200),
         ):
-            for _ in range(20):
-                answer = httpx.post(f"{predictor.url}/predict", json=PLAIN, timeout=10)
-                assert answer.status_code == 200
+            require_quick_answers(predictor)
     finally:
         predictor.stop()
 
@@ -103,6 +114,7 @@ def test_stalled_ones_are_closed_and_told_why(predictor: Predictor) -> None:
             head, _, body = received(one).partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 408 ")
             assert b"Content-Type: application/problem+json\r\n" in head + b"\r\n"
+            assert b"\r\nConnection: close\r\n" in head + b"\r\n"
             assert json.loads(body)["detail"] == "body: did not come in time; send it at once"
         assert time.monotonic() - begin < 29
 
