@@ -1,7 +1,6 @@
 """Moving the traffic: intent, selector, endpoints; and leaving nothing behind."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,8 +16,6 @@ from taxi_operator.statuses import Status, status_of
 from taxi_operator.ticks import Tick
 from taxi_operator.times import seconds_since_epoch
 from taxi_operator.traffic import TrafficControl, ready_pods
-
-logger = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 
@@ -153,11 +150,8 @@ class Swaps:
         goal = wanted.get(name)
         if name not in wanted:
             goal = await self._traffic.wanted_without_policy(service)
-        changed = await self._traffic.assert_selector(service, goal)
-        if changed is not None:
-            logger.info("selector is set", extra={"service": name, "traffic": str(changed)})
-        # Not the goal: the traffic may stay away from it while its pods are not ready.
-        active = changed or await self._traffic.selected(service)
+        # Not always the goal: the traffic stays away from it while its pods are not ready.
+        active = await self._traffic.assert_selector(service, goal)
         for one in Traffic:
             self._reporter.metrics.traffic.labels(name, str(one).lower()).set(float(one is active))
 

@@ -1,6 +1,7 @@
 """The active Service: who answers the rides. Its selector is the operator's."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,6 +10,8 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.kube import GROUP, INSTANCE_LABEL
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.decisions import Traffic
+
+logger = logging.getLogger(__name__)
 
 Object = Mapping[str, Any]
 
@@ -71,7 +74,8 @@ class TrafficControl:
         now = (service.get("spec") or {}).get("selector")
         if now:
             for one in Traffic:
-                if now == await self._labels(service, one):
+                found = await self._deployment(service, one)
+                if found and now == found["spec"]["selector"]["matchLabels"]:
                     return one
         return None
 
@@ -101,8 +105,8 @@ class TrafficControl:
             return False
         return not ready_pods(await self._deployment(service, wanted))
 
-    async def assert_selector(self, service: Object, wanted: Traffic | None) -> Traffic | None:
-        """Let a Service select what it should; return what was set, None without a change.
+    async def assert_selector(self, service: Object, wanted: Traffic | None) -> Traffic:
+        """Let a Service select what it should; return whom it selects then.
 
         It never leaves the other of our two for pods that are not ready: an intent, or a selector
         that was set by hand, can be older than what became of the pods.
@@ -115,19 +119,17 @@ class TrafficControl:
         Raises:
             TargetMissingError: the Deployment is not there.
         """
-        if wanted is None and await self.selected(service) is not None:
-            return None
-        target = wanted or Traffic.CHAMPION
-        labels = await self._labels(service, target)
-        if labels is None:
-            raise TargetMissingError(
-                f"Service {service['metadata']['name']}: its {target}'s Deployment is not there"
-            )
-        if labels == (service.get("spec") or {}).get("selector"):
-            return None
-        if await self.stays_away(service, target):
-            return None
-        await self._cluster.select_pods(service["metadata"]["name"], labels)
+        name, now = service["metadata"]["name"], await self.selected(service)
+        target = wanted or now or Traffic.CHAMPION
+        if now is target:
+            return now
+        deployment = await self._deployment(service, target)
+        if deployment is None:
+            raise TargetMissingError(f"Service {name}: its {target}'s Deployment is not there")
+        if now is not None and not ready_pods(deployment):
+            return now
+        await self._cluster.select_pods(name, deployment["spec"]["selector"]["matchLabels"])
+        logger.info("selector is set", extra={"service": name, "traffic": str(target)})
         return target
 
     async def switched(self, service: str, deployment: str, patience_seconds: float) -> bool:
@@ -145,10 +147,6 @@ class TrafficControl:
             if time.monotonic() >= deadline:
                 return False
             await asyncio.sleep(_POLL_SECONDS)
-
-    async def _labels(self, service: Object, traffic: Traffic) -> dict[str, str] | None:
-        found = await self._deployment(service, traffic)
-        return dict(found["spec"]["selector"]["matchLabels"]) if found else None
 
     async def _deployment(self, service: Object, traffic: Traffic) -> dict[str, Any] | None:
         annotations = service["metadata"].get("annotations") or {}

@@ -1,0 +1,94 @@
+"""The keeper of the selectors asks for no more than it needs, and says who serves."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from taxi_domain.metrics import OPERATOR_TRAFFIC
+from taxi_operator.decisions import Traffic
+from taxi_operator.metrics import Metrics
+from taxi_operator.reporting import Reporter
+from taxi_operator.swaps import Swaps
+from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS, TrafficControl
+
+Document = dict[str, Any]
+
+
+class FakeCluster:
+    """One Service whose policy wants one of two Deployments; counts what is asked for."""
+
+    def __init__(self, selected: Traffic | None, wanted: Traffic, ready: int) -> None:
+        self.selector = None if selected is None else {"who": str(selected)}
+        self.asked: list[str] = []
+        self._wanted = wanted
+        self._ready = ready
+
+    async def policies(self) -> list[Document]:
+        metadata = {"name": "p", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
+        spec = {"target": {"deploymentName": "Champion", "activeServiceName": "s"}}
+        status = {"traffic": {"active": str(self._wanted)}}
+        return [{"metadata": metadata, "spec": spec, "status": status}]
+
+    async def services(self, _selector: str) -> list[Document]:
+        names = {annotation: str(one) for one, annotation in DEPLOYMENT_ANNOTATIONS.items()}
+        return [
+            {"metadata": {"name": "s", "annotations": names}, "spec": {"selector": self.selector}}
+        ]
+
+    async def deployment(self, name: str) -> Document:
+        self.asked.append(name)
+        labels = {"matchLabels": {"who": name}}
+        return {"spec": {"selector": labels}, "status": {"readyReplicas": self._ready}}
+
+    async def select_pods(self, _service: str, labels: Mapping[str, str]) -> None:
+        self.selector = dict(labels)
+
+
+def keep(cluster: FakeCluster) -> dict[Traffic, float | None]:
+    """Let the keeper pass once; return what its metric says of each."""
+    registry = CollectorRegistry()
+    reporter = Reporter(cluster, Metrics(registry), lambda: 0.0)
+    asyncio.run(Swaps(cluster, TrafficControl(cluster), reporter, lambda _point: None).keep())
+    return {
+        one: registry.get_sample_value(
+            OPERATOR_TRAFFIC.name, {"service": "s", "model_role": str(one).lower()}
+        )
+        for one in Traffic
+    }
+
+
+@pytest.mark.parametrize(
+    ("active", "asked"),
+    [(Traffic.CHAMPION, ["Champion"]), (Traffic.FALLBACK, ["Champion", "Fallback"])],
+)
+def test_who_serves_is_known_from_what_was_asked_for_anyway(
+    active: Traffic, asked: list[str]
+) -> None:
+    cluster = FakeCluster(active, active, ready=1)
+
+    assert keep(cluster)[active] == 1
+    assert cluster.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("selected", "wanted", "ready", "serves"),
+    [
+        (None, Traffic.CHAMPION, 0, Traffic.CHAMPION),
+        (Traffic.CHAMPION, Traffic.FALLBACK, 1, Traffic.FALLBACK),
+        (Traffic.CHAMPION, Traffic.FALLBACK, 0, Traffic.CHAMPION),
+        (Traffic.FALLBACK, Traffic.CHAMPION, 1, Traffic.CHAMPION),
+        (Traffic.FALLBACK, Traffic.CHAMPION, 0, Traffic.FALLBACK),
+    ],
+)
+def test_metric_says_who_serves_and_not_who_is_wanted(
+    selected: Traffic | None, wanted: Traffic, ready: int, serves: Traffic
+) -> None:
+    cluster = FakeCluster(selected, wanted, ready)
+
+    says = keep(cluster)
+
+    assert cluster.selector == {"who": str(serves)}
+    assert says == {one: float(one is serves) for one in Traffic}
