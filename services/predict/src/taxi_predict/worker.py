@@ -44,7 +44,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         there before we look.
         """
         self.moved(waits=False)
-        deadline = gevent.Timeout.start_new(_REQUEST_SECONDS, TimeoutError())
+        deadline = gevent.get_hub().loop.timer(_REQUEST_SECONDS)
+        deadline.start(_give_up, req, gevent.getcurrent(), update=True)
         try:
             return super().handle_request(listener_name, req, sock, addr)
         except TimeoutError:
@@ -103,6 +104,12 @@ class _Waiting:
     ) -> bool:
         self._timeout.cancel()
         return error is self._timeout
+
+
+def _give_up(request: Any, connection: gevent.Greenlet) -> None:
+    """End what a request waits for; its connection is of no use afterwards."""
+    request.force_close()
+    connection.throw(TimeoutError())
 
 
 def _close(connections: list[gevent.Greenlet]) -> None:
