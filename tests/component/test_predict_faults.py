@@ -326,11 +326,16 @@ def test_full_disk_refuses_and_goes_on_when_there_is_room(mongod: Mongod, tmp_pa
             predictor.stop()
 
 
+def monitor_at(address: str) -> dict[str, str]:
+    # httpx sends nothing at all with an empty token.
+    return {"TAXI_MONITOR_URL": address, "TAXI_MONITOR_TOKEN": "token"}
+
+
 def test_hanging_monitor_changes_nothing(mongod: Mongod, tmp_path: Path) -> None:
     register(mongod.uri, Alias.CHAMPION, small_artifact())
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, never answers
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        predictor = Predictor(tmp_path, mongod.uri, TAXI_MONITOR_URL=address).start()
+        predictor = Predictor(tmp_path, mongod.uri, **monitor_at(address)).start()
         try:
             with Load(predictor.url) as load:
                 time.sleep(2)
@@ -343,7 +348,7 @@ def test_hanging_monitor_changes_nothing(mongod: Mongod, tmp_path: Path) -> None
 def test_dead_monitor_changes_nothing(mongod: Mongod, tmp_path: Path) -> None:
     register(mongod.uri, Alias.CHAMPION, small_artifact())
     address = f"http://127.0.0.1:{free_port()}"
-    predictor = Predictor(tmp_path, mongod.uri, TAXI_MONITOR_URL=address).start()
+    predictor = Predictor(tmp_path, mongod.uri, **monitor_at(address)).start()
     try:
         with Load(predictor.url) as load:
             time.sleep(1.5)
