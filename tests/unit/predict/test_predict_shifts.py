@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_the_other_thread_helps_when_the_idle_one_is_behind(tmp_path: Path) -> N
     shifts.stop()
     thread.join(20)
 
-    assert heap.doers == {"main"}
+    assert heap.doers == {"helper"}
 
 
 def test_a_stop_drains_also_after_failures(tmp_path: Path) -> None:
@@ -109,6 +110,63 @@ def test_a_stop_drains_also_after_failures(tmp_path: Path) -> None:
 
     assert not thread.is_alive()
     assert heap.records == 0
+
+
+def slow_batch(heap: Heap, monkeypatch: pytest.MonkeyPatch) -> tuple[Event, Event]:
+    """Let the next batches wait; return what tells of the first, and what ends them."""
+    began, goes_on = Event(), Event()
+    batch = heap.batch
+
+    def wait(most: int) -> int:
+        began.set()
+        goes_on.wait(20)
+        return batch(most)
+
+    monkeypatch.setattr(heap, "batch", wait)
+    return began, goes_on
+
+
+def test_a_slow_call_while_it_drains_delays_no_sign_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heap, beat = Heap(10), tmp_path / BEAT_FILE
+    began, goes_on = slow_batch(heap, monkeypatch)
+    shifts = Shifts(heap, beat)
+    shifts.stop()
+    thread = running(shifts)
+    assert began.wait(20)
+    beat.unlink(missing_ok=True)
+    eventually(beat.exists)
+    goes_on.set()
+    thread.join(20)
+
+    assert not thread.is_alive()
+    assert heap.records == 0
+
+
+def test_a_batch_that_does_not_end_gives_no_signs_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taxi_predict.shifts._STUCK_SECONDS", -1.0)
+    heap, beat = Heap(10), tmp_path / BEAT_FILE
+    began, goes_on = slow_batch(heap, monkeypatch)
+    shifts = Shifts(heap, beat)
+    thread = running(shifts)
+    assert began.wait(20)
+    eventually(lambda: not signs(beat))
+    goes_on.set()
+    eventually(beat.exists)
+    shifts.stop()
+    thread.join(20)
+
+    assert heap.records == 0
+
+
+def signs(beat: Path) -> bool:
+    """Tell whether there is a sign of life after this; some may still be under way."""
+    beat.unlink(missing_ok=True)
+    time.sleep(0.5)
+    return beat.exists()
 
 
 def test_a_drain_ends_in_time(tmp_path: Path) -> None:

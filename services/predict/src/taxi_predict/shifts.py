@@ -7,6 +7,7 @@ privilege that pods do not have, and beside a core that is always busy it gets n
 
 import contextlib
 import logging
+import math
 import os
 import threading
 import time
@@ -29,6 +30,8 @@ _TURN_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.1
 #: Records wait so long for the first refresh: what is delivered before it is not scored.
 _FIRST_SECONDS: Final = 20.0
+#: All time-outs of a batch together are shorter: it will not end.
+_STUCK_SECONDS: Final = 30.0
 
 
 class Work(Protocol):
@@ -55,7 +58,8 @@ class Shifts:
 
     Args:
         work: One thread is in it at a time, but for `refresh`.
-        beat: File that is touched again and again, for who watches this process.
+        beat: File that is touched again and again, for who watches this process; not while a
+            batch does not end.
         clock: Seconds.
     """
 
@@ -64,6 +68,8 @@ class Shifts:
         self._beat = beat
         self._clock = clock
         self._turn = threading.Lock()
+        #: When the batch under way began.
+        self._began = math.inf
         self._stopping = False
         self._refreshed = False
         self._caught_up_at = clock()
@@ -85,18 +91,21 @@ class Shifts:
         refresher.start()
         self._await_refresh(refresher)
         idle = threading.Thread(target=self._run_idle, name="idle", daemon=True)
+        helper = threading.Thread(
+            target=self._run_helper, args=(drain_seconds,), name="helper", daemon=True
+        )
         idle.start()
-        others = (idle, refresher)
-        while os.getppid() == parent and all(one.is_alive() for one in others):
-            if self._stopping:
+        helper.start()
+        # This thread delivers nothing: a slow call delays no sign of life.
+        while helper.is_alive():
+            whole = idle.is_alive() and refresher.is_alive() and os.getppid() == parent
+            if not whole and not self._stopping:
                 break
-            self._beat.touch()
-            self._measure()
-            most = self.most()
-            if not most or (self._take(most) or 0) < most:
-                self._rest(max(_PAUSE_SECONDS, self._work.pause if most else 0))
-        if self._stopping:
-            self._drain(time.monotonic() + drain_seconds)
+            if time.monotonic() - self._began < _STUCK_SECONDS:
+                self._beat.touch()
+            if not self._stopping:
+                self._measure()
+            helper.join(_PAUSE_SECONDS)
         if self._turn.acquire(timeout=_TURN_SECONDS) and (waiting := self._work.waiting_bytes()):
             logger.warning("records stay in the spool", extra={"bytes": waiting})
 
@@ -129,9 +138,15 @@ class Shifts:
             if self.most() or (self._take(_SMALL_BATCH) or 0) < _SMALL_BATCH:
                 self._rest(max(_PAUSE_SECONDS, self._work.pause))
 
+    def _run_helper(self, drain_seconds: float) -> None:
+        while not self._stopping:
+            most = self.most()
+            if not most or (self._take(most) or 0) < most:
+                self._rest(max(_PAUSE_SECONDS, self._work.pause if most else 0))
+        self._drain(time.monotonic() + drain_seconds)
+
     def _drain(self, deadline: float) -> None:
         while time.monotonic() < deadline:
-            self._beat.touch()
             moved = self._take(_LARGE_BATCH)
             if moved == 0 and not self._work.pause:
                 return
@@ -142,12 +157,14 @@ class Shifts:
         """Do a batch; None when the other thread does not give its turn away."""
         if not self._turn.acquire(timeout=_TURN_SECONDS):
             return None
+        self._began = time.monotonic()
         try:
             moved = self._work.batch(most)
             if moved < most and not self._work.pause:
                 self._caught_up_at = self._clock()
             return moved
         finally:
+            self._began = math.inf
             self._turn.release()
 
     def _measure(self) -> None:

@@ -1,5 +1,6 @@
 """gunicorn's master, which looks after the delivery too."""
 
+import contextlib
 import logging
 import os
 import random
@@ -19,6 +20,9 @@ from taxi_predict.segments import SUFFIX
 logger = logging.getLogger(__name__)
 
 _STALE_SECONDS: Final = 60.0
+#: At the end there is less time: several signs of life in a second, and a few seconds to start.
+_SILENT_SECONDS: Final = 8.0
+_LOOK_SECONDS: Final = 0.1
 _RESTART_SECONDS: Final = (1.0, 30.0)
 #: A worker that was killed at last gives up its segment's lock meanwhile.
 _REPLACE_SECONDS: Final = 0.5
@@ -49,7 +53,7 @@ class DeliveryProcess:
         """Start it unless it runs; after an early death a little later each time."""
         now = time.monotonic()
         if self._process is not None and self._process.poll() is None:
-            self._kill_when_hung(now)
+            self._kill_when_hung()
             return
         if self._process is not None:
             forget_worker(self._process.pid)
@@ -65,42 +69,51 @@ class DeliveryProcess:
             self._started_at = now
 
     def stop(self) -> None:
-        """Let it deliver what waits, and end; one that died before is replaced: the disk goes."""
+        """Let it deliver what waits, and end; one that dies or hangs is replaced: the disk goes."""
         end = time.monotonic() + self._drain_seconds
         if self._process is not None:
             self._process.terminate()
-        while self._ended(end + _GRACE_SECONDS) and self._remains() and time.monotonic() < end:
+            self._await_end(self._process, end + _GRACE_SECONDS)
+        while self._remains() and time.monotonic() < end:
             # Its exit code says nothing: gunicorn may have collected it.
             logger.error("delivery ended too early and is replaced")
             time.sleep(_REPLACE_SECONDS)
+            self._started_at = time.monotonic()
             self._process = _started("--drain")
+            self._await_end(self._process, end + _GRACE_SECONDS)
 
-    def _ended(self, deadline: float) -> bool:
-        """Wait for it; False when it had to be killed."""
-        if self._process is None:
-            return True
-        try:
-            self._process.wait(max(deadline - time.monotonic(), 0.0))
-        except subprocess.TimeoutExpired:
+    def _await_end(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+        """Wait until it has ended; one that hangs or is late is killed."""
+        killed = False
+        while process.poll() is None and time.monotonic() < deadline:
+            silence = self._silence()
+            if silence > _SILENT_SECONDS and not killed:
+                logger.error("delivery hangs and is killed", extra={"seconds": silence})
+                process.kill()
+                killed = True
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK_SECONDS)
+        if process.poll() is None:
             logger.warning("delivery did not end in time and is killed")
-            self._process.kill()
-            return False
-        return True
+            process.kill()
 
     def _remains(self) -> bool:
         """Tell whether there are segments: a delivered one is removed when its worker is gone."""
         return any(self._folder.glob(f"*{SUFFIX}"))
 
-    def _kill_when_hung(self, now: float) -> None:
-        assert self._process is not None
-        if now - self._started_at < _STALE_SECONDS:
-            return
+    def _silence(self) -> float:
+        """Return how long ago the last sign of life was, seconds; the start is one too."""
+        lived = time.monotonic() - self._started_at
         try:
-            age = time.time() - self._beat.stat().st_mtime
+            return min(time.time() - self._beat.stat().st_mtime, lived)
         except FileNotFoundError:
-            age = now - self._started_at
-        if age > _STALE_SECONDS:
-            logger.error("delivery stands still and is killed", extra={"seconds": age})
+            return lived
+
+    def _kill_when_hung(self) -> None:
+        assert self._process is not None
+        silence = self._silence()
+        if silence > _STALE_SECONDS:
+            logger.error("delivery stands still and is killed", extra={"seconds": silence})
             os.kill(self._process.pid, signal.SIGKILL)
 
 
