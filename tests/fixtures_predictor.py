@@ -130,8 +130,15 @@ class Predictor:
 
     def kill_the_delivery(self) -> None:
         """Kill the process that writes to MongoDB."""
+        self._signal_the_delivery(signal.SIGKILL)
+
+    def hang_the_delivery(self) -> None:
+        """Stop that process without ending it."""
+        self._signal_the_delivery(signal.SIGSTOP)
+
+    def _signal_the_delivery(self, number: signal.Signals) -> None:
         (pid,) = (one for one in self.pids() if "taxi_predict.deliver" in _command_of(one))
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
     def pids(self) -> list[int]:
         """Return the pids of all its processes."""

@@ -8,12 +8,15 @@ import signal
 import sys
 from typing import Any, Final
 
+from prometheus_client import values
+
 from taxi_domain.errors import FieldError
 from taxi_domain.logs import set_up
 from taxi_domain.mongodb import DATABASE
 from taxi_predict.backlog import Backlog
 from taxi_predict.delivery import Delivery, Scorer
 from taxi_predict.destinations import MongoLog, Monitor
+from taxi_predict.identity import IDENTITY
 from taxi_predict.metrics import Metrics
 from taxi_predict.settings import Settings, read_settings
 from taxi_predict.shifts import Shifts
@@ -57,6 +60,7 @@ def _delivery(settings: Settings) -> Delivery:
         from taxi_predict.shadow import ShadowScorer
 
         scorer = ShadowScorer(Registry(database), settings.model, settings.shadow_alias)
+    values.ValueClass = values.MultiProcessValue(lambda: IDENTITY)  # type: ignore[no-untyped-call]
     return Delivery(
         Backlog(settings.spool_dir), MongoLog(database),
         listener if settings.monitor_url else None, scorer, Metrics(),

@@ -1,0 +1,172 @@
+"""A delivery that dies or hangs, or whose monitor never ends its answer, leaves no ride behind."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from fixtures_mongod import Mongod
+from fixtures_predictor import (
+    PLAIN,
+    Predictor,
+    logged,
+    register,
+    small_artifact,
+    wait_until_logged,
+)
+
+from taxi_domain.errors import NotAvailableError
+from taxi_domain.models import Alias
+from taxi_predict.destinations import Monitor
+
+pytestmark = pytest.mark.component
+
+RIDES = 500
+
+
+@pytest.fixture
+def predictor(mongod: Mongod, tmp_path: Path) -> Iterator[Predictor]:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    one = Predictor(tmp_path, mongod.uri).start()
+    yield one
+    one.stop()
+
+
+def taken(predictor: Predictor) -> set[str]:
+    """Send a batch and return its rides' ids."""
+    answer = httpx.post(f"{predictor.url}/predict/batch", json=[PLAIN] * RIDES, timeout=10)
+    return {one["ride_id"] for one in answer.json()}
+
+
+def test_delivery_that_hangs_when_the_stop_begins_is_replaced(
+    predictor: Predictor, mongod: Mongod
+) -> None:
+    predictor.hang_the_delivery()
+    ride_ids = taken(predictor)
+    assert predictor.terminate() == 0
+
+    assert ride_ids <= set(logged(mongod.uri))
+
+
+def test_delivery_that_hangs_while_it_drains_is_replaced(
+    predictor: Predictor, mongod: Mongod
+) -> None:
+    mongod.hang()
+    ride_ids = taken(predictor)
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(predictor.terminate)
+        time.sleep(3)  # the workers have ended
+        predictor.hang_the_delivery()
+        mongod.go_on()
+        assert ending.result() == 0
+
+    assert ride_ids <= set(logged(mongod.uri))
+
+
+def test_delivery_that_waits_for_mongod_is_left_to_it(predictor: Predictor, mongod: Mongod) -> None:
+    mongod.hang()
+    ride_ids = taken(predictor)
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(predictor.terminate)
+        time.sleep(12)  # longer than the driver waits in one call
+        mongod.go_on()
+        assert ending.result() == 0
+
+    assert ride_ids <= set(logged(mongod.uri))
+    assert "killed" not in predictor.printed()
+    assert "replaced" not in predictor.printed()
+
+
+def await_count(predictor: Predictor, rides: int) -> None:
+    line = f'\ntaxi_predictor_logged_records_total{{destination="mongodb"}} {rides}.0\n'
+    deadline = time.monotonic() + 30
+    while line not in (page := httpx.get(f"{predictor.url}/metrics").text):
+        assert time.monotonic() < deadline, page
+        time.sleep(0.1)
+
+
+def test_deliveries_that_die_leave_one_set_of_counters(
+    predictor: Predictor, mongod: Mongod
+) -> None:
+    files = predictor.folder / "metrics"
+    taken(predictor)
+    await_count(predictor, RIDES)
+    before = {one.name for one in files.iterdir()}
+    for deaths in (1, 2):
+        predictor.kill_the_delivery()
+        taken(predictor)
+        await_count(predictor, RIDES * (deaths + 1))
+
+    assert {one.name for one in files.iterdir()} == before
+    assert len(logged(mongod.uri)) == RIDES * 3
+
+
+class Dribbler:
+    """An endpoint that answers 200, a byte now and then, for much longer than anybody waits.
+
+    Args:
+        head: What comes of the answer at once.
+        rest: What comes byte by byte.
+    """
+
+    def __init__(self, head: bytes, rest: bytes) -> None:
+        self._head = head
+        self._rest = rest
+        self._ended = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> "Dribbler":
+        """Begin to listen."""
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all answers."""
+        self._ended.set()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._answer, args=(client,), daemon=True).start()
+
+    def _answer(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            client.recv(1 << 20)
+            client.sendall(self._head)
+            for byte in self._rest:
+                if self._ended.wait(0.5):
+                    return
+                client.sendall(bytes([byte]))
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"
+DRIBBLES = {"headers": (b"", HEAD + b" " * 60), "body": (HEAD, b" " * 60)}
+
+
+@pytest.mark.parametrize("part", sorted(DRIBBLES))
+def test_an_answer_that_dribbles_is_given_up(part: str) -> None:
+    with Dribbler(*DRIBBLES[part]) as endpoint, pytest.raises(NotAvailableError, match="monitor"):
+        Monitor(endpoint.url, "token").write([b"record"])
+
+
+def test_a_monitor_that_dribbles_holds_up_no_ride(mongod: Mongod, tmp_path: Path) -> None:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    with Dribbler(HEAD, b" " * 60) as endpoint:
+        predictor = Predictor(
+            tmp_path, mongod.uri, TAXI_MONITOR_URL=endpoint.url, TAXI_MONITOR_TOKEN="token"
+        ).start()
+        try:
+            ride_ids = taken(predictor)
+            wait_until_logged(mongod.uri, RIDES)
+            ride_ids |= taken(predictor)
+            assert ride_ids == set(wait_until_logged(mongod.uri, RIDES * 2, seconds=20))
+        finally:
+            predictor.stop()
