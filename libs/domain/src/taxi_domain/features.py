@@ -1,9 +1,8 @@
 """The features that the model sees, computed by training and serving with the same code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from taxi_domain.rides import Ride
 
@@ -38,8 +37,7 @@ MISSING: Final = float("nan")
 PAIR_FACTOR: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """One row as the model sees it; a missing hour or weekday is NaN (None in documents)."""
 
     pickup_zone: int

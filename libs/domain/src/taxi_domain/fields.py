@@ -31,6 +31,8 @@ class IntegerField:
     def parse(self, body: Mapping[str, object]) -> int:
         """Return the value, or raise a FieldError."""
         value = body.get(self.name)
+        if type(value) is int and self.smallest <= value <= self.largest:
+            return value  # nearly always
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # 130.0 is an integer in JSON
         if isinstance(value, bool) or not isinstance(value, int):
@@ -62,6 +64,8 @@ class NumberField:
     def parse(self, body: Mapping[str, object]) -> float:
         """Return the value, or raise a FieldError."""
         value = body.get(self.name)
+        if type(value) is float and 0 <= value <= self.largest:
+            return value  # nearly always; NaN is in no limits
         if isinstance(value, bool) or not isinstance(value, int | float):
             problem = "is missing" if value is None else "is not a number"
             raise FieldError(self.name, problem, f"send {self.unit} as a number")

@@ -5,8 +5,8 @@ ISO 8601 strings in the spool and towards the monitor, datetimes in MongoDB; min
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from taxi_domain.errors import FieldError
 from taxi_domain.features import SCHEMA_VERSION, Features
@@ -14,16 +14,14 @@ from taxi_domain.fields import check_id
 from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP, PICKUP_AT, Ride
 
 
-@dataclass(frozen=True, slots=True)
-class Shadow:
+class Shadow(NamedTuple):
     """What another model version answered for the same ride."""
 
     model_version: str
     prediction: float
 
 
-@dataclass(frozen=True, slots=True)
-class PredictionRecord:
+class PredictionRecord(NamedTuple):
     """One answered ride.
 
     Attributes:
@@ -49,7 +47,7 @@ class PredictionRecord:
     features: Features
     prediction: float
     latency_seconds: float | None = None
-    shadow: tuple[Shadow, ...] = field(default=())
+    shadow: tuple[Shadow, ...] = ()
 
     def to_document(self) -> dict[str, object]:
         """Shape for MongoDB, the spool and the monitor (datetimes are left as they are)."""
@@ -82,8 +80,7 @@ def utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """The true duration of a ride, minutes."""
 
     ride_id: str

@@ -5,9 +5,8 @@ limits, so the model is never asked what it was not taught.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from taxi_domain.errors import FieldError
 from taxi_domain.fields import (
@@ -30,9 +29,10 @@ DISTANCE: Final = "trip_distance"
 PICKUP_AT: Final = "lpep_pickup_datetime"
 RIDE_ID: Final = "ride_id"
 
+_NESTED: Final = (list, dict)
 
-@dataclass(frozen=True, slots=True)
-class Ride:
+
+class Ride(NamedTuple):
     """One accepted ride.
 
     Attributes:
@@ -84,7 +84,7 @@ class RideFields:
                 "body", "is not a JSON object", "send one object with the ride's fields"
             )
         for name, value in body.items():
-            if isinstance(value, list | dict):
+            if isinstance(value, _NESTED):
                 raise FieldError(str(name), "is not a scalar", "send numbers, strings or null only")
         return Ride(
             pickup_zone=self._pickup.parse(body),

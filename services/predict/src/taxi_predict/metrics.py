@@ -1,7 +1,9 @@
 """The predictor's metrics, made from the catalogue, in multiprocess form."""
 
+import collections
 import time
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,19 @@ from taxi_domain import metrics as catalogue
 from taxi_domain.metrics import Metric
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class BulkHistogram(Histogram):
+    """Takes many values at once: each update that workers share costs microseconds."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """Do what `observe` does for each."""
+        bounds = self._upper_bounds
+        places = collections.Counter([bisect_left(bounds, one) for one in amounts])
+        for place, count in places.items():
+            self._buckets[place].inc(count)
+        if places:
+            self._sum.inc(sum(amounts))
 
 
 class Metrics:
@@ -38,8 +53,8 @@ class Metrics:
                 metric.name, metric.help, metric.labels, registry=registry, multiprocess_mode=mode
             )
 
-        def histogram(metric: Metric) -> Histogram:
-            return Histogram(
+        def histogram(metric: Metric) -> BulkHistogram:
+            return BulkHistogram(
                 metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets
             )
 

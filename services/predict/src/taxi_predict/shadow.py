@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from taxi_domain.errors import TaxiError
@@ -40,7 +39,7 @@ class ShadowScorer:
             logger.exception("shadow version cannot answer", extra={"version": model.version})
             return list(records)
         return [
-            replace(one, shadow=(Shadow(model.version, minutes),))
+            one._replace(shadow=(Shadow(model.version, minutes),))
             for one, minutes in zip(records, answers, strict=True)
         ]
 

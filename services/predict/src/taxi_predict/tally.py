@@ -52,11 +52,9 @@ class Tally:
         predicted, self._predicted = self._predicted, []
         answered, self._answered = self._answered, []
         self._predictions.inc(len(predicted))
-        for minutes in predicted:
-            self._durations.observe(minutes * 60)
+        self._durations.observe_all([minutes * 60 for minutes in predicted])
         self._requests.inc(len(answered))
-        for seconds in answered:
-            self._seconds.observe(seconds)
+        self._seconds.observe_all(answered)
 
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_SECONDS):
