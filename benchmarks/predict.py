@@ -5,9 +5,11 @@ monitor, the same without both, and a Flask route that answers a constant, all u
 same gunicorn settings. All processes of an arm, its delivery too, are pinned to one core;
 wrk, mongod and the monitor to another, where wrk has real-time priority: what delays the
 one who measures is no delay of the answers. The arms have no capabilities, as in the chart's
-pods. Rounds are short and the spool is empty before each, so a last measurement goes on for
-half a minute: what the delivery puts off shows there. Compare ratios within a run; absolute
-figures are of the machine.
+pods. A shared machine's speed drifts by a tenth within seconds, so rounds are short and many,
+the arms take turns in going first, and a ratio is the median of the rounds' own ratios. The
+spool is empty before each round, so a last measurement goes on for half a minute at a time: what
+the delivery puts off shows there. Compare ratios within a run; absolute figures are of the
+machine.
 """
 
 import argparse
@@ -43,7 +45,9 @@ RESULT = ROOT / "benchmarks" / "results" / "predict.json"
 TOKEN = "a-token-for-benchmarks"
 CONNECTIONS = (1, 8, 32)
 BATCH = 1000
+BATCH_ROUNDS = 10
 SUSTAINED_SECONDS = 30
+SUSTAINED_ROUNDS = 3
 UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "prlimit", "--nice=0:0")
 MONITORED, UNMONITORED, CONSTANT = "monitored", "unmonitored", "constant"
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
@@ -143,7 +147,7 @@ def wait_for_delivery(arm: Predictor) -> None:
     time.sleep(0.5)
     while time.monotonic() < deadline:
         if waiting_records(arm) == 0:
-            time.sleep(1.0)
+            time.sleep(0.5)
             return
         time.sleep(0.3)
     raise SystemExit("the rides were not delivered in two minutes")
@@ -152,8 +156,8 @@ def wait_for_delivery(arm: Predictor) -> None:
 def main() -> None:
     """Measure, print a table, write the result file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--workers", default="1", help="gunicorn workers, in all arms")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
@@ -209,28 +213,20 @@ def measure(
     for arm in arms.values():
         wrk(f"{arm.url}/predict", PLAIN, 8, 2)  # warm-up
     monitored = arms[MONITORED]
-    single: dict[int, dict[str, list[Measured]]] = {}
+    wait_for_delivery(monitored)
     cpu: list[float] = []
     for connections in CONNECTIONS:
         found: dict[str, list[Measured]] = {name: [] for name in arms}
-        for _ in range(options.rounds):
-            for name, arm in arms.items():
-                wait_for_delivery(monitored)
-                pids = [*others, *arm.pids()]
+        for number in range(options.rounds):
+            for name in in_turn(list(arms), number):
+                pids = [*others, *arms[name].pids()]
                 before = cpu_seconds(pids)
-                one = wrk(f"{arm.url}/predict", PLAIN, connections, options.seconds)
+                one = wrk(f"{arms[name].url}/predict", PLAIN, connections, options.seconds)
                 found[name].append(one)
                 if name == MONITORED:
                     wait_for_delivery(monitored)
                     cpu.append((cpu_seconds(pids) - before) * 1e6 / one.answered)
-        single[connections] = found
         figures |= ratios(found, connections)
-    batches = []
-    for index in range(options.rounds):
-        wait_for_delivery(monitored)
-        found_batch = wrk(f"{monitored.url}/predict/batch", [PLAIN] * BATCH, 8, 2)
-        batches.append(found_batch.rate * BATCH / single[8][MONITORED][index].rate)
-    wait_for_delivery(monitored)
     figures |= sustained(arms)
     workers = [pid for pid in monitored.pids() if pid != monitored.pids()[0]]
     figures |= {
@@ -243,26 +239,48 @@ def measure(
     return {
         **figures,
         "system_cpu_us_per_ride": round(statistics.median(cpu), 1),
-        "batch_over_single": round(statistics.median(batches), 1),
+        "batch_over_single": batch_over_single(monitored, options.seconds),
         "largest_process_mib": round(max(resident_mib(pid) for pid in workers), 1),
     }
 
 
+def in_turn(names: list[str], number: int) -> list[str]:
+    """Return the names in another order each round: whoever goes first has the same chances."""
+    first = number % len(names)
+    return names[first:] + names[:first]
+
+
+def batch_over_single(arm: Predictor, seconds: int) -> float:
+    """Return how many times the rides of single requests a second batches answer."""
+    found = []
+    for _ in range(BATCH_ROUNDS):
+        single = wrk(f"{arm.url}/predict", PLAIN, 8, seconds)
+        wait_for_delivery(arm)
+        batch = wrk(f"{arm.url}/predict/batch", [PLAIN] * BATCH, 8, seconds)
+        wait_for_delivery(arm)
+        found.append(batch.rate * BATCH / single.rate)
+    return round(statistics.median(found), 1)
+
+
 def sustained(arms: dict[str, Predictor]) -> dict[str, float]:
     """Return what half a minute of the highest load shows: the rate, and what waits at its end."""
-    found = {
-        name: wrk(f"{arms[name].url}/predict", PLAIN, CONNECTIONS[-1], SUSTAINED_SECONDS)
-        for name in (UNMONITORED, MONITORED)
-    }
-    time.sleep(0.5)
-    left = waiting_records(arms[MONITORED])
-    wait_for_delivery(arms[MONITORED])
-    monitored, unmonitored = found[MONITORED], found[UNMONITORED]
+    rates, p99, left, per_second = [], [], [], []
+    for _ in range(SUSTAINED_ROUNDS):
+        unmonitored, monitored = (
+            wrk(f"{arms[name].url}/predict", PLAIN, CONNECTIONS[-1], SUSTAINED_SECONDS)
+            for name in (UNMONITORED, MONITORED)
+        )
+        time.sleep(0.5)
+        left.append(waiting_records(arms[MONITORED]) / monitored.rate)
+        wait_for_delivery(arms[MONITORED])
+        rates.append(monitored.rate / unmonitored.rate)
+        p99.append(monitored.p99 / unmonitored.p99)
+        per_second.append(monitored.rate)
     return {
-        "sustained_monitored_over_unmonitored": round(monitored.rate / unmonitored.rate, 3),
-        "sustained_p99_monitored_over_unmonitored": round(monitored.p99 / unmonitored.p99, 3),
-        "sustained_requests_per_second": monitored.rate,
-        "sustained_seconds_left_to_deliver": round(left / monitored.rate, 2),
+        "sustained_monitored_over_unmonitored": round(statistics.median(rates), 3),
+        "sustained_p99_monitored_over_unmonitored": round(statistics.median(p99), 3),
+        "sustained_requests_per_second": round(statistics.median(per_second), 1),
+        "sustained_seconds_left_to_deliver": round(statistics.median(left), 2),
     }
 
 
@@ -270,12 +288,18 @@ def ratios(found: dict[str, list[Measured]], connections: int) -> dict[str, floa
     """Return the ratios and the medians of one number of connections, and print them."""
     of = f"{connections}_connections"
 
-    def ratio(one: str, other: str, field: str) -> float:
+    def of_rounds(one: str, other: str, field: str) -> list[float]:
         pairs = zip(found[one], found[other], strict=True)
-        return round(statistics.median(getattr(a, field) / getattr(b, field) for a, b in pairs), 3)
+        return [getattr(a, field) / getattr(b, field) for a, b in pairs]
 
+    def ratio(one: str, other: str, field: str) -> float:
+        return round(statistics.median(of_rounds(one, other, field)), 3)
+
+    lower, _, upper = statistics.quantiles(of_rounds(MONITORED, UNMONITORED, "rate"), n=4)
     figures = {
         f"monitored_over_unmonitored_{of}": ratio(MONITORED, UNMONITORED, "rate"),
+        f"monitored_over_unmonitored_lower_quartile_{of}": round(lower, 3),
+        f"monitored_over_unmonitored_upper_quartile_{of}": round(upper, 3),
         f"monitored_over_constant_{of}": ratio(MONITORED, CONSTANT, "rate"),
         f"p99_monitored_over_unmonitored_{of}": ratio(MONITORED, UNMONITORED, "p99"),
     }
