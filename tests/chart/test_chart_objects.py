@@ -116,7 +116,8 @@ def test_helm_3_and_4_render_the_same() -> None:
         for binary in helm_binaries()
     ]
 
-    assert all(manifests(text) == manifests(texts[0]) for text in texts)
+    assert len(texts) == 2, "one helm is missing: `make test-chart` has both"
+    assert manifests(texts[0]) == manifests(texts[1])
 
 
 def test_two_renders_with_existing_secrets_are_equal() -> None:

@@ -317,7 +317,7 @@ class Promoter(threading.Thread):
         """Let it send the next command, if there is one."""
         if self.is_alive():
             self._go.release()
-            self._stopped.acquire(timeout=10)
+            assert self._stopped.acquire(timeout=60), "it sends no further command and does not end"
 
     def finish(self, *, killed: bool) -> None:
         """End it at once, or let it do what is left."""

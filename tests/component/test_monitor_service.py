@@ -165,7 +165,7 @@ def labels(rides: Rides, start: int, end: int) -> dict[str, object]:
     }
 
 
-def test_collapse_is_found_and_a_killed_monitor_says_the_same_again(
+def test_a_killed_monitor_says_the_same_again(
     monitor: Monitor, mongod: Mongod, version: str, rides: Rides
 ) -> None:
     found = documents(rides, version, 0, 4000)

@@ -7,7 +7,14 @@ from pathlib import Path
 import httpx
 import pytest
 from fixtures_mongod import Mongod, running_mongod
-from fixtures_predictor import PLAIN, Predictor, register, small_artifact, wait_until_logged
+from fixtures_predictor import (
+    PLAIN,
+    Predictor,
+    logged,
+    register,
+    small_artifact,
+    wait_until_logged,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_domain.metrics import CATALOGUE
@@ -63,10 +70,12 @@ def test_ride_sent_twice_is_logged_once(predictor: Predictor, mongo: Mongod) -> 
     assert [one["ride_id"] for one in answers] == ["twice", "twice"]
     assert last.status_code == 200
     for _ in range(100):
-        found = wait_until_logged(mongo.uri, 0)
+        found = logged(mongo.uri)
         if {"twice", "after-twice"} <= set(found):
             break
         time.sleep(0.1)
+    else:
+        pytest.fail(predictor.printed())
     assert found.count("twice") == 1
 
 
@@ -145,11 +154,14 @@ def test_metrics_are_those_of_the_catalogue(predictor: Predictor) -> None:
     text = httpx.get(f"{predictor.url}/metrics").text
 
     known = {metric.name: metric for metric in CATALOGUE}
+    seen = set()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             name = sample.name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
             metric = known.get(sample.name) or known[name]
             assert set(sample.labels) - {"le"} == set(metric.labels), sample.name
+            seen.add(metric.name)
+    assert "taxi_predictor_predictions_total" in seen
 
 
 def test_pod_without_a_model_waits_and_says_why(tmp_path: Path) -> None:

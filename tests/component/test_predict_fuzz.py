@@ -72,7 +72,7 @@ def client(
         base_url=predictor.url, timeout=NEVER, event_hooks={"response": [count]}
     ) as one:
         for _ in range(WARM_UP):
-            one.post("/predict", json=PLAIN)
+            assert one.post("/predict", json=PLAIN).status_code == 200
         before = memory_kib(predictor)
         yield one
     after = memory_kib(predictor)

@@ -53,6 +53,8 @@ def test_every_worker_reaches_names_services_and_pods_of_other_nodes(
         kubectl("get", "pods", "-n", "kube-system", "-l", "k8s-app=kube-dns", "-o", "json")
     )["items"]
     addresses = [f"{pod['status']['podIP']}:53" for pod in dns]
+    assert pod_names, "no workers"
+    assert addresses, "no name service"
     for worker, name in pod_names.items():
         container = {
             "name": "probe",

@@ -81,6 +81,7 @@ def busy(installed: Release, prometheus: Prometheus) -> Iterator[None]:
             sender.stop.set()
             thread.join(60)
             installed.kubectl("delete", PLURAL, POLICY, "--timeout=60s", timeout=70)
+    assert not thread.is_alive(), "the load does not end"
     assert not failures, failures
 
 
