@@ -224,8 +224,9 @@ def page_with(predictor: Predictor, rides: float) -> str:
     deadline = time.monotonic() + 20
     while True:
         page = httpx.get(f"{predictor.url}/metrics").text
-        if value(page, "taxi_predictor_predictions_total") >= rides or time.monotonic() > deadline:
+        if value(page, "taxi_predictor_predictions_total") >= rides:
             return page
+        assert time.monotonic() < deadline, page
         time.sleep(0.1)
 
 
@@ -243,4 +244,5 @@ def wait_until_logged(uri: str, count: int, seconds: float = 40) -> list[str]:
     while len(found) < count and time.monotonic() < deadline:
         time.sleep(0.2)
         found = logged(uri)
+    assert len(found) >= count, f"{len(found)} of {count} rides are in the log"
     return found
