@@ -61,7 +61,9 @@ class Settings(BaseSettings):
     batch_max_rides: int = Field(default=1000, alias="TAXI_PREDICT_BATCH_MAX_RIDES", ge=1)
     #: Upper limit of a ride's distance, miles.
     max_distance_miles: float = Field(
-        default=MAX_TRIP_DISTANCE_MILES, alias="TAXI_PREDICT_MAX_DISTANCE_MILES", gt=0,
+        default=MAX_TRIP_DISTANCE_MILES,
+        alias="TAXI_PREDICT_MAX_DISTANCE_MILES",
+        gt=0,
         allow_inf_nan=False,
     )
     #: How long a stopping predictor goes on delivering, seconds.
