@@ -137,8 +137,12 @@ class Predictor:
         self._signal_the_delivery(signal.SIGSTOP)
 
     def _signal_the_delivery(self, number: signal.Signals) -> None:
+        os.kill(self.delivery(), number)
+
+    def delivery(self) -> int:
+        """Return the pid of that process."""
         (pid,) = (one for one in self.pids() if "taxi_predict.deliver" in _command_of(one))
-        os.kill(pid, number)
+        return pid
 
     def pids(self) -> list[int]:
         """Return the pids of all its processes."""

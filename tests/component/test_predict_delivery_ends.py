@@ -1,7 +1,9 @@
 """A delivery that dies or hangs, or whose monitor never ends its answer, leaves no ride behind."""
 
 import contextlib
+import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -49,6 +51,26 @@ def test_delivery_that_hangs_when_the_stop_begins_is_replaced(
     predictor.hang_the_delivery()
     ride_ids = taken(predictor)
     assert predictor.terminate() == 0
+
+    assert ride_ids <= set(logged(mongod.uri))
+
+
+def test_a_successor_that_is_slow_to_start_is_left_to_it(mongod: Mongod, tmp_path: Path) -> None:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "sitecustomize.py").write_text(
+        "import sys, time\nif '--drain' in sys.orig_argv:\n    time.sleep(10)\n"
+    )
+    predictor = Predictor(tmp_path, mongod.uri, PYTHONPATH=":".join([str(slow), *sys.path]))
+    try:
+        predictor.start()
+        predictor.hang_the_delivery()
+        ride_ids = taken(predictor)
+        predictor.kill_the_delivery()
+        assert predictor.terminate() == 0
+    finally:
+        predictor.stop()
 
     assert ride_ids <= set(logged(mongod.uri))
 
@@ -155,6 +177,25 @@ DRIBBLES = {"headers": (b"", HEAD + b" " * 60), "body": (HEAD, b" " * 60)}
 def test_an_answer_that_dribbles_is_given_up(part: str) -> None:
     with Dribbler(*DRIBBLES[part]) as endpoint, pytest.raises(NotAvailableError, match="monitor"):
         Monitor(endpoint.url, "token").write([b"record"])
+
+
+def test_names_are_looked_up_outside_of_the_idle_class(mongod: Mongod, tmp_path: Path) -> None:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    predictor = Predictor(
+        tmp_path, mongod.uri, TAXI_MONITOR_URL="http://localhost:9", TAXI_MONITOR_TOKEN="token"
+    ).start()
+    try:
+        taken(predictor)
+        await_count(predictor, RIDES)
+        deadline = time.monotonic() + 30
+        while "monitor is not told" not in predictor.printed():
+            assert time.monotonic() < deadline, predictor.printed()
+            time.sleep(0.1)
+        threads = Path(f"/proc/{predictor.delivery()}/task").iterdir()
+        idle = [one for one in threads if os.sched_getscheduler(int(one.name)) == os.SCHED_IDLE]
+        assert len(idle) == 1, "the one that delivers in idle time"
+    finally:
+        predictor.stop()
 
 
 def test_a_monitor_that_dribbles_holds_up_no_ride(mongod: Mongod, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
 
@@ -44,6 +45,11 @@ class Monitor:
     def __init__(self, url: str, token: str) -> None:
         # Only asyncio can end a call: other clients' time-outs begin again with each byte.
         self._runner = asyncio.Runner()
+        # Names are looked up in a thread, which gets the scheduling class of who makes it: now,
+        # and not when a thread of the idle class calls first.
+        names = ThreadPoolExecutor(1, "names")
+        names.submit(int).result()
+        self._runner.get_loop().set_default_executor(names)
         self._client = httpx.AsyncClient(
             base_url=url, timeout=_CALL_SECONDS, headers={"Authorization": f"Bearer {token}"}
         )

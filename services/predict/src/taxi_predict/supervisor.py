@@ -88,7 +88,8 @@ class DeliveryProcess:
         killed = False
         while process.poll() is None and time.monotonic() < deadline:
             silence = self._silence()
-            if silence > _SILENT_SECONDS and not killed:
+            # One that has not spoken yet only starts, which is slow where the node is busy.
+            if silence > _SILENT_SECONDS and self._spoke() and not killed:
                 logger.error("delivery hangs and is killed", extra={"seconds": silence})
                 process.kill()
                 killed = True
@@ -109,6 +110,13 @@ class DeliveryProcess:
             return min(time.time() - self._beat.stat().st_mtime, lived)
         except FileNotFoundError:
             return lived
+
+    def _spoke(self) -> bool:
+        """Tell whether the last sign of life is of this process and not of the one before."""
+        lived = time.monotonic() - self._started_at
+        with contextlib.suppress(FileNotFoundError):
+            return time.time() - self._beat.stat().st_mtime < lived
+        return False
 
     def _kill_when_hung(self) -> None:
         assert self._process is not None
