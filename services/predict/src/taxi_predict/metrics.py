@@ -4,6 +4,7 @@ import collections
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ class BulkHistogram(Histogram):
     """Takes many values at once: each update that workers share costs microseconds."""
 
     def observe_all(self, amounts: Sequence[float]) -> None:
-        """Do what `observe` does for each."""
+        """Do what `observe` does for each; NaN is in no bucket."""
         bounds = self._upper_bounds
-        places = collections.Counter([bisect_left(bounds, one) for one in amounts])
+        places = collections.Counter(
+            [bisect_left(bounds, one) for one in amounts if not isnan(one)]
+        )
         for place, count in places.items():
             self._buckets[place].inc(count)
-        if places:
+        if amounts:
             self._sum.inc(sum(amounts))
 
 
