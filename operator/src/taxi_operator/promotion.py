@@ -133,7 +133,10 @@ class Promotion:
         """Replace all pods: one of the old template may have loaded the candidate meanwhile.
 
         With the version alone the template would be the old one again, and its pods would stay.
+        A Deployment that is gone has none.
         """
+        if await self._cluster.deployment(policy.deployment) is None:
+            return
         annotations = {MODEL_VERSION_ANNOTATION: version, ROLLED_BACK_ANNOTATION: run.job_name}
         await self._cluster.annotate_pods(policy.deployment, annotations)
 

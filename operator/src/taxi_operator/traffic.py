@@ -128,7 +128,10 @@ class TrafficControl:
             raise TargetMissingError(f"Service {name}: its {target}'s Deployment is not there")
         if now is not None and not ready_pods(deployment):
             return now
-        await self._cluster.select_pods(name, deployment["spec"]["selector"]["matchLabels"])
+        labels = deployment["spec"]["selector"]["matchLabels"]
+        if (service.get("spec") or {}).get("selector") == labels:
+            return target  # both Deployments have the same
+        await self._cluster.select_pods(name, labels)
         logger.info("selector is set", extra={"service": name, "traffic": str(target)})
         return target
 

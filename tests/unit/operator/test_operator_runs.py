@@ -46,6 +46,7 @@ class FakeCluster:
     def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         self._meanwhile = meanwhile
         self.annotated: list[dict[str, str]] = []
+        self.has_deployment = True
 
     async def job(self, _name: str) -> dict[str, Any]:
         self._meanwhile()
@@ -54,10 +55,13 @@ class FakeCluster:
     async def pods(self, _labels: object) -> list[dict[str, Any]]:
         return []
 
-    async def annotate_pods(self, _deployment: str, annotations: dict[str, str]) -> None:
+    async def annotate_pods(self, deployment: str, annotations: dict[str, str]) -> None:
+        assert self.has_deployment, f"the API server refuses to change {deployment}"
         self.annotated.append(annotations)
 
-    async def deployment(self, _name: str) -> dict[str, Any]:
+    async def deployment(self, _name: str) -> dict[str, Any] | None:
+        if not self.has_deployment:
+            return None
         stuck = {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "stuck"}
         status = {"observedGeneration": 1, "conditions": [stuck]}
         return {"metadata": {"generation": 1}, "spec": {}, "status": status}
@@ -190,6 +194,15 @@ def test_neither_alias_nor_pods_stay_on_a_deleted_candidate(
     assert cluster.annotated == [
         {MODEL_VERSION_ANNOTATION: back, "taxi-monitoring.io/rolled-back": "job"}
     ]
+
+
+def test_a_run_ends_when_candidate_and_deployment_are_both_gone() -> None:
+    cluster = FakeCluster()
+    cluster.has_deployment = False
+    registry = FakeRegistry("v2", "v1", previous="v1", report=report(RunResult.BETTER, "v2"))
+
+    assert run_of(advance(cluster, registry)).state is RunState.FAILED
+    assert registry.champion == "v1"
 
 
 @pytest.mark.parametrize("champion", ["v1", "v2"], ids=["by hand", "by us"])
