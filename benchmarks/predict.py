@@ -6,9 +6,11 @@ same gunicorn settings. All processes of an arm, its delivery too, are pinned to
 wrk, mongod and the monitor to another, where wrk has real-time priority: what delays the
 one who measures is no delay of the answers. The arms have no capabilities, as in the chart's
 pods. A shared machine's speed drifts by a tenth within seconds, so rounds are short and many,
-the arms take turns in going first, and a ratio is the median of the rounds' own ratios. The
-spool is empty before each round, so a last measurement goes on for half a minute at a time: what
-the delivery puts off shows there. Compare ratios within a run; absolute figures are of the
+the order of the arms changes with each, and a ratio is the median of the rounds' own ratios.
+Before each measurement the spool is empty and there is the same pause. A core that is busy puts
+the delivery off until after a short round, for the rate and for the 99th percentile: what it
+costs then shows in `sustained_...`, half a minute at a time, and in `system_cpu_us_per_ride`,
+which counts until the log has the rides. Compare ratios within a run; absolute figures are of the
 machine.
 """
 
@@ -25,6 +27,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import cycle, islice, permutations
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -120,7 +123,7 @@ def cpu_seconds(pids: list[int]) -> float:
 
 
 def resident_mib(pid: int) -> float:
-    """Return the memory of a process that no other has (Pss), MiB."""
+    """Return the resident memory of a process (Rss), MiB."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     found = re.search(r"^Rss:\s+(\d+) kB", text, re.MULTILINE)
     assert found is not None
@@ -213,12 +216,12 @@ def measure(
     for arm in arms.values():
         wrk(f"{arm.url}/predict", PLAIN, 8, 2)  # warm-up
     monitored = arms[MONITORED]
-    wait_for_delivery(monitored)
     cpu: list[float] = []
     for connections in CONNECTIONS:
         found: dict[str, list[Measured]] = {name: [] for name in arms}
-        for number in range(options.rounds):
-            for name in in_turn(list(arms), number):
+        for order in islice(cycle(permutations(arms)), options.rounds):
+            for name in order:
+                wait_for_delivery(monitored)
                 pids = [*others, *arms[name].pids()]
                 before = cpu_seconds(pids)
                 one = wrk(f"{arms[name].url}/predict", PLAIN, connections, options.seconds)
@@ -244,20 +247,14 @@ def measure(
     }
 
 
-def in_turn(names: list[str], number: int) -> list[str]:
-    """Return the names in another order each round: whoever goes first has the same chances."""
-    first = number % len(names)
-    return names[first:] + names[:first]
-
-
 def batch_over_single(arm: Predictor, seconds: int) -> float:
     """Return how many times the rides of single requests a second batches answer."""
     found = []
     for _ in range(BATCH_ROUNDS):
+        wait_for_delivery(arm)
         single = wrk(f"{arm.url}/predict", PLAIN, 8, seconds)
         wait_for_delivery(arm)
         batch = wrk(f"{arm.url}/predict/batch", [PLAIN] * BATCH, 8, seconds)
-        wait_for_delivery(arm)
         found.append(batch.rate * BATCH / single.rate)
     return round(statistics.median(found), 1)
 
@@ -266,13 +263,13 @@ def sustained(arms: dict[str, Predictor]) -> dict[str, float]:
     """Return what half a minute of the highest load shows: the rate, and what waits at its end."""
     rates, p99, left, per_second = [], [], [], []
     for _ in range(SUSTAINED_ROUNDS):
+        wait_for_delivery(arms[MONITORED])
         unmonitored, monitored = (
             wrk(f"{arms[name].url}/predict", PLAIN, CONNECTIONS[-1], SUSTAINED_SECONDS)
             for name in (UNMONITORED, MONITORED)
         )
         time.sleep(0.5)
         left.append(waiting_records(arms[MONITORED]) / monitored.rate)
-        wait_for_delivery(arms[MONITORED])
         rates.append(monitored.rate / unmonitored.rate)
         p99.append(monitored.p99 / unmonitored.p99)
         per_second.append(monitored.rate)
