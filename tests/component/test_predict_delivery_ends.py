@@ -48,8 +48,10 @@ def taken(predictor: Predictor) -> set[str]:
 def test_delivery_that_hangs_when_the_stop_begins_is_replaced(
     predictor: Predictor, mongod: Mongod
 ) -> None:
-    predictor.hang_the_delivery()
     ride_ids = taken(predictor)
+    await_count(predictor, RIDES)  # it runs: one that only starts is left to it
+    predictor.hang_the_delivery()
+    ride_ids |= taken(predictor)
     assert predictor.terminate() == 0
 
     assert ride_ids <= set(logged(mongod.uri))
@@ -78,8 +80,10 @@ def test_a_successor_that_is_slow_to_start_is_left_to_it(mongod: Mongod, tmp_pat
 def test_delivery_that_hangs_while_it_drains_is_replaced(
     predictor: Predictor, mongod: Mongod
 ) -> None:
-    mongod.hang()
     ride_ids = taken(predictor)
+    await_count(predictor, RIDES)
+    mongod.hang()
+    ride_ids |= taken(predictor)
     with ThreadPoolExecutor(1) as pool:
         ending = pool.submit(predictor.terminate)
         time.sleep(3)  # the workers have ended
