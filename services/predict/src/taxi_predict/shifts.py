@@ -30,7 +30,8 @@ _TURN_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.1
 #: Records wait so long for the first refresh: what is delivered before it is not scored.
 _FIRST_SECONDS: Final = 20.0
-#: All time-outs of a batch together are shorter: it will not end.
+#: The time-outs of a batch add up to less, but for a MongoDB of several addresses that is slow to
+#: log in to: it will hardly end.
 _STUCK_SECONDS: Final = 30.0
 
 
