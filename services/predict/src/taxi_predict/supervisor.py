@@ -89,7 +89,7 @@ class DeliveryProcess:
         while process.poll() is None and time.monotonic() < deadline:
             silence = self._silence()
             # One that has not spoken yet only starts, which is slow where the node is busy.
-            if silence > _SILENT_SECONDS and self._spoke() and not killed:
+            if silence is not None and silence > _SILENT_SECONDS and not killed:
                 logger.error("delivery hangs and is killed", extra={"seconds": silence})
                 process.kill()
                 killed = True
@@ -103,24 +103,20 @@ class DeliveryProcess:
         """Tell whether there are segments: a delivered one is removed when its worker is gone."""
         return any(self._folder.glob(f"*{SUFFIX}"))
 
-    def _silence(self) -> float:
-        """Return how long ago the last sign of life was, seconds; the start is one too."""
-        lived = time.monotonic() - self._started_at
-        try:
-            return min(time.time() - self._beat.stat().st_mtime, lived)
-        except FileNotFoundError:
-            return lived
-
-    def _spoke(self) -> bool:
-        """Tell whether the last sign of life is of this process and not of the one before."""
+    def _silence(self) -> float | None:
+        """Return how long ago this process gave its last sign of life, s; None before the first."""
         lived = time.monotonic() - self._started_at
         with contextlib.suppress(FileNotFoundError):
-            return time.time() - self._beat.stat().st_mtime < lived
-        return False
+            age = time.time() - self._beat.stat().st_mtime
+            if age < lived:
+                return age
+        return None
 
     def _kill_when_hung(self) -> None:
         assert self._process is not None
         silence = self._silence()
+        if silence is None:
+            silence = time.monotonic() - self._started_at
         if silence > _STALE_SECONDS:
             logger.error("delivery stands still and is killed", extra={"seconds": silence})
             os.kill(self._process.pid, signal.SIGKILL)
