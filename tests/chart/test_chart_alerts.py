@@ -1,0 +1,121 @@
+"""Every alert says which namespace it is about, and looks at no other."""
+
+import copy
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from fixtures_chart import manifests, template
+from promql_parser import AggModifierType, LabelModifierType, MatchOp
+
+pytestmark = pytest.mark.chart
+
+#: A namespace's AlertmanagerConfig hears only alerts that have this label.
+NAMESPACE = "namespace"
+CASES = Path(__file__).with_name("alerts_test.yaml")
+
+
+def rules() -> list[dict[str, Any]]:
+    """Return the rules with a spool of the fallback as the cases expect it."""
+    values = {"fallback": {"spool": {"maxBytes": 67108864}}}
+    (rule,) = (one for one in manifests(template(values)) if one["kind"] == "PrometheusRule")
+    return list(rule["spec"]["groups"][0]["rules"])
+
+
+RULES = rules()
+
+
+def losses(query: str) -> list[str]:
+    """Return the parts of a query that lose or mix the label `namespace`."""
+    return _losses(promql_parser.parse(query))
+
+
+def _losses(node: Any) -> list[str]:
+    """Return the losses at a node and below it."""
+    match node:
+        case promql_parser.VectorSelector():
+            kept = any(
+                one.name == NAMESPACE and one.op == MatchOp.Equal for one in node.matchers.matchers
+            )
+            return [] if kept else [f"{node.name}: of no namespace"]
+        case promql_parser.AggregateExpr():
+            by = node.modifier is not None and node.modifier.type == AggModifierType.By
+            labels = node.modifier.labels if node.modifier is not None else []
+            own = [] if by == (NAMESPACE in labels) and labels else [f"{node.op}: loses it"]
+            return own + _losses(node.expr)
+        case promql_parser.BinaryExpr():
+            return _losses_of_sides(node) + _losses(node.lhs) + _losses(node.rhs)
+        case promql_parser.Call():
+            return [loss for argument in node.args for loss in _losses(argument)]
+        case promql_parser.MatrixSelector():
+            return _losses(node.vector_selector)
+        case promql_parser.NumberLiteral() | promql_parser.StringLiteral():
+            return []
+        case _:
+            return _losses(node.expr)
+
+
+def _losses_of_sides(node: promql_parser.BinaryExpr) -> list[str]:
+    """Return whether two sides are joined without their namespaces."""
+    matching = node.modifier.matching if node.modifier is not None else None
+    if matching is None:
+        return []
+    by = matching.type == LabelModifierType.Include
+    return [] if by == (NAMESPACE in matching.labels) else [f"{node.op}: joins without it"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_keeps_its_namespace(rule: dict[str, Any]) -> None:
+    assert losses(rule["expr"]) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "loss"),
+    [
+        ('sum by (job) (a{namespace="ns"}) > 1', "sum: loses it"),
+        ('sum(a{namespace="ns"})', "sum: loses it"),
+        ('max without (namespace) (a{namespace="ns"})', "max: loses it"),
+        ('a{namespace="ns"} and on (policy) b{namespace="ns"}', "and: joins without it"),
+        ('a{namespace="ns"} and ignoring (namespace) b{namespace="ns"}', "and: joins without it"),
+        ("sum by (namespace) (rate(a[5m]))", "a: of no namespace"),
+        ('a{namespace="ns"} or absent(b)', "b: of no namespace"),
+    ],
+)
+def test_a_loss_is_found(query: str, loss: str) -> None:
+    assert losses(query) == [loss]
+
+
+def test_alerts_of_neighbours_do_not_mix(tmp_path: Path) -> None:
+    # Each case again, beside the series of all other cases in namespaces of their own.
+    bare = [{**one, "annotations": {}} for one in RULES]
+    rules_file = {"groups": [{"name": "all", "rules": bare}]}
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules_file))
+    whole = yaml.safe_load(CASES.read_text())
+    whole["tests"] = [_with_neighbours(one, whole["tests"]) for one in whole["tests"]]
+    (tmp_path / "cases.yaml").write_text(yaml.safe_dump(whole))
+
+    done = subprocess.run(
+        ["promtool", "test", "rules", "cases.yaml"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _with_neighbours(case: dict[str, Any], cases: list[dict[str, Any]]) -> dict[str, Any]:
+    found = copy.deepcopy(case)
+    found["input_series"] += [
+        {
+            **series,
+            "series": re.sub(r'namespace="ns"', f'namespace="ns-{number}"', series["series"]),
+        }
+        for number, other in enumerate(cases)
+        if other["interval"] == case["interval"]
+        for series in other["input_series"]
+    ]
+    assert len(found["input_series"]) > len(case["input_series"])
+    return found
