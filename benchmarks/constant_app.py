@@ -6,7 +6,8 @@ from typing import Any
 from flask import Flask, Response
 
 from taxi_predict.server import Server
-from taxi_predict.settings import read_settings
+from taxi_predict.settings import Settings
+from taxi_runtime.settings import read
 
 ANSWER = b'{"ride_id":"0123456789abcdef0123456789abcdef","duration":12.5,"model_version":"abcdef"}'
 
@@ -33,5 +34,5 @@ class Constant(Server):
 
 
 if __name__ == "__main__":
-    Constant(read_settings()).run()
+    Constant(read(Settings)).run()
     sys.exit(0)

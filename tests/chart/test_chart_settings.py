@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from fixtures_chart import CHART, environment, pods, rendered
 
+from taxi_runtime.settings import read
+
 pytestmark = pytest.mark.chart
 
 ROOT = CHART.parents[1]
@@ -60,7 +62,7 @@ def test_the_values_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> 
             text = value if isinstance(value, str) else "mongodb://from-a-secret/taxi"
             monkeypatch.setenv(variable, text)
 
-        assert module.read_settings()
+        assert read(module.Settings)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ import kopf
 from taxi_domain.errors import FieldError
 from taxi_domain.logs import set_up
 from taxi_operator.app import register
-from taxi_operator.settings import read_settings
+from taxi_operator.settings import Settings
+from taxi_runtime.settings import read
 
 
 def main() -> int:
     """Run until a signal ends it; return the exit code (2: settings)."""
     try:
-        settings = read_settings()
+        settings = read(Settings)
     except FieldError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

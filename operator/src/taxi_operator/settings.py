@@ -2,10 +2,8 @@
 
 from enum import StrEnum
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic_settings import BaseSettings
-
-from taxi_domain.errors import FieldError
 
 
 class FaultPoint(StrEnum):
@@ -35,18 +33,3 @@ class Settings(BaseSettings):
     api_timeout_seconds: float = Field(default=15.0, alias="TAXI_OPERATOR_API_TIMEOUT", gt=0)
     #: Where to die, for tests only.
     fault: FaultPoint = Field(default=FaultPoint.NONE, alias="TAXI_OPERATOR_FAULT")
-
-
-def read_settings() -> Settings:
-    """Read the environment.
-
-    Raises:
-        FieldError: a variable is missing or cannot have its value.
-    """
-    try:
-        return Settings()  # type: ignore[call-arg]  # filled from the environment
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise FieldError(
-            str(first["loc"][0]), first["msg"], "set the variable on the container"
-        ) from error

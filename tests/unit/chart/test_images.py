@@ -43,9 +43,9 @@ def test_an_image_builds_from_any_base_with_pinned_packages_and_no_root(name: st
 def test_an_image_holds_every_library_that_its_part_needs(name: str) -> None:
     text = DOCKERFILES[name].read_text()
     project = (DOCKERFILES[name].parent / "pyproject.toml").read_text()
-    needed = set(re.findall(r'"taxi-(domain|store|profiles)"', project))
+    needed = set(re.findall(r'"taxi-(domain|store|runtime|profiles)(?:\[http\])?"', project))
 
-    assert {"domain", "store"} <= needed
+    assert {"domain", "store", "runtime"} <= needed
     assert needed == set(re.findall(r"\./libs/(\w+)", text))
 
 

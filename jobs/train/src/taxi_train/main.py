@@ -21,13 +21,14 @@ from pymongo.database import Database
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.mongodb import DATABASE
 from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_FAILED, EXIT_USAGE
+from taxi_runtime.settings import read
 from taxi_store.connection import Document, StoreUnavailableError, connect, translated
 from taxi_train.fetch import SOURCE, fetch
 from taxi_train.gate import GateRules
 from taxi_train.models_tool import app as models_app
 from taxi_train.quality import DataQualityError, QualityRules, usable
 from taxi_train.rides import Rides, read_all
-from taxi_train.settings import Settings, read_settings
+from taxi_train.settings import Settings
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -132,7 +133,7 @@ def _now() -> datetime:
 
 @contextmanager
 def _database() -> Iterator[tuple[Database[Document], Settings]]:
-    settings = read_settings()
+    settings = read(Settings)
     with connect(
         settings.mongodb_uri, app_name="taxi-train", timeout_seconds=settings.timeout_seconds
     ) as client:

@@ -21,12 +21,13 @@ from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.mongodb import DATABASE
 from taxi_domain.runs import EXIT_FAILED, EXIT_USAGE
+from taxi_runtime.settings import read
 from taxi_store.artifacts import MAX_ARCHIVE_BYTES, pack, unpack
 from taxi_store.collection import Keep, collect, superfluous
 from taxi_store.connection import Document, connect
 from taxi_store.entries import AliasConflictError, ModelEntry, StateConflictError
 from taxi_store.registry import Registry
-from taxi_train.settings import read_settings
+from taxi_train.settings import Settings
 
 EXIT_CONFLICT: Final = 3
 _BY: Final = "taxi-models"
@@ -227,7 +228,7 @@ def _print(found: Any, output: Output) -> None:
 def _registry() -> Iterator[tuple[Registry, Database[Document], str]]:
     """Connect; errors that a user can act on become one line and an exit code."""
     try:
-        settings = read_settings()
+        settings = read(Settings)
         with connect(
             settings.mongodb_uri, app_name=_BY, timeout_seconds=settings.timeout_seconds
         ) as client:

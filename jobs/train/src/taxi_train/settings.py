@@ -1,9 +1,8 @@
 """The only reader of the environment."""
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from taxi_domain.errors import FieldError
 from taxi_domain.models import MODEL_NAME
 from taxi_domain.runs import RUN_ID_VARIABLE
 
@@ -21,18 +20,3 @@ class Settings(BaseSettings):
     timeout_seconds: float = Field(default=20.0, alias="TAXI_TRAIN_TIMEOUT_SECONDS", gt=0)
     #: How long the Job waits for MongoDB at its start, seconds.
     patience_seconds: float = Field(default=300.0, alias="TAXI_TRAIN_PATIENCE_SECONDS", gt=0)
-
-
-def read_settings() -> Settings:
-    """Read the environment.
-
-    Raises:
-        FieldError: a variable is missing or cannot have its value.
-    """
-    try:
-        return Settings()  # type: ignore[call-arg]  # filled from the environment
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise FieldError(
-            str(first["loc"][0]), first["msg"], "set the variable on the Job's container"
-        ) from error

@@ -9,7 +9,8 @@ from gunicorn.app.base import BaseApplication
 from taxi_domain.errors import FieldError
 from taxi_domain.logs import set_up
 from taxi_monitor.app import Monitor, create_monitor
-from taxi_monitor.settings import Settings, read_settings
+from taxi_monitor.settings import Settings
+from taxi_runtime.settings import read
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
@@ -51,7 +52,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 def main() -> int:
     """Serve; return the exit code (2: settings)."""
     try:
-        settings = read_settings()
+        settings = read(Settings)
     except FieldError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,9 +1,8 @@
 """The only reader of the environment."""
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
-from taxi_domain.errors import FieldError
 from taxi_domain.models import MODEL_NAME
 
 
@@ -18,12 +17,12 @@ class Settings(BaseSettings):
     model: str = Field(default=MODEL_NAME, alias="TAXI_MODEL")
     #: Rides of a window.
     window_rows: int = Field(default=2000, alias="TAXI_MONITOR_WINDOW_ROWS", ge=100, le=200_000)
-    #: Fewest rides of a window, or labelled rides, that are judged.
-    min_rows: int = Field(default=500, alias="TAXI_MONITOR_MIN_ROWS", ge=10)
     #: Labelled rides that the error is taken over.
     error_window_rows: int = Field(
         default=2000, alias="TAXI_MONITOR_ERROR_WINDOW_ROWS", ge=100, le=200_000
     )
+    #: Fewest rides of a window, or labelled rides, that are judged.
+    min_rows: int = Field(default=500, alias="TAXI_MONITOR_MIN_ROWS", ge=10)
     #: Pause between two evaluations, seconds.
     evaluation_seconds: float = Field(
         default=5.0, alias="TAXI_MONITOR_EVALUATION_SECONDS", gt=0, le=3600
@@ -34,24 +33,10 @@ class Settings(BaseSettings):
     #: Threads that answer requests.
     threads: int = Field(default=8, alias="TAXI_MONITOR_THREADS", ge=1, le=64)
 
-
-def read_settings() -> Settings:
-    """Read the environment.
-
-    Raises:
-        FieldError: a variable is missing or cannot have its value.
-    """
-    try:
-        settings = Settings()  # type: ignore[call-arg]  # filled from the environment
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise FieldError(
-            str(first["loc"][0]), first["msg"], "set the variable on the container"
-        ) from error
-    if settings.min_rows > min(settings.window_rows, settings.error_window_rows):
-        raise FieldError(
-            "TAXI_MONITOR_MIN_ROWS",
-            "is larger than a window",
-            "make it smaller, or the windows larger",
-        )
-    return settings
+    @field_validator("min_rows")
+    @classmethod
+    def _windows_hold_as_many(cls, value: int, info: ValidationInfo) -> int:
+        windows = (info.data.get(one, value) for one in ("window_rows", "error_window_rows"))
+        if value > min(windows):
+            raise ValueError("is larger than a window; make it smaller, or the windows larger")
+        return value

@@ -18,8 +18,9 @@ from taxi_predict.delivery import Delivery, Scorer
 from taxi_predict.destinations import MongoLog, Monitor
 from taxi_predict.identity import IDENTITY
 from taxi_predict.metrics import Metrics
-from taxi_predict.settings import Settings, read_settings
+from taxi_predict.settings import Settings
 from taxi_predict.shifts import Shifts
+from taxi_runtime.settings import read
 from taxi_store.connection import connect
 from taxi_store.registry import Registry
 
@@ -31,7 +32,7 @@ _NICE: Final = 10
 def main() -> int:
     """Deliver until told to stop, or what waits; return the exit code (2: settings)."""
     try:
-        settings = read_settings()
+        settings = read(Settings)
         set_up()
         os.nice(_NICE)
         shifts = Shifts(_delivery(settings), settings.beat_file)

@@ -3,13 +3,14 @@
 import sys
 
 from taxi_domain.errors import FieldError
-from taxi_predict.settings import prepare_metrics_folder, read_settings
+from taxi_predict.settings import Settings, prepare_metrics_folder
+from taxi_runtime.settings import read
 
 
 def main() -> int:
     """Serve; return the exit code (2: settings)."""
     try:
-        settings = read_settings()
+        settings = read(Settings)
     except FieldError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -13,9 +13,9 @@ from taxi_predict import metrics as exposed
 from taxi_predict.crew import Crew
 from taxi_predict.metrics import Metrics
 from taxi_predict.openapi import document
-from taxi_predict.problems import ProblemError, Refusal
-from taxi_predict.service import Answer, NoModelError, Predictions, reason_of
+from taxi_predict.service import Answer, NoModelError, Predictions, Refusal, reason_of
 from taxi_predict.spool import SpoolFullError
+from taxi_runtime.problems import ProblemError
 
 _JSON: Final = "application/json"
 _RETRY_SECONDS: Final = 5

@@ -35,7 +35,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         options = {
             "bind": f"{settings.host}:{settings.port}",
             "workers": settings.workers,
-            "worker_class": "taxi_predict.worker.Worker",
+            "worker_class": "taxi_runtime.worker.Worker",
             "worker_connections": settings.connections,
             "worker_tmp_dir": "/dev/shm",  # noqa: S108 - the heartbeat file must not be on a disk
             "keepalive": settings.keepalive_seconds,

@@ -30,6 +30,14 @@ class Answer(Struct, frozen=True, gc=False):
     model_version: str
 
 
+class Refusal(Struct):
+    """What stands in a batch's answers in the place of a ride that is none."""
+
+    index: Annotated[int, Meta(ge=0, description="Place in the batch.")]
+    field: str
+    detail: str
+
+
 class Serving(Struct, frozen=True):
     """What serves."""
 

@@ -5,10 +5,9 @@ import shutil
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
-from taxi_domain.errors import FieldError
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES
 
@@ -96,21 +95,6 @@ class Settings(BaseSettings):
     def beat_file(self) -> Path:
         """File that the delivery touches again and again."""
         return self.spool_dir / "delivery.beat"
-
-
-def read_settings() -> Settings:
-    """Read the environment.
-
-    Raises:
-        FieldError: a variable is missing or cannot have its value.
-    """
-    try:
-        return Settings()  # type: ignore[call-arg]  # filled from the environment
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise FieldError(
-            str(first["loc"][0]), first["msg"], "set the variable on the container"
-        ) from error
 
 
 def prepare_metrics_folder() -> None:

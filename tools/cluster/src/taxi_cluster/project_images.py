@@ -31,7 +31,7 @@ class ProjectImage:
 
 #: Kept out of the build context by .dockerignore, or left behind by tools.
 _NOT_IN_IMAGES = {"tests", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
-_LIBS = ("libs/domain", "libs/store")
+_LIBS = ("libs/domain", "libs/store", "libs/runtime")
 IMAGES = (
     ProjectImage("predict", "services/predict/Dockerfile", (*_LIBS, "services/predict")),
     ProjectImage(

@@ -20,14 +20,6 @@ class Problem(Struct, omit_defaults=True):
     field: Annotated[str, Meta(description="The field that is meant.")] = ""
 
 
-class Refusal(Struct):
-    """What stands in a batch's answers in the place of a ride that is none."""
-
-    index: Annotated[int, Meta(ge=0, description="Place in the batch.")]
-    field: str
-    detail: str
-
-
 class ProblemError(Exception):
     """An answer that is an error.
 
