@@ -26,7 +26,7 @@ from taxi_store.log import insert_records
 from taxi_store.registry import Registry
 from taxi_train.bootstrap import bootstrap
 from taxi_train.main import SAMPLES
-from taxi_train.rides import Rides, read_file
+from taxi_train.rides import Rides, read_all, read_file
 
 pytestmark = pytest.mark.component
 TOKEN = "a-token-for-tests"
@@ -165,9 +165,17 @@ def labels(rides: Rides, start: int, end: int) -> dict[str, object]:
     }
 
 
+@pytest.fixture(scope="module")
+def uncut() -> Rides:
+    """Rides with labels as TLC has them: a few took no time, or many hours."""
+    found = read_all(SAMPLES / "green-2020-03-after.parquet")
+    return found[found.distance <= 100]
+
+
 def test_a_killed_monitor_says_the_same_again(
-    monitor: Monitor, mongod: Mongod, version: str, rides: Rides
+    monitor: Monitor, mongod: Mongod, version: str, uncut: Rides
 ) -> None:
+    rides = uncut
     found = documents(rides, version, 0, 4000)
     store(mongod, found)
     for start in range(0, 4000, 500):
@@ -184,6 +192,10 @@ def test_a_killed_monitor_says_the_same_again(
 
     assert drift["relative"] is not None
     assert drift["window"]["rows"] == 2000
+    newest = rides.duration[2000:4000]
+    outside = (newest < 1) | (newest > 60)
+    assert errors["labels_outside_ratio"] == outside.sum() / 2000 > 0.01
+    assert errors["actual"]["relative"] < 1 < newest.max() / 600
     for one in (drift, drift_again, errors, errors_again):
         one.pop("evaluated_at")
         one.pop("verdict", None)  # two breaches in a row need rides in between
@@ -192,6 +204,7 @@ def test_a_killed_monitor_says_the_same_again(
     page = httpx.get(f"{monitor.url}/").text
     assert version in page
     assert "PULocationID" in page
+    assert "of the newest labels are outside of\n  1 to 60 minutes" in page
 
 
 def test_eight_writers_lose_no_ride(monitor: Monitor, version: str, rides: Rides) -> None:

@@ -196,6 +196,25 @@ def test_labelled_rides_are_all_or_a_sample_in_time_order(database: Database[Doc
     assert 80 < np.mean(sample[:4]) < 250, "the others are of all the time before"
 
 
+def test_labelled_window_has_as_many_to_judge_as_are_asked(database: Database[Document]) -> None:
+    log.insert_records(database, [a_record(one).to_document() for one in range(100)], NOW)
+    # Every second ride has a label, and every second of these is outside of the limits.
+    labels = [
+        Label(f"r{number:05d}", 600.0 if number % 4 else 12.0, NOW) for number in range(0, 100, 2)
+    ]
+    log.insert_labels(database, labels, NOW)
+
+    def window(rows: int) -> list[tuple[int, float]]:
+        found = log.labelled_window(database, "v1", rows)
+        return [(int(record.ride_id[1:]), label.duration) for record, label in found]
+
+    # The newest six of any duration, and six to judge: what is older and outside is left out.
+    assert window(6) == [
+        (76, 12), (80, 12), (84, 12), (88, 12), (90, 600), (92, 12), (94, 600), (96, 12), (98, 600),
+    ]  # fmt: skip
+    assert len(window(50)) == 50
+
+
 def test_tail_gives_what_was_stored_since(database: Database[Document]) -> None:
     later = NOW + timedelta(minutes=1)
     log.insert_records(database, [a_record(1).to_document()], NOW)

@@ -95,6 +95,7 @@ def test_label_is_minutes_of_a_ride() -> None:
         ({"ride_id": "r1"}, "duration"),
         ({"ride_id": "r1", "duration": "3"}, "duration"),
         ({"ride_id": "r1", "duration": -1}, "duration"),
+        ({"ride_id": "r1", "duration": 1441}, "duration"),
         ({"ride_id": "r1", "duration": float("nan")}, "duration"),
     ],
 )

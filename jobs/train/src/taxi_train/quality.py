@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 from taxi_domain.errors import TaxiError
-from taxi_domain.rides import MAX_DURATION_MINUTES, MIN_DURATION_MINUTES
 from taxi_train.candidates import Split
 from taxi_train.rides import Rides, joined, within_limits
 
@@ -80,12 +80,12 @@ def check_limits(rides: Rides, rules: QualityRules) -> None:
         DataQualityError: too many.
     """
     null = np.isnan(rides.pickup + rides.dropoff + rides.distance + rides.duration)
-    outside = (rides.duration < MIN_DURATION_MINUTES) | (rides.duration > MAX_DURATION_MINUTES)
+    outside = (rides.duration < TARGET_MINIMUM) | (rides.duration > TARGET_MAXIMUM)
     _check_shares(
         ("Null", null, rules.max_null,
          "of the rides have no zone, distance or duration; look at the source"),
         ("LabelRange", outside, rules.max_out_of_range,
-         f"of the durations are outside of {MIN_DURATION_MINUTES:g} to {MAX_DURATION_MINUTES:g} "
+         f"of the durations are outside of {TARGET_MINIMUM:g} to {TARGET_MAXIMUM:g} "
          "minutes; look at the source of the labels and its unit"),
     )  # fmt: skip
 

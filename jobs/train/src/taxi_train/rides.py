@@ -11,15 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 from taxi_domain.errors import TaxiError
 from taxi_domain.features import DISTANCE, DO, HOUR, PAIR_FACTOR, PU, PU_DO, WEEKDAY
-from taxi_domain.rides import (
-    MAX_DURATION_MINUTES,
-    MAX_TRIP_DISTANCE_MILES,
-    MAX_ZONE,
-    MIN_DURATION_MINUTES,
-    MIN_ZONE,
-)
+from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES, MAX_ZONE, MIN_ZONE
 from taxi_store.labelled import NEWEST_SHARE, LabelledRide
 
 Floats = NDArray[np.float64]
@@ -181,7 +176,7 @@ def within_limits(rides: Rides) -> Rides:
         (rides.pickup >= MIN_ZONE) & (rides.pickup <= MAX_ZONE)
         & (rides.dropoff >= MIN_ZONE) & (rides.dropoff <= MAX_ZONE)
         & (rides.distance >= 0) & (rides.distance <= MAX_TRIP_DISTANCE_MILES)
-        & (rides.duration >= MIN_DURATION_MINUTES) & (rides.duration <= MAX_DURATION_MINUTES)
+        & (rides.duration >= TARGET_MINIMUM) & (rides.duration <= TARGET_MAXIMUM)
     )  # fmt: skip
     return rides[kept]
 

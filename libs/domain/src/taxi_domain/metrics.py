@@ -174,7 +174,14 @@ MONITOR_ERROR_RELATIVE: Final = _gauge(
 )
 MONITOR_WINDOW_ROWS: Final = _gauge("taxi_monitor_window_rows", "Rides in the window.", *_MODEL)
 MONITOR_LABELLED_ROWS: Final = _gauge(
-    "taxi_monitor_window_labelled_rows", "Rides in the error window.", *_MODEL
+    "taxi_monitor_window_labelled_rows",
+    "Labelled rides that are judged: within the target's limits.",
+    *_MODEL,
+)
+MONITOR_LABELS_OUTSIDE: Final = _gauge(
+    "taxi_monitor_labels_outside_ratio",
+    "Share of the newest labels outside of the target's limits, which are not judged.",
+    *_MODEL,
 )
 MONITOR_REFERENCE_ROWS: Final = _gauge(
     "taxi_monitor_reference_rows", "Rides in the reference.", *_MODEL

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from taxi_domain.durations import LABEL_MAXIMUM, LABEL_MINIMUM
 from taxi_domain.errors import FieldError
 from taxi_domain.features import SCHEMA_VERSION, Features
 from taxi_domain.fields import check_id
@@ -104,6 +105,9 @@ def label_of(body: object, now: datetime) -> Label:
     duration = body.get("duration")
     if isinstance(duration, bool) or not isinstance(duration, int | float):
         raise FieldError("duration", "is not a number", "send minutes as a number")
-    if not 0 <= duration <= 24 * 60:
-        raise FieldError("duration", "is out of its limits", "send minutes from 0 to 1440")
+    if not LABEL_MINIMUM <= duration <= LABEL_MAXIMUM:
+        raise FieldError(
+            "duration", "is out of its limits",
+            f"send minutes from {LABEL_MINIMUM:g} to {LABEL_MAXIMUM:g}",
+        )  # fmt: skip
     return Label(ride_id, float(duration), now)

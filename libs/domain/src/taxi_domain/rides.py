@@ -20,8 +20,6 @@ from taxi_domain.fields import (
 MIN_ZONE: Final = 1
 MAX_ZONE: Final = 265
 MAX_TRIP_DISTANCE_MILES: Final = 100.0
-MIN_DURATION_MINUTES: Final = 1.0
-MAX_DURATION_MINUTES: Final = 60.0
 
 PICKUP: Final = "PULocationID"
 DROPOFF: Final = "DOLocationID"

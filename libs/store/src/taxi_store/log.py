@@ -11,6 +11,7 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from taxi_domain.documents import record_of
+from taxi_domain.durations import is_target
 from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label, PredictionRecord
 from taxi_store.connection import Document, translated
@@ -69,11 +70,13 @@ def window(database: Database[Document], version: str, rows: int) -> list[Predic
 def labelled_window(
     database: Database[Document], version: str, rows: int
 ) -> list[tuple[PredictionRecord, Label]]:
-    """Return the newest `rows` labelled records of a version, oldest first.
+    """Return the newest labelled records of a version, oldest first.
 
-    At most fifty times as many records are looked at, so that a log without labels ends.
+    So many that `rows` of them have labels within the target's limits. At most fifty times as
+    many records are looked at, so that a log without labels ends.
     """
     newest: list[tuple[PredictionRecord, Label]] = []
+    judged = 0
     with translated():
         cursor = (
             database[PREDICTIONS]
@@ -83,12 +86,16 @@ def labelled_window(
         )
         for chunk in chunks(cursor.batch_size(CHUNK)):
             labels = labels_of(database, (one["_id"] for one in chunk))
-            newest += [
-                (record_of(one), labels[one["_id"]]) for one in chunk if one["_id"] in labels
-            ]
-            if len(newest) >= rows:
-                break
-    return list(reversed(newest[:rows]))
+            for one in chunk:
+                label = labels.get(one["_id"])
+                # Beyond the newest `rows` only labels within the limits matter.
+                if label is None or not (is_target(label.duration) or len(newest) < rows):
+                    continue
+                newest.append((record_of(one), label))
+                judged += is_target(label.duration)
+                if judged == rows:
+                    return list(reversed(newest))
+    return list(reversed(newest))
 
 
 def records_of(database: Database[Document], ride_ids: Sequence[str]) -> list[PredictionRecord]:

@@ -14,6 +14,7 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.models import PROFILE_FILE, Alias
 from taxi_domain.records import Label
 from taxi_monitor.counters import Counters
+from taxi_monitor.labelled import Labelled
 from taxi_monitor.state import State
 from taxi_monitor.versions import WatchedVersion, rebuild
 from taxi_monitor.windows import Window
@@ -124,7 +125,7 @@ class Follower:
             raise TaxiError(f"model version {entry.version}: {PROFILE_FILE}: {error}") from error
         watched = WatchedVersion(
             entry.version, alias, reference, Window(self._window_rows),
-            Window(self._error_window_rows),
+            Labelled(self._error_window_rows),
         )  # fmt: skip
         rebuild(
             watched,

@@ -58,6 +58,8 @@ class StateCollector(Collector):
         yield catalogue.MONITOR_EVALUATION_AGE, who, max(0.0, self._clock() - found.at)
         yield catalogue.MONITOR_WINDOW_ROWS, who, float(found.window.rows)
         yield catalogue.MONITOR_LABELLED_ROWS, who, float(found.labelled.rows)
+        if found.outside_ratio is not None:
+            yield catalogue.MONITOR_LABELS_OUTSIDE, who, found.outside_ratio
         if found.window.rows:
             yield catalogue.MONITOR_WINDOW_START, who, found.window.start
             yield catalogue.MONITOR_WINDOW_END, who, found.window.end

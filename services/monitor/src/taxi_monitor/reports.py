@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 from taxi_monitor.state import State
 from taxi_monitor.versions import Evaluation, WatchedVersion
 from taxi_profiles.verdict import FeatureVerdict
@@ -20,11 +21,12 @@ def drift(state: State, model: str) -> dict[str, Any]:
 
 
 def performance(state: State, model: str) -> dict[str, Any]:
-    """Return the latest errors of every version, minutes."""
+    """Return the latest errors of every version (minutes), of labels within the target's limits."""
     found = {one.role: evaluation for one, evaluation in state.evaluations()}
     return {
         "model": model,
         "problem": state.problem or None,
+        "target_limits": [TARGET_MINIMUM, TARGET_MAXIMUM],
         "versions": [_performance(one, found.get(one.role)) for one in state.watched()],
     }
 
@@ -48,6 +50,7 @@ def _performance(watched: WatchedVersion, found: Evaluation | None) -> dict[str,
     return {
         **_who(watched, found),
         "labelled_rows": found.labelled.rows if found else 0,
+        "labels_outside_ratio": found.outside_ratio if found else None,
         "reference_rmse": watched.reference.error.rmse,
         "actual": None
         if error is None

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from taxi_domain.records import Label, PredictionRecord, utc
+from taxi_monitor.labelled import Labelled, LabelledSnapshot
 from taxi_monitor.windows import Snapshot, Window, row_of
 from taxi_profiles.reference import TARGET, Reference
 from taxi_profiles.verdict import Alarm, Verdict, judge, judge_labelled
@@ -16,7 +17,9 @@ class Evaluation:
     Attributes:
         at: Time of its end, seconds since the epoch.
         window: The window that was judged.
-        labelled: The labelled rides that were judged.
+        labelled: The labelled rides that were judged: those within the target's limits.
+        outside_ratio: Share of the newest labels that are outside of these limits, None with too
+            few labels.
         inputs: Verdict on the features, None with too few rides.
         errors: Verdict on target and error, None with too few labels.
         alarm: State over the evaluations so far.
@@ -25,6 +28,7 @@ class Evaluation:
     at: float
     window: Snapshot
     labelled: Snapshot
+    outside_ratio: float | None
     inputs: Verdict | None
     errors: Verdict | None
     alarm: Alarm
@@ -38,7 +42,7 @@ class WatchedVersion:
     role: str
     reference: Reference
     window: Window
-    labelled: Window
+    labelled: Labelled
     alarm: Alarm = field(default_factory=Alarm)
     evaluation: Evaluation | None = None
 
@@ -64,8 +68,9 @@ class WatchedVersion:
         return max(0.0, utc(label.ts).timestamp() - row.ts)
 
     def judged(
-        self, window: Snapshot, labelled: Snapshot, min_rows: int, window_rows: int, now: float
-    ) -> Evaluation:
+        self, window: Snapshot, labelled: LabelledSnapshot, min_rows: int, window_rows: int,
+        now: float,
+    ) -> Evaluation:  # fmt: skip
         """Judge copies of the windows; needs no lock.
 
         Args:
@@ -75,7 +80,7 @@ class WatchedVersion:
             window_rows: Size of a full window, which sets how far breaches must be apart.
             now: Time, seconds since the epoch.
         """
-        inputs = errors = None
+        inputs = errors = outside = None
         alarm = self.alarm
         if window.rows >= min_rows:
             columns = {name: one for name, one in window.columns.items() if name != TARGET}
@@ -83,8 +88,10 @@ class WatchedVersion:
             if inputs.relative is not None:
                 alarm = alarm.after(inputs.relative, window.seen, min(window_rows, window.rows))
         if labelled.rows >= min_rows:
-            errors = judge_labelled(self.reference, labelled.columns)
-        return Evaluation(now, window, labelled, inputs, errors, alarm)
+            outside = labelled.outside / labelled.rows
+        if labelled.judged.rows >= min_rows:
+            errors = judge_labelled(self.reference, labelled.judged.columns)
+        return Evaluation(now, window, labelled.judged, outside, inputs, errors, alarm)
 
     def _prediction_of(self, record: PredictionRecord) -> float | None:
         if record.model_version == self.version:

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 from taxi_domain.errors import TaxiError
-from taxi_domain.rides import MAX_DURATION_MINUTES, MIN_DURATION_MINUTES
 
 _TIMES = ("lpep_pickup_datetime", "lpep_dropoff_datetime")
 _COLUMNS = (*_TIMES, "PULocationID", "DOLocationID", "trip_distance")
@@ -67,8 +67,8 @@ def read_rides(path: Path, *, prefix: str = "") -> list[TrueRide]:
     micros = pc.subtract(moments[1], moments[0]).cast(pa.int64())
     minutes = pc.divide(micros.cast(pa.float64()), 60_000_000.0)
     kept = pc.and_(
-        pc.greater_equal(minutes, MIN_DURATION_MINUTES),
-        pc.less_equal(minutes, MAX_DURATION_MINUTES),
+        pc.greater_equal(minutes, TARGET_MINIMUM),
+        pc.less_equal(minutes, TARGET_MAXIMUM),
     )
     table = table.append_column("minutes", minutes).filter(kept)
     name = prefix + path.stem

@@ -1,0 +1,48 @@
+"""The labelled rides of a version: those that are judged, and how many are not."""
+
+from dataclasses import dataclass
+
+from taxi_domain.durations import is_target
+from taxi_monitor.windows import Row, Snapshot, Window
+from taxi_profiles.reference import TARGET
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSnapshot:
+    """Labelled rides at one moment.
+
+    Attributes:
+        judged: The newest whose labels are within the target's limits.
+        rows: The newest whatever their labels.
+        outside: Those of `rows` whose labels are outside of the target's limits.
+    """
+
+    judged: Snapshot
+    rows: int
+    outside: int
+
+
+class Labelled:
+    """The newest `size` labelled rides, and the newest `size` of them that are judged.
+
+    What is outside takes no place among the judged, so that they are as many as they should be;
+    its share is of the newest labels of any duration.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._all = Window(size)
+        self._judged = Window(size)
+
+    def add(self, row: Row) -> bool:
+        """Take a ride with its target; False for a repeat, whose first label stays."""
+        if self._all.find(row.ride_id) is not None:
+            return False
+        # The judged reach further back: a ride may be too old for the one and not for the other.
+        new = self._all.add(row)
+        return (is_target(row.target) and self._judged.add(row)) or new
+
+    def snapshot(self) -> LabelledSnapshot:
+        """Copy the newest rides."""
+        found = self._all.snapshot()
+        outside = sum(not is_target(minutes) for minutes in found.columns[TARGET].tolist())
+        return LabelledSnapshot(self._judged.snapshot(), found.rows, outside)
