@@ -47,7 +47,7 @@ from taxi_train.onnx_model import OnnxModel
 from taxi_train.packing import reference_rides
 from taxi_train.quality import DataQualityError
 from taxi_train.retraining import LOG_UNTIL, RunRules, evaluate, retrain
-from taxi_train.rides import Rides, read_file
+from taxi_train.rides import Rides, read_all, read_file
 
 pytestmark = pytest.mark.component
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -188,7 +188,22 @@ def test_few_rides_are_too_few_labels_and_not_bad_data(
     assert retrain(database, MODEL_NAME, "run-1", RULES, clock) is RunResult.TOO_FEW_LABELS
     run = RunStore(database).get("run-1")
     assert run is not None
-    assert run.numbers == {"labelled_rows": rows}
+    assert run.numbers == {"labelled_rows": rows, "outside_rows": 0}
+
+
+@pytest.mark.usefixtures("versions")
+def test_labels_outside_of_the_targets_limits_are_left_out_and_counted(
+    database: Database[Document],
+) -> None:
+    rides = read_all(SAMPLES / "green-2020-03-after.parquet")[:1500]
+    log_rides(database, rides[rides.distance <= 100])
+
+    assert retrain(database, MODEL_NAME, "run-1", RULES, clock) is RunResult.TOO_FEW_LABELS
+    run = RunStore(database).get("run-1")
+    assert run is not None
+    outside = (rides.duration < 1) | (rides.duration > 60)
+    assert 20 < outside.sum() == run.numbers["outside_rows"]
+    assert run.numbers["labelled_rows"] == len(rides) - outside.sum()
 
 
 def test_verdict_of_an_evaluation_is_final(

@@ -63,7 +63,11 @@ def bootstrap(
     from taxi_train.bootstrap import bootstrap as make
 
     def rides() -> Rides:
-        return usable(read_all(_file(data), start, end), QualityRules())
+        everything = read_all(_file(data), start, end)
+        kept = usable(everything, QualityRules())
+        left_out = len(everything) - len(kept)
+        logger.info("%d rides to train on; %d are outside of the limits", len(kept), left_out)
+        return kept
 
     with _guarded(), _database() as (database, settings):
         make(database, settings.model, rides, _now)

@@ -68,9 +68,13 @@ def retrain(
         known.champion = champion.version
         labelled = _labelled(database, model, (champion,), rules)
         everything = of_log(labelled)
-        rides = _unseen(champion, within_limits(everything))
-        known.numbers["labelled_rows"] = len(rides)
-        logger.info("%d labelled rides that %s has not seen", len(rides), champion.version)
+        unseen = _unseen(champion, everything)
+        rides = within_limits(unseen)
+        known.numbers.update(_rows(rides, unseen))
+        logger.info(
+            "%d labelled rides that %s has not seen; %d more are outside of the limits",
+            len(rides), champion.version, len(unseen) - len(rides),
+        )  # fmt: skip
         parts = candidates.split(rides, rules.gate.min_labelled_rows)
         if len(labelled) >= rules.gate.min_labelled_rows + rules.quality.min_rows:
             quality.check_limits(everything, rules.quality)
@@ -91,7 +95,7 @@ def retrain(
     )
     verdict = compare(champion, candidate, parts.gate, rules.gate)
     numbers = {
-        **verdict.numbers, **chosen, **_beside(registry, model, parts.gate),
+        **verdict.numbers, **chosen, **known.numbers, **_beside(registry, model, parts.gate),
         "trained_rows": len(parts.fit) + len(parts.choose),
     }  # fmt: skip
     if verdict.result is not RunResult.BETTER:
@@ -126,13 +130,14 @@ def evaluate(
     with _reported(runs, run_id, now):
         champion = _champion(registry, model)
     other = registry.load(candidate)
-    rides = within_limits(of_log(_labelled(database, model, (champion, other), rules)))
-    rides = _unseen(other, _unseen(champion, rides))
+    everything = of_log(_labelled(database, model, (champion, other), rules))
+    unseen = _unseen(other, _unseen(champion, everything))
+    rides = within_limits(unseen)
     verdict = compare(champion, other, rides, rules.gate)
     runs.finish(
         run_id, verdict.result, now=now(), message=verdict.message, candidate=candidate,
         champion=champion.version, slices=verdict.slices,
-        numbers={**verdict.numbers, **_beside(registry, model, rides)},
+        numbers={**verdict.numbers, **_rows(rides, unseen), **_beside(registry, model, rides)},
     )  # fmt: skip
     logger.info("%s: %s", verdict.result, verdict.message)
     return verdict.result
@@ -171,6 +176,11 @@ def _reported(runs: RunStore, run_id: str, now: Callable[[], datetime]) -> Itera
             numbers={**known.numbers, error.reason: error.figure},
         )  # fmt: skip
         raise
+
+
+def _rows(rides: Rides, labelled: Rides) -> dict[str, float]:
+    """Return how many labelled rides are used, and how many are outside of the limits."""
+    return {"labelled_rows": len(rides), "outside_rows": len(labelled) - len(rides)}
 
 
 def _too_few(parts: candidates.Split, rules: RunRules) -> str:
