@@ -73,7 +73,9 @@ def send_rides(release: Release, rides: Sequence[TrueRide]) -> None:
     """Send rides and their labels in batches, from here."""
     pace = Pace(rides_per_second=400, batch_size=100, label_delay_seconds=1)
     with release.predictor() as predictor, release.monitor() as monitor:
-        done = Sender(rides, release.addresses(predictor, monitor), pace).run()
+        sender = Sender(rides, release.addresses(predictor, monitor), pace)
+        done = sender.run()
+    assert sender.label_refusals == {}
     assert done == Progress(sent=len(rides), refused=0, labelled=len(rides))
 
 

@@ -29,8 +29,8 @@ def test_rides_are_in_order_with_minutes(tmp_path: Path, unit: str) -> None:
 
     found = read_rides(tmp_path / "rides.parquet", prefix="p-")
 
-    assert [one.duration for one in found] == [12.5, 12.5]  # the third took no time
-    assert [one.body["PULocationID"] for one in found] == [1, 3]
+    assert [one.duration for one in found] == [12.5, 0.0, 12.5]
+    assert [one.body["PULocationID"] for one in found] == [1, 2, 3]
     assert found[0].body["ride_id"] == "p-rides-0000000"
     assert found[0].body["lpep_pickup_datetime"] == "2021-01-01T01:00:00"
 
@@ -38,6 +38,34 @@ def test_rides_are_in_order_with_minutes(tmp_path: Path, unit: str) -> None:
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.parquet")), ids=lambda path: path.stem)
 def test_every_sample_has_rides(path: Path) -> None:
     assert len(read_rides(path)) > 10_000
+
+
+def test_rides_keep_their_ids_when_others_are_cut() -> None:
+    path = SAMPLES / "green-2020-03-after.parquet"
+
+    uncut, cut = read_rides(path), read_rides(path, cut=True)
+
+    assert max(one.duration for one in uncut) > 600
+    assert {one.duration for one in cut} == {
+        one.duration for one in uncut if 1 <= one.duration <= 60
+    }
+    ids = {str(one.body["ride_id"]): one for one in uncut}
+    assert all(ids[str(one.body["ride_id"])] == one for one in cut)
+    assert 0.02 < 1 - len(cut) / len(uncut) < 0.05
+
+
+def test_rides_without_an_end_have_no_label(tmp_path: Path) -> None:
+    moment = datetime(2021, 1, 1, 0, 15)  # noqa: DTZ001 - local time
+    row: dict[str, object] = {
+        "lpep_pickup_datetime": moment, "lpep_dropoff_datetime": moment,
+        "PULocationID": 1, "DOLocationID": 2, "trip_distance": 1.0,
+    }  # fmt: skip
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.Table.from_pylist([row, {**row, "lpep_dropoff_datetime": None}]), path)
+
+    assert len(read_rides(path)) == 1
+    with pytest.raises(RideFileError, match="has no ride of 1 to 60 minutes"):
+        read_rides(path, cut=True)
 
 
 def test_files_that_are_none_are_named(tmp_path: Path) -> None:

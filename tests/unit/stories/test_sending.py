@@ -29,8 +29,11 @@ class City:
         if self.failures:
             return self.failures.pop(0), {"detail": "told to fail"}
         if path == "/v1/labels":
-            self.labels.update({one["ride_id"]: one["duration"] for one in body["labels"]})
-            return 200, {"accepted": len(body["labels"]), "refused": []}
+            taken = {one["ride_id"]: one["duration"] for one in body["labels"]}
+            taken = {ride_id: minutes for ride_id, minutes in taken.items() if minutes >= 0}
+            self.labels.update(taken)
+            refused = [{"field": "duration"}] * (len(body["labels"]) - len(taken))
+            return 200, {"accepted": len(taken), "refused": refused}
         bodies = body if isinstance(body, list) else [body]
         self.rides += [one["ride_id"] for one in bodies]
         answers = [
@@ -172,6 +175,16 @@ def test_nothing_is_sent_when_the_progress_cannot_be_written(city: City, tmp_pat
         sender(city, 5, Pace(100_000, 1, 0.0), file).run()
 
     assert city.rides == []
+
+
+def test_refused_labels_are_counted_and_end_nothing(city: City) -> None:
+    addresses = Addresses(lambda: city.url, lambda: city.url, "secret")
+    impossible = TrueRide({"ride_id": "ended-before-it-began", "trip_distance": 1.0}, -3.5)
+    one = Sender([impossible, *rides(4)], addresses, Pace(100_000, 5, 0.0))
+
+    assert one.run() == Progress(sent=5, refused=0, labelled=5)
+    assert one.label_refusals == {"duration": 1}
+    assert len(city.labels) == 4
 
 
 def test_refused_rides_are_counted_by_field(city: City) -> None:

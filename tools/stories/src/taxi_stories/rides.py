@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
+from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM, is_target
 from taxi_domain.errors import TaxiError
 
 _TIMES = ("lpep_pickup_datetime", "lpep_dropoff_datetime")
@@ -33,12 +33,13 @@ class TrueRide:
     duration: float
 
 
-def read_rides(path: Path, *, prefix: str = "") -> list[TrueRide]:
-    """Read the rides of 1 to 60 minutes.
+def read_rides(path: Path, *, prefix: str = "", cut: bool = False) -> list[TrueRide]:
+    """Read the rides whose duration is known, with whatever duration the file says.
 
     Args:
         path: Parquet file with TLC's green taxi columns.
         prefix: Put before each `ride_id`; another one makes the same rides new rides.
+        cut: Leave out rides whose durations are outside of the target's limits.
 
     Raises:
         RideFileError: no such file, damaged, or a column is missing or of another kind.
@@ -66,15 +67,15 @@ def read_rides(path: Path, *, prefix: str = "") -> list[TrueRide]:
     moments = [table[name].cast(pa.timestamp("us")) for name in _TIMES]
     micros = pc.subtract(moments[1], moments[0]).cast(pa.int64())
     minutes = pc.divide(micros.cast(pa.float64()), 60_000_000.0)
-    kept = pc.and_(
-        pc.greater_equal(minutes, TARGET_MINIMUM),
-        pc.less_equal(minutes, TARGET_MAXIMUM),
-    )
-    table = table.append_column("minutes", minutes).filter(kept)
-    name = prefix + path.stem
-    found = list(_rides(table, name))
+    table = table.append_column("minutes", minutes).filter(pc.is_valid(minutes))
+    found = list(_rides(table, prefix + path.stem))
+    wanted = "with times"
+    if cut:
+        # After they got their ids: a ride has the same one whether others are cut or not.
+        found = [one for one in found if is_target(one.duration)]
+        wanted = f"of {TARGET_MINIMUM:g} to {TARGET_MAXIMUM:g} minutes"
     if not found:
-        raise RideFileError(f"{path}: has no ride of 1 to 60 minutes; give another file")
+        raise RideFileError(f"{path}: has no ride {wanted}; give another file")
     return found
 
 

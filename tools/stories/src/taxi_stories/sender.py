@@ -79,6 +79,7 @@ class Sender:
         self.spend = threading.Event()
         self.progress = progress_file.load() if progress_file else Progress()
         self.refusals: dict[str, int] = {}
+        self.label_refusals: dict[str, int] = {}
 
     def run(self) -> Progress:
         """Send until the rides end or `stop` is set; labels still due are sent at the end.
@@ -140,9 +141,9 @@ class Sender:
             ]
             headers = {"Authorization": f"Bearer {self._addresses.token}"}
             answer = self._post(self._addresses.monitor, "/v1/labels", {"labels": labels}, headers)
-            refused = answer.json().get("refused") or []
-            if refused:
-                raise RefusedError(f"monitor refused a label: {refused[0]}")
+            for problem in answer.json().get("refused") or []:
+                field = str(problem.get("field") or "label")
+                self.label_refusals[field] = self.label_refusals.get(field, 0) + 1
             for _ in ready:
                 self._due.popleft()
             self._advance(labelled=len(ready))

@@ -9,6 +9,7 @@ from rich import progress as rich_progress
 from rich.console import Console
 from rich.markup import escape
 
+from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 from taxi_domain.errors import TaxiError
 from taxi_stories import sender
 from taxi_stories.kubectl import Kubectl
@@ -32,6 +33,14 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
     label_delay: Annotated[
         float, typer.Option(help="Seconds from an answer to its label; below 0 sends none.")
     ] = 5.0,
+    cut_labels: Annotated[
+        bool,
+        typer.Option(
+            "--cut-labels",
+            help=f"Leave out rides that took less than {TARGET_MINIMUM:g} or more than "
+            f"{TARGET_MAXIMUM:g} minutes; without it labels are sent as the file has them.",
+        ),
+    ] = False,
     limit: Annotated[int, typer.Option(min=0, help="Rides to send; 0 sends all.")] = 0,
     prefix: Annotated[
         str, typer.Option(help="Put before each ride_id; a new one makes the rides new.")
@@ -49,10 +58,11 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
     130 interrupted (run again with the same --progress-file to go on).
     """
     try:
-        rides = read_rides(file, prefix=prefix)
+        rides = read_rides(file, prefix=prefix, cut=cut_labels)
         if limit:
             rides = rides[:limit]
-        kept = ProgressFile(progress_file, file.name, prefix) if progress_file else None
+        name = f"{file.name} with labels cut" if cut_labels else file.name
+        kept = ProgressFile(progress_file, name, prefix) if progress_file else None
         code = _send(rides, rate, batch_size, label_delay, kept,
                      Release(Kubectl(context, namespace), release))  # fmt: skip
     except TaxiError as error:
@@ -102,6 +112,8 @@ def _send(
     _out.print(f"{done.sent} rides sent, {done.refused} refused, {done.labelled} labels delivered")
     for field, count in sorted(one.refusals.items()):
         _out.print(f"  refused because of {field}: {count}")
+    for field, count in sorted(one.label_refusals.items()):
+        _out.print(f"  labels refused because of {field}: {count}")
     return exit_code(done, interrupted=one.stop.is_set())
 
 
