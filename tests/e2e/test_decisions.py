@@ -17,11 +17,13 @@ from cluster_policies import (
 )
 from waiting import wait_for
 
+from taxi_domain.durations import TARGET_MAXIMUM, is_target
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_store.registry import Registry
+from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
-from taxi_stories.rides import TrueRide
-from taxi_stories.story import EXAMPLES
+from taxi_stories.rides import TrueRide, read_rides
+from taxi_stories.story import EXAMPLES, SAMPLES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -97,24 +99,47 @@ def far_off(rides: list[TrueRide]) -> list[TrueRide]:
     return [TrueRide(one.body, 59.0 if one.duration < 30 else 1.0) for one in rides]
 
 
+def uncut(rides: list[TrueRide]) -> list[TrueRide]:
+    """Give every fiftieth ride a real label outside of the target's limits.
+
+    The rides of 2021 were cut before TLC published them; those of 2020 were not.
+    """
+    real = read_rides(SAMPLES / "green-2020-03-after.parquet")
+    labels = sorted((one.duration for one in real if not is_target(one.duration)), reverse=True)
+    assert labels[9] > 10 * TARGET_MAXIMUM
+    return [
+        one if number % 50 else TrueRide(one.body, labels[number // 50 % len(labels)])
+        for number, one in enumerate(rides)
+    ]
+
+
 def test_traffic_leaves_a_champion_that_errs_and_returns_when_it_is_well(
-    breakable: Release,
+    breakable: Release, prometheus: Prometheus
 ) -> None:
     def model_role() -> str:
         with breakable.predictor() as predictor:
             return str(httpx.get(f"{predictor.url()}/v1/model", timeout=10).json()["model_role"])
 
-    send_rides(breakable, some_rides(WINDOW))
+    send_rides(breakable, uncut(some_rides(WINDOW)))
     breakable.kubectl.apply(falling_back(breakable, "errs", error_signal(breakable)))
     wait_for("first look", lambda: status_of(breakable, "errs").get("signals"))
+    # Longer than the policy needs to act.
+    where = f'{{namespace="{breakable.kubectl.namespace}",model_role="champion"}}[20s]'
+    share = f"max(min_over_time(taxi_monitor_labels_outside_ratio{where}))"
+    wait_for("share outside of the limits", lambda: (prometheus.value(share) or 0) > 0.015)
+    assert (prometheus.value(share) or 0) < 0.025
+    errors = prometheus.value(f"max(max_over_time(taxi_monitor_error_score_relative{where}))")
+    assert errors is not None
+    assert errors < 1, "meters that were left on for hours are no error of the model"
     assert traffic_of(breakable) == "predictor"
+    assert "FallbackDecided" not in events_of(breakable, "errs")
 
     send_rides(breakable, far_off(some_rides(WINDOW + 100)))
     wait_for("fallback", lambda: traffic_of(breakable) == "fallback")
     assert model_role() == "fallback"
 
     # The fallback answers; what the champion would have said is compared with these labels.
-    send_rides(breakable, some_rides(WINDOW + 100))
+    send_rides(breakable, uncut(some_rides(WINDOW + 100)))
     wait_for("champion", lambda: traffic_of(breakable) == "predictor", seconds=120)
     assert model_role() == "champion"
 
