@@ -8,6 +8,17 @@ from taxi_domain.models import MODEL_NAME
 Object = Mapping[str, Any]
 
 
+def service_of(policy: Object) -> str | None:
+    """Return the active Service that a policy names; None when its spec cannot be read.
+
+    An object that was made under the schema of another release need not have this field.
+    """
+    spec = policy.get("spec")
+    target = spec.get("target") if isinstance(spec, Mapping) else None
+    name = target.get("activeServiceName") if isinstance(target, Mapping) else None
+    return name if isinstance(name, str) and name else None
+
+
 def rival_of(policy: Object, others: Sequence[Object]) -> str | None:
     """Return the name of an older policy with the same target or model, None when there is none.
 
@@ -27,6 +38,9 @@ def _age(policy: Object) -> tuple[str, str]:
 
 
 def _targets(policy: Object) -> set[tuple[str, str]]:
-    spec = policy.get("spec") or {}
+    spec = policy.get("spec")
+    if service_of(policy) is None or not isinstance(spec, Mapping):
+        return set()  # it cannot be served, so it keeps nobody from anything
     # Two policies must not move one alias either.
-    return {*spec.get("target", {}).items(), ("modelName", spec.get("modelName", MODEL_NAME))}
+    found = [*spec["target"].items(), ("modelName", spec.get("modelName", MODEL_NAME))]
+    return {(name, value) for name, value in found if isinstance(value, str)}

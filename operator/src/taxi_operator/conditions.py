@@ -58,7 +58,7 @@ def unknown() -> list[Finding]:
 def findings(status: Status, outcome: Outcome) -> list[Finding]:
     """Return all conditions after a tick."""
     return [
-        outcome.problem or Finding(READY, "True", "PolicyAccepted"),
+        outcome.problem or _accepted(status),
         _metrics(outcome),
         _drift(outcome.readings),
         _retrain(status, outcome),
@@ -67,6 +67,18 @@ def findings(status: Status, outcome: Outcome) -> list[Finding]:
         if outcome.held == "BudgetExhausted"
         else Finding(BUDGET, "False", "WithinBudget"),
     ]
+
+
+def rebuilt(status: Status) -> str:
+    """Return what could not be read of a status, and what became of it."""
+    problems = "; ".join(status.unreadable.values())
+    return f"status.{problems}; rebuilt from the Jobs, the Service and the registry"
+
+
+def _accepted(status: Status) -> Finding:
+    if status.unreadable:
+        return Finding(READY, "True", "StatusRebuilt", rebuilt(status))
+    return Finding(READY, "True", "PolicyAccepted")
 
 
 def merged(

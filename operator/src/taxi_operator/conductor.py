@@ -8,6 +8,7 @@ from typing import Any, Final
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_operator import jobs
 from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
+from taxi_operator.claims import service_of
 from taxi_operator.conditions import READY, Finding, Outcome
 from taxi_operator.decisions import Action, Decision, Traffic, World, decide, recent
 from taxi_operator.metrics import Metrics
@@ -73,14 +74,16 @@ class Conductor:
         if found is None:
             self._metrics.forget(name)
             return _LOOK_AGAIN
-        if found["spec"]["target"]["activeServiceName"] in await self._traffic.foreign():
+        if service_of(found) in await self._traffic.foreign():
             return _LOOK_AGAIN
         if found["metadata"].get("deletionTimestamp"):
             await self._swaps.let_go(found)
             return _DELETION_LOOK
-        status = await self._reporter.begin(found, status_of(found.get("status")))
+        status = status_of(found.get("status"), self._clock())
+        await self._reporter.heal(found, status)
+        status = await self._reporter.begin(found, status)
         try:
-            policy = policy_of(found["spec"])
+            policy = policy_of(found.get("spec") or {})
         except FieldError as error:
             await self._refuse(found, status, "InvalidSpec", str(error))
             return _LOOK_AGAIN
@@ -91,7 +94,14 @@ class Conductor:
             )
             await self._refuse(found, status, "TargetConflict", message)
             return policy.interval_seconds
-        await self._serve(found, policy, status)
+        try:
+            await self._serve(found, policy, status)
+        except TaxiError:
+            raise
+        except Exception as error:
+            problem = _defect(name, error)
+            status = status_of(found.get("status"), self._clock())
+            await self._refuse(found, status, problem.reason, problem.message)
         return policy.interval_seconds
 
     async def keep_selectors(self) -> None:
@@ -126,6 +136,8 @@ class Conductor:
                 raise
             except TaxiError as error:
                 tick.problems.append(self._reporter.problem_of(error))
+            except Exception as error:
+                tick.problems.append(_defect(tick.key.name, error))
         outcome = Outcome(
             tick.readings, tick.problems[0] if tick.problems else None, observation.problem,
             tick.held, tick.unready,
@@ -274,6 +286,8 @@ class Conductor:
         run = status.run
         ends = [end for end in map(jobs.ended_at, tick.jobs) if end is not None]
         last_end = run.ended_at if run else max(ends, default=None)
+        # An end that lies ahead would be a cooldown for as long.
+        last_end = None if last_end is None else min(last_end, now)
         return World(
             now=now,
             traffic=status.traffic,
@@ -288,6 +302,13 @@ class Conductor:
         )
 
 
+def _defect(policy: str, error: Exception) -> Finding:
+    """Return the condition of a policy that a defect hinders: it must not say that it is served."""
+    logger.error("tick failed", extra={"policy": policy}, exc_info=error)
+    message = f"a defect of the operator ({type(error).__name__}); its log has more"
+    return Finding(READY, "False", "InternalError", message)
+
+
 def _run_starts(status: Status, own_jobs: list[Document]) -> tuple[float, ...]:
     """Return the starts of all runs that are known, from Jobs, history and the run itself."""
     starts: dict[int, float] = {}
@@ -296,7 +317,7 @@ def _run_starts(status: Status, own_jobs: list[Document]) -> tuple[float, ...]:
         starts[number] = min(created, starts.get(number, created))
     for entry in status.history:
         if entry.get("action") == Action.RETRAIN:
-            starts.setdefault(int(entry["number"]), seconds_since_epoch(entry["at"]) or 0.0)
+            starts.setdefault(entry["number"], seconds_since_epoch(entry.get("at")) or 0.0)
     if status.run is not None:
         starts.setdefault(status.run.number, status.run.started_at)
     return tuple(starts.values())

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,8 @@ _LONGEST_NAME: Final = 52  # leaves room for the pods' suffix within 63
 _CONTAINER: Final = "train"
 #: Seconds of a Job when neither the policy nor the template limits it.
 _LONGEST_RUN: Final = 1800
+#: A number of ours; the next one has to fit into a label too.
+_NUMBER: Final = re.compile("[0-9]{1,9}")
 
 
 class JobState(StrEnum):
@@ -176,12 +179,14 @@ def ended_at(job: Mapping[str, Any]) -> float | None:
     ended = _end_of(job)
     if ended is None:
         return None
-    return datetime.fromisoformat(ended["lastTransitionTime"]).timestamp()
+    # The time may be missing where a hand, and not the Job's controller, wrote the condition.
+    at = ended.get("lastTransitionTime") or job["metadata"]["creationTimestamp"]
+    return datetime.fromisoformat(at).timestamp()
 
 
 def _label(job: Mapping[str, Any], name: str) -> int:
     text = (job["metadata"].get("labels") or {}).get(name, "0")
-    return int(text) if text.isdigit() else 0
+    return int(text) if _NUMBER.fullmatch(text) else 0
 
 
 #: Not FailureTarget: the pods of such a Job may still run.

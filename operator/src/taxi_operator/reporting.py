@@ -9,7 +9,7 @@ from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
 from taxi_operator import conditions
 from taxi_operator.adapters.cluster import ApiError, Cluster
 from taxi_operator.adapters.prometheus import QueryError
-from taxi_operator.conditions import READY, Finding, Outcome
+from taxi_operator.conditions import READY, Finding, Outcome, rebuilt
 from taxi_operator.metrics import Metrics
 from taxi_operator.signals import Reading
 from taxi_operator.statuses import Status, document_of
@@ -41,6 +41,16 @@ class Reporter:
         """Write a status in the middle of a tick, before or after an action."""
         await self.write(tick.found, status)
         tick.status = status
+
+    async def heal(self, found: Document, status: Status) -> None:
+        """Remove what cannot be read from a policy's status, and tell people once."""
+        parts = [one for one in status.unreadable if one]
+        if not parts:
+            return
+        await self._cluster.remove_status(found, parts)
+        kept = found.get("status") or {}
+        found["status"] = {name: value for name, value in kept.items() if name not in parts}
+        await self.tell(found, "StatusUnreadable", rebuilt(status), warning=True)
 
     async def begin(self, found: Document, status: Status) -> Status:
         """Give a new policy its conditions, all of them still unknown."""

@@ -10,12 +10,14 @@ from taxi_domain.runs import RunResult
 from taxi_operator import jobs
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.decisions import backoff_seconds
+from taxi_operator.documents import CLOCK_SKEW_SECONDS
 from taxi_operator.jobs import JobOutcome, JobState, PolicyKey
 from taxi_operator.policies import Policy, Retrain
 from taxi_operator.promotion import Promotion
 from taxi_operator.settings import FaultPoint
 from taxi_operator.statuses import Run, RunState, Status
 from taxi_operator.steps import Step, candidate_of, ended
+from taxi_store.entries import UnreadableEntryError
 from taxi_store.registry_async import AsyncRegistry
 
 _REFUSED: Final = {RunResult.NOT_BETTER, RunResult.WORSE_IN_SLICE, RunResult.TOO_FEW_LABELS}
@@ -44,11 +46,17 @@ class Retraining:
         assert policy.retrain is not None
         attempt = 1
         while attempt <= policy.retrain.attempts:
-            if await self._registry.run(jobs.run_id(key.uid, number, attempt)) is None:
-                attempt += 1
-            else:
+            if await self._has_report(jobs.run_id(key.uid, number, attempt)):
                 number, attempt = number + 1, 1
+            else:
+                attempt += 1
         return number
+
+    async def _has_report(self, run_id: str) -> bool:
+        try:
+            return await self._registry.run(run_id) is not None
+        except UnreadableEntryError:
+            return True
 
     async def begin(self, policy: Policy, key: PolicyKey, status: Status, now: float) -> Status:
         """Return the status with the intent of a run; the caller writes it before `advance`."""
@@ -78,7 +86,7 @@ class Retraining:
         if run.state is RunState.STARTING:
             return await self._start(policy, policy.retrain, key, status, run)
         if run.state is RunState.BACKOFF:
-            return self._after_backoff(key, status, run, now)
+            return self._after_backoff(policy.retrain, key, status, run, now)
         return await self._look(policy, policy.retrain, key, status, run, now)
 
     async def _start(
@@ -134,7 +142,11 @@ class Retraining:
         self, policy: Policy, key: PolicyKey, status: Status, run: Run, now: float
     ) -> Step | None:
         """Return what follows from the report, None while there is no verdict."""
-        report = await self._registry.run(jobs.run_id(key.uid, run.number, run.attempt))
+        try:
+            report = await self._registry.run(jobs.run_id(key.uid, run.number, run.attempt))
+        except UnreadableEntryError as error:
+            # It stays as it is: a newer release's Job wrote it, and no later look reads it better.
+            return ended(status, run, RunState.FAILED, str(error), now)
         if report is not None and report.result is RunResult.BETTER:
             return await self._promotion.begin(policy, status, run, report, now)
         if report is not None and report.result in _REFUSED:
@@ -163,8 +175,12 @@ class Retraining:
         )
 
     @staticmethod
-    def _after_backoff(key: PolicyKey, status: Status, run: Run, now: float) -> Step:
-        if run.next_attempt_at is not None and now < run.next_attempt_at:
+    def _after_backoff(
+        retrain: Retrain, key: PolicyKey, status: Status, run: Run, now: float
+    ) -> Step:
+        # A pause that is longer than any of this policy was not written by it.
+        longest = retrain.max_backoff + CLOCK_SKEW_SECONDS
+        if run.next_attempt_at is not None and now < run.next_attempt_at <= now + longest:
             return Step(status)
         attempt = run.attempt + 1
         again = replace(

@@ -1,17 +1,24 @@
 """A policy's status: what the operator has to remember, and what people want to see."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from taxi_operator.decisions import Action, Traffic
+from taxi_operator.documents import Fields
 from taxi_operator.signals import Reading, SignalState
-from taxi_operator.times import seconds_since_epoch, text_of
+from taxi_operator.times import text_of
 
 Document = dict[str, Any]
 
 _MOST_HISTORY: Final = 20
+_MOST_CONDITIONS: Final = 16
+_MOST_SIGNALS: Final = 16
+_MOST_BECAUSE: Final = 16
+#: A backoff ends in the future; no policy may let it last longer, seconds.
+_LONGEST_BACKOFF: Final = 7 * 86_400.0
 
 
 class RunState(StrEnum):
@@ -82,6 +89,8 @@ class Status:
     conditions: Sequence[Mapping[str, Any]] = ()
     history: tuple[Mapping[str, Any], ...] = ()
     budget: Mapping[str, Any] | None = None
+    #: What could not be read, by part: it stands at its beginning here, and is not written.
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_swapping(self) -> bool:
@@ -122,28 +131,39 @@ class Status:
         return replace(self, breached={one.name: one.breached for one in readings}, signals=shown)
 
 
-def status_of(document: Mapping[str, Any] | None) -> Status:
-    """Read a status; what is not there is at its beginning."""
-    found = document or {}
-    traffic = found.get("traffic") or {}
-    decision = found.get("decision")
+def status_of(document: object, now: float = math.inf) -> Status:
+    """Read a status; what is not there, or cannot be read, is at its beginning.
+
+    A release before or after this one, or a person, may have written it: nothing in it may stop
+    the operator. Times that lie ahead of `now` are read as `now`.
+    """
+    notes: dict[str, str] = {}
+    found = Fields(document, "", now, notes)
+    traffic = found.part("traffic")
+    active = traffic.word("active", Traffic)
+    decision = _decision(found.part("decision"))
+    history = [_decision(one) for one in found.parts("history", _MOST_HISTORY)]
+    known = [one for one in history if one is not None]
+    signals = [
+        shown for one in found.parts("signals", _MOST_SIGNALS) if (shown := _signal(one))
+    ]  # fmt: skip
+    conditions = [_condition(one) for one in found.parts("conditions", _MOST_CONDITIONS)]
     return Status(
-        number=int((decision or {}).get("number", 0)),
+        number=max((one["number"] for one in (decision, *known) if one), default=0),
         decision=decision,
-        run=_run(found.get("run")),
-        candidate=found.get("candidate"),
-        traffic=Traffic(traffic.get("active", Traffic.CHAMPION)),
-        traffic_known="active" in traffic,
-        traffic_since=seconds_since_epoch(traffic.get("since")),
-        last_swap_seconds=(
-            float(traffic["lastSwapSeconds"]) if traffic.get("lastSwapSeconds") else None
-        ),
-        reset_at=seconds_since_epoch(found.get("signalsResetAt")),
-        breached={one["name"]: bool(one.get("breached")) for one in found.get("signals") or []},
-        signals=found.get("signals") or (),
-        conditions=found.get("conditions") or (),
-        history=tuple(found.get("history") or ()),
-        budget=found.get("budget"),
+        run=_run(found.part("run")),
+        candidate=_candidate(found.part("candidate")),
+        traffic=active or Traffic.CHAMPION,
+        traffic_known=active is not None,
+        traffic_since=traffic.time("since") if active else None,
+        last_swap_seconds=traffic.seconds("lastSwapSeconds") if active else None,
+        reset_at=found.time("signalsResetAt"),
+        breached={one["name"]: bool(one.get("breached")) for one in signals},
+        signals=signals or (),
+        conditions=tuple(one for one in conditions if one is not None),
+        history=tuple(known),
+        budget=_budget(found.part("budget")),
+        unreadable=notes,
     )
 
 
@@ -171,21 +191,84 @@ def document_of(status: Status, generation: int) -> Document:
     return {name: value for name, value in parts.items() if value not in (None, [], {})}
 
 
-def _run(found: Mapping[str, Any] | None) -> Run | None:
-    if not found:
+def _run(found: Fields) -> Run | None:
+    if not found.found:
         return None
-    return Run(
-        number=int(found["number"]),
-        attempt=int(found["attempt"]),
-        state=RunState(found["state"]),
-        job_name=found["jobName"],
-        started_at=seconds_since_epoch(found["startedAt"]) or 0.0,
-        next_attempt_at=seconds_since_epoch(found.get("nextAttemptAt")),
-        candidate=found.get("candidate"),
-        champion=found.get("champion"),
-        ended_at=seconds_since_epoch(found.get("endedAt")),
-        message=found.get("message", ""),
-    )
+    number, attempt = found.integer("number"), found.integer("attempt")
+    state, job_name = found.word("state", RunState), found.text("jobName")
+    started_at = found.time("startedAt")
+    if number is None or attempt is None or state is None or not job_name or started_at is None:
+        found.note("", "is not complete")
+        return None
+    run = Run(
+        number=number, attempt=max(attempt, 1), state=state, job_name=job_name,
+        started_at=started_at,
+        next_attempt_at=found.time("nextAttemptAt", ahead=_LONGEST_BACKOFF),
+        candidate=found.text("candidate"), champion=found.text("champion"),
+        ended_at=found.time("endedAt"), message=found.text("message") or "",
+    )  # fmt: skip
+    if state is RunState.PROMOTING and not (run.candidate and run.champion):
+        found.note("", "promotes, and names no candidate or no champion")
+        return None
+    return run
+
+
+def _decision(found: Fields) -> Mapping[str, Any] | None:
+    if not found.found:
+        return None
+    shown: Document = {
+        "id": found.text("id"), "number": found.integer("number"), "action": found.text("action"),
+        "because": found.texts("because", _MOST_BECAUSE) if "because" in found.found else None,
+        "at": text_of(found.time("at")),
+    }  # fmt: skip
+    if shown["number"] is None:
+        found.note("", "has no number")
+        return None
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _signal(found: Fields) -> Mapping[str, Any] | None:
+    shown: Document = {
+        "name": found.text("name"), "state": found.text("state"),
+        "breached": found.found.get("breached") is True, "message": found.text("message"),
+        "value": found.text("value"), "samples": found.integer("samples"),
+        "explanation": found.text("explanation"),
+    }  # fmt: skip
+    if not shown["name"]:
+        found.note("", "has no name")
+        return None
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _condition(found: Fields) -> Mapping[str, Any] | None:
+    kind, status, since = found.text("type"), found.text("status"), found.time("lastTransitionTime")
+    if not kind or not status or since is None:
+        found.note("", "is not complete")
+        return None
+    return {
+        "type": kind, "status": status, "reason": found.text("reason") or "",
+        "message": found.text("message") or "",
+        "observedGeneration": found.integer("observedGeneration") or 0,
+        "lastTransitionTime": text_of(since),
+    }  # fmt: skip
+
+
+def _candidate(found: Fields) -> Mapping[str, Any] | None:
+    """Return what is shown of a candidate: texts, but for two fields."""
+    shown: Document = {}
+    for name in found.found:
+        if name == "ci":
+            shown[name] = found.texts(name, 2)
+        elif name == "evaluatedRows":
+            shown[name] = found.integer(name)
+        else:
+            shown[name] = found.text(name)
+    return {name: value for name, value in shown.items() if value is not None} or None
+
+
+def _budget(found: Fields) -> Mapping[str, Any] | None:
+    runs, most = found.integer("runsInWindow"), found.integer("maxRuns")
+    return None if runs is None or most is None else {"runsInWindow": runs, "maxRuns": most}
 
 
 def _run_document(run: Run | None) -> Document | None:

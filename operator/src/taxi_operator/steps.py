@@ -18,6 +18,8 @@ class Step:
     adopted: bool = False
 
 
+#: Figures of a comparison: all of them, or none is shown.
+_GAIN: Final = {"gain", "ci_low", "ci_high", "champion_rmse", "candidate_rmse"}
 _REASONS: Final = {
     RunState.PROMOTED: "CandidatePromoted",
     RunState.REFUSED: "CandidateRefused",
@@ -43,7 +45,7 @@ def candidate_of(report: RunEntry, state: str) -> dict[str, Any]:
         shown["reason"] = report.reason
     if report.candidate:
         shown["version"] = report.candidate
-    if "gain" in numbers:
+    if numbers.keys() >= _GAIN:
         shown["gain"] = f"{numbers['gain']:.4f}"
         shown["ci"] = [f"{numbers['ci_low']:.4f}", f"{numbers['ci_high']:.4f}"]
         shown["championRmseMinutes"] = f"{numbers['champion_rmse']:.3f}"

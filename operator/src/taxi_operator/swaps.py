@@ -1,6 +1,7 @@
 """Moving the traffic: intent, selector, endpoints; and leaving nothing behind."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.claims import rival_of
+from taxi_operator.claims import rival_of, service_of
 from taxi_operator.decisions import Action, Traffic
 from taxi_operator.reporting import Reporter
 from taxi_operator.settings import FaultPoint
@@ -16,6 +17,8 @@ from taxi_operator.statuses import Status, status_of
 from taxi_operator.ticks import Tick
 from taxi_operator.times import seconds_since_epoch
 from taxi_operator.traffic import TrafficControl, ready_pods
+
+logger = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 
@@ -94,13 +97,16 @@ class Swaps:
 
     async def let_go(self, found: Document) -> None:
         """Let a deleted policy go: the traffic returns first where that is wanted and possible."""
-        metadata, spec = found["metadata"], found["spec"]
+        metadata, spec = found["metadata"], found.get("spec") or {}
         if FINALIZER not in (metadata.get("finalizers") or []):
             return
         status = status_of(found.get("status"))
         away = status.traffic is Traffic.FALLBACK or status.is_swapping
+        service = service_of(found)
+        if service is None:
+            away = False  # nothing was ever moved for it
         if away and _retains(found):
-            await self._traffic.retain(spec["target"]["activeServiceName"])
+            await self._traffic.retain(str(service))
         elif away:
             waited = self._reporter.clock() - (
                 seconds_since_epoch(metadata["deletionTimestamp"]) or 0.0
@@ -142,6 +148,11 @@ class Swaps:
                     await self._keep_one(service, wanted)
                 except TaxiError as error:
                     problems.append(str(error))
+                except Exception as error:
+                    # A defect in the face of one Service must not stop the others.
+                    name = service["metadata"]["name"]
+                    logger.exception("selector is not kept", extra={"service": name})
+                    problems.append(f"Service {name}: {error!r}")
         if problems:
             raise TaxiError("; ".join(problems))
 
@@ -160,12 +171,11 @@ class Swaps:
         policies = await self._policies()
         wanted: dict[str, Traffic | None] = {}
         for found in policies:
-            status = status_of(found.get("status"))
+            status, service = status_of(found.get("status")), service_of(found)
             leaving = found["metadata"].get("deletionTimestamp") and not _retains(found)
             rival = self._rivals[found["metadata"]["uid"]]
-            if not leaving and rival is None:
+            if service is not None and not leaving and rival is None:
                 # A status that was lost is no reason to move: the next tick asks the Service.
-                service = found["spec"]["target"]["activeServiceName"]
                 wanted[service] = status.traffic if status.traffic_known else None
         return wanted
 
@@ -179,11 +189,7 @@ class Swaps:
     async def _policies(self) -> list[Document]:
         """List all policies; who has which target is known from it until the next time."""
         foreign = await self._traffic.foreign()
-        policies = [
-            one
-            for one in await self._cluster.policies()
-            if one["spec"]["target"]["activeServiceName"] not in foreign
-        ]
+        policies = [one for one in await self._cluster.policies() if service_of(one) not in foreign]
         self._rivals = {one["metadata"]["uid"]: rival_of(one, policies) for one in policies}
         return policies
 
@@ -199,4 +205,4 @@ class Swaps:
 
 def _retains(found: Document) -> bool:
     """Tell whether the traffic stays where it is when a policy is deleted."""
-    return bool(found["spec"].get("deletionPolicy", "Restore") == "Retain")
+    return bool((found.get("spec") or {}).get("deletionPolicy") == "Retain")

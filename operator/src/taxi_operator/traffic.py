@@ -75,7 +75,7 @@ class TrafficControl:
         if now:
             for one in Traffic:
                 found = await self._deployment(service, one)
-                if found and now == found["spec"]["selector"]["matchLabels"]:
+                if found and now == found["spec"]["selector"].get("matchLabels"):
                     return one
         return None
 
@@ -128,7 +128,7 @@ class TrafficControl:
             raise TargetMissingError(f"Service {name}: its {target}'s Deployment is not there")
         if now is not None and not ready_pods(deployment):
             return now
-        labels = deployment["spec"]["selector"]["matchLabels"]
+        labels = pod_labels(deployment)
         if (service.get("spec") or {}).get("selector") == labels:
             return target  # both Deployments have the same
         await self._cluster.select_pods(name, labels)
@@ -140,7 +140,7 @@ class TrafficControl:
         found = await self._cluster.deployment(deployment)
         if found is None:
             raise TargetMissingError(f"Deployment {deployment}: is not there")
-        labels = found["spec"]["selector"]["matchLabels"]
+        labels = pod_labels(found)
         deadline = time.monotonic() + patience_seconds
         while True:
             pods = {one["metadata"]["name"] for one in await self._cluster.pods(labels)}
@@ -155,6 +155,19 @@ class TrafficControl:
         annotations = service["metadata"].get("annotations") or {}
         name = annotations.get(DEPLOYMENT_ANNOTATIONS[traffic])
         return await self._cluster.deployment(name) if name else None
+
+
+def pod_labels(deployment: Object) -> dict[str, str]:
+    """Return the labels by which a Service finds the pods of a Deployment.
+
+    Raises:
+        TargetMissingError: it has none; a Service has no other selector.
+    """
+    labels: dict[str, str] | None = deployment["spec"]["selector"].get("matchLabels")
+    if not labels:
+        name = deployment["metadata"]["name"]
+        raise TargetMissingError(f"Deployment {name}: its selector has no matchLabels")
+    return labels
 
 
 def ready_pods(deployment: Object | None) -> int:

@@ -33,3 +33,12 @@ def test_one_alias_is_moved_by_one_policy() -> None:
     b = policy("b", "2026-01-02T00:00:00Z", "m", deploymentName="q", activeServiceName="t")
 
     assert (rival_of(a, [b, a]), rival_of(b, [b, a])) == (None, "a")
+
+
+def test_policy_whose_target_cannot_be_read_keeps_nobody_away() -> None:
+    old = policy("old", "2026-01-01T00:00:00Z", "m", deploymentName="p")
+    odd = policy("odd", "2026-01-01T00:00:00Z", "m", activeServiceName={"s": 1}, deploymentName="p")
+    none = {"metadata": old["metadata"], "spec": None}
+    new = policy("new", "2026-01-02T00:00:00Z", "m", deploymentName="p", activeServiceName="s")
+
+    assert rival_of(new, [old, odd, none, new]) is None

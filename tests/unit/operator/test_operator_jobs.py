@@ -1,6 +1,7 @@
 """Retrain Jobs: names that repeat, manifests from the template, outcomes with reasons."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxi_domain.errors import FieldError
+from taxi_domain.kube import DECISION_LABEL
 from taxi_operator.jobs import (
     JobState,
     PolicyKey,
     decision_number,
+    ended_at,
     job_manifest,
     job_name,
     outcome_of,
@@ -161,3 +164,19 @@ def test_promotion_forgets_what_the_signals_said() -> None:
 
     assert status_of(document_of(status, 1)).breached == {"x": False}
     assert status.signals == [{"name": "x", "state": "Unknown", "breached": False}]
+
+
+@pytest.mark.parametrize("text", ["", "²", "-1", "1e3", "9" * 10, "9" * 63])
+def test_label_that_is_no_number_of_ours_is_none(text: str) -> None:
+    found = {"metadata": {"labels": {DECISION_LABEL: text}}}
+
+    assert decision_number(found) == 0
+
+
+def test_end_that_somebody_wrote_without_a_time_is_that_of_the_job() -> None:
+    found = {
+        "metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"},
+        "status": {"conditions": [{"type": "Failed", "status": "True"}]},
+    }
+
+    assert ended_at(found) == datetime(2026, 1, 1, tzinfo=UTC).timestamp()

@@ -21,7 +21,7 @@ from taxi_store.entries import (
     StateConflictError,
     UnknownVersionError,
 )
-from taxi_store.runs import RunEntry
+from taxi_store.runs import RunEntry, run_entry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = PolicyKey("p", "0a1b2c3d-1111-2222-3333-444455556666")
@@ -79,8 +79,11 @@ class FakeRegistry:
         self.versions = set(versions)
         self.report = report
         self.marked: set[str] = set()
+        self.document: dict[str, Any] | None = None
 
     async def run(self, _run_id: str) -> RunEntry | None:
+        if self.document is not None:
+            return run_entry(self.document)
         return self.report
 
     async def alias(self, model: str, alias: Alias) -> AliasEntry:
@@ -236,3 +239,43 @@ def test_number_that_has_a_report_is_not_used_again(
     retraining = Retraining(FakeCluster(), registry, lambda _point: None)
 
     assert asyncio.run(retraining.unused(POLICY, KEY, 4)) == number
+
+
+@pytest.mark.parametrize(
+    "field", [{"result": "Uncertain"}, {"candidate": 5}, {"kind": None, "result": None}]
+)
+def test_verdict_of_another_release_ends_the_run(field: dict[str, Any]) -> None:
+    registry = FakeRegistry("v1", "v1", "v2")
+    registry.document = {
+        "_id": "r", "kind": "train", "result": "Better", "candidate": "v2", "champion": "v1",
+        "started_at": NOW, **field,
+    }  # fmt: skip
+
+    run = run_of(advance(FakeCluster(), registry))
+
+    assert run.state is RunState.FAILED
+    assert "cannot be read" in run.message
+    assert registry.champion == "v1"
+
+
+def test_figures_that_are_none_are_not_shown() -> None:
+    registry = FakeRegistry("v1", "v1", "v2")
+    registry.document = {
+        "_id": "r", "kind": "train", "result": "NotBetter", "candidate": "v2", "champion": "v1",
+        "started_at": NOW, "message": None,
+        "numbers": {"gain": "much", "ci_low": 0.1, "evaluated_rows": float("nan")},
+    }  # fmt: skip
+
+    step = advance(FakeCluster(), registry)
+
+    assert run_of(step).state is RunState.REFUSED
+    assert step.status.candidate is not None
+    assert {"gain", "evaluatedRows"}.isdisjoint(step.status.candidate)
+
+
+def test_pause_that_no_policy_asks_for_ends() -> None:
+    for next_attempt, state in ((150.0, RunState.BACKOFF), (1e9, RunState.STARTING)):
+        run = Run(1, 1, RunState.BACKOFF, "job", 0.0, next_attempt_at=next_attempt)
+        step = advance(FakeCluster(), FakeRegistry("v1"), Status(number=1, run=run))
+
+        assert run_of(step).state is state

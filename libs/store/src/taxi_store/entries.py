@@ -1,6 +1,7 @@
 """Entries of the registry, and the rules that sync and async callers share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,6 +9,22 @@ from typing import Any
 from taxi_domain.errors import TaxiError
 from taxi_domain.models import TRANSITIONS, Alias, ModelState
 from taxi_store.connection import Document
+
+
+class UnreadableEntryError(TaxiError):
+    """A document of the registry is not as this release, or any before it, writes one."""
+
+
+@contextmanager
+def readable(kind: str, document: Document) -> Iterator[None]:
+    """Turn what is wrong with a document into `UnreadableEntryError`, which names it."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableEntryError(
+            f"{kind} {document.get('_id')!r}: cannot be read ({error!r}); a newer release may have "
+            "written it"
+        ) from error
 
 
 class UnknownVersionError(TaxiError):
@@ -67,32 +84,42 @@ class AliasEntry:
 
 
 def model_entry(document: Document) -> ModelEntry:
-    """Read a document of `models`."""
-    return ModelEntry(
-        version=document["_id"],
-        model=document["model"],
-        digest=document["digest"],
-        size=document["size"],
-        state=ModelState(document["state"]),
-        created_at=document["created_at"],
-        run_id=document.get("run_id"),
-        reason=document.get("reason", ""),
-        metrics=document.get("metrics", {}),
-        card=document.get("card", {}),
-    )
+    """Read a document of `models`.
+
+    Raises:
+        UnreadableEntryError: it is not as one.
+    """
+    with readable("models", document):
+        return ModelEntry(
+            version=document["_id"],
+            model=document["model"],
+            digest=document["digest"],
+            size=document["size"],
+            state=ModelState(document["state"]),
+            created_at=document["created_at"],
+            run_id=document.get("run_id"),
+            reason=document.get("reason", ""),
+            metrics=document.get("metrics", {}),
+            card=document.get("card", {}),
+        )
 
 
 def alias_entry(document: Document) -> AliasEntry:
-    """Read a document of `aliases`."""
-    return AliasEntry(
-        model=document["model"],
-        alias=Alias(document["alias"]),
-        version=document["version"],
-        previous=document.get("previous"),
-        revision=document["revision"],
-        moved_at=document["moved_at"],
-        moved_by=document["moved_by"],
-    )
+    """Read a document of `aliases`.
+
+    Raises:
+        UnreadableEntryError: it is not as one.
+    """
+    with readable("aliases", document):
+        return AliasEntry(
+            model=document["model"],
+            alias=Alias(document["alias"]),
+            version=document["version"],
+            previous=document.get("previous"),
+            revision=document["revision"],
+            moved_at=document["moved_at"],
+            moved_by=document["moved_by"],
+        )
 
 
 def alias_id(model: str, alias: Alias) -> str:

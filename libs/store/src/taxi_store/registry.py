@@ -128,7 +128,7 @@ class Registry:
         """Return where an alias points, None when it was never set."""
         with translated():
             document = self._aliases.find_one({"_id": alias_id(model, alias)})
-        return alias_entry(document) if document and document["version"] else None
+        return alias_entry(document) if document and document.get("version") else None
 
     def move_alias(
         self,

@@ -61,7 +61,7 @@ class AsyncRegistry:
         """Return where an alias points, None when it was never set."""
         with translated():
             document = await self._aliases.find_one({"_id": alias_id(model, alias)})
-        return alias_entry(document) if document and document["version"] else None
+        return alias_entry(document) if document and document.get("version") else None
 
     async def move_alias(
         self,

@@ -1,5 +1,6 @@
 """What train and evaluate Jobs report: one document a run."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +11,7 @@ from pymongo.database import Database
 from taxi_domain.mongodb import RUNS
 from taxi_domain.runs import RunResult
 from taxi_store.connection import Document, translated
+from taxi_store.entries import readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +32,34 @@ class RunEntry:
 
 
 def run_entry(document: Document) -> RunEntry:
-    """Read a document of `runs`."""
-    return RunEntry(
-        run_id=document["_id"],
-        kind=document["kind"],
-        result=RunResult(document["result"]),
-        message=document.get("message", ""),
-        candidate=document.get("candidate"),
-        champion=document.get("champion"),
-        started_at=document["started_at"],
-        finished_at=document.get("finished_at"),
-        numbers=document.get("numbers", {}),
-        reason=document.get("reason", ""),
-        slices=document.get("slices", {}),
-    )
+    """Read a document of `runs`.
+
+    Numbers that are none are left out: they are for people.
+
+    Raises:
+        UnreadableEntryError: it is not as one; above all, its result is a word of a newer release.
+    """
+    with readable("runs", document):
+        for field in ("candidate", "champion"):
+            if not isinstance(document.get(field), str | None):
+                raise TypeError(f"{field} is no text")
+        return RunEntry(
+            run_id=document["_id"],
+            kind=document["kind"],
+            result=RunResult(document["result"]),
+            message=str(document.get("message", "")),
+            candidate=document.get("candidate"),
+            champion=document.get("champion"),
+            started_at=document["started_at"],
+            finished_at=document.get("finished_at"),
+            numbers={
+                name: value
+                for name, value in (document.get("numbers") or {}).items()
+                if isinstance(value, int | float) and math.isfinite(value)
+            },
+            reason=str(document.get("reason", "")),
+            slices=document.get("slices", {}),
+        )
 
 
 class RunStore:

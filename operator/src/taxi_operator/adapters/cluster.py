@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -16,6 +16,7 @@ from taxi_domain.kube import FIELD_MANAGER, GROUP, KIND, PLURAL, POLICY_UID_LABE
 Document = dict[str, Any]
 
 _APPLY: Final = "application/apply-patch+yaml"
+_MERGE: Final = "application/merge-patch+json"
 #: The header has whole seconds: a smaller difference says nothing.
 _CLOCK_STEP: Final = 2.0
 _UNAUTHORIZED: Final = 401
@@ -84,6 +85,20 @@ class Cluster:
         """
         await self._apply_policy(policy, "/status", {}, {"status": status})
 
+    async def remove_status(self, policy: Document, parts: Sequence[str]) -> None:
+        """Remove parts of a policy's status, whoever wrote them.
+
+        What another field manager wrote does not go by applying a status without it.
+
+        Raises:
+            PolicyChangedError: the policy is not any more as it was read.
+        """
+        version = policy["metadata"]["resourceVersion"]
+        change = {
+            "metadata": {"resourceVersion": version}, "status": dict.fromkeys(parts),
+        }  # fmt: skip
+        await self._change_policy(policy, "/status", change, {"content_type": _MERGE})
+
     async def apply_finalizers(self, policy: Document, finalizers: list[str]) -> None:
         """Hold exactly these finalizers of ours; others' stay.
 
@@ -107,13 +122,19 @@ class Cluster:
             "apiVersion": f"{GROUP}/{VERSION}", "kind": KIND,
             "metadata": {"name": name, "resourceVersion": version, **fields}, **body,
         }  # fmt: skip
+        await self._change_policy(policy, part, whole, _FORCED)
+
+    async def _change_policy(
+        self, policy: Document, part: str, body: Document, how: Mapping[str, Any]
+    ) -> None:
+        path = f"{self._policies()}/{policy['metadata']['name']}{part}"
         try:
-            found = await self._call("PATCH", f"{self._policies()}/{name}{part}", whole, **_FORCED)
+            found = await self._call("PATCH", path, body, **how)
         except ApiError as error:
             if error.status in {404, 409}:
                 raise PolicyChangedError(str(error)) from error
             raise
-        metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
+        policy["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
 
     async def cron_job(self, name: str) -> Document | None:
         """Return a CronJob, None when there is none."""
@@ -267,7 +288,10 @@ class Cluster:
     def _set_clock(self, date: str | None) -> None:
         if date is None:
             return
-        offset = parsedate_to_datetime(date).timestamp() - time.monotonic()
+        try:
+            offset = parsedate_to_datetime(date).timestamp() - time.monotonic()
+        except ValueError:
+            return  # whatever stands between writes its own
         if abs(offset - self._offset) > _CLOCK_STEP:
             self._offset = offset
 
