@@ -88,6 +88,16 @@ PREDICTOR_REFUSED: Final = _counter(
         ["content_type"], ["malformed"], ["too_large"], ["spool_full"],
     ],
 )  # fmt: skip
+PREDICTOR_FAILED: Final = _counter(
+    "taxi_predictor_failed_rides_total",
+    "Rides that were neither answered nor refused but failed here, by reason.",
+    "reason", series=[["no_model"], ["error"]],
+)  # fmt: skip
+PREDICTOR_UNDECLARED: Final = _counter(
+    "taxi_predictor_undeclared_fields_total",
+    "Rides with a field that the predictor does not know, by its name, beyond 32 names by 'other'.",
+    *_MODEL, "field",
+)  # fmt: skip
 PREDICTOR_MODEL_INFO: Final = _gauge(
     "taxi_predictor_model_info", "1 for the version that serves.", *_MODEL, "version"
 )
@@ -139,8 +149,10 @@ MONITOR_DRIFT_RELATIVE: Final = _gauge(
     *_MODEL,
 )
 MONITOR_MISSING: Final = _gauge(
-    "taxi_monitor_feature_missing_ratio", "Share of the window without a value.", *_FEATURE
-)
+    "taxi_monitor_feature_missing_ratio",
+    "Share of the window without a value; without a pickup time there is no hour and no weekday.",
+    *_FEATURE,
+)  # fmt: skip
 MONITOR_UNSEEN: Final = _gauge(
     "taxi_monitor_feature_unseen_ratio", "Share of the window that the reference never had.",
     *_FEATURE,

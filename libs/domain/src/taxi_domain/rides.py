@@ -26,6 +26,8 @@ DROPOFF: Final = "DOLocationID"
 DISTANCE: Final = "trip_distance"
 PICKUP_AT: Final = "lpep_pickup_datetime"
 RIDE_ID: Final = "ride_id"
+#: Every field that a ride can have; others are accepted, read by nobody, and counted by name.
+DECLARED: Final = frozenset({PICKUP, DROPOFF, DISTANCE, PICKUP_AT, RIDE_ID})
 
 _NESTED: Final = (list, dict)
 

@@ -25,7 +25,8 @@ class ProblemError(Exception):
 
     Attributes:
         status: HTTP status.
-        reason: Word for the counter of refused rides; empty counts nothing.
+        reason: Word for the counter of refused or of failed rides; empty when only the status
+            tells which of both they are.
         detail: What is wrong and what helps.
         field: Field of the request that is meant.
         retry_after: Seconds after which a repeat can work.

@@ -13,9 +13,10 @@ from taxi_predict.metrics import Metrics
 from taxi_predict.model_source import ModelCache, ModelHolder, fetch
 from taxi_predict.routes import blueprint, register
 from taxi_predict.service import Predictions
-from taxi_predict.settings import Settings
+from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.spool import Spool
 from taxi_predict.tally import Tally
+from taxi_predict.undeclared import FieldNames
 from taxi_store.artifacts import Artifact
 from taxi_store.connection import connect
 from taxi_store.registry import Registry
@@ -51,13 +52,13 @@ def create_worker(settings: Settings, crew: Crew) -> Worker:
         if settings.log
         else None
     )
-    tally = Tally(metrics, settings.model, settings.alias, ROUTE)
+    tally = Tally(metrics, settings.model, settings.alias, ROUTE, FieldNames(metrics_folder()))
     tally.start()
     predictions = Predictions(holder, spool, metrics, tally, settings, time.time)
     app = Flask("taxi_predict")
     app.config["MAX_CONTENT_LENGTH"] = _MOST_BODY_BYTES
     register(app, metrics)
-    app.register_blueprint(blueprint(predictions, metrics, crew, settings.batch_max_rides))
+    app.register_blueprint(blueprint(predictions, metrics, tally, crew, settings.batch_max_rides))
     app.wsgi_app = FastPath(app.wsgi_app, predictions, tally)  # type: ignore[method-assign]
     return Worker(app, spool, tally)
 

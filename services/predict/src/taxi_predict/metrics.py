@@ -66,6 +66,8 @@ class Metrics:
         self.predictions = counter(catalogue.PREDICTOR_PREDICTIONS)
         self.predicted_duration = histogram(catalogue.PREDICTOR_PREDICTED_DURATION)
         self.refused = counter(catalogue.PREDICTOR_REFUSED)
+        self.failed = counter(catalogue.PREDICTOR_FAILED)
+        self.undeclared = counter(catalogue.PREDICTOR_UNDECLARED)
         self.unlogged = counter(catalogue.PREDICTOR_UNLOGGED)
         self.spool_lost = counter(catalogue.PREDICTOR_SPOOL_LOST)
         self.log_writes = counter(catalogue.PREDICTOR_LOG_WRITES)

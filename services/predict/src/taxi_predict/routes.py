@@ -1,5 +1,10 @@
-"""HTTP of the predictor: parse, call, answer."""
+"""HTTP of the predictor: parse, call, answer.
 
+Each ride that is asked is counted once: as answered, refused or failed. A request whose rides
+cannot be told counts as one.
+"""
+
+import collections
 import time
 from http import HTTPStatus
 from typing import Final
@@ -9,21 +14,25 @@ from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from taxi_domain.errors import FieldError
+from taxi_domain.metrics import PREDICTOR_FAILED
 from taxi_predict import metrics as exposed
 from taxi_predict.crew import Crew
 from taxi_predict.metrics import Metrics
 from taxi_predict.openapi import document
 from taxi_predict.service import Answer, NoModelError, Predictions, Refusal, reason_of
 from taxi_predict.spool import SpoolFullError
+from taxi_predict.tally import Tally
 from taxi_runtime.problems import ProblemError
 
 _JSON: Final = "application/json"
 _RETRY_SECONDS: Final = 5
+_FAILURES: Final = {reason for (reason,) in PREDICTOR_FAILED.series}
 
 
 def blueprint(  # noqa: C901 - one small function a route
     predictions: Predictions,
     metrics: Metrics,
+    tally: Tally,
     crew: Crew,
     batch_max_rides: int,
 ) -> Blueprint:
@@ -33,20 +42,30 @@ def blueprint(  # noqa: C901 - one small function a route
 
     @routes.post("/predict")
     def predict() -> Response:
-        (answer,) = predictions.answer([predictions.parse(_body())], g.begin)
+        g.uncounted = 1
+        body = _body()
+        tally.asked(body)
+        (answer,) = predictions.answer([predictions.parse(body)], g.begin)
         return _json(encode(answer))
 
     @routes.post("/predict/batch")
     def predict_batch() -> Response:
+        g.uncounted = 1
         rides = _batch(_body(), batch_max_rides)
         items: list[Answer | Refusal | None] = [None] * len(rides)
         good = {}
+        refused: collections.Counter[str] = collections.Counter()
         for index, body in enumerate(rides):
+            tally.asked(body)
             try:
                 good[index] = predictions.parse(body)
             except FieldError as error:
-                metrics.refused.labels(reason_of(error)).inc()
+                refused[reason_of(error)] += 1
                 items[index] = Refusal(index, error.field, str(error))
+        for reason, count in refused.items():
+            metrics.refused.labels(reason).inc(count)
+        # What follows concerns the others alone.
+        g.uncounted = len(good)
         answers = predictions.answer(list(good.values()), g.begin) if good else []
         for index, answer in zip(good, answers, strict=True):
             items[index] = answer
@@ -85,6 +104,7 @@ def register(app: Flask, metrics: Metrics) -> None:
     @app.before_request
     def begin() -> None:
         g.begin = time.perf_counter()
+        g.uncounted = 0  # rides that an error of the request refuses or fails
 
     @app.after_request
     def measure(response: Response) -> Response:
@@ -94,8 +114,10 @@ def register(app: Flask, metrics: Metrics) -> None:
         return response
 
     def answered(problem: ProblemError) -> Response:
-        if problem.reason:
-            metrics.refused.labels(problem.reason).inc()
+        failed = problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        reason = problem.reason or ("error" if failed else "malformed")
+        counter = metrics.failed if reason in _FAILURES else metrics.refused
+        counter.labels(reason).inc(g.uncounted)
         return problem.answer()
 
     @app.errorhandler(ProblemError)
@@ -115,9 +137,10 @@ def register(app: Flask, metrics: Metrics) -> None:
     def on_no_model(error: NoModelError) -> Response:
         return answered(
             ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE, f"no model yet: {error}", retry_after=_RETRY_SECONDS
+                HTTPStatus.SERVICE_UNAVAILABLE, f"no model yet: {error}", reason="no_model",
+                retry_after=_RETRY_SECONDS,
             )
-        )
+        )  # fmt: skip
 
     @app.errorhandler(SpoolFullError)
     def on_full(error: SpoolFullError) -> Response:
@@ -167,12 +190,18 @@ def _body() -> object:
 
 
 def _batch(body: object, most: int) -> list[object]:
+    """Return the rides of a batch.
+
+    Raises:
+        ProblemError: there is none, or there are too many.
+    """
     rides = body.get("rides") if isinstance(body, dict) else body
     if not isinstance(rides, list) or not rides:
         raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY, "body: is no list of rides; send a list with rides",
             reason="body", field="body",
         )  # fmt: skip
+    g.uncounted = len(rides)
     if len(rides) > most:
         raise ProblemError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

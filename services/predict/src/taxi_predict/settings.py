@@ -97,11 +97,16 @@ class Settings(BaseSettings):
         return self.spool_dir / "delivery.beat"
 
 
+def metrics_folder() -> Path:
+    """Return the folder that the workers share their counters through."""
+    return Path(os.environ.setdefault(_METRICS_FOLDER, "/tmp/taxi-predict-metrics"))  # noqa: S108
+
+
 def prepare_metrics_folder() -> None:
     """Empty the folder that the workers share their counters through, before any import.
 
     prometheus_client chooses its multiprocess form when it is imported.
     """
-    folder = Path(os.environ.setdefault(_METRICS_FOLDER, "/tmp/taxi-predict-metrics"))  # noqa: S108
+    folder = metrics_folder()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import threading
 from typing import Final
 
 from taxi_predict.metrics import Metrics
+from taxi_predict.undeclared import OTHER, FieldNames, UndeclaredFields
 
 FLUSH_SECONDS: Final = 0.25
 #: A flush of more would be felt by the requests behind it.
@@ -15,13 +16,25 @@ _MOST_WAITING: Final = 100
 
 
 class Tally:
-    """Counts answered rides and the requests of `POST /predict`; safe for several threads."""
+    """Counts answered rides and the requests of `POST /predict`; safe for several threads.
 
-    def __init__(self, metrics: Metrics, model: str, role: str, route: str) -> None:
+    Attributes:
+        asked: Counts the undeclared fields of a ride; called once for each that is asked.
+    """
+
+    def __init__(
+        self, metrics: Metrics, model: str, role: str, route: str, names: FieldNames
+    ) -> None:
         self._predictions = metrics.predictions.labels(model, role)
         self._durations = metrics.predicted_duration.labels(model, role)
         self._requests = metrics.requests.labels(route, "200")
         self._seconds = metrics.request_duration.labels(route)
+        # There from the start, at zero: none of them is known, too.
+        metrics.undeclared.labels(model, role, OTHER)
+        self._undeclared = UndeclaredFields(
+            names, lambda field, rides: metrics.undeclared.labels(model, role, field).inc(rides)
+        )
+        self.asked = self._undeclared.add
         self._predicted: list[float] = []
         self._answered: list[float] = []
         self._stop = threading.Event()
@@ -55,6 +68,7 @@ class Tally:
         self._durations.observe_all([minutes * 60 for minutes in predicted])
         self._requests.inc(len(answered))
         self._seconds.observe_all(answered)
+        self._undeclared.flush()
 
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_SECONDS):

@@ -1,0 +1,136 @@
+"""Counts the fields of rides that nobody reads, by name: in bounded memory and few series.
+
+A client that writes `tpep_pickup_datetime` in place of `lpep_pickup_datetime` gets answers,
+and nothing else shows it. The names are the clients', so they are cut, cleaned and few.
+"""
+
+import collections
+import fcntl
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from taxi_domain.rides import DECLARED
+
+#: Names that a pod counts by, and the label of all that come after them.
+MAX_NAMES: Final = 32
+OTHER: Final = "other"
+MAX_NAME_LENGTH: Final = 64
+#: No name may look like another one after it was cleaned, least of all like a declared one.
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]")
+_REPLACEMENT: Final = "?"
+_FILE: Final = "undeclared-fields.txt"
+
+#: Fields of one ride that are looked at, and their characters that are kept in memory.
+_MAX_FIELDS: Final = 128
+_MAX_CHARACTERS: Final = 4096
+_MAX_SHAPES: Final = 64
+_MAX_REMEMBERED: Final = 256
+
+
+class FieldNames:
+    """The names that a pod counts by: the first ones that any of its workers met.
+
+    Args:
+        folder: Shared by the workers; emptied when their counters are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / _FILE
+        self._admitted: set[str] = set()
+        self._labels: dict[str, str] = {}
+
+    def label(self, name: str) -> str:
+        """Return the label that a field is counted by."""
+        label = self._labels.get(name)
+        if label is not None:
+            return label
+        cleaned = _clean(name)
+        # What was admitted stays so, and a full list stays full: the file is seldom read.
+        if cleaned not in self._admitted and len(self._admitted) < MAX_NAMES:
+            try:
+                self._admit(cleaned)
+            except OSError:
+                return OTHER  # no ride fails for the want of a disk; the next one tries again
+        label = cleaned if cleaned in self._admitted else OTHER
+        if len(self._labels) < _MAX_REMEMBERED and len(name) <= MAX_NAME_LENGTH:
+            self._labels[name] = label
+        return label
+
+    def _admit(self, name: str) -> None:
+        """Read which names the pod has, and add one when there is room."""
+        with self._file.open("a+", encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            admitted = set(file.read().splitlines())
+            if name not in admitted and len(admitted) < MAX_NAMES:
+                file.write(f"{name}\n")
+                file.flush()
+                admitted.add(name)
+        self._admitted = admitted
+
+
+class UndeclaredFields:
+    """Counts rides by the fields that they should not have; counting costs one look-up.
+
+    Rides of one client have the same fields in the same order, so rides are counted by that,
+    and only `flush` looks at single names.
+
+    Args:
+        names: Of the pod.
+        count: Takes a label and a number of rides.
+    """
+
+    def __init__(self, names: FieldNames, count: Callable[[str, int], None]) -> None:
+        self._names = names
+        self._count = count
+        self._shapes: dict[tuple[str, ...], int] = {}
+        self._labels: collections.Counter[str] = collections.Counter()
+
+    def add(self, body: object) -> None:
+        """Count one ride, whatever becomes of it; one that is no JSON object has no fields."""
+        if isinstance(body, dict) and not DECLARED.issuperset(body):
+            self._add(body)
+
+    def flush(self) -> None:
+        """Hand over what was counted."""
+        # Replaced before they are read: what is counted meanwhile waits in the new ones.
+        shapes, self._shapes = self._shapes, dict.fromkeys(self._shapes, 0)
+        labels, self._labels = self._labels, collections.Counter()
+        for shape, rides in shapes.items():
+            if rides:
+                for label in self._labels_of(shape):
+                    labels[label] += rides
+        for label, rides in labels.items():
+            self._count(label, rides)
+
+    def _add(self, body: Mapping[str, object]) -> None:
+        shape = tuple(body)
+        rides = self._shapes.get(shape)
+        if rides is None and not self._has_room_for(shape):
+            self._labels.update(self._labels_of(shape))
+        else:
+            self._shapes[shape] = (rides or 0) + 1
+
+    def _has_room_for(self, shape: tuple[str, ...]) -> bool:
+        return (
+            len(self._shapes) < _MAX_SHAPES
+            and len(shape) <= _MAX_FIELDS
+            and sum(map(len, shape)) <= _MAX_CHARACTERS
+        )
+
+    def _labels_of(self, shape: Iterable[str]) -> set[str]:
+        """Return the labels of one ride, each once: rides are counted, not fields."""
+        names = list(islice(_undeclared(shape), _MAX_FIELDS + 1))
+        found = set(map(self._names.label, names[:_MAX_FIELDS]))
+        return found if len(names) <= _MAX_FIELDS else {*found, OTHER}
+
+
+def _undeclared(shape: Iterable[str]) -> Iterator[str]:
+    return (name for name in shape if name not in DECLARED)
+
+
+def _clean(name: str) -> str:
+    return _UNSAFE.sub(_REPLACEMENT, name[:MAX_NAME_LENGTH]) or _REPLACEMENT

@@ -1,0 +1,211 @@
+"""Each ride that is asked is counted once: as answered, refused or failed, whatever the door."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures_predictor import PLAIN, small_artifact
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import Counter
+
+from taxi_predict.crew import Crew
+from taxi_predict.fast_path import ROUTE, FastPath
+from taxi_predict.metrics import Metrics
+from taxi_predict.model_source import LoadedModel, ModelHolder, loaded
+from taxi_predict.routes import blueprint, register
+from taxi_predict.service import Predictions
+from taxi_predict.settings import Settings
+from taxi_predict.spool import Spool, SpoolFullError
+from taxi_predict.tally import Tally
+from taxi_predict.undeclared import FieldNames
+
+BATCH_MAX_RIDES = 5
+JSON = "application/json"
+
+
+class FullSpool(Spool):
+    """A spool without room."""
+
+    def append(self, payloads: list[bytes]) -> None:
+        raise SpoolFullError("spool: is full; wait")
+
+
+class BrokenGraph:
+    """A graph that cannot answer."""
+
+    def predict(self, rows: object) -> list[float]:
+        raise RuntimeError("the graph is broken")
+
+
+@dataclass
+class Door:
+    """A predictor without its server: requests go in, counts come out."""
+
+    client: FlaskClient
+    metrics: Metrics
+    tally: Tally
+
+    def counts(self) -> dict[str, float]:
+        """Return how many rides were answered, refused (by reason) and failed (by reason)."""
+        self.tally.flush()
+        found = {"answered": sum(values_of(self.metrics.predictions).values())}
+        for counter in (self.metrics.refused, self.metrics.failed):
+            found |= {labels[-1]: value for labels, value in values_of(counter).items() if value}
+        return found
+
+    def undeclared(self) -> dict[str, float]:
+        """Return the rides by undeclared field."""
+        self.tally.flush()
+        return {
+            labels[-1]: value
+            for labels, value in values_of(self.metrics.undeclared).items() if value
+        }  # fmt: skip
+
+    def post(self, path: str, body: object, content_type: str = JSON) -> int:
+        """Post a body, JSON unless it is bytes already, and return the status."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.client.post(path, data=data, content_type=content_type).status_code
+
+
+def values_of(counter: Counter) -> dict[tuple[str, ...], float]:
+    (family,) = counter.collect()
+    return {
+        tuple(one.labels.values()): one.value
+        for one in family.samples if one.name.endswith("_total")
+    }  # fmt: skip
+
+
+STATES = ("well", "no model", "spool full", "graph broken")
+
+
+def door(folder: Path, state: str = "well") -> Door:
+    configured = Settings(TAXI_MONGODB_URI="mongodb://none")  # type: ignore[call-arg]
+    metrics = Metrics()
+    holder = ModelHolder(lambda: None)
+    model = loaded(small_artifact())
+    if state == "graph broken":
+        broken: Any = BrokenGraph()
+        model = LoadedModel(model.version, model.digest, model.card, broken)
+    if state != "no model":
+        holder.current = model
+    spool = FullSpool(folder / "spool", 65536) if state == "spool full" else None
+    tally = Tally(metrics, "m", "champion", ROUTE, FieldNames(folder))
+    predictions = Predictions(holder, spool, metrics, tally, configured, lambda: 0.0)
+    app = Flask("test")
+    app.logger.disabled = True
+    app.config["MAX_CONTENT_LENGTH"] = 100_000
+    register(app, metrics)
+    app.register_blueprint(blueprint(predictions, metrics, tally, Crew(folder, 1), BATCH_MAX_RIDES))
+    app.wsgi_app = FastPath(app.wsgi_app, predictions, tally)  # type: ignore[method-assign]
+    return Door(app.test_client(), metrics, tally)
+
+
+@pytest.fixture(scope="module", params=STATES)
+def any_door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Door:
+    return door(tmp_path_factory.mktemp("door"), request.param)
+
+
+@pytest.fixture
+def well(tmp_path: Path) -> Door:
+    return door(tmp_path)
+
+
+RIDES = st.sampled_from(
+    [
+        PLAIN,
+        {**PLAIN, "ride_id": "one"},
+        {**PLAIN, "fare_amount": 3},
+        {"PULocationID": 1, "DOLocationID": 2},
+        {**PLAIN, "trip_distance": -1},
+        {**PLAIN, "nested": {}},
+        [PLAIN],
+        None,
+        "ride",
+    ]
+)
+SINGLE = st.tuples(st.just("/predict"), RIDES, st.just(1))
+BATCH = st.lists(RIDES, min_size=1, max_size=BATCH_MAX_RIDES + 2).flatmap(
+    lambda rides: st.sampled_from(
+        [("/predict/batch", rides, len(rides)), ("/predict/batch", {"rides": rides}, len(rides))]
+    )
+)
+UNTOLD = st.tuples(
+    st.sampled_from(["/predict", "/predict/batch"]),
+    st.sampled_from([b"{", b"", b"[]", b"7", b" " * 200_000, b"[" * 50_000, b'"\xff"', b"{}"]),
+    st.just(1),
+)
+NOT_RIDES = st.tuples(st.sampled_from(["/healthz", "/nowhere"]), st.just(PLAIN), st.just(0))
+REQUESTS = st.lists(
+    st.tuples(
+        st.one_of(SINGLE, BATCH, UNTOLD, NOT_RIDES),
+        st.sampled_from([JSON, f"{JSON}; charset=utf-8", "text/plain", ""]),
+    ),
+    min_size=1, max_size=6,
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(requests=REQUESTS)
+def test_answered_refused_and_failed_are_all_that_were_asked(
+    any_door: Door, requests: list[tuple[tuple[str, object, int], str]]
+) -> None:
+    before = sum(any_door.counts().values())
+    asked = 0
+    for (path, body, rides), content_type in requests:
+        any_door.post(path, body, content_type)
+        # What is not read as JSON is one request with rides that nobody can count.
+        asked += rides if content_type.startswith(JSON) else min(rides, 1)
+
+    assert sum(any_door.counts().values()) - before == asked
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "counts"),
+    [
+        ("well", 200, {"answered": 2, "trip_distance": 1}),
+        ("no model", 503, {"answered": 0, "trip_distance": 1, "no_model": 2}),
+        ("spool full", 503, {"answered": 0, "trip_distance": 1, "spool_full": 2}),
+        ("graph broken", 500, {"answered": 0, "trip_distance": 1, "error": 2}),
+    ],
+)
+def test_a_batch_that_fails_counts_all_of_its_rides(
+    tmp_path: Path, state: str, status: int, counts: dict[str, float]
+) -> None:
+    one = door(tmp_path, state)
+
+    assert one.post("/predict/batch", [PLAIN, {**PLAIN, "trip_distance": -1}, PLAIN]) == status
+
+    assert one.counts() == counts
+
+
+def test_a_batch_of_too_many_counts_all_of_its_rides(well: Door) -> None:
+    assert well.post("/predict/batch", [PLAIN] * (BATCH_MAX_RIDES + 1)) == 413
+
+    assert well.counts() == {"answered": 0, "too_large": BATCH_MAX_RIDES + 1}
+
+
+@pytest.mark.parametrize("content_type", [JSON, f"{JSON}; charset=utf-8"])
+def test_undeclared_fields_are_counted_once_a_ride_whichever_the_way(
+    well: Door, content_type: str
+) -> None:
+    wrong_time = {**PLAIN, "tpep_pickup_datetime": "2021-01-31 08:15:00"}
+    no_distance = {"PULocationID": 1, "DOLocationID": 2, "distance": 3.0}
+
+    assert well.post("/predict", wrong_time, content_type) == 200
+    assert well.post("/predict", no_distance, content_type) == 422
+    assert well.post("/predict/batch", [wrong_time, PLAIN, no_distance], content_type) == 200
+
+    assert well.undeclared() == {"tpep_pickup_datetime": 2, "distance": 2}
+
+
+def test_declared_fields_are_not_counted(well: Door) -> None:
+    known = {**PLAIN, "lpep_pickup_datetime": "2021-01-31T08:15:00", "ride_id": None}
+
+    assert well.post("/predict", known) == 200
+
+    assert well.undeclared() == {}
