@@ -7,6 +7,7 @@ from prometheus_client.registry import Collector
 
 from taxi_domain import metrics as catalogue
 from taxi_domain.metrics import Metric
+from taxi_domain.rides import PICKUP_AT
 from taxi_monitor.state import State
 from taxi_monitor.versions import Evaluation, WatchedVersion
 from taxi_profiles.verdict import MATCHED, FeatureVerdict, Verdict
@@ -65,6 +66,8 @@ class StateCollector(Collector):
             yield catalogue.MONITOR_WINDOW_END, who, found.window.end
         if found.inputs is not None:
             yield from _inputs(who, found.inputs, found.alarm.raised)
+            missing = found.window.untimed / found.window.rows
+            yield catalogue.MONITOR_MISSING, (*who, PICKUP_AT), missing
         if found.errors is not None:
             yield from _errors(who, found.errors)
 

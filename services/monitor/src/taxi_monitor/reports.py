@@ -81,11 +81,12 @@ def _verdict(found: Evaluation | None) -> str:
 
 def _window(found: Evaluation | None) -> dict[str, Any]:
     if found is None or not found.window.rows:
-        return {"rows": 0, "from": None, "to": None}
+        return {"rows": 0, "from": None, "to": None, "without_pickup_time_ratio": None}
     return {
         "rows": found.window.rows,
         "from": _iso(found.window.start),
         "to": _iso(found.window.end),
+        "without_pickup_time_ratio": found.window.untimed / found.window.rows,
     }
 
 

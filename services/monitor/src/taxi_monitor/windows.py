@@ -24,7 +24,10 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - local times count from a 
 
 
 class Row(NamedTuple):
-    """One ride: the sort key first, then what the engine reads (minutes, miles, seconds)."""
+    """One ride: the sort key first, then what the engine reads (minutes, miles, seconds).
+
+    `timed` tells whether the ride came with a pickup time; without one, `moment` is its answer's.
+    """
 
     ts: float
     ride_id: str
@@ -34,6 +37,7 @@ class Row(NamedTuple):
     prediction: float
     moment: float
     target: float
+    timed: bool
 
 
 def row_of(record: PredictionRecord, prediction: float) -> Row:
@@ -49,6 +53,7 @@ def row_of(record: PredictionRecord, prediction: float) -> Row:
         prediction=prediction,
         moment=(local.replace(tzinfo=None) - _EPOCH).total_seconds(),
         target=float("nan"),
+        timed=record.ride.pickup_at is not None,
     )
 
 
@@ -61,6 +66,7 @@ class Snapshot:
         start: Answer time of the oldest ride, seconds since the epoch; NaN without rides.
         end: Answer time of the newest ride.
         seen: Rides that the window ever took.
+        untimed: Rides without a pickup time.
     """
 
     columns: Mapping[str, Floats]
@@ -68,6 +74,7 @@ class Snapshot:
     start: float
     end: float
     seen: int
+    untimed: int
 
 
 class Window:
@@ -106,12 +113,13 @@ class Window:
     def snapshot(self) -> Snapshot:
         """Copy the newest rides into columns."""
         rows = self._rows[-self._size :]
-        values = np.array([row[2:] for row in rows], dtype=np.float64).reshape(len(rows), 6)
-        order = (PICKUP, DROPOFF, DISTANCE, PREDICTION, MOMENT, TARGET)  # as in Row
+        values = np.array([row[2:] for row in rows], dtype=np.float64).reshape(len(rows), 7)
+        order = (PICKUP, DROPOFF, DISTANCE, PREDICTION, MOMENT, TARGET)  # as in Row, before `timed`
         return Snapshot(
             columns={name: values[:, number] for number, name in enumerate(order)},
             rows=len(rows),
             start=rows[0].ts if rows else float("nan"),
             end=rows[-1].ts if rows else float("nan"),
             seen=self.seen,
+            untimed=len(rows) - int(values[:, -1].sum()),
         )
