@@ -242,9 +242,12 @@ def test_every_part_that_is_scraped_is_missed(enabled: bool) -> None:
 
 
 # In CI a missing promtool is a failure: a test that is skipped there shows nothing.
-@pytest.mark.skipif(
+needs_promtool = pytest.mark.skipif(
     not shutil.which("promtool") and not os.environ.get("CI"), reason="promtool is not installed"
 )
+
+
+@needs_promtool
 def test_promtool_fires_and_keeps_quiet_as_written(tmp_path: Path) -> None:
     groups = groups_of(SMALL_FALLBACK)
     (tmp_path / "whole.yaml").write_text(yaml.safe_dump({"groups": groups}))
@@ -257,12 +260,48 @@ def test_promtool_fires_and_keeps_quiet_as_written(tmp_path: Path) -> None:
     cases = Path(__file__).with_name("alerts_test.yaml").read_text()
     (tmp_path / "cases.yaml").write_text(cases)
     for command in (["check", "rules", "whole.yaml"], ["test", "rules", "cases.yaml"]):
-        done = subprocess.run(
-            ["promtool", *command],
-            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        promtool(tmp_path, *command)
 
-        assert done.returncode == 0, done.stdout + done.stderr
+
+@needs_promtool
+def test_the_alert_of_refused_rides_tells_the_fields(tmp_path: Path) -> None:
+    common = 'namespace="ns",job="taxi-predictor"'
+    counters = {
+        f"taxi_predictor_predictions_total{{{common}}}": "0+60x20",
+        f'taxi_predictor_refused_rides_total{{{common},reason="trip_distance"}}': "0+30x20",
+        f'taxi_predictor_refused_rides_total{{{common},reason="PULocationID"}}': "0+10x20",
+        f'taxi_predictor_refused_rides_total{{{common},reason="body"}}': "0x20",
+    }
+    expected = {
+        "exp_labels": {"severity": "warning", "namespace": "ns", "job": "taxi-predictor"},
+        "exp_annotations": {
+            "summary": "taxi-predictor refuses 40% of the rides that it is asked",
+            "description": "Refused in the last half an hour, by field or reason: "
+            "trip_distance 600; PULocationID 200; no window and no verdict has these rides.",
+            "runbook": "docs/runbooks/TaxiPredictorRidesRefused.md",
+        },
+    }
+    check = {
+        "eval_time": "20m", "alertname": "TaxiPredictorRidesRefused", "exp_alerts": [expected],
+    }  # fmt: skip
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": one} for name, one in counters.items()],
+        "alert_rule_test": [check],
+    }
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": groups_of({})}))
+    cases = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [case]}
+    (tmp_path / "cases.yaml").write_text(yaml.safe_dump(cases))
+
+    promtool(tmp_path, "test", "rules", "cases.yaml")
+
+
+def promtool(folder: Path, *words: str) -> None:
+    """Run promtool, which says what is not as it was written."""
+    done = subprocess.run(
+        ["promtool", *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_alert_has_a_case_that_fires_it() -> None:
