@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,8 @@ class Exporter:
 
     def __init__(self) -> None:
         self._said: dict[tuple[str, str], tuple[float, ...]] = {}
+        #: Signals whose samples carry their time: Prometheus does not mark their end.
+        self.dated: set[tuple[str, str]] = set()
         exporter = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -41,8 +44,10 @@ class Exporter:
 
     def page(self) -> str:
         """Return the text."""
+        now = f" {time.time() * 1000:.0f}"
         return "".join(
-            f'{METRIC}{{ns="{namespace}",signal="{signal}",series="{number}"}} {value}\n'
+            f'{METRIC}{{ns="{namespace}",signal="{signal}",series="{number}"}} {value}'
+            f"{now if (namespace, signal) in self.dated else ''}\n"
             for (namespace, signal), values in list(self._said.items())
             for number, value in enumerate(values)
         )
@@ -53,9 +58,14 @@ class Exporter:
         self._server.server_close()
 
 
+def selector(namespace: str, signal: str) -> str:
+    """Return the query for what an exporter says now."""
+    return f'{METRIC}{{ns="{namespace}",signal="{signal}"}}'
+
+
 def query(namespace: str, signal: str) -> str:
     """Return the query for what an exporter says; a scrape that comes late is no hole."""
-    return f'last_over_time({METRIC}{{ns="{namespace}",signal="{signal}"}}[10s])'
+    return f"last_over_time({selector(namespace, signal)}[10s])"
 
 
 @contextmanager

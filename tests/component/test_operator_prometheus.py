@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from fixtures_control_plane import Server, condition_of
 from fixtures_operator import eventually
-from fixtures_prometheus import Exporter, running_prometheus
+from fixtures_prometheus import Exporter, running_prometheus, selector
 from fixtures_world import FALLBACK, World
 
 from taxi_domain.kube import POLICY_LABEL
@@ -107,3 +109,47 @@ def test_strange_answers_start_nothing_and_are_named(world: World) -> None:
     eventually(
         "the text is left", lambda: condition_of(world.policy(), "Ready")[1] == "InvalidQuery"
     )
+
+
+def reading(world: World, name: str) -> dict[str, Any]:
+    found = world.status().get("signals") or []
+    return next((one for one in found if one["name"] == name), {})
+
+
+def test_series_that_vanishes_is_no_data_long_before_its_last_value_leaves_the_range(
+    world: World,
+) -> None:
+    operator = world.operator()
+    lasting = {"op": "GreaterOrEqual", "value": "1", "for": "30s"}
+    signal = world.signal("drift", promql=selector(world.namespace, "drift"), enter=lasting)
+    world.say(drift=2)
+    world.apply_policy(signals=[signal], rules={"retrain": {"anyOf": [{"allOf": ["drift"]}]}})
+    eventually("it is seen", lambda: reading(world, "drift").get("state") == "Pending")
+
+    world.say(drift=())
+    eventually("its age is told", lambda: "sample is" in reading(world, "drift").get("message", ""))
+    assert reading(world, "drift")["state"] == "NoData"
+    assert "of 30 s" in reading(world, "drift")["message"]
+    assert condition_of(world.policy(), "MetricsAvailable") == ("False", "NoData")
+    operator.tick(3)
+    assert world.jobs() == []
+
+
+def test_series_whose_end_nobody_marked_is_too_old_by_its_age(
+    world: World, broken: Server, exporter: Exporter
+) -> None:
+    world.operator()
+    exporter.dated.add((world.namespace, "drift"))
+    promql = selector(world.namespace, "drift")
+    signal = world.signal("drift", promql=promql, maxAgeSeconds=5)
+    world.apply_policy(
+        signals=[signal], prometheus={"url": broken.url},
+        rules={"retrain": {"anyOf": [{"allOf": ["drift"]}]}},
+    )  # fmt: skip
+    eventually("it is seen", lambda: reading(world, "drift").get("state") == "Healthy")
+
+    world.say(drift=())
+    eventually("it is missed", lambda: reading(world, "drift").get("state") == "NoData")
+
+    found = httpx.get(f"{broken.url}/api/v1/query", params={"query": promql}, timeout=5).json()
+    assert found["data"]["result"], "Prometheus itself still takes it for a present value"

@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from taxi_domain.errors import NotAvailableError
-from taxi_operator.adapters.prometheus import Prometheus, QueryError, expected_samples, step_of
+from taxi_operator.adapters.prometheus import Prometheus, QueryError
 from taxi_operator.policies import Condition, Policy, Signal
+from taxi_operator.series import Series, step_of
 from taxi_operator.signals import Observed, Reading, SignalState, read
 from taxi_operator.statuses import Status
 
 _AT_ONCE: Final = 4
+#: Prometheus' own default: a sample is taken for the present value for so long, seconds.
+_MAX_LOOKBACK: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,27 +81,48 @@ async def _observed(
     since = 0.0 if status.reset_at is None else status.reset_at + policy.settle_seconds
     if now < since:
         return Observed(settling=True)
+    asked = _Asked(prometheus, now, since, min(signal.max_age_seconds, _MAX_LOOKBACK))
     try:
-        age = await prometheus.value(signal.freshness_promql) if signal.freshness_promql else None
-        samples = (
-            await prometheus.value(signal.min_samples_promql) if signal.min_samples_promql else None
+        return Observed(
+            enter=await asked.series(signal.promql, signal.enter),
+            exit=await asked.series(signal.promql, signal.exit),
+            age_seconds=await asked.value(signal.freshness_promql),
+            samples=await asked.value(signal.min_samples_promql),
         )
-        enter = await _samples(prometheus, signal.promql, signal.enter, now, since)
-        exits = await _samples(prometheus, signal.promql, signal.exit, now, since)
     except NotAvailableError as error:
         return Observed(problem=str(error), unusable=True)
-    return Observed(
-        enter, expected_samples(signal.enter.for_seconds),
-        exits, expected_samples(signal.exit.for_seconds), age, samples,
-    )  # fmt: skip
 
 
-async def _samples(
-    prometheus: Prometheus, promql: str, condition: Condition, now: float, since: float
-) -> list[float]:
-    """Return the samples over a condition's `for`, none of them older than `since`."""
-    seconds = condition.for_seconds
-    return await prometheus.values(promql, max(now - seconds, since), now, step_of(seconds))
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The queries of a tick: all for one time, none of them looking further back than it may.
+
+    Attributes:
+        prometheus: Who is asked.
+        now: Its present time.
+        since: Samples before this time are of another model.
+        lookback: A sample that is older than these seconds is no present value. Without it a
+            series that ends without Prometheus' mark of staleness has values 5 minutes longer.
+    """
+
+    prometheus: Prometheus
+    now: float
+    since: float
+    lookback: float
+
+    async def value(self, promql: str) -> float | None:
+        """Return the value of a query, None without one."""
+        if not promql:
+            return None
+        return await self.prometheus.value(promql, self.now, self.lookback)
+
+    async def series(self, promql: str, condition: Condition) -> Series:
+        """Return the samples over a condition's `for`, none of them older than `since`."""
+        start, step = self.now - condition.for_seconds, step_of(condition.for_seconds)
+        samples = await self.prometheus.samples(
+            promql, max(start, self.since), self.now, step, self.lookback
+        )
+        return Series(samples, start, self.now, step)
 
 
 async def _explanation(prometheus: Prometheus, signal: Signal) -> str:

@@ -1,15 +1,11 @@
 """From samples to a signal's state: pure, so that the same history gives the same decision."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
 
 from taxi_operator.policies import Condition, OnNoData, Signal
-
-#: Share of the expected samples that a range must have, so that holes decide nothing.
-COVERAGE: Final = 0.8
+from taxi_operator.series import NOTHING, Series
 
 
 class SignalState(StrEnum):
@@ -28,10 +24,8 @@ class Observed:
     """What Prometheus answered for a signal.
 
     Attributes:
-        enter_values: Samples over the enter condition's `for`, oldest first.
-        enter_expected: How many there would be without holes.
-        exit_values: Samples over the exit condition's `for`.
-        exit_expected: How many there would be without holes.
+        enter: Samples over the enter condition's `for`.
+        exit: Samples over the exit condition's `for`.
         age_seconds: Age of the last evaluation behind the metric; None when it is not known.
         samples: Rides behind the value; None when it is not known.
         problem: Why there is nothing, for people.
@@ -40,10 +34,8 @@ class Observed:
         settling: The model was promoted a moment ago; what there is speaks of the old one.
     """
 
-    enter_values: Sequence[float] = ()
-    enter_expected: int = 1
-    exit_values: Sequence[float] = ()
-    exit_expected: int = 1
+    enter: Series = NOTHING
+    exit: Series = NOTHING
     age_seconds: float | None = None
     samples: float | None = None
     problem: str = ""
@@ -88,7 +80,7 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
         return Reading(signal.name, SignalState.UNKNOWN, reason="a new model was just promoted")
     if observed.unusable:
         return Reading(signal.name, SignalState.NO_DATA, was_breached, reason=observed.problem)
-    value = observed.enter_values[-1] if observed.enter_values else None
+    value = observed.enter.samples[-1][1] if observed.enter.samples else None
     samples = observed.samples
     if samples is not None and not math.isfinite(samples):
         samples = None
@@ -102,7 +94,7 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
             signal.name, SignalState.INSUFFICIENT, was_breached, value, samples,
             reason=f"{count} samples, {signal.min_samples:.0f} are needed",
         )  # fmt: skip
-    recovered = _lasted(signal.exit, observed.exit_values, observed.exit_expected)
+    recovered = _lasted(signal.exit, observed.exit)
     state, reason = _state(signal, observed, value, was_breached, recovered)
     return Reading(
         signal.name, state, state is SignalState.BREACHED, value, samples, recovered, reason
@@ -113,6 +105,9 @@ def _absence(signal: Signal, observed: Observed, value: float | None) -> str:
     """Return why the value must not be used, empty when it may."""
     if value is None:
         return observed.problem or "the query has no result"
+    if not observed.enter.is_current:
+        age = f"the newest sample is {observed.enter.age_seconds:.0f} s old"
+        return f"{age}; {_coverage(observed.enter)}"
     if not math.isfinite(value):
         return f"the value is {value}"
     if signal.freshness_promql:
@@ -139,18 +134,26 @@ def _state(
     if was_breached:
         if recovered:
             return SignalState.HEALTHY, f"{value:.4g} is healthy again"
-        return SignalState.BREACHED, f"{value:.4g}, not healthy for long enough"
-    if _lasted(signal.enter, observed.enter_values, observed.enter_expected):
         return SignalState.BREACHED, (
-            f"{value:.4g} {signal.enter.op} {signal.enter.value:.4g} for "
-            f"{signal.enter.for_seconds:.0f} s"
+            f"{value:.4g}, not healthy for long enough; {_coverage(observed.exit)}"
+        )
+    if _lasted(signal.enter, observed.enter):
+        return SignalState.BREACHED, (
+            f"{value:.4g} {signal.enter.op} {signal.enter.value:.4g}; {_coverage(observed.enter)}"
         )
     if signal.enter.holds(value):
-        return SignalState.PENDING, f"{value:.4g}, not for long enough yet"
+        return SignalState.PENDING, (
+            f"{value:.4g}, not for long enough yet; {_coverage(observed.enter)}"
+        )
     return SignalState.HEALTHY, f"{value:.4g}"
 
 
-def _lasted(condition: Condition, values: Sequence[float], expected: int) -> bool:
-    """Tell whether all of enough samples satisfy a condition."""
-    enough = len(values) >= max(1, math.ceil(COVERAGE * expected))
-    return enough and all(math.isfinite(one) and condition.holds(one) for one in values)
+def _lasted(condition: Condition, series: Series) -> bool:
+    """Tell whether all samples satisfy a condition, and cover its `for`."""
+    return series.is_covered and all(
+        math.isfinite(value) and condition.holds(value) for _, value in series.samples
+    )
+
+
+def _coverage(series: Series) -> str:
+    return f"samples cover {series.covered_seconds:.0f} s of {series.seconds:.0f} s"

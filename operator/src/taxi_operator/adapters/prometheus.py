@@ -1,6 +1,5 @@
 """Prometheus' HTTP API: instant and range queries with one series each."""
 
-import math
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -9,8 +8,6 @@ import aiohttp
 
 from taxi_domain.errors import NotAvailableError, TaxiError
 
-#: Prometheus refuses a range with more than 11,000 samples.
-_MOST_SAMPLES: Final = 5_000
 _MOST_RANKED: Final = 5
 
 
@@ -58,35 +55,50 @@ class Prometheus:
         found = await self._query("time()")
         return _number("time()", found["result"])
 
-    async def value(self, promql: str) -> float | None:
+    async def value(self, promql: str, at: float, lookback: float) -> float | None:
         """Return the value of an instant query, None without a result.
+
+        Args:
+            promql: Query.
+            at: Time that it is evaluated for, seconds since the epoch.
+            lookback: Longest age of a sample that is taken for a present value, seconds.
 
         Raises:
             QueryError: it has several series, or no number.
             NotAvailableError: the server does not answer.
         """
-        found = await self._query(promql)
+        found = await self._query(promql, time=at, lookback_delta=lookback)
         result = found["result"]
         if found["resultType"] == "scalar":
             return _number(promql, result)
         series = _only(promql, result)
         return None if series is None else _number(promql, series.get("value"))
 
-    async def values(self, promql: str, start: float, end: float, step: float) -> list[float]:
-        """Return the samples of a range, oldest first, empty without a result.
+    async def samples(
+        self, promql: str, start: float, end: float, step: float, lookback: float
+    ) -> tuple[tuple[float, float], ...]:
+        """Return the samples of a range with their times, oldest first, empty without a result.
+
+        Args:
+            promql: Query.
+            start: Begin of the range, seconds since the epoch.
+            end: End of it.
+            step: Seconds between two samples.
+            lookback: Longest age of a sample that is taken for a present value, seconds.
 
         Raises:
             QueryError: it has several series, or no numbers.
             NotAvailableError: the server does not answer.
         """
         found = await self._get(
-            "query_range",
-            {"query": promql, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"},
+            "query_range", query=promql, start=start, end=end, step=step, lookback_delta=lookback
         )
         series = _only(promql, found["result"])
         if series is None:
-            return []
-        return [_number(promql, one) for one in series.get("values") or [None]]
+            return ()
+        return tuple(
+            (float(one[0]), _number(promql, one)) for one in series.get("values") or [None]
+        )
 
     async def ranking(self, promql: str) -> list[tuple[str, float]]:
         """Return the largest series of an instant query, as `name=value` of their labels.
@@ -107,10 +119,11 @@ class Prometheus:
         ]
         return sorted(ranked, key=lambda one: -one[1])[:_MOST_RANKED]
 
-    async def _query(self, promql: str) -> Any:
-        return await self._get("query", {"query": promql})
+    async def _query(self, promql: str, **numbers: float) -> Any:
+        return await self._get("query", promql, **numbers)
 
-    async def _get(self, path: str, parameters: Mapping[str, str]) -> Any:
+    async def _get(self, path: str, query: str, **numbers: float) -> Any:
+        parameters = {"query": query} | {name: f"{one:.3f}" for name, one in numbers.items()}
         try:
             async with self._session.get(f"{self._url}/api/v1/{path}", params=parameters) as answer:
                 body = await answer.json()
@@ -121,7 +134,7 @@ class Prometheus:
         if body.get("status") == "success":
             return body["data"]
         if body.get("errorType") == "bad_data":
-            raise QueryError(f"{parameters['query']}: {body.get('error')}")
+            raise QueryError(f"{query}: {body.get('error')}")
         raise NotAvailableError(f"Prometheus {self._url}: {body.get('error')}")
 
 
@@ -139,17 +152,3 @@ def _number(promql: str, sample: Any) -> float:
         return float(sample[1])
     except (TypeError, ValueError, IndexError, KeyError) as error:
         raise QueryError(f"{promql}: is not one number, but {sample!r:.80}") from error
-
-
-def step_of(seconds: float) -> float:
-    """Return the step of a range: ten samples, from 1 s to 15 s; more only for very long ranges."""
-    return max(min(max(seconds / 10, 1.0), 15.0), seconds / _MOST_SAMPLES)
-
-
-def expected_samples(seconds: float) -> int:
-    """Return how many samples a range without holes has.
-
-    >>> expected_samples(0), expected_samples(30)
-    (1, 11)
-    """
-    return 1 if seconds <= 0 else math.floor(seconds / step_of(seconds) + 1e-9) + 1
