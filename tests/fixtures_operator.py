@@ -50,6 +50,12 @@ class OperatorProcess:
         """Wait until it ended by itself; return the exit code."""
         return self.process.wait(seconds)
 
+    def memory_bytes(self) -> int:
+        """Return its resident memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = (one for one in status.splitlines() if one.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024
+
     def is_well(self) -> bool:
         """Ask what the kubelet asks."""
         try:

@@ -17,7 +17,6 @@ DRIFT: Final = "DriftDetected"
 RETRAIN: Final = "RetrainInProgress"
 FALLBACK: Final = "FallbackActive"
 BUDGET: Final = "BudgetExhausted"
-_LONGEST_MESSAGE: Final = 4096
 ALL: Final = (READY, METRICS, DRIFT, RETRAIN, FALLBACK, BUDGET)
 
 
@@ -95,7 +94,7 @@ def merged(
                 "type": one.kind,
                 "status": one.status,
                 "reason": one.reason,
-                "message": one.message[:_LONGEST_MESSAGE],
+                "message": one.message,
                 "observedGeneration": generation,
                 "lastTransitionTime": previous["lastTransitionTime"]
                 if same and previous is not None

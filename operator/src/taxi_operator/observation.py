@@ -10,8 +10,10 @@ from taxi_operator.policies import Condition, Policy, Signal
 from taxi_operator.series import Series, step_of
 from taxi_operator.signals import Observed, Reading, SignalState, read
 from taxi_operator.statuses import Status
+from taxi_operator.texts import cut
 
 _AT_ONCE: Final = 4
+_MAX_EXPLANATION: Final = 600
 #: Prometheus' own default: a sample is taken for the present value for so long, seconds.
 _MAX_LOOKBACK: Final = 300.0
 
@@ -130,5 +132,5 @@ async def _explanation(prometheus: Prometheus, signal: Signal) -> str:
     try:
         ranked = await prometheus.ranking(signal.explain_promql)
     except (NotAvailableError, QueryError) as error:
-        return f"not explained: {error}"[:300]
-    return "; ".join(f"{name} {value:.3g}" for name, value in ranked)[:600]
+        return cut(f"not explained: {error}", _MAX_EXPLANATION)
+    return cut("; ".join(f"{name} {value:.3g}" for name, value in ranked), _MAX_EXPLANATION)

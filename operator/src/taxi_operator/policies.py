@@ -9,6 +9,7 @@ from typing import Any, Final
 from taxi_domain.errors import FieldError
 from taxi_domain.models import MODEL_NAME
 from taxi_operator.durations import seconds_of
+from taxi_operator.texts import cut
 
 Spec = Mapping[str, Any]
 
@@ -145,7 +146,7 @@ def policy_of(spec: Spec) -> Policy:
         return _policy(spec)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FieldError(
-            "spec", f"is not complete ({error!r})", "see docs/drift-policy.md"
+            "spec", f"is not complete ({cut(repr(error), 200)})", "see docs/drift-policy.md"
         ) from error
 
 

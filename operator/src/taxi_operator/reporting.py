@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
 from taxi_operator import conditions
@@ -13,6 +13,7 @@ from taxi_operator.conditions import READY, Finding, Outcome, rebuilt
 from taxi_operator.metrics import Metrics
 from taxi_operator.signals import Reading
 from taxi_operator.statuses import Status, document_of
+from taxi_operator.texts import bounded, cut
 from taxi_operator.ticks import Tick
 from taxi_operator.traffic import TargetMissingError
 from taxi_store.connection import StoreUnavailableError
@@ -20,6 +21,9 @@ from taxi_store.connection import StoreUnavailableError
 logger = logging.getLogger(__name__)
 
 Document = dict[str, Any]
+
+#: The API server takes no longer text of an Event.
+_MAX_EVENT: Final = 1024
 
 
 class Reporter:
@@ -32,7 +36,7 @@ class Reporter:
 
     async def write(self, found: Document, status: Status) -> None:
         """Write a status; the policy at hand then has it too."""
-        document = document_of(status, found["metadata"]["generation"])
+        document = bounded(document_of(status, found["metadata"]["generation"]))
         if document != (found.get("status") or {}):
             await self._cluster.apply_status(found, document)
             found["status"] = document
@@ -81,6 +85,7 @@ class Reporter:
         self, found: Document, reason: str, message: str, *, warning: bool = False
     ) -> None:
         """Post an Event; that it cannot be posted must not stop an action."""
+        message = cut(message, _MAX_EVENT)
         logger.info(message, extra={"policy": found["metadata"]["name"], "reason": reason})
         try:
             await self._cluster.event(found, reason, message, warning=warning)

@@ -3,9 +3,13 @@
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from taxi_operator.policies import Condition, OnNoData, Signal
 from taxi_operator.series import NOTHING, Series
+
+#: No count of rides is as large; a status has no room for it.
+_MAX_SAMPLES: Final = 1e9
 
 
 class SignalState(StrEnum):
@@ -82,7 +86,7 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
         return Reading(signal.name, SignalState.NO_DATA, was_breached, reason=observed.problem)
     value = observed.enter.samples[-1][1] if observed.enter.samples else None
     samples = observed.samples
-    if samples is not None and not math.isfinite(samples):
+    if samples is not None and not 0 <= samples < _MAX_SAMPLES:
         samples = None
     absent = _absence(signal, observed, value)
     if absent:

@@ -1,10 +1,13 @@
 """What is confirmed stays: on disk, and on most members of a replica set."""
 
 import asyncio
+import traceback
 
 import pytest
+from pymongo.errors import OperationFailure
 
-from taxi_store.connection import connect, connect_async
+from taxi_domain.errors import FieldError
+from taxi_store.connection import StoreUnavailableError, connect, connect_async, translated
 
 SAFE = {"w": "majority", "wtimeout": 5000, "j": True}
 
@@ -27,3 +30,29 @@ def test_the_asyncio_client_does_the_same() -> None:
 def test_a_uri_that_says_how_many_decides(query: str) -> None:
     with connect(f"mongodb://a/taxi?{query}", app_name="test") as client:
         assert client.write_concern.document == {"w": 2, "j": True}
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://user:hunter2/cret@host:27017/taxi",
+        "mongodb://user:hunter2@cret@host/taxi",
+        "mongodb://user:hunter2",
+        "mongodb://user:a/hunter2@host/taxi",
+        "user:hunter2@host",
+    ],
+)
+def test_bad_uri_is_told_without_its_password(uri: str) -> None:
+    with pytest.raises(FieldError, match="percent-encoded") as refusal:
+        connect(uri, app_name="test")
+
+    told = "".join(traceback.format_exception(refusal.value))
+    assert "hunter2" not in told.replace(uri, "")
+
+
+def test_long_refusal_of_the_server_is_cut() -> None:
+    with pytest.raises(StoreUnavailableError) as refusal, translated():
+        raise OperationFailure("x" * 2_000_000, 13)
+
+    assert len(str(refusal.value)) < 500
+    assert "check the user" in str(refusal.value)

@@ -13,6 +13,8 @@ from taxi_domain.errors import FieldError, NotAvailableError
 Document = dict[str, Any]
 
 _UNAUTHORIZED = {13, 18}
+#: A server's text goes into problems, conditions and logs; it can quote whole documents.
+_MAX_TEXT = 300
 
 
 class StoreUnavailableError(NotAvailableError):
@@ -27,8 +29,8 @@ def connect(uri: str, *, app_name: str, timeout_seconds: float = 5.0) -> MongoCl
     """
     try:
         return MongoClient(uri, **_options(uri, app_name, timeout_seconds))
-    except (InvalidURI, ConfigurationError, ValueError) as error:
-        raise _bad_uri(error) from error
+    except (InvalidURI, ConfigurationError, ValueError):
+        raise _bad_uri() from None
 
 
 def connect_async(
@@ -41,8 +43,8 @@ def connect_async(
     """
     try:
         return AsyncMongoClient(uri, **_options(uri, app_name, timeout_seconds))
-    except (InvalidURI, ConfigurationError, ValueError) as error:
-        raise _bad_uri(error) from error
+    except (InvalidURI, ConfigurationError, ValueError):
+        raise _bad_uri() from None
 
 
 @contextmanager
@@ -52,9 +54,10 @@ def translated() -> Iterator[None]:
         yield
     except OperationFailure as error:
         hint = "; check the user and its password" if error.code in _UNAUTHORIZED else ""
-        raise StoreUnavailableError(f"MongoDB refuses: {error}{hint}") from error
+        raise StoreUnavailableError(f"MongoDB refuses: {str(error)[:_MAX_TEXT]}{hint}") from error
     except PyMongoError as error:
-        raise StoreUnavailableError(f"MongoDB does not answer: {error}") from error
+        text = str(error)[:_MAX_TEXT]
+        raise StoreUnavailableError(f"MongoDB does not answer: {text}") from error
 
 
 def _options(uri: str, app_name: str, timeout_seconds: float) -> dict[str, Any]:
@@ -78,7 +81,9 @@ def _options(uri: str, app_name: str, timeout_seconds: float) -> dict[str, Any]:
     return options
 
 
-def _bad_uri(error: Exception) -> FieldError:
+def _bad_uri() -> FieldError:
+    """Return what is told of a URI; the driver's own text can quote a part of the password."""
     return FieldError(
-        "TAXI_MONGODB_URI", str(error), "give it as mongodb://user:password@host:27017/taxi"
-    )
+        "TAXI_MONGODB_URI", "cannot be used",
+        "give it as mongodb://user:password@host:27017/taxi, user and password percent-encoded",
+    )  # fmt: skip

@@ -1,6 +1,7 @@
 """The API server: the only file that knows a Kubernetes client."""
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from kubernetes.aio import client, config
 
 from taxi_domain.errors import NotAvailableError, TaxiError
 from taxi_domain.kube import FIELD_MANAGER, GROUP, KIND, PLURAL, POLICY_UID_LABEL, VERSION
+from taxi_operator.adapters.answers import words_of
+from taxi_operator.texts import cut
 
 Document = dict[str, Any]
 
@@ -20,6 +23,8 @@ _MERGE: Final = "application/merge-patch+json"
 #: The header has whole seconds: a smaller difference says nothing.
 _CLOCK_STEP: Final = 2.0
 _UNAUTHORIZED: Final = 401
+_MAX_MESSAGE: Final = 500
+_REASON: Final = re.compile("[A-Za-z]{0,64}")
 _POLICIES: Final = f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/{PLURAL}"
 
 
@@ -32,9 +37,9 @@ class ApiError(TaxiError):
     """
 
     def __init__(self, verb: str, path: str, status: int, reason: str, message: str) -> None:
-        super().__init__(f"{verb} {path}: {status} {reason}: {message}")
         self.status = status
-        self.reason = reason
+        self.reason = reason if _REASON.fullmatch(reason) else ""
+        super().__init__(f"{verb} {path}: {status} {self.reason}: {cut(message, _MAX_MESSAGE)}")
 
 
 class PolicyChangedError(TaxiError):
@@ -225,7 +230,7 @@ class Cluster:
                 "namespace": self._namespace, "uid": metadata["uid"],
             },
             "type": "Warning" if warning else "Normal", "reason": reason,
-            "message": message[:1000], "firstTimestamp": now, "lastTimestamp": now, "count": 1,
+            "message": message, "firstTimestamp": now, "lastTimestamp": now, "count": 1,
             "source": {"component": FIELD_MANAGER}, "reportingComponent": FIELD_MANAGER,
         }  # fmt: skip
         await self._call("POST", f"/api/v1/namespaces/{self._namespace}/events", body)
@@ -270,19 +275,19 @@ class Cluster:
             answer = await self._client.call_api(*request, _request_timeout=self._timeout)
             data = await answer.read()  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise NotAvailableError(f"API server: {method} {path}: {error!r}") from error
+            # The cause is left out: it has the request's headers, and so the login.
+            raise NotAvailableError(f"API server: {method} {path}: {words_of(error)}") from None
         self.refused_logins = self.refused_logins + 1 if answer.status == _UNAUTHORIZED else 0
         self._set_clock(answer.headers.get("Date"))
-        try:
-            found: Document = json.loads(data)
-        except ValueError:
-            # A kind that the server does not know is answered in plain text; so is much of a 5xx.
-            reason = "NotFound" if answer.status == 404 else ""
-            found = {"reason": reason, "message": data[:200].decode(errors="replace")}
+        found = _document_of(data)
         if answer.status >= 400:
-            raise ApiError(
-                method, path, answer.status, found.get("reason", ""), found.get("message", "")
-            )
+            # A kind that the server does not know is answered in plain text; so is much of a 5xx.
+            plain = {"reason": "NotFound" if answer.status == 404 else "", "message": "no JSON"}
+            told = found or plain
+            reason, message = str(told.get("reason") or ""), str(told.get("message") or "")
+            raise ApiError(method, path, answer.status, reason, message)
+        if found is None:
+            raise NotAvailableError(f"API server: {method} {path}: answers without a JSON object")
         return found
 
     def _set_clock(self, date: str | None) -> None:
@@ -294,6 +299,14 @@ class Cluster:
             return  # whatever stands between writes its own
         if abs(offset - self._offset) > _CLOCK_STEP:
             self._offset = offset
+
+
+def _document_of(data: bytes) -> Document | None:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 _FORCED: Final[dict[str, Any]] = {

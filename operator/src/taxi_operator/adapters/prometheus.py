@@ -1,5 +1,10 @@
-"""Prometheus' HTTP API: instant and range queries with one series each."""
+"""Prometheus' HTTP API: instant and range queries with one series each.
 
+Nothing of an answer but numbers and labels goes on: problems are told in words of our own.
+"""
+
+import json
+import math
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -7,8 +12,20 @@ from typing import Any, Final, Self
 import aiohttp
 
 from taxi_domain.errors import NotAvailableError, TaxiError
+from taxi_operator.adapters.answers import BodyTooLargeError, body_of, words_of
+from taxi_operator.texts import cut
 
-_MOST_RANKED: Final = 5
+#: The longest range that is asked for, 5,000 samples, has a fifth of it.
+MAX_BODY_BYTES: Final = 1024 * 1024
+#: Two tell that a query has more than one series.
+_MAX_SERIES: Final = 2
+_MAX_RANKED: Final = 5
+_MAX_LABELS: Final = 6
+_MAX_LABEL_TEXT: Final = 64
+_MAX_QUERY_TEXT: Final = 200
+_OK: Final = 200
+#: The first second of the year 3000.
+_LATEST: Final = 32_503_680_000.0
 
 
 class QueryError(TaxiError):
@@ -20,22 +37,33 @@ class QueryError(TaxiError):
 
     reason = "InvalidQuery"
 
+    def __init__(self, promql: str, problem: str) -> None:
+        super().__init__(f"{cut(promql, _MAX_QUERY_TEXT)}: {problem}")
+
 
 class AmbiguousQueryError(QueryError):
     """A query gave several series; which one is meant cannot be guessed."""
 
     reason = "AmbiguousQuery"
 
-    def __init__(self, promql: str, series: int) -> None:
-        super().__init__(f"{promql}: has {series} series; aggregate it to one")
-
 
 class Prometheus:
-    """One Prometheus server."""
+    """One Prometheus server.
+
+    Args:
+        url: Its address; user and password in it are used and never told.
+        timeout_seconds: Longest time of a query, its answer included.
+    """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
         self._url = url
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(timeout_seconds))
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(timeout_seconds),
+            # A compressed body has a size that nobody knows before it is in memory.
+            headers={"Accept-Encoding": "identity"},
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
 
     async def __aenter__(self) -> Self:
         """Return itself."""
@@ -52,8 +80,11 @@ class Prometheus:
 
     async def now(self) -> float:
         """Return the server's time, so that our own clock decides nothing."""
-        found = await self._query("time()")
-        return _number("time()", found["result"])
+        kind, result = await self._get("query", "time()")
+        now = _number("time()", result) if kind == "scalar" else math.nan
+        if not 0 < now < _LATEST:
+            raise NotAvailableError("Prometheus: its time is no time; is it a Prometheus?")
+        return now
 
     async def value(self, promql: str, at: float, lookback: float) -> float | None:
         """Return the value of an instant query, None without a result.
@@ -67,11 +98,12 @@ class Prometheus:
             QueryError: it has several series, or no number.
             NotAvailableError: the server does not answer.
         """
-        found = await self._query(promql, time=at, lookback_delta=lookback)
-        result = found["result"]
-        if found["resultType"] == "scalar":
+        kind, result = await self._get(
+            "query", promql, time=at, lookback_delta=lookback, limit=_MAX_SERIES
+        )
+        if kind == "scalar":
             return _number(promql, result)
-        series = _only(promql, result)
+        series = _only(promql, kind, result)
         return None if series is None else _number(promql, series.get("value"))
 
     async def samples(
@@ -90,15 +122,22 @@ class Prometheus:
             QueryError: it has several series, or no numbers.
             NotAvailableError: the server does not answer.
         """
-        found = await self._get(
-            "query_range", query=promql, start=start, end=end, step=step, lookback_delta=lookback
-        )
-        series = _only(promql, found["result"])
+        kind, result = await self._get(
+            "query_range", promql, start=start, end=end, step=step, lookback_delta=lookback,
+            limit=_MAX_SERIES,
+        )  # fmt: skip
+        series = _only(promql, kind, result)
         if series is None:
             return ()
-        return tuple(
-            (float(one[0]), _number(promql, one)) for one in series.get("values") or [None]
-        )
+        samples = series.get("values")
+        if not isinstance(samples, list) or not samples:
+            raise QueryError(promql, "its samples are no numbers")
+        found = tuple((_number(promql, one, 0), _number(promql, one)) for one in samples)
+        times = [at for at, _ in found]
+        # Each of these would let the oldest or the newest sample be one that it is not.
+        if times != sorted(set(times)) or not start - step <= times[0] <= times[-1] <= end + step:
+            raise NotAvailableError("Prometheus: answers with samples that were not asked for")
+        return found
 
     async def ranking(self, promql: str) -> list[tuple[str, float]]:
         """Return the largest series of an instant query, as `name=value` of their labels.
@@ -107,48 +146,104 @@ class Prometheus:
             QueryError: it has no numbers.
             NotAvailableError: the server does not answer.
         """
-        found = await self._query(promql)
-        if found["resultType"] != "vector":
+        # The server ranks: a limit alone would leave out any series.
+        largest = f"topk({_MAX_RANKED}, (\n{promql}\n))"
+        kind, result = await self._get("query", largest, limit=_MAX_RANKED)
+        if kind != "vector":
             return []
         ranked = [
-            (
-                ",".join(f"{name}={value}" for name, value in sorted(one["metric"].items())),
-                _number(promql, one.get("value")),
-            )
-            for one in found["result"]
+            (_labels(one.get("metric")), _number(promql, one.get("value")))
+            for one in result
+            if isinstance(one, Mapping)
         ]
-        return sorted(ranked, key=lambda one: -one[1])[:_MOST_RANKED]
+        return sorted(ranked, key=lambda one: -one[1])[:_MAX_RANKED]
 
-    async def _query(self, promql: str, **numbers: float) -> Any:
-        return await self._get("query", promql, **numbers)
-
-    async def _get(self, path: str, query: str, **numbers: float) -> Any:
-        parameters = {"query": query} | {name: f"{one:.3f}" for name, one in numbers.items()}
+    async def _get(self, path: str, query: str, **numbers: float) -> tuple[str, Any]:
+        """Return type and value of a query's result."""
+        parameters = {"query": query}
+        parameters |= {name: f"{one:.3f}".removesuffix(".000") for name, one in numbers.items()}
         try:
-            async with self._session.get(f"{self._url}/api/v1/{path}", params=parameters) as answer:
-                body = await answer.json()
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise NotAvailableError(f"Prometheus {self._url}: {error!r}") from error
-        if not isinstance(body, dict):
-            raise NotAvailableError(f"Prometheus {self._url}: answered no JSON object")
-        if body.get("status") == "success":
-            return body["data"]
-        if body.get("errorType") == "bad_data":
-            raise QueryError(f"{query}: {body.get('error')}")
-        raise NotAvailableError(f"Prometheus {self._url}: {body.get('error')}")
+            async with self._session.get(
+                f"{self._url}/api/v1/{path}", params=parameters, allow_redirects=False
+            ) as answer:
+                status, encoding = answer.status, answer.headers.get("Content-Encoding")
+                if 300 <= status < 400:
+                    raise NotAvailableError(
+                        f"Prometheus: answers with a redirect ({status}), which is not followed; "
+                        "give the address that it leads to"
+                    )
+                body = await body_of(answer, MAX_BODY_BYTES)
+        except BodyTooLargeError:
+            raise QueryError(
+                query, "the answer is larger than 1 MiB; aggregate the query to one series"
+            ) from None
+        # The cause is left out: it has the address with its password, and headers.
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise NotAvailableError(f"Prometheus: {words_of(error)}") from None
+        if encoding not in {None, "", "identity"}:
+            raise NotAvailableError(
+                "Prometheus: the answer is compressed although that was not asked for"
+            )
+        return _result(query, status, body)
 
 
-def _only(promql: str, result: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    if result and not isinstance(result[0], Mapping):
-        raise QueryError(f"{promql}: is no vector; give a query with one number")
+def _result(query: str, status: int, body: bytes) -> tuple[str, Any]:
+    """Read the envelope of an answer.
+
+    Raises:
+        QueryError: the server says that the query is wrong.
+        NotAvailableError: it says anything else that is no result.
+    """
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise NotAvailableError(f"Prometheus: answers {status} without a JSON object")
+    if found.get("status") != "success":
+        kind = found.get("errorType")
+        if kind == "bad_data":
+            raise QueryError(query, "Prometheus refuses it (bad_data); try it in its web page")
+        known = kind if kind in _ERROR_TYPES else "of a kind that is not known"
+        raise NotAvailableError(f"Prometheus: answers {status} with an error, {known}")
+    data = found.get("data")
+    if status != _OK or not isinstance(data, dict) or "result" not in data:
+        raise NotAvailableError(f"Prometheus: answers {status} without a result")
+    return str(data.get("resultType")), data["result"]
+
+
+#: What Prometheus' documentation names; other words of a server are not passed on.
+_ERROR_TYPES: Final = {
+    "timeout", "canceled", "execution", "internal", "unavailable", "not_found", "not_acceptable",
+}  # fmt: skip
+
+
+def _only(promql: str, kind: str, result: Any) -> Mapping[str, Any] | None:
+    """Return the only series of a result, None when it is empty."""
+    if kind not in {"vector", "matrix"} or not isinstance(result, Sequence):
+        raise QueryError(promql, "is no vector; give a query with one number")
     if len(result) > 1:
-        raise AmbiguousQueryError(promql, len(result))
-    return result[0] if result else None
+        raise AmbiguousQueryError(promql, "has at least 2 series; aggregate it to one")
+    if not result:
+        return None
+    if not isinstance(result[0], Mapping):
+        raise QueryError(promql, "is no vector; give a query with one number")
+    return result[0]
 
 
-def _number(promql: str, sample: Any) -> float:
+def _number(promql: str, sample: Any, place: int = 1) -> float:
     """Return the number of a `[time, "value"]`; a text or a histogram has none."""
     try:
-        return float(sample[1])
-    except (TypeError, ValueError, IndexError, KeyError) as error:
-        raise QueryError(f"{promql}: is not one number, but {sample!r:.80}") from error
+        return float(sample[place])
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
+        raise QueryError(promql, "its value is not one number") from None
+
+
+def _labels(found: Any) -> str:
+    """Return the labels of a series for people, cut: a series can have any."""
+    labels = sorted(found.items()) if isinstance(found, Mapping) else []
+    shown = [
+        f"{cut(name, _MAX_LABEL_TEXT)}={cut(value, _MAX_LABEL_TEXT)}" for name, value in labels
+    ]
+    more = ["…"] if len(shown) > _MAX_LABELS else []
+    return ",".join(shown[:_MAX_LABELS] + more)
