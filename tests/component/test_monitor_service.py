@@ -156,7 +156,7 @@ def store(mongod: Mongod, found: list[dict[str, Any]]) -> None:
         insert_records(client["taxi"], found, datetime.now(UTC))
 
 
-def labels(rides: Rides, start: int, end: int) -> dict[str, object]:
+def labels(rides: Rides, start: int, end: int) -> dict[str, list[dict[str, object]]]:
     return {
         "labels": [
             {"ride_id": f"ride-{number:06d}", "duration": float(rides.duration[number])}
@@ -236,6 +236,42 @@ def test_log_fills_what_was_never_posted_and_early_labels_wait(
     assert monitor.wait("/v1/performance", "labelled_rows", 700)["actual"]["rmse"] > 0
     again = monitor.post("/v1/labels", labels(rides, 0, 700)).json()
     assert (again["accepted"], again["repeated"]) == (0, 700)
+
+
+def test_the_first_label_and_the_answer_in_the_log_stay(
+    monitor: Monitor, mongod: Mongod, version: str, rides: Rides
+) -> None:
+    def of_an_hour(start: int, end: int) -> dict[str, list[dict[str, object]]]:
+        found = labels(rides, start, end)["labels"]
+        return {"labels": [{**one, "duration": 60.0} for one in found]}
+
+    found = documents(rides, version, 0, 700)
+    # Another pod answered the same rides a second later, and its answers were posted.
+    later = [{**one, "ts": one["ts"] + timedelta(seconds=1), "prediction": 55.0} for one in found]
+    for body in (labels(rides, 0, 400), of_an_hour(0, 400)):
+        assert monitor.post("/v1/labels", body).status_code == 200
+    monitor.post("/v1/predictions", {"records": [as_json(one) for one in later]})
+    store(mongod, found)
+    store(mongod, later)
+    monitor.wait("/v1/drift", "window", 700)
+    repeated = {"labels": [*labels(rides, 400, 700)["labels"], *of_an_hour(300, 700)["labels"]]}
+    assert monitor.post("/v1/labels", repeated).json()["repeated"] == 400
+
+    squares = [(one["prediction"] - rides.duration[n]) ** 2 for n, one in enumerate(found)]
+    wanted = pytest.approx((sum(squares) / 700) ** 0.5)
+
+    def settled() -> dict[str, Any]:
+        deadline = time.monotonic() + 30
+        while True:
+            says = monitor.wait("/v1/performance", "labelled_rows", 700)
+            if says["actual"]["rmse"] == wanted or time.monotonic() > deadline:
+                return says
+            time.sleep(0.1)
+
+    assert settled()["actual"]["rmse"] == wanted
+    monitor.kill()
+    monitor.start()
+    assert monitor.wait("/v1/performance", "labelled_rows", 700)["actual"]["rmse"] == wanted
 
 
 def test_metrics_appear_with_what_is_known(monitor: Monitor, version: str, rides: Rides) -> None:

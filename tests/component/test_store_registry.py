@@ -176,8 +176,7 @@ def test_window_of_a_version_has_the_rides_that_it_shadowed(database: Database[D
 def test_labelled_rides_are_all_or_a_sample_in_time_order(database: Database[Document]) -> None:
     log.insert_records(database, [a_record(one).to_document() for one in range(400)], NOW)
     labels = [Label(f"r{number:05d}", float(number), NOW) for number in range(0, 400, 2)]
-    assert log.insert_labels(database, labels, NOW) == log.InsertResult(200, 0)
-    assert log.insert_labels(database, labels[:3], NOW) == log.InsertResult(0, 3)
+    assert log.insert_labels(database, labels, NOW) == (log.InsertResult(200, 0), labels)
 
     def durations(limit: int, **period: datetime) -> list[float]:
         found = labelled_rides(database, MODEL_NAME, limit=limit, **period)
@@ -194,6 +193,20 @@ def test_labelled_rides_are_all_or_a_sample_in_time_order(database: Database[Doc
     assert len(sample) == 40
     assert sample[4:] == [float(one) for one in range(328, 400, 2)], "mostly the newest"
     assert 80 < np.mean(sample[:4]) < 250, "the others are of all the time before"
+
+
+def test_the_first_label_of_a_ride_stays(database: Database[Document]) -> None:
+    first = [Label("a", 1.0, NOW), Label("b", 2.0, NOW), Label("a", 3.0, NOW)]
+    again = [Label("c", 4.0, NOW), Label("a", 5.0, NOW), Label("c", 6.0, NOW)]
+
+    done, kept = log.insert_labels(database, first, NOW)
+    assert done == log.InsertResult(2, 1)
+    assert {one.ride_id: one.duration for one in kept} == {"a": 1.0, "b": 2.0}
+
+    done, kept = log.insert_labels(database, again, NOW)
+    assert done == log.InsertResult(1, 2)
+    assert {one.ride_id: one.duration for one in kept} == {"c": 4.0, "a": 1.0}
+    assert {one.duration for one in log.labels_of(database, "abc").values()} == {1.0, 2.0, 4.0}
 
 
 def test_labelled_window_has_as_many_to_judge_as_are_asked(database: Database[Document]) -> None:
@@ -221,7 +234,7 @@ def test_tail_gives_what_was_stored_since(database: Database[Document]) -> None:
     log.insert_records(database, [a_record(2).to_document()], later)
     log.insert_labels(database, [Label("r00002", 3.0, NOW)], later)
 
-    assert [ride_id for _, ride_id in log.tail(database, later, 10)] == ["r00002"]
+    assert [one.ride_id for one in log.tail(database, later, 10)] == ["r00002"]
     assert [one.ride_id for _, one in log.tail_labels(database, later, 10)] == ["r00002"]
 
 

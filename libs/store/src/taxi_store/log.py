@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
@@ -30,6 +30,14 @@ class InsertResult:
     repeated: int
 
 
+class Stored(NamedTuple):
+    """A ride of the log: when it was stored, its id, and the time of its answer."""
+
+    stored_at: datetime
+    ride_id: str
+    ts: object
+
+
 def insert_records(
     database: Database[Document], documents: Sequence[Mapping[str, Any]], now: datetime
 ) -> InsertResult:
@@ -41,18 +49,31 @@ def insert_encoded(
     database: Database[Document], records: Sequence[bytes], now: datetime
 ) -> InsertResult:
     """Write encoded records (`taxi_store.encoding`); a repeat changes nothing."""
-    return _insert(database[PREDICTIONS], storable(records, now))
+    repeated = len(_insert(database[PREDICTIONS], storable(records, now)))
+    return InsertResult(len(records) - repeated, repeated)
 
 
 def insert_labels(
     database: Database[Document], labels: Sequence[Label], now: datetime
-) -> InsertResult:
-    """Write labels; the first label of a ride stays."""
+) -> tuple[InsertResult, list[Label]]:
+    """Write labels; the first label of a ride stays, also within `labels`.
+
+    Returns:
+        What was new, and the label that the log now has of each ride: what was posted where it
+        was the first, else the one that was there.
+    """
+    first: dict[str, Label] = {}
+    for one in labels:
+        first.setdefault(one.ride_id, one)
+    rides = list(first)
     documents = (
         {"_id": one.ride_id, "duration": one.duration, "ts": one.ts, "stored_at": now}
-        for one in labels
+        for one in first.values()
     )
-    return _insert(database[LABELS], documents)
+    there = [rides[index] for index in _insert(database[LABELS], documents)]
+    new = len(first) - len(there)
+    kept = first | labels_of(database, there)
+    return InsertResult(new, len(labels) - new), list(kept.values())
 
 
 def window(database: Database[Document], version: str, rows: int) -> list[PredictionRecord]:
@@ -105,11 +126,14 @@ def records_of(database: Database[Document], ride_ids: Sequence[str]) -> list[Pr
     return [record_of(one) for one in found]
 
 
-def tail(database: Database[Document], since: datetime, limit: int) -> list[tuple[datetime, str]]:
-    """Return ids of records stored at or after `since`, in the order of storing, with that time."""
+def tail(database: Database[Document], since: datetime, limit: int) -> list[Stored]:
+    """Return what was stored at or after `since`, in the order of storing."""
     with translated():
-        found = database[PREDICTIONS].find({"stored_at": {"$gte": since}}, {"stored_at": 1})
-        return [(one["stored_at"], one["_id"]) for one in found.sort("stored_at", 1).limit(limit)]
+        found = database[PREDICTIONS].find(
+            {"stored_at": {"$gte": since}}, {"stored_at": 1, "ts": 1}
+        )
+        ordered = found.sort("stored_at", 1).limit(limit)
+        return [Stored(one["stored_at"], one["_id"], one.get("ts")) for one in ordered]
 
 
 def tail_labels(
@@ -152,10 +176,11 @@ def chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 def _insert(
     collection: Collection[Document], documents: Iterable[Document | RawBSONDocument]
-) -> InsertResult:
+) -> list[int]:
+    """Write documents; return the indexes of those that were there already."""
     wanted = list(documents)
     if not wanted:
-        return InsertResult(0, 0)
+        return []
     with translated():
         try:
             collection.insert_many(wanted, ordered=False)
@@ -166,5 +191,5 @@ def _insert(
             unconfirmed = details.get("writeConcernErrors")
             if unconfirmed or any(one["code"] != _DUPLICATE_KEY for one in problems):
                 raise
-            return InsertResult(len(wanted) - len(problems), len(problems))
-    return InsertResult(len(wanted), 0)
+            return [one["index"] for one in problems]
+    return []

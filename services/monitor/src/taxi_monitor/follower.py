@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,7 +12,8 @@ from pymongo.database import Database
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.models import PROFILE_FILE, Alias
-from taxi_domain.records import Label
+from taxi_domain.records import Label, PredictionRecord
+from taxi_monitor import intake
 from taxi_monitor.counters import Counters
 from taxi_monitor.labelled import Labelled
 from taxi_monitor.state import State
@@ -87,11 +88,20 @@ class Follower:
                 self._watch(alias, entry)
         self._tail()
 
-    def join_from_log(self, labels: list[Label]) -> None:
-        """Join labels whose rides left the windows; rides that are not in the log yet wait."""
-        found = log.records_of(self._database, [one.ride_id for one in labels])
-        by_id = {one.ride_id: one for one in labels}
-        self._state.join_old((record, by_id[record.ride_id]) for record in found)
+    def records_of(self, ride_ids: Sequence[str]) -> list[PredictionRecord]:
+        """Return the records of rides that are in the log."""
+        return log.records_of(self._database, ride_ids)
+
+    def labels_of(self, ride_ids: Sequence[str]) -> list[Label]:
+        """Return the labels of rides that have one."""
+        return list(log.labels_of(self._database, ride_ids).values())
+
+    def take_labels(self, labels: Sequence[Label]) -> list[float]:
+        """Join labels as the log has them; return the lags of those joined now, seconds.
+
+        Those whose rides are not in the log yet wait there.
+        """
+        return intake.take_labels(self._state, self, labels)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -127,12 +137,14 @@ class Follower:
             entry.version, alias, reference, Window(self._window_rows),
             Labelled(self._error_window_rows),
         )  # fmt: skip
+        begin = datetime.fromtimestamp(self._clock(), UTC)
         rebuild(
             watched,
             log.window(self._database, entry.version, self._window_rows),
             log.labelled_window(self._database, entry.version, self._error_window_rows),
         )
         self._state.watch(alias, watched)
+        self._tail_labels(begin - _OVERLAP)
         logger.info("watching", extra={"role": str(alias), "version": entry.version})
 
     def _tail(self) -> None:
@@ -140,16 +152,26 @@ class Follower:
         since = self._since - _OVERLAP
         while not self._stop.is_set():
             found = log.tail(self._database, since, _TAIL_ROWS)
-            missed = self._state.unknown(ride_id for _, ride_id in found)
-            if missed:
-                done = self._state.ingest(log.records_of(self._database, missed))
-                self._counters.records.labels("log", "new").inc(done.new)
-                self._state.join(list(log.labels_of(self._database, missed).values()))
+            done = intake.take_logged(self._state, self, found)
+            self._counters.records.labels("log", "new").inc(done.new)
             if not found:
                 return
-            newest = found[-1][0]
+            newest = found[-1].stored_at
             self._since = max(self._since, newest)
             if len(found) < _TAIL_ROWS:
                 return
-            # A page of one and the same time would come again for ever.
-            since = newest if newest > since else since + timedelta(milliseconds=1)
+            since = _after(since, newest)
+
+    def _tail_labels(self, since: datetime) -> None:
+        """Join what was stored while windows were read, which had no place for it yet."""
+        while not self._stop.is_set():
+            found = log.tail_labels(self._database, since, _TAIL_ROWS)
+            self.take_labels([label for _, label in found])
+            if len(found) < _TAIL_ROWS:
+                return
+            since = _after(since, found[-1][0])
+
+
+def _after(since: datetime, newest: datetime) -> datetime:
+    """Return where the next page begins: one of a single time would come again for ever."""
+    return newest if newest > since else since + timedelta(milliseconds=1)

@@ -35,11 +35,20 @@ class Labelled:
 
     def add(self, row: Row) -> bool:
         """Take a ride with its target; False for a repeat, whose first label stays."""
-        if self._all.find(row.ride_id) is not None:
+        if self.find(row.ride_id) is not None:
             return False
         # The judged reach further back: a ride may be too old for the one and not for the other.
         new = self._all.add(row)
         return (is_target(row.target) and self._judged.add(row)) or new
+
+    def find(self, ride_id: str) -> Row | None:
+        """Return a labelled ride."""
+        return self._all.find(ride_id) or self._judged.find(ride_id)
+
+    def remove(self, ride_id: str) -> None:
+        """Take a ride out, if it is there."""
+        self._all.remove(ride_id)
+        self._judged.remove(ride_id)
 
     def snapshot(self) -> LabelledSnapshot:
         """Copy the newest rides."""

@@ -119,16 +119,14 @@ def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
         ProblemError: MongoDB does not take them now.
     """
     try:
-        done = insert_labels(parts.database, labels, now)
-        joined = parts.state.join(labels)
-        if joined.without_ride:
-            parts.follower.join_from_log(joined.without_ride)
+        done, kept = insert_labels(parts.database, labels, now)
+        lags = parts.follower.take_labels(kept)
     except NotAvailableError as error:
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE, f"labels: are not stored ({error}); post them again",
             retry_after=_RETRY_SECONDS,
         ) from error  # fmt: skip
-    for lag in joined.lags:
+    for lag in lags:
         parts.counters.label_lag.observe(lag)
     return {"accepted": done.inserted, "repeated": done.repeated}
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from taxi_domain.records import Label, PredictionRecord, utc
+from taxi_domain.records import Label, PredictionRecord
 from taxi_monitor.labelled import Labelled, LabelledSnapshot
-from taxi_monitor.windows import Snapshot, Window, row_of
+from taxi_monitor.windows import Row, Snapshot, Window, row_of
 from taxi_profiles.reference import TARGET, Reference
 from taxi_profiles.verdict import Alarm, Verdict, judge, judge_labelled
 
@@ -34,6 +35,13 @@ class Evaluation:
     alarm: Alarm
 
 
+class Match(NamedTuple):
+    """The ride of a label, and whether the label is new to it."""
+
+    row: Row
+    new: bool
+
+
 @dataclass
 class WatchedVersion:
     """Windows and verdict of one version; the holder of the state's lock changes it."""
@@ -51,11 +59,25 @@ class WatchedVersion:
         prediction = self._prediction_of(record)
         return prediction is not None and self.window.add(row_of(record, prediction))
 
-    def join(self, label: Label, record: PredictionRecord | None = None) -> float | None:
-        """Join a label with its ride; return the label's lag in seconds, None without the ride.
+    def put_right(self, record: PredictionRecord) -> bool:
+        """Take a record as the log has it, in place of another answer to the same ride.
+
+        Its label has to be joined again.
+        """
+        prediction = self._prediction_of(record)
+        row = None if prediction is None else row_of(record, prediction)
+        for rides in (self.window, self.labelled):
+            old = rides.find(record.ride_id)
+            # All but the target, which only labelled rides have.
+            if old is not None and (row is None or old[:-1] != row[:-1]):
+                rides.remove(record.ride_id)
+        return row is not None and self.window.add(row)
+
+    def join(self, label: Label, record: PredictionRecord | None = None) -> Match | None:
+        """Join a label with its ride; return what was found, None without the ride.
 
         Args:
-            label: The label.
+            label: The label, as the log has it.
             record: The ride's record where the window does not have it any more.
         """
         row = self.window.find(label.ride_id)
@@ -64,8 +86,7 @@ class WatchedVersion:
             row = None if prediction is None else row_of(record, prediction)
         if row is None:
             return None
-        self.labelled.add(row._replace(target=label.duration))
-        return max(0.0, utc(label.ts).timestamp() - row.ts)
+        return Match(row, self.labelled.add(row._replace(target=label.duration)))
 
     def judged(
         self, window: Snapshot, labelled: LabelledSnapshot, min_rows: int, window_rows: int,

@@ -92,7 +92,7 @@ class Window:
             return False
         rows = self._rows
         if rows and row < rows[-1]:
-            if len(rows) >= self._size and row < rows[-self._size]:
+            if self.is_past(row):
                 return False
             bisect.insort(rows, row)
         else:
@@ -105,6 +105,16 @@ class Window:
                 del self._by_id[old.ride_id]
             del rows[: -self._size]
         return True
+
+    def is_past(self, row: Row) -> bool:
+        """Tell whether a ride is older than all of a full window."""
+        return len(self._rows) >= self._size and row < self._rows[-self._size]
+
+    def remove(self, ride_id: str) -> None:
+        """Take a ride out, if it is there."""
+        row = self._by_id.pop(ride_id, None)
+        if row is not None:
+            del self._rows[bisect.bisect_left(self._rows, row[:2])]
 
     def find(self, ride_id: str) -> Row | None:
         """Return a ride of the window."""

@@ -1,0 +1,207 @@
+"""Rides and labels in any order and twice: a monitor says what it would say after a restart."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxi_domain.features import Features
+from taxi_domain.models import Alias
+from taxi_domain.records import Label, PredictionRecord, Shadow
+from taxi_domain.rides import Ride
+from taxi_monitor.intake import take_labels, take_logged
+from taxi_monitor.labelled import Labelled
+from taxi_monitor.state import State
+from taxi_monitor.versions import WatchedVersion, rebuild
+from taxi_monitor.windows import Snapshot, Window
+from taxi_profiles.reference import COLUMNS, MOMENT, Reference, reference_of
+from taxi_store.log import Stored
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+VERSIONS = {Alias.CHAMPION: "v1", Alias.FALLBACK: "v2"}
+RIDES = 9
+
+
+@cache
+def reference() -> Reference:
+    values = np.arange(1.0, 201.0)
+    return reference_of(dict.fromkeys((*COLUMNS, MOMENT), values))
+
+
+def an_answer(ride: int, seconds: float, prediction: float, versions: str) -> PredictionRecord:
+    """Return an answer to a ride; `versions` is the one that answered and those in its shadow."""
+    answered, *shadows = (f"v{one}" for one in versions)
+    ride_id, features = f"r{ride}", Features(1, 2, 1.5, 3.0, 4.0)
+    return PredictionRecord(
+        ride_id, NOW + timedelta(seconds=seconds), "m", answered, "champion",
+        Ride(1, 2, 1.5, None, ride_id), features, prediction,
+        shadow=tuple(Shadow(one, prediction + 1) for one in shadows),
+    )  # fmt: skip
+
+
+class DictLog:
+    """A log as MongoDB keeps it: the first of each ride stays."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, PredictionRecord] = {}
+        self.labels: dict[str, Label] = {}
+
+    def store(self, record: PredictionRecord) -> None:
+        self.records.setdefault(record.ride_id, record)
+
+    def store_label(self, label: Label) -> Label:
+        return self.labels.setdefault(label.ride_id, label)
+
+    def tail(self) -> list[Stored]:
+        return [Stored(NOW, one.ride_id, one.ts) for one in self.records.values()]
+
+    def records_of(self, ride_ids: Sequence[str]) -> list[PredictionRecord]:
+        return [self.records[one] for one in ride_ids if one in self.records]
+
+    def labels_of(self, ride_ids: Sequence[str]) -> list[Label]:
+        return [self.labels[one] for one in ride_ids if one in self.labels]
+
+
+class Monitor:
+    """The state and the log that it follows."""
+
+    def __init__(self, rows: int) -> None:
+        self.log, self.rows = DictLog(), rows
+        self.state = self._watching()
+
+    def _watching(self) -> State:
+        state = State(self.rows, 1)
+        for alias, version in VERSIONS.items():
+            watched = WatchedVersion(
+                version, alias, reference(), Window(self.rows), Labelled(self.rows)
+            )
+            pairs = [
+                (one, self.log.labels[one.ride_id])
+                for one in self.log.records.values()
+                if one.ride_id in self.log.labels
+            ]
+            rebuild(watched, self.log.records.values(), pairs)
+            state.watch(alias, watched)
+        return state
+
+    def restart(self) -> None:
+        self.state = self._watching()
+
+    def push(self, record: PredictionRecord) -> None:
+        self.state.ingest([record])
+
+    def store(self, record: PredictionRecord) -> None:
+        self.log.store(record)
+
+    def label(self, label: Label) -> None:
+        take_labels(self.state, self.log, [self.log.store_label(label)])
+
+    def follow(self) -> None:
+        take_logged(self.state, self.log, self.log.tail())
+
+    def says(self) -> list[Any]:
+        found: list[Any] = []
+        for one in self.state.watched():
+            labelled = one.labelled.snapshot()
+            found += [_rows(one.window.snapshot()), _rows(labelled.judged)]
+            found += [labelled.rows, labelled.outside]
+        return found
+
+
+def _rows(snapshot: Snapshot) -> list[list[float]]:
+    columns = np.column_stack(list(snapshot.columns.values()))
+    rows: list[list[float]] = np.nan_to_num(columns, nan=-1.0).tolist()
+    return [*rows, [snapshot.rows]]
+
+
+MINUTES = st.sampled_from([0.0, 7.0, 12.0, 60.0, 611.0])
+NUMBERS = st.integers(0, RIDES - 1)
+LABELS = st.builds(
+    lambda ride, minutes: ("label", Label(f"r{ride}", minutes, NOW)), NUMBERS, MINUTES
+)
+OTHERS = st.sampled_from([("follow", None), ("restart", None)])
+
+
+def steps(answers: st.SearchStrategy[PredictionRecord]) -> st.SearchStrategy[list[Any]]:
+    """Return what happens to a monitor: answers posted and stored, labels, looks, restarts."""
+    posted = st.tuples(st.sampled_from(["push", "store"]), answers)
+    return st.lists(st.one_of(posted, posted, LABELS, OTHERS), max_size=40)
+
+
+#: A ride has one answer, whoever sends it and how often.
+ONE_ANSWER = NUMBERS.map(lambda ride: an_answer(ride, ride % 7, ride, "12" if ride % 3 else "1"))
+#: A client asked again, and another pod gave another answer.
+ANSWERS = st.builds(
+    an_answer, NUMBERS, st.integers(0, 5), st.integers(5, 7), st.sampled_from(["1", "2", "12", "3"])
+)
+
+
+def check(happened: list[Any], rows: int) -> None:
+    monitor = Monitor(rows)
+    for name, value in happened:
+        getattr(monitor, name)(*([] if value is None else [value]))
+    for name, value in happened:
+        if name == "push":
+            monitor.store(value)  # what is posted comes into the log too, at the latest now
+    monitor.follow()
+    running = monitor.says()
+    monitor.restart()
+    assert running == monitor.says()
+
+
+@given(steps(ONE_ANSWER), st.sampled_from([2, 4, RIDES]))
+def test_running_is_restarted_with_small_windows(happened: list[Any], rows: int) -> None:
+    check(happened, rows)
+
+
+@given(steps(ANSWERS))
+def test_running_is_restarted_with_other_answers_to_the_same_ride(happened: list[Any]) -> None:
+    check(happened, RIDES)
+
+
+ANSWER = an_answer(1, 1, 5.0, "1")
+
+
+@pytest.mark.parametrize("names", ["LLPS", "PLLS", "PSLL", "LPLS", "LSLP"])
+def test_the_first_label_of_a_ride_stays(names: str) -> None:
+    monitor = Monitor(RIDES)
+    labels = iter([Label("r1", 12.0, NOW), Label("r1", 50.0, NOW)])
+    for name in names:
+        match name:
+            case "L":
+                monitor.label(next(labels))
+            case "P":
+                monitor.push(ANSWER)
+            case _:
+                monitor.store(ANSWER)
+                monitor.follow()
+
+    (champion, _) = monitor.state.watched()
+    assert champion.labelled.snapshot().judged.columns["target"].tolist() == [12.0]
+
+
+def test_a_label_is_joined_and_its_lag_counted_once() -> None:
+    monitor = Monitor(RIDES)
+    monitor.push(ANSWER)
+    label = monitor.log.store_label(Label("r1", 12.0, NOW + timedelta(seconds=61)))
+
+    assert take_labels(monitor.state, monitor.log, [label]) == [60.0]
+    assert take_labels(monitor.state, monitor.log, [label]) == []
+
+
+def test_a_late_label_reaches_every_version_that_answered() -> None:
+    # The ride left the champion's window, but not the fallback's, where few rides came since.
+    monitor = Monitor(2)
+    for ride in range(200):
+        monitor.store(one := an_answer(ride, ride, 5.0, "1" if ride else "21"))
+        monitor.push(one)
+    monitor.label(Label("r0", 12.0, NOW))
+
+    running = monitor.says()
+    monitor.restart()
+    assert running == monitor.says()
