@@ -39,6 +39,7 @@ class Outcome:
         problem: What keeps the policy from being served, None when nothing does.
         unreachable: Why Prometheus did not answer, empty when it did.
         held: Why a decision is held back, empty when none is.
+        unavailable: Since when the champion is unavailable, None when it is not.
         unready: Whom the Service should select and does not, since no pod of it is ready.
     """
 
@@ -47,6 +48,7 @@ class Outcome:
     unreachable: str = ""
     held: str = ""
     unready: Traffic | None = None
+    unavailable: float | None = None
 
 
 def unknown() -> list[Finding]:
@@ -170,7 +172,13 @@ def _retrain(status: Status, outcome: Outcome) -> Finding:
     return Finding(RETRAIN, "False", str(status.run.state), status.run.message)
 
 
-_HOLDS_A_RUN: Final = {"Cooldown", "BudgetExhausted", "CronJobMissing", "JobsUnknown"}
+_HOLDS_A_RUN: Final = {
+    "Cooldown",
+    "BudgetExhausted",
+    "CronJobMissing",
+    "JobsUnknown",
+    "ChampionMissing",
+}
 
 
 def _fallback(status: Status, outcome: Outcome) -> Finding:
@@ -180,6 +188,10 @@ def _fallback(status: Status, outcome: Outcome) -> Finding:
         text = f"the traffic goes to the {status.traffic} when a pod of it is ready"
         return Finding(FALLBACK, active, f"{status.traffic}NotReady", text)
     held = outcome.held if outcome.held in _HOLDS_TRAFFIC else ""
+    if outcome.unavailable is not None and held in {"", "ChampionNotReady"}:
+        active = "True" if status.traffic is Traffic.FALLBACK else "False"
+        text = f"the champion has had no ready pod since {text_of(outcome.unavailable)}"
+        return Finding(FALLBACK, active, "ChampionUnavailable", text)
     if status.traffic is Traffic.FALLBACK:
         reason = "SwitchingToFallback" if status.is_swapping else held or "FallbackServing"
         return Finding(FALLBACK, "True", reason)
@@ -188,5 +200,6 @@ def _fallback(status: Status, outcome: Outcome) -> Finding:
 
 
 _HOLDS_TRAFFIC: Final = {
-    "FallbackNotReady", "ChampionNotReady", "FallbackStays", "ManualRestore", "MinDwell",
+    "FallbackNotReady", "ChampionNotReady", "ChampionSettling", "FallbackStays", "ManualRestore",
+    "MinDwell",
 }  # fmt: skip

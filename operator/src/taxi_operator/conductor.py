@@ -1,15 +1,16 @@
 """One tick of one policy: observe, decide, write the intent, act, report."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_operator import jobs
 from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
+from taxi_operator.champion import Readiness, readiness_of, ready_pods
 from taxi_operator.claims import service_of
-from taxi_operator.conditions import READY, Finding, Outcome
+from taxi_operator.conditions import FALLBACK, READY, Finding, Outcome
 from taxi_operator.decisions import Action, Decision, Traffic, World, decide, recent
 from taxi_operator.metrics import Metrics
 from taxi_operator.observation import observe
@@ -25,7 +26,6 @@ from taxi_operator.traffic import (
     DEPLOYMENT_ANNOTATIONS,
     TargetMissingError,
     TrafficControl,
-    ready_pods,
 )
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,10 @@ _STEPS_A_TICK: Final = 4
 _LOOK_AGAIN: Final = 30.0
 _DELETION_LOOK: Final = 2.0
 _CHANGE_LOOK: Final = 1.0
+#: Policies with a fallback are looked at as often whatever their interval: when the champion is
+#: ready, and when it is not, seconds.
+_LONGEST_PAUSE: Final = 60.0
+_CHAMPION_LOOK: Final = 10.0
 
 
 class Conductor:
@@ -94,15 +98,16 @@ class Conductor:
             )
             await self._refuse(found, status, "TargetConflict", message)
             return policy.interval_seconds
+        pause = policy.interval_seconds
         try:
-            await self._serve(found, policy, status)
+            pause = await self._serve(found, policy, status)
         except TaxiError:
             raise
         except Exception as error:
             problem = _defect(name, error)
             status = status_of(found.get("status"), self._clock())
             await self._refuse(found, status, problem.reason, problem.message)
-        return policy.interval_seconds
+        return pause
 
     async def keep_selectors(self) -> None:
         """Give every active Service the selector that its policy wants, or the champion's."""
@@ -113,23 +118,40 @@ class Conductor:
         problem = Finding(READY, "False", reason, message)
         await self._reporter.report(found, status, Outcome(problem=problem))
 
-    async def _serve(self, found: Document, policy: Policy, status: Status) -> None:
-        """Go through the stages of a tick; one that fails does not stop the others."""
-        observation = await observe(policy, status)
+    async def _serve(self, found: Document, policy: Policy, status: Status) -> float:
+        """Go through the stages of a tick; return the pause until the next one.
+
+        What an unavailable champion asks for comes before everything that needs Prometheus.
+        """
+        tick = Tick(found, policy, status)
+        await self._go_through(tick, self._look_at_target, self._rescue)
+        observation = await observe(policy, tick.status)
         readings = observation.readings
-        tick = Tick(found, policy, status.read(readings), observation, readings)
+        tick.observation, tick.readings = observation, readings
+        tick.status = tick.status.read(readings)
         tick.problems += [self._reporter.problem_of(one) for one in observation.bad_queries]
         if observation.problem:
             self._metrics.api_errors.labels("prometheus").inc()
         self._reporter.measure(found["metadata"]["name"], readings)
-        for stage in (
-            self._look_at_target,
-            self._look_at_jobs,
-            self._look_at_template,
-            self._carry_on_swap,
-            self._carry_on_run,
-            self._decide,
-        ):
+        await self._go_through(
+            tick, self._look_at_jobs, self._look_at_template, self._carry_on_swap,
+            self._carry_on_run, self._decide,
+        )  # fmt: skip
+        champion = tick.champion
+        outcome = Outcome(
+            tick.readings, tick.problems[0] if tick.problems else None, observation.problem,
+            tick.held, tick.unready,
+            champion.since if champion and champion.unavailable(self._clock()) else None,
+        )  # fmt: skip
+        await self._reporter.report(found, tick.status, outcome)
+        if policy.fallback is None:
+            return policy.interval_seconds
+        is_ready = champion is not None and champion.is_ready
+        return min(policy.interval_seconds, _LONGEST_PAUSE if is_ready else _CHAMPION_LOOK)
+
+    async def _go_through(self, tick: Tick, *stages: Callable[[Tick], Awaitable[None]]) -> None:
+        """Go through stages of a tick; one that fails does not stop the others."""
+        for stage in stages:
             try:
                 await stage(tick)
             except PolicyChangedError:
@@ -138,11 +160,6 @@ class Conductor:
                 tick.problems.append(self._reporter.problem_of(error))
             except Exception as error:
                 tick.problems.append(_defect(tick.key.name, error))
-        outcome = Outcome(
-            tick.readings, tick.problems[0] if tick.problems else None, observation.problem,
-            tick.held, tick.unready,
-        )  # fmt: skip
-        await self._reporter.report(found, tick.status, outcome)
 
     async def _look_at_target(self, tick: Tick) -> None:
         """See that what the policy acts on is there; without it nothing is decided."""
@@ -163,8 +180,11 @@ class Conductor:
             await self._recall_traffic(tick, service)
         champion = await self._cluster.deployment(policy.deployment)
         if champion is None:
-            raise TargetMissingError(f"Deployment {policy.deployment}: is not there")
-        tick.champion_ready = ready_pods(champion)
+            # The traffic may still go to the fallback.
+            missing = TargetMissingError(f"Deployment {policy.deployment}: is not there")
+            tick.problems.append(self._reporter.problem_of(missing))
+            tick.champion_missing = True
+        self._note_champion(tick, readiness_of(champion, tick.status.champion, self._clock()))
         if policy.fallback is not None:
             tick.fallback_ready = ready_pods(
                 await self._cluster.deployment(policy.fallback.deployment)
@@ -172,6 +192,37 @@ class Conductor:
         if await self._traffic.stays_away(service, tick.status.traffic):
             tick.unready = tick.status.traffic
         tick.can_decide = True
+
+    def _note_champion(self, tick: Tick, champion: Readiness) -> None:
+        """Remember since when the champion is ready, or not, while something depends on it."""
+        tick.champion = champion
+        matters = not champion.is_ready or tick.status.traffic is Traffic.FALLBACK
+        if matters != (tick.status.champion is not None) or (
+            tick.status.champion and tick.status.champion.is_ready != champion.is_ready
+        ):
+            tick.status = replace(tick.status, champion=champion if matters else None)
+        self._metrics.champion_unavailable.labels(tick.key.name).set(
+            float(champion.unavailable(self._clock()))
+        )
+
+    async def _rescue(self, tick: Tick) -> None:
+        """Move the traffic from a champion that is unavailable; no signal is needed for that."""
+        if not tick.can_decide or tick.policy.mode is not Mode.ENFORCE or tick.champion is None:
+            return
+        now = self._clock()
+        if tick.status.traffic is Traffic.FALLBACK or not tick.champion.unavailable(now):
+            return
+        decision = decide(tick.policy, (), self._world(tick, now))
+        if decision.is_rescue:
+            self._metrics.rescues.labels(tick.key.name).inc()
+            await self._carry_out(tick, decision, now)
+        elif not _was_held(tick.status):
+            held = decision.reason or "the policy has no fallback"
+            await self._reporter.tell(
+                tick.found, "ChampionUnavailable",
+                f"{tick.policy.deployment} has no ready pod, and the traffic stays: {held}",
+                warning=True,
+            )  # fmt: skip
 
     async def _recall_traffic(self, tick: Tick, service: Document) -> None:
         """Ask the Service, for a new policy and for one whose status was lost."""
@@ -247,6 +298,10 @@ class Conductor:
         if tick.policy.mode is Mode.DRY_RUN:
             await self._dry(tick, decision)
             return
+        await self._carry_out(tick, decision, now)
+
+    async def _carry_out(self, tick: Tick, decision: Decision, now: float) -> None:
+        """Write a decision down, and begin with it."""
         number = max([tick.status.number, *map(jobs.decision_number, tick.jobs)]) + 1
         if decision.action is Action.RETRAIN:
             number = await self._retraining.unused(tick.policy, tick.key, number)
@@ -258,7 +313,7 @@ class Conductor:
             await self._carry_on_run(tick)
             return
         await self._announce(tick, decision, number)
-        await self._swaps.swap(tick, status, decision.action)
+        await self._swaps.swap(tick, status, decision)
 
     async def _announce(self, tick: Tick, decision: Decision, number: int | None = None) -> None:
         self._metrics.decisions.labels(tick.key.name, str(decision.action)).inc()
@@ -292,13 +347,15 @@ class Conductor:
             now=now,
             traffic=status.traffic,
             traffic_since=status.traffic_since,
-            champion_ready=tick.champion_ready,
+            rescued=status.rescued,
+            champion=tick.champion or Readiness(0, now),
             fallback_ready=tick.fallback_ready,
             run_open=bool(run and run.is_open),
             last_run_ended_at=last_end,
             last_run_succeeded=bool(run and run.state is RunState.PROMOTED),
             run_starts=_run_starts(status, tick.jobs),
-            retrain_blocked=tick.retrain_blocked,
+            retrain_blocked=tick.retrain_blocked
+            or ("ChampionMissing" if tick.champion_missing else ""),
         )
 
 
@@ -307,6 +364,14 @@ def _defect(policy: str, error: Exception) -> Finding:
     logger.error("tick failed", extra={"policy": policy}, exc_info=error)
     message = f"a defect of the operator ({type(error).__name__}); its log has more"
     return Finding(READY, "False", "InternalError", message)
+
+
+def _was_held(status: Status) -> bool:
+    """Tell whether the last tick said already that the traffic cannot leave the champion."""
+    return any(
+        one["type"] == FALLBACK and one["reason"] in {"ChampionUnavailable", "FallbackNotReady"}
+        for one in status.conditions
+    )
 
 
 def _run_starts(status: Status, own_jobs: list[Document]) -> tuple[float, ...]:

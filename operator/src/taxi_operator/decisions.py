@@ -1,11 +1,16 @@
 """What to do: pure. The caller observes, writes the intent down, and only then acts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
+from taxi_operator.champion import GRACE_SECONDS, Readiness
 from taxi_operator.policies import Fallback, Mode, Policy, Rule
 from taxi_operator.signals import Reading, SignalState
+
+#: Built-in signal; no signal of a policy can have this name.
+CHAMPION_UNAVAILABLE: Final = "championUnavailable"
 
 
 class Action(StrEnum):
@@ -32,7 +37,8 @@ class World:
         now: Present time.
         traffic: Who answers now.
         traffic_since: Since when; None when it never moved.
-        champion_ready: Ready pods of the champion.
+        rescued: It moved to the fallback since the champion was unavailable.
+        champion: Ready pods of the champion, and since when there are some, or none.
         fallback_ready: Ready pods of the fallback.
         run_open: A retrain run is under way.
         last_run_ended_at: End of the last run, None without one.
@@ -44,7 +50,8 @@ class World:
     now: float
     traffic: Traffic = Traffic.CHAMPION
     traffic_since: float | None = None
-    champion_ready: int = 1
+    rescued: bool = False
+    champion: Readiness = field(default_factory=lambda: Readiness(1, 0.0))
     fallback_ready: int = 1
     run_open: bool = False
     last_run_ended_at: float | None = None
@@ -61,6 +68,11 @@ class Decision:
     because: tuple[str, ...] = ()
     reason: str = ""
     budget_exhausted: bool = False
+
+    @property
+    def is_rescue(self) -> bool:
+        """Whether the traffic leaves a champion that is unavailable."""
+        return self.action is Action.FALLBACK and self.because == (CHAMPION_UNAVAILABLE,)
 
 
 def decide(policy: Policy, readings: Sequence[Reading], world: World) -> Decision:
@@ -85,8 +97,18 @@ def _traffic(policy: Policy, readings: Sequence[Reading], world: World) -> Decis
         return _to_champion(policy, readings, world)
     if policy.fallback is None:
         return Decision(Action.NONE)
+    if world.champion.unavailable(world.now):
+        return _rescue(policy.fallback, world)
     states = {one.name: one.state for one in readings}
     return _to_fallback(policy.fallback, _breached(policy.fallback_rule, states), world)
+
+
+def _rescue(fallback: Fallback, world: World) -> Decision:
+    """Leave a champion that answers nobody; it needs no signal and waits for no dwell time."""
+    because = (CHAMPION_UNAVAILABLE,)
+    if world.fallback_ready < fallback.min_ready:
+        return Decision(Action.NONE, because, "FallbackNotReady")
+    return Decision(Action.FALLBACK, because)
 
 
 def _to_fallback(fallback: Fallback, because: tuple[str, ...], world: World) -> Decision:
@@ -101,7 +123,7 @@ def _to_fallback(fallback: Fallback, because: tuple[str, ...], world: World) -> 
 
 def _to_champion(policy: Policy, readings: Sequence[Reading], world: World) -> Decision:
     fallback = policy.fallback
-    if world.champion_ready < 1:
+    if not world.champion.is_ready:
         return Decision(Action.NONE, reason="ChampionNotReady")
     if fallback is None:
         return Decision(Action.RESTORE, reason="FallbackRemoved")
@@ -109,6 +131,13 @@ def _to_champion(policy: Policy, readings: Sequence[Reading], world: World) -> D
         return Decision(Action.RESTORE, reason="FallbackNotReady")
     if not fallback.restore_automatically:
         return Decision(Action.NONE, reason="ManualRestore")
+    after = _after_rescue if world.rescued else _after_rule
+    return after(policy, fallback, readings, world)
+
+
+def _after_rule(
+    policy: Policy, fallback: Fallback, readings: Sequence[Reading], world: World
+) -> Decision:
     wanted = policy.fallback_rule.signals
     well = {
         one.name for one in readings if one.state is SignalState.HEALTHY and one.recovered
@@ -118,6 +147,22 @@ def _to_champion(policy: Policy, readings: Sequence[Reading], world: World) -> D
     if not _dwelt(fallback, world):
         return Decision(Action.NONE, reason="MinDwell")
     return Decision(Action.RESTORE, tuple(sorted(wanted)))
+
+
+def _after_rescue(
+    policy: Policy, fallback: Fallback, readings: Sequence[Reading], world: World
+) -> Decision:
+    """Go back to a champion that has been ready for a while, unless a rule keeps the fallback.
+
+    The rule's signals need not have recovered: they were not the reason.
+    """
+    states = {one.name: one.state for one in readings}
+    if _breached(policy.fallback_rule, states):
+        return Decision(Action.NONE, reason="FallbackStays")
+    steady = world.now - world.champion.since
+    if steady < max(fallback.min_dwell_seconds, GRACE_SECONDS) or not _dwelt(fallback, world):
+        return Decision(Action.NONE, reason="ChampionSettling")
+    return Decision(Action.RESTORE, reason="ChampionReady")
 
 
 def _dwelt(fallback: Fallback, world: World) -> bool:

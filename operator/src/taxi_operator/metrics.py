@@ -31,6 +31,8 @@ class Metrics:
         self.tick_lag: Final = gauge(catalogue.OPERATOR_TICK_LAG)
         self.decisions: Final = counter(catalogue.OPERATOR_DECISIONS)
         self.duplicates_prevented: Final = counter(catalogue.OPERATOR_DUPLICATES_PREVENTED)
+        self.rescues: Final = counter(catalogue.OPERATOR_RESCUES)
+        self.champion_unavailable: Final = gauge(catalogue.OPERATOR_CHAMPION_UNAVAILABLE)
         self.traffic: Final = gauge(catalogue.OPERATOR_TRAFFIC)
         self.swap_seconds: Final = gauge(catalogue.OPERATOR_SWAP_SECONDS)
         self.api_errors: Final = counter(catalogue.OPERATOR_API_ERRORS)
@@ -46,6 +48,7 @@ class Metrics:
         for action in (Action.RETRAIN, Action.FALLBACK, Action.RESTORE):
             self.decisions.labels(policy, str(action))
         self.duplicates_prevented.labels(policy)
+        self.rescues.labels(policy)
 
     def set_signal(self, policy: str, signal: str, value: float | None, *, breached: bool) -> None:
         """Export a signal; without a value only whether it is breached."""
@@ -73,5 +76,8 @@ class Metrics:
         self.keep_signals(policy, ())
         self._signals.pop(policy, None)
         self._with_value.pop(policy, None)
-        for metric in (self.ticks, self.decisions, self.duplicates_prevented, self.tick_lag):
+        for metric in (
+            self.ticks, self.decisions, self.duplicates_prevented, self.tick_lag, self.rescues,
+            self.champion_unavailable,
+        ):  # fmt: skip
             metric.remove_by_labels({"policy": policy})

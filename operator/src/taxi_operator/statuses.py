@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from taxi_operator.champion import Readiness
 from taxi_operator.decisions import Action, Traffic
 from taxi_operator.documents import Fields
 from taxi_operator.signals import Reading, SignalState
@@ -13,6 +14,8 @@ from taxi_operator.times import text_of
 
 Document = dict[str, Any]
 
+#: Why the fallback serves, when it is not for a policy's rule.
+_RESCUED: Final = "ChampionUnavailable"
 _MOST_HISTORY: Final = 20
 _MOST_CONDITIONS: Final = 16
 _MOST_SIGNALS: Final = 16
@@ -83,6 +86,10 @@ class Status:
     traffic_known: bool = False
     traffic_since: float | None = None
     last_swap_seconds: float | None = None
+    #: The fallback serves since the champion was unavailable.
+    rescued: bool = False
+    #: How ready the champion was at the last look; remembered while something depends on it.
+    champion: Readiness | None = None
     reset_at: float | None = None
     breached: Mapping[str, bool] = field(default_factory=dict)
     signals: Sequence[Mapping[str, Any]] = ()
@@ -157,6 +164,8 @@ def status_of(document: object, now: float = math.inf) -> Status:
         traffic_known=active is not None,
         traffic_since=traffic.time("since") if active else None,
         last_swap_seconds=traffic.seconds("lastSwapSeconds") if active else None,
+        rescued=traffic.text("reason") == _RESCUED,
+        champion=_champion(traffic),
         reset_at=found.time("signalsResetAt"),
         breached={one["name"]: bool(one.get("breached")) for one in signals},
         signals=signals or (),
@@ -175,6 +184,9 @@ def document_of(status: Status, generation: int) -> Document:
         "lastSwapSeconds": (
             None if status.last_swap_seconds is None else f"{status.last_swap_seconds:.2f}"
         ),
+        "reason": _RESCUED if status.rescued else None,
+        "championReadyPods": status.champion.pods if status.champion else None,
+        "championSince": text_of(status.champion.since) if status.champion else None,
     }
     parts: Document = {
         "observedGeneration": generation,
@@ -189,6 +201,11 @@ def document_of(status: Status, generation: int) -> Document:
         "history": list(status.history),
     }
     return {name: value for name, value in parts.items() if value not in (None, [], {})}
+
+
+def _champion(traffic: Fields) -> Readiness | None:
+    pods, since = traffic.integer("championReadyPods"), traffic.time("championSince")
+    return None if pods is None or since is None else Readiness(pods, since)
 
 
 def _run(found: Fields) -> Run | None:

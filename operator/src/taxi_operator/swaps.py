@@ -9,14 +9,15 @@ from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
 from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.champion import ready_pods
 from taxi_operator.claims import rival_of, service_of
-from taxi_operator.decisions import Action, Traffic
+from taxi_operator.decisions import Action, Decision, Traffic
 from taxi_operator.reporting import Reporter
 from taxi_operator.settings import FaultPoint
 from taxi_operator.statuses import Status, status_of
 from taxi_operator.ticks import Tick
 from taxi_operator.times import seconds_since_epoch
-from taxi_operator.traffic import TrafficControl, ready_pods
+from taxi_operator.traffic import TrafficControl
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,9 @@ class Swaps:
         self._lock = asyncio.Lock()
         self._rivals: dict[str, str | None] = {}
 
-    async def swap(self, tick: Tick, status: Status, action: Action) -> None:
+    async def swap(self, tick: Tick, status: Status, decision: Decision) -> None:
         """Move the traffic; the intent, which is in `status`, is written before."""
+        action = decision.action
         target = Traffic.FALLBACK if action is Action.FALLBACK else Traffic.CHAMPION
         begin = time.monotonic()
         async with self._lock:
@@ -54,7 +56,7 @@ class Swaps:
                 await self._hold(tick.found, held=True)
             status = replace(
                 status, traffic=target, traffic_since=self._reporter.clock(),
-                last_swap_seconds=None,
+                last_swap_seconds=None, rescued=decision.is_rescue,
             )  # fmt: skip
             await self._reporter.save(tick, status)
             self._die_at(FaultPoint.AFTER_INTENT)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from taxi_operator.champion import Readiness
 from taxi_operator.conditions import Finding
 from taxi_operator.decisions import Traffic
 from taxi_operator.jobs import PolicyKey
@@ -26,7 +27,8 @@ class Tick:
         readings: The signals; emptied by a promotion, since they speak of the model before.
         problems: What went wrong; the first is shown.
         jobs: All Jobs of the policy.
-        champion_ready: Ready pods of the champion.
+        champion: How ready the champion is, None while that is not known.
+        champion_missing: Its Deployment is not there.
         fallback_ready: Ready pods of the fallback.
         unready: Whom the Service should select and does not, since no pod of it is ready.
         can_decide: What the policy acts on is there.
@@ -37,11 +39,12 @@ class Tick:
     found: Document
     policy: Policy
     status: Status
-    observation: Observation
-    readings: tuple[Reading, ...]
+    observation: Observation = field(default_factory=lambda: Observation((), None))
+    readings: tuple[Reading, ...] = ()
     problems: list[Finding] = field(default_factory=list)
     jobs: list[Document] = field(default_factory=list)
-    champion_ready: int = 0
+    champion: Readiness | None = None
+    champion_missing: bool = False
     fallback_ready: int = 0
     unready: Traffic | None = None
     can_decide: bool = False

@@ -9,6 +9,7 @@ from typing import Any, Final
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import GROUP, INSTANCE_LABEL
 from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.champion import ready_pods
 from taxi_operator.decisions import Traffic
 
 logger = logging.getLogger(__name__)
@@ -168,8 +169,3 @@ def pod_labels(deployment: Object) -> dict[str, str]:
         name = deployment["metadata"]["name"]
         raise TargetMissingError(f"Deployment {name}: its selector has no matchLabels")
     return labels
-
-
-def ready_pods(deployment: Object | None) -> int:
-    """Return the ready pods of a Deployment, 0 when there is none."""
-    return int(((deployment or {}).get("status") or {}).get("readyReplicas") or 0)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxi_domain.errors import FieldError
+from taxi_operator.champion import Readiness
 from taxi_operator.decisions import Action, Traffic, World, backoff_seconds, decide, recent
 from taxi_operator.durations import seconds_of
 from taxi_operator.policies import Mode, Policy, Rule, policy_of
@@ -34,6 +35,7 @@ SPEC: dict[str, Any] = {
 }
 POLICY = policy_of(SPEC)
 WORLD = World(now=1_000_000.0)
+GONE = Readiness(0, WORLD.now - 60)
 
 
 def readings(**states: SignalState) -> list[Reading]:
@@ -70,7 +72,7 @@ def test_traffic_never_moves_to_pods_that_are_not_ready() -> None:
     [
         ({"traffic_since": 1_000_000.0 - 301}, Action.RESTORE),
         ({"traffic_since": 1_000_000.0 - 299}, Action.NONE),
-        ({"traffic_since": 0.0, "champion_ready": 0}, Action.NONE),
+        ({"traffic_since": 0.0, "champion": GONE}, Action.NONE),
         ({"traffic_since": 1_000_000.0, "fallback_ready": 0}, Action.RESTORE),
     ],
 )
@@ -126,13 +128,71 @@ def test_limits_end() -> None:
     assert decide(POLICY, BOTH, past).action is Action.RETRAIN
 
 
+@pytest.mark.parametrize(
+    ("change", "action", "reason"),
+    [
+        ({}, Action.FALLBACK, ""),
+        ({"traffic_since": WORLD.now - 1}, Action.FALLBACK, ""),
+        ({"champion": Readiness(0, WORLD.now - 59)}, Action.NONE, ""),
+        ({"champion": Readiness(1, 0.0)}, Action.NONE, ""),
+        ({"fallback_ready": 0}, Action.NONE, "FallbackNotReady"),
+    ],
+)
+def test_unavailable_champion_needs_no_signal_and_no_dwell(
+    change: dict[str, Any], action: Action, reason: str
+) -> None:
+    found = decide(POLICY, (), replace(WORLD, **{"champion": GONE, **change}))
+
+    assert (found.action, found.reason) == (action, reason)
+    assert found.is_rescue == (action is Action.FALLBACK)
+
+
+@pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.DRY_RUN])
+def test_unavailable_champion_without_a_rule_or_a_fallback(mode: Mode) -> None:
+    without_rule = replace(POLICY, mode=mode, fallback_rule=Rule())
+    world = replace(WORLD, champion=GONE)
+
+    assert decide(without_rule, readings(), world).is_rescue
+    without = replace(without_rule, fallback=None)
+    assert decide(without, readings(), world).action is Action.NONE
+
+
+@pytest.mark.parametrize(
+    ("ready_for", "moved_before", "critical", "reason"),
+    [
+        (301, 301, SignalState.HEALTHY, "ChampionReady"),
+        (299, 3000, SignalState.HEALTHY, "ChampionSettling"),
+        (3000, 299, SignalState.HEALTHY, "ChampionSettling"),
+        (301, 301, SignalState.NO_DATA, "ChampionReady"),
+        (301, 301, SignalState.PENDING, "ChampionReady"),
+        (301, 301, SignalState.BREACHED, "FallbackStays"),
+    ],
+)
+def test_rescued_traffic_returns_to_a_champion_that_is_ready_for_a_while(
+    ready_for: float, moved_before: float, critical: SignalState, reason: str
+) -> None:
+    world = replace(
+        WORLD, traffic=Traffic.FALLBACK, rescued=True, traffic_since=WORLD.now - moved_before,
+        champion=Readiness(1, WORLD.now - ready_for),
+    )  # fmt: skip
+    found = decide(
+        POLICY,
+        [replace(one, recovered=False) for one in readings(critical=critical)],
+        world,
+    )
+
+    assert found.reason == reason
+    assert found.action is (Action.RESTORE if reason == "ChampionReady" else Action.NONE)
+
+
 states = st.sampled_from(list(SignalState))
 worlds = st.builds(
     World,
     now=st.just(1_000_000.0),
     traffic=st.sampled_from(list(Traffic)),
     traffic_since=st.none() | st.floats(0, 1_000_000),
-    champion_ready=st.integers(0, 2),
+    rescued=st.booleans(),
+    champion=st.builds(Readiness, st.integers(0, 2), st.floats(0, 1_000_000)),
     fallback_ready=st.integers(0, 2),
     run_open=st.booleans(),
     last_run_ended_at=st.none() | st.floats(0, 1_000_000),
@@ -152,12 +212,14 @@ def test_no_world_breaks_the_rules(found: tuple[SignalState, ...], world: World)
         assert not world.run_open
         assert len(recent(world.run_starts, world.now, 86_400)) < 2
     if decision.action is Action.FALLBACK:
-        assert by_name["critical"] is SignalState.BREACHED
+        unavailable = world.champion.unavailable(world.now)
+        assert by_name["critical"] is SignalState.BREACHED or unavailable
+        assert decision.is_rescue == unavailable
         assert world.traffic is Traffic.CHAMPION
         assert world.fallback_ready >= 1
     if decision.action is Action.RESTORE:
         assert world.traffic is Traffic.FALLBACK
-        assert world.champion_ready >= 1
+        assert world.champion.is_ready
 
 
 @given(
@@ -166,9 +228,9 @@ def test_no_world_breaks_the_rules(found: tuple[SignalState, ...], world: World)
 def test_nothing_is_started_without_data(world: World, state: SignalState) -> None:
     blind = readings(**{one.name: state for one in POLICY.signals})
 
-    decision = decide(POLICY, blind, replace(world, fallback_ready=1))
+    decision = decide(POLICY, blind, replace(world, fallback_ready=1, rescued=False))
 
-    assert decision.action is Action.NONE
+    assert decision.action is Action.NONE or decision.is_rescue
 
 
 @given(st.tuples(states, states, states), worlds)

@@ -254,6 +254,14 @@ OPERATOR_DUPLICATES_PREVENTED: Final = _counter(
     "taxi_operator_duplicates_prevented_total", "Jobs that existed already and were adopted.",
     "policy",
 )  # fmt: skip
+OPERATOR_CHAMPION_UNAVAILABLE: Final = _gauge(
+    "taxi_operator_champion_unavailable",
+    "1 while a policy's champion has had no ready pod for a minute.", "policy",
+)  # fmt: skip
+OPERATOR_RESCUES: Final = _counter(
+    "taxi_operator_rescues_total",
+    "Moves of the traffic to the fallback because the champion had no ready pod.", "policy",
+)  # fmt: skip
 OPERATOR_TRAFFIC: Final = _gauge(
     "taxi_operator_traffic_active", "1 for the role that the active Service selects.",
     "service", "model_role",
