@@ -48,9 +48,10 @@ def template(
     monitoring: bool = True,
     binary: str | None = None,
     namespace: str = "ns",
+    release: str = "taxi",
 ) -> str:
     """Return the rendered chart as text; `monitoring`: the cluster knows Prometheus' kinds."""
-    command = ["template", "taxi", str(chart), "--namespace", namespace]
+    command = ["template", release, str(chart), "--namespace", namespace]
     command += ["--kube-version", KUBERNETES]
     if monitoring:
         command += [f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in _MONITORING]

@@ -17,7 +17,7 @@
 - name: TAXI_MONGODB_URI
   valueFrom:
     secretKeyRef:
-      name: {{ include "taxi.mongodb.secretName" . }}
+      name: {{ include "taxi.mongodb.secretName" . | quote }}
       key: uri
 {{- end -}}
 

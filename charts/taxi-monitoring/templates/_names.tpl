@@ -8,14 +8,17 @@
 {{- if gt (len $name) 40 -}}
 {{- fail (printf "fullnameOverride: %q has more than 40 characters; give a shorter one" $name) -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "fullnameOverride: no Service can be named after %q: names begin with a letter and have letters, digits and dashes; give one that does" $name) -}}
+{{- end -}}
 {{- $name -}}
 {{- end -}}
 
 {{/* Labels that select pods; they never change. Arguments: root, component. */}}
 {{- define "taxi.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "taxi.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/component: {{ .component }}
+app.kubernetes.io/name: {{ include "taxi.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+app.kubernetes.io/component: {{ .component | quote }}
 {{- end -}}
 
 {{/* Labels of an object. Arguments: root, component. */}}
@@ -23,8 +26,8 @@ app.kubernetes.io/component: {{ .component }}
 {{ include "taxi.selectorLabels" . }}
 app.kubernetes.io/part-of: taxi-monitoring
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | quote }}
 {{- with .root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
@@ -35,8 +38,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- define "taxi.metadata" -}}
 {{- $labels := merge (dict) (default dict .labels) (include "taxi.labels" . | fromYaml) -}}
 {{- $annotations := merge (dict) (default dict .annotations) .root.Values.commonAnnotations -}}
-name: {{ include "taxi.fullname" .root }}-{{ .name }}
-namespace: {{ .root.Release.Namespace }}
+name: {{ printf "%s-%s" (include "taxi.fullname" .root) .name | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- toYaml $labels | nindent 2 }}
 {{- with $annotations }}
