@@ -73,7 +73,8 @@ def restricted_problems(spec: dict[str, Any]) -> list[str]:
             "readOnlyRootFilesystem": own.get("readOnlyRootFilesystem") is True,
             "memory limit": "memory" in container["resources"]["limits"],
             "no CPU limit": "cpu" not in container["resources"]["limits"],
-            "requests": {"cpu", "memory"} <= set(container["resources"]["requests"]),
+            "requests": {"cpu", "memory", "ephemeral-storage"}
+            <= set(container["resources"]["requests"]),
             "no host port": all("hostPort" not in port for port in container.get("ports", [])),
         }
         problems += [f"{container['name']}: {what}" for what, holds in checks.items() if not holds]

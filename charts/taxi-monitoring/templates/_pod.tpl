@@ -15,11 +15,17 @@ Renders a pod template (metadata and spec).
 {{- $spec := fromYaml .spec -}}
 {{- with $spec.Error }}{{ fail (printf "template of %s: %s" $.component .) }}{{ end -}}
 {{- $user := int (default 10001 .user) -}}
+{{- $component := .component -}}
 {{- $containers := list -}}
-{{- range $spec.containers -}}
+{{- $disk := include "taxi.pod.diskBytes" $spec.volumes | int64 -}}
+{{- range $index, $container := $spec.containers -}}
+{{- with $container -}}
   {{- $image := dict "image" (include "taxi.image" (dict "root" $root "image" .imageKey)) "imagePullPolicy" (index $root.Values.images .imageKey).pullPolicy -}}
   {{- $security := include "taxi.containerSecurity" . | fromYaml -}}
-  {{- $containers = append $containers (merge $image (dict "securityContext" $security) (omit . "imageKey" "user")) -}}
+  {{- $storage := include "taxi.pod.storage" (dict "container" . "component" $component "disk" (ternary $disk 0 (eq $index 0)) "spool" (hasKey $values "spool")) | fromYaml -}}
+  {{- $own := dict "securityContext" $security "resources" (mergeOverwrite $storage .resources) -}}
+  {{- $containers = append $containers (merge $image $own (omit . "imageKey" "user" "resources")) -}}
+{{- end -}}
 {{- end -}}
 metadata:
   labels:
@@ -65,6 +71,38 @@ spec:
   {{- end }}
   terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
   {{- toYaml (merge (dict "containers" $containers) (omit $spec "containers")) | nindent 2 }}
+{{- end -}}
+
+{{/* Bytes that a pod's volumes may take of its node's disk. */}}
+{{- define "taxi.pod.diskBytes" -}}
+{{- $bytes := 0 -}}
+{{- range . -}}
+{{- with .emptyDir -}}
+{{- if ne (toString .medium) "Memory" -}}{{- $bytes = add $bytes (include "taxi.bytes" .sizeLimit) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $bytes -}}
+{{- end -}}
+
+{{/*
+Ephemeral storage of a container, as far as its values name none: what the pod's volumes may take
+(the first container asks for it) and 64Mi of logs, so that a node that runs out of disk evicts
+others first. A pod with a spool has a limit too, 512Mi above that: records never meet it.
+Arguments: container, component, disk (bytes), spool (whether the pod has one).
+*/}}
+{{- define "taxi.pod.storage" -}}
+{{- $needed := add .disk (include "taxi.bytes" "64Mi") -}}
+{{- $limit := dig "limits" "ephemeral-storage" "" .container.resources -}}
+{{- if not (kindIs "string" $limit) }}{{ $limit = int64 $limit | toString }}{{ end -}}
+{{- if and $limit (lt (include "taxi.bytes" $limit | int64) $needed) -}}
+{{- fail (printf "%s.resources.limits.ephemeral-storage: %s does not hold the volumes and logs of the pod, and Kubernetes would evict it; give at least %dMi" .component $limit (div (add $needed 1048575) 1048576)) -}}
+{{- end -}}
+requests:
+  ephemeral-storage: {{ printf "%dMi" (div (add $needed 1048575) 1048576) | quote }}
+{{- if .spool }}
+limits:
+  ephemeral-storage: {{ printf "%dMi" (add 512 (div (add $needed 1048575) 1048576)) | quote }}
+{{- end }}
 {{- end -}}
 
 {{- define "taxi.containerSecurity" -}}

@@ -1,0 +1,72 @@
+"""Ephemeral storage: a node that runs out of disk does not evict pods with records first."""
+
+import subprocess
+from typing import Any
+
+import pytest
+from fixtures_chart import VALUE_SETS, manifests, pods, rendered, template
+
+pytestmark = pytest.mark.chart
+
+MIB = 2**20
+_UNITS = {"Ki": 2**10, "Mi": MIB, "Gi": 2**30}
+PREDICTORS = ("Deployment/taxi-predictor", "Deployment/taxi-fallback")
+
+
+def size(quantity: str) -> int:
+    """Return the bytes of a quantity."""
+    return int(quantity[:-2]) * _UNITS[quantity[-2:]]
+
+
+def disk(spec: dict[str, Any]) -> int:
+    """Return the bytes that a pod's volumes may take of the node's disk."""
+    folders = [one["emptyDir"] for one in spec.get("volumes", []) if "emptyDir" in one]
+    return sum(size(one["sizeLimit"]) for one in folders if one.get("medium") != "Memory")
+
+
+def storage(spec: dict[str, Any], kind: str) -> list[int]:
+    """Return the containers' requests or limits of ephemeral storage, bytes."""
+    amounts = [one["resources"].get(kind, {}) for one in spec["containers"]]
+    return [size(one["ephemeral-storage"]) for one in amounts if "ephemeral-storage" in one]
+
+
+@pytest.mark.parametrize("name", VALUE_SETS)
+def test_a_pod_asks_for_the_disk_that_it_may_use(name: str) -> None:
+    for pod, spec in pods(rendered(name)):
+        # 64Mi of logs a container: the kubelet keeps five files of 10Mi.
+        logs = 64 * MIB * len(spec["containers"])
+
+        assert len(storage(spec, "requests")) == len(spec["containers"]), pod
+        assert sum(storage(spec, "requests")) == disk(spec) + logs, pod
+
+
+@pytest.mark.parametrize("limit", ["1Gi", "8Gi"])
+def test_the_limit_of_a_spools_pod_is_above_all_that_it_holds(limit: str) -> None:
+    spool = {"spool": {"sizeLimit": limit}}
+    found = dict(pods(manifests(template({"predictor": spool, "fallback": spool}))))
+
+    for pod in PREDICTORS:
+        assert storage(found[pod], "limits") == [disk(found[pod]) + (64 + 512) * MIB]
+        assert disk(found[pod]) > size(limit)
+
+
+def test_storage_can_be_given() -> None:
+    resources = {"requests": {"ephemeral-storage": "5Gi"}, "limits": {"ephemeral-storage": "9Gi"}}
+    found = dict(pods(manifests(template({"predictor": {"resources": resources}}))))
+
+    (container,) = found["Deployment/taxi-predictor"]["containers"]
+    assert container["resources"]["requests"]["ephemeral-storage"] == "5Gi"
+    assert container["resources"]["limits"]["ephemeral-storage"] == "9Gi"
+    assert container["resources"]["limits"]["memory"] == "512Mi"
+
+
+@pytest.mark.parametrize("limit", ["1Gi", 1_000_000_000])
+def test_a_limit_that_would_evict_records_is_refused(limit: str | int) -> None:
+    values = {"predictor": {"resources": {"limits": {"ephemeral-storage": limit}}}}
+
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        template(values)
+
+    problem = f"predictor.resources.limits.ephemeral-storage: {limit}"
+    assert problem in caught.value.stderr
+    assert "give at least 1152Mi" in caught.value.stderr
