@@ -44,7 +44,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 def dashboard() -> dict[str, Any]:
-    (config,) = objects("default", "ConfigMap").values()
+    config = objects("default", "ConfigMap")["taxi-dashboards"]
     assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
     loaded: dict[str, Any] = json.loads(config["data"]["taxi-monitoring.json"])
     return loaded

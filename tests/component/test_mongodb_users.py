@@ -167,11 +167,15 @@ def test_the_process_says_when_it_is_ready_and_ends_when_asked(
 ) -> None:
     secrets = tmp_path / "secrets"
     write_secrets(secrets)
+    retention = tmp_path / "retention"
+    retention.mkdir()
+    for kind in ("predictions", "labels"):
+        (retention / f"{kind}-days").write_text("90")
     ready = tmp_path / "ready"
     process = subprocess.Popen(
         [sys.executable, "-m", "taxi_store.bootstrap_users", "--credentials", str(secrets),
-         "--ready-file", str(ready), "--host", f"127.0.0.1:{guarded.port}",
-         "--pause-seconds", "0.2"],
+         "--retention", str(retention), "--ready-file", str(ready),
+         "--host", f"127.0.0.1:{guarded.port}", "--pause-seconds", "0.2"],
         env=os.environ,
     )  # fmt: skip
     try:
@@ -179,6 +183,9 @@ def test_the_process_says_when_it_is_ready_and_ends_when_asked(
         while not ready.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         assert ready.exists()
+        with log_in(guarded, "root") as client:
+            index = client["taxi"]["labels"].index_information()["stored_at_1"]
+        assert index["expireAfterSeconds"] == 90 * 86_400
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(10) == 0

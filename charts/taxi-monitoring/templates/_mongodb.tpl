@@ -28,6 +28,11 @@
   value: {{ .root.Values.model.name | quote }}
 {{- end -}}
 
+{{/* Days that documents of a kind stay, 0 for ever. Arguments: root, kind (predictions, labels). */}}
+{{- define "taxi.retention.days" -}}
+{{- int64 (default 0 (index (default dict .root.Values.mongodb.retention) .kind)) -}}
+{{- end -}}
+
 {{- define "taxi.monitor.tokenSecretName" -}}
 {{- default (printf "%s-monitor-token" (include "taxi.fullname" .)) .Values.monitor.existingTokenSecret -}}
 {{- end -}}

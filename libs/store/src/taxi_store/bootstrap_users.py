@@ -1,8 +1,9 @@
-"""Keeps MongoDB's users, rights and indexes as the mounted Secrets say; runs beside mongod.
+"""Keeps MongoDB's users, rights and indexes as mounted files say; runs beside mongod.
 
 The first user is made through MongoDB's localhost exception, which ends with it. The folder
 of credentials has one folder for each component, with the files `username` and `password`;
-it is read again and again, so that a changed Secret reaches the server without a restart.
+it is read again and again, so that a changed Secret reaches the server without a restart. The same
+goes for the folder that says how long rides and labels stay (`taxi_store.retention`).
 
 Exit codes: 0 asked to stop, 1 nothing could be set up for too long, 2 unusable credentials.
 """
@@ -29,6 +30,7 @@ from taxi_domain.logs import set_up
 from taxi_domain.mongodb import DATABASE
 from taxi_store.connection import Document, connect
 from taxi_store.indexes import ensure_indexes
+from taxi_store.retention import Retention, read_retention
 from taxi_store.rights import RIGHTS, privileges_of, role_of
 
 ROOT: Final = "root"
@@ -81,9 +83,12 @@ class Users:
         self._host = host
         self._timeout_seconds = timeout_seconds
         self._applied: Mapping[str, Credential] = {}
+        self._retention: Retention | None = None
 
-    def apply(self, wanted: Mapping[str, Credential]) -> bool:
+    def apply(self, wanted: Mapping[str, Credential], retention: Retention | None = None) -> bool:
         """Make the server fit; return whether there was anything to do.
+
+        Without a `retention`, what expires when stays as it is.
 
         Raises:
             LockedOutError: nobody can log in as root.
@@ -91,14 +96,15 @@ class Users:
         """
         self._ensure_root(wanted[ROOT])
         with self._client(wanted[ROOT]) as client:
-            if self._applied == wanted and not self._missing(client, wanted):
+            done = self._applied == wanted and self._retention == retention
+            if done and not self._missing(client, wanted):
                 return False
             for component, credential in wanted.items():
                 if component != ROOT:
                     _ensure_role(client[DATABASE], component)
                     _ensure_user(client[DATABASE], credential, role_of(component))
-            ensure_indexes(client[DATABASE])
-        self._applied = dict(wanted)
+            ensure_indexes(client[DATABASE], retention=retention)
+        self._applied, self._retention = dict(wanted), retention
         return True
 
     def _ensure_root(self, root: Credential) -> None:
@@ -177,15 +183,14 @@ def _line(path: Path) -> str:
 
 
 def keep(
-    users: Users,
-    credentials: Callable[[], Mapping[str, Credential]],
+    apply: Callable[[], bool],
     stop: threading.Event,
     done: Callable[[], None],
     *,
     pause_seconds: float,
     patience_seconds: float,
 ) -> bool:
-    """Apply the credentials until `stop` is set; call `done` after each success.
+    """Apply what is wanted until `stop` is set; call `done` after each success.
 
     Returns:
         False when nothing succeeded for `patience_seconds`.
@@ -193,7 +198,7 @@ def keep(
     last_success = time.monotonic()
     while not stop.is_set():
         try:
-            if users.apply(credentials()):
+            if apply():
                 logger.info("users, rights and indexes are as they should be")
             done()
             last_success = time.monotonic()
@@ -210,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM."""
     parser = argparse.ArgumentParser(prog="taxi_store.bootstrap_users", description=__doc__)
     parser.add_argument("--credentials", type=Path, required=True, help="folder of the Secrets")
+    parser.add_argument("--retention", type=Path, required=True, help="folder of its ConfigMap")
     parser.add_argument("--ready-file", type=Path, required=True, help="exists once users do")
     parser.add_argument("--host", default="127.0.0.1:27017", help="address of mongod")
     parser.add_argument("--pause-seconds", type=float, default=3.0)
@@ -222,12 +228,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.ready_file.unlink(missing_ok=True)
     try:
         read_credentials(options.credentials)
+        read_retention(options.retention)
     except FieldError as error:
         logger.error("%s", error)  # noqa: TRY400 - the text says it all
         return 2
+    users = Users(options.host)
     kept = keep(
-        Users(options.host),
-        lambda: read_credentials(options.credentials),
+        lambda: users.apply(
+            read_credentials(options.credentials), read_retention(options.retention)
+        ),
         stop,
         lambda: options.ready_file.touch(),
         pause_seconds=options.pause_seconds,

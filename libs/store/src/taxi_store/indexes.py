@@ -1,29 +1,27 @@
 """Indexes of the collections; making them again changes nothing."""
 
-from typing import Any
-
 from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
-from taxi_domain.mongodb import LABELS, MODELS, PREDICTIONS, RUNS
+from taxi_domain.mongodb import MODELS, PREDICTIONS, RUNS
 from taxi_store.connection import Document, translated
+from taxi_store.retention import Retention, ensure_order, ensure_retention
 
 _NEWEST_FIRST = [("ts", DESCENDING), ("_id", DESCENDING)]
 
 
-def ensure_indexes(database: Database[Document], *, keep_days: float | None = None) -> None:
+def ensure_indexes(database: Database[Document], *, retention: Retention | None = None) -> None:
     """Make the indexes.
 
     Args:
         database: Where they are made.
-        keep_days: Rides and labels are removed this long after they were stored; None keeps all.
+        retention: How long rides and labels stay; None leaves that as it is.
     """
+    if retention is None:
+        ensure_order(database)
+    else:
+        ensure_retention(database, retention)
     with translated():
-        for collection in (PREDICTIONS, LABELS):
-            expiry: dict[str, Any] = (
-                {} if keep_days is None else {"expireAfterSeconds": int(keep_days * 86400)}
-            )
-            database[collection].create_index([("stored_at", ASCENDING)], **expiry)
         predictions = database[PREDICTIONS]
         predictions.create_index([("model_version", ASCENDING), *_NEWEST_FIRST])
         predictions.create_index(

@@ -20,6 +20,8 @@ _CHUNKS: Final = f"{ARTIFACTS_BUCKET}.chunks"
 _READ: Final = ("find",)
 _APPEND: Final = ("insert",)
 _INDEX: Final = ("createIndex", "listIndexes")
+#: Changes how long documents stay, of an index that is there.
+_RETENTION: Final = ("collMod",)
 _READ_REGISTRY: Final[Mapping[str, tuple[str, ...]]] = {
     ALIASES: _READ,
     MODELS: _READ,
@@ -38,8 +40,8 @@ RIGHTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         REPORTS: _READ,
     },
     "train": {
-        PREDICTIONS: (*_READ, *_INDEX),
-        LABELS: (*_READ, *_INDEX),
+        PREDICTIONS: (*_READ, *_INDEX, *_RETENTION),
+        LABELS: (*_READ, *_INDEX, *_RETENTION),
         ALIASES: (*_READ, "insert", "update"),
         # Removing is for the garbage collection (`taxi-models gc`).
         MODELS: (*_READ, *_INDEX, "insert", "update", "remove"),
