@@ -7,6 +7,7 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from taxi_domain.errors import FieldError
+from taxi_store.bootstrap_users import main
 from taxi_store.connection import StoreUnavailableError
 from taxi_store.retention import Retention, ensure_retention, read_retention
 from taxi_store.rights import RIGHTS
@@ -79,3 +80,15 @@ def test_only_who_makes_the_indexes_may_change_them() -> None:
     }
 
     assert changing == {("train", "predictions"), ("train", "labels")}
+
+
+@pytest.mark.parametrize("option", ["--pause-seconds", "--patience-seconds"])
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "0", "1e9", "soon"])
+def test_senseless_seconds_are_refused_by_name(
+    option: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--credentials=.", "--retention=.", "--ready-file=x", f"{option}={text}"])
+
+    assert ended.value.code == 2
+    assert option in capsys.readouterr().err

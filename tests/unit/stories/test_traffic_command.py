@@ -39,7 +39,16 @@ def test_times_as_text(tmp_path: Path) -> None:
     assert "lpep_pickup_datetime holds string" in " ".join(text.split())
 
 
-@pytest.mark.parametrize("words", [("--rate", "-1"), ("--batch-size", "0"), ("--limit", "x")])
+@pytest.mark.parametrize("option", ["--rate", "--batch-size", "--label-delay", "--limit"])
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e12", "x"])
+def test_a_senseless_number_is_refused_by_name(option: str, text: str) -> None:
+    code, printed = outcome(RIDES, option, text)
+
+    assert code == 2
+    assert option in printed
+
+
+@pytest.mark.parametrize("words", [("--rate", "-1"), ("--batch-size", "0"), ("--limit", "-1")])
 def test_impossible_options(words: tuple[str, str]) -> None:
     assert outcome(RIDES, *words)[0] == 2
 

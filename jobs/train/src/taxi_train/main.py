@@ -36,16 +36,31 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(models_app, name="models")
 logger = logging.getLogger("taxi_train")
 
-Rows = Annotated[int, typer.Option(min=100, help="Fewest labelled rides that neither model saw.")]
+#: More rides than any log has in memory.
+_MAX_RIDES = 10_000_000
+_MAX_SPAN_HOURS = 366 * 24
+Rows = Annotated[
+    int,
+    typer.Option(min=100, max=_MAX_RIDES, help="Fewest labelled rides that neither model saw."),
+]
 Gain = Annotated[float, typer.Option(min=0, max=1, help="Fewest relative gain in RMSE.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the gain's interval.")]
 MaxRides = Annotated[
     int,
-    typer.Option(min=1000, help="Most rides of the log that are used, and that are fitted on."),
+    typer.Option(
+        min=1000,
+        max=_MAX_RIDES,
+        help="Most rides of the log that are used, and that are fitted on.",
+    ),
 ]
-MinFitRows = Annotated[int, typer.Option(min=100, help="Fewest rides to fit on.")]
+MinFitRows = Annotated[int, typer.Option(min=100, max=_MAX_RIDES, help="Fewest rides to fit on.")]
 MinSpan = Annotated[
-    float, typer.Option(min=0, help="Fewest hours in which nine tenths of these begin.")
+    float,
+    typer.Option(
+        min=0,
+        max=_MAX_SPAN_HOURS,
+        help="Fewest hours in which nine tenths of these begin.",
+    ),
 ]
 
 

@@ -31,6 +31,8 @@ from taxi_train.settings import Settings
 
 EXIT_CONFLICT: Final = 3
 _BY: Final = "taxi-models"
+#: A hundred years.
+_MAX_AGE_HOURS: Final = 876_000
 #: What `kubectl rollout restart` sets. A template with the version alone may be there already.
 _RESTARTED_ANNOTATION: Final = "kubectl.kubernetes.io/restartedAt"
 
@@ -143,9 +145,13 @@ def import_version(file: Path) -> None:
 
 @app.command()
 def gc(
-    keep: Annotated[int, typer.Option(min=1, help="So many of the newest versions stay.")] = 10,
+    keep: Annotated[
+        int, typer.Option(min=1, max=100_000, help="So many of the newest versions stay.")
+    ] = 10,
     protect: Annotated[list[str] | None, typer.Option(help="Versions that pods serve.")] = None,
-    min_age_hours: Annotated[float, typer.Option(min=0, help="Younger ones stay.")] = 24.0,
+    min_age_hours: Annotated[
+        float, typer.Option(min=0, max=_MAX_AGE_HOURS, help="Younger ones stay.")
+    ] = 24.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove versions that no alias, pod or recent run needs."""

@@ -17,6 +17,8 @@ class Settings(BaseSettings):
     #: `_id` of the report; set by the operator.
     run_id: str = Field(default="", alias=RUN_ID_VARIABLE)
     #: How long a call to MongoDB may take, seconds.
-    timeout_seconds: float = Field(default=20.0, alias="TAXI_TRAIN_TIMEOUT_SECONDS", gt=0)
+    timeout_seconds: float = Field(default=20.0, alias="TAXI_TRAIN_TIMEOUT_SECONDS", gt=0, le=3600)
     #: How long the Job waits for MongoDB at its start, seconds.
-    patience_seconds: float = Field(default=300.0, alias="TAXI_TRAIN_PATIENCE_SECONDS", gt=0)
+    patience_seconds: float = Field(
+        default=300.0, alias="TAXI_TRAIN_PATIENCE_SECONDS", gt=0, le=86_400
+    )

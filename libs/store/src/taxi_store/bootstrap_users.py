@@ -37,6 +37,7 @@ ROOT: Final = "root"
 _ADMIN: Final = "admin"
 _REFUSED: Final = {13, 18}
 _EXISTS: Final = {51002, 51003}
+_MAX_SECONDS: Final = 86_400
 
 logger = logging.getLogger("taxi_store.bootstrap_users")
 
@@ -211,6 +212,14 @@ def keep(
     return True
 
 
+def _seconds(text: str) -> float:
+    """Return seconds between nothing and a day."""
+    seconds = float(text)
+    if not 0 < seconds <= _MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {_MAX_SECONDS}")
+    return seconds
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM."""
     parser = argparse.ArgumentParser(prog="taxi_store.bootstrap_users", description=__doc__)
@@ -218,8 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--retention", type=Path, required=True, help="folder of its ConfigMap")
     parser.add_argument("--ready-file", type=Path, required=True, help="exists once users do")
     parser.add_argument("--host", default="127.0.0.1:27017", help="address of mongod")
-    parser.add_argument("--pause-seconds", type=float, default=3.0)
-    parser.add_argument("--patience-seconds", type=float, default=600.0)
+    parser.add_argument("--pause-seconds", type=_seconds, default=3.0)
+    parser.add_argument("--patience-seconds", type=_seconds, default=600.0)
     options = parser.parse_args(arguments)
     set_up()
     stop = threading.Event()

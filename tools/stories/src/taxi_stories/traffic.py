@@ -20,6 +20,9 @@ from taxi_stories.rides import TrueRide, read_rides
 _out = Console()
 _err = Console(stderr=True)
 
+#: A week: no label of a file is awaited longer.
+_MAX_DELAY_SECONDS = 604_800
+_MAX_RIDES = 1_000_000_000
 EXIT_REFUSED = 1
 EXIT_INTERRUPTED = 130
 
@@ -31,7 +34,12 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
         int, typer.Option(min=1, max=1000, help="Rides of one request; 1 uses POST /predict.")
     ] = 1,
     label_delay: Annotated[
-        float, typer.Option(help="Seconds from an answer to its label; below 0 sends none.")
+        float,
+        typer.Option(
+            min=-_MAX_DELAY_SECONDS,
+            max=_MAX_DELAY_SECONDS,
+            help="Seconds from an answer to its label; below 0 sends none.",
+        ),
     ] = 5.0,
     cut_labels: Annotated[
         bool,
@@ -41,7 +49,9 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
             f"{TARGET_MAXIMUM:g} minutes; without it labels are sent as the file has them.",
         ),
     ] = False,
-    limit: Annotated[int, typer.Option(min=0, help="Rides to send; 0 sends all.")] = 0,
+    limit: Annotated[
+        int, typer.Option(min=0, max=_MAX_RIDES, help="Rides to send; 0 sends all.")
+    ] = 0,
     prefix: Annotated[
         str, typer.Option(help="Put before each ride_id; a new one makes the rides new.")
     ] = "",
