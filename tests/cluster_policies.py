@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from taxi_domain.kube import GROUP, VERSION
+from taxi_domain.kube import ACTIVE, GROUP, VERSION
+from taxi_stories import parts
 from taxi_stories.release import Release
 
 
@@ -76,7 +77,8 @@ def condition_of(release: Release, name: str, kind: str) -> dict[str, Any]:
 
 def traffic_of(release: Release) -> str:
     """Return the component that the active Service selects."""
-    service = release.kubectl.get("service", f"{release.name}-predict")
+    name, _ = parts.service(release.kubectl, release.name, ACTIVE)
+    service = release.kubectl.get("service", name)
     return str((service["spec"].get("selector") or {}).get("app.kubernetes.io/component"))
 
 

@@ -24,7 +24,8 @@ POLICY_UID_LABEL: Final = f"{GROUP}/policy-uid"
 DECISION_LABEL: Final = f"{GROUP}/decision"
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
 
-#: Values of `app.kubernetes.io/component`.
+#: Values of `app.kubernetes.io/component`; `active` is the Service that clients use.
+ACTIVE: Final = "active"
 PREDICTOR: Final = "predictor"
 FALLBACK: Final = "fallback"
 MONITOR: Final = "monitor"

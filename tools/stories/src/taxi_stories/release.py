@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.kube import GROUP, PLURAL
+from taxi_domain.kube import ACTIVE, GROUP, INSTANCE_LABEL, MONITOR, PLURAL
+from taxi_stories import parts
 from taxi_stories.forwards import Forward
 from taxi_stories.kubectl import CommandError, Kubectl, run
 from taxi_stories.sender import Addresses
@@ -29,7 +30,7 @@ class Release:
 
     Attributes:
         kubectl: Context and namespace.
-        name: Helm release name; all objects start with it.
+        name: Helm release name; objects are found by it as a label, since values change names.
         helm: Path of the helm binary.
     """
 
@@ -93,16 +94,19 @@ class Release:
 
     def addresses(self, predictor: Forward, monitor: Forward) -> Addresses:
         """Return where rides and labels of this release go."""
-        token = self.kubectl.secret(f"{self.name}-monitor-token", "token")
-        return Addresses(predictor.url, monitor.url, token)
+        return Addresses(predictor.url, monitor.url, parts.token(self.kubectl, self.name))
 
     def predictor(self) -> Forward:
         """Return a forward to the active Service."""
-        return Forward(self.kubectl, f"service/{self.name}-predict", 80)
+        return self._forward(ACTIVE)
 
     def monitor(self) -> Forward:
         """Return a forward to the monitor."""
-        return Forward(self.kubectl, f"service/{self.name}-monitor", 80)
+        return self._forward(MONITOR)
+
+    def _forward(self, component: str) -> Forward:
+        name, port = parts.service(self.kubectl, self.name, component)
+        return Forward(self.kubectl, f"service/{name}", port)
 
     def _owns_crds_elsewhere(self) -> bool:
         """Tell whether another release owns the CRD: only one can render it."""
@@ -147,14 +151,15 @@ class Release:
                     )
 
     def _waiting_for(self) -> list[str]:
-        selector = f"app.kubernetes.io/instance={self.name}"
+        selector = f"{INSTANCE_LABEL}={self.name}"
         pods = self.kubectl.get("pods", "-l", selector)["items"]
         self._check_crashes(pods)
         items = self.kubectl.get("deployments,statefulsets,jobs", "-l", selector)["items"]
         missing = [problem for item in items if (problem := _problem(item))]
         if not missing:
+            active, _ = parts.service(self.kubectl, self.name, ACTIVE)
             slices = self.kubectl.get(
-                "endpointslices", "-l", f"kubernetes.io/service-name={self.name}-predict"
+                "endpointslices", "-l", f"kubernetes.io/service-name={active}"
             )["items"]
             ready = [
                 endpoint

@@ -151,6 +151,8 @@ class Teller:
         )
         values = {
             **self.values,
+            # The story's policy names the active Service.
+            "fullnameOverride": release.name,
             "firstModel": dict(self.plot.first_model),
             "metrics": {"serviceMonitor": {"interval": "5s"}},
         }

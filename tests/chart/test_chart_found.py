@@ -1,0 +1,43 @@
+"""What sends traffic finds its way through every release, whatever its values call things."""
+
+import base64
+from typing import Any
+
+import pytest
+from fake_kubectl import FakeKubectl
+from fixtures_chart import manifests, template
+
+from taxi_domain.kube import ACTIVE, MONITOR
+from taxi_stories.parts import service, token
+from taxi_stories.release import Release
+
+pytestmark = pytest.mark.chart
+
+OWN_TOKEN = {
+    "kind": "Secret",
+    "metadata": {"name": "label-token"},
+    "data": {"token": base64.b64encode(b"of ours").decode()},
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "start"),
+    [
+        ({}, "taxi"),
+        ({"nameOverride": "drift"}, "taxi"),
+        ({"fullnameOverride": "drift-prod"}, "drift-prod"),
+        ({"monitor": {"existingTokenSecret": "label-token"}}, "taxi"),
+    ],
+)
+def test_services_and_token_are_found(values: dict[str, Any], start: str) -> None:
+    neighbour = manifests(template({"fullnameOverride": "taxi-2"}, release="neighbour"))
+    objects = [*neighbour, *manifests(template(values)), OWN_TOKEN]
+    kubectl = FakeKubectl("context", "ns", objects)
+
+    release = Release(kubectl, "taxi")
+
+    assert service(kubectl, "taxi", ACTIVE) == (f"{start}-predict", 80)
+    assert service(kubectl, "taxi", MONITOR) == (f"{start}-monitor", 80)
+    found = release.addresses(release.predictor(), release.monitor()).token
+    assert found == "of ours" if "monitor" in values else len(found) == 32
+    assert found != token(kubectl, "neighbour")

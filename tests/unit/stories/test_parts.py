@@ -1,0 +1,80 @@
+"""The parts of a release, asked of the cluster; what is missing is named with the remedy."""
+
+import base64
+from typing import Any
+
+import pytest
+from fake_kubectl import FakeKubectl
+
+from taxi_domain.kube import ACTIVE, COMPONENT_LABEL, INSTANCE_LABEL, MONITOR
+from taxi_stories.kubectl import CommandError
+from taxi_stories.parts import PartError, service, token
+
+SECRET = {
+    "kind": "Secret",
+    "metadata": {"name": "label-token"},
+    "data": {"key-of-ours": base64.b64encode(b"secret").decode()},
+}
+
+
+def one(kind: str, name: str, component: str, spec: Any, release: str = "taxi") -> dict[str, Any]:
+    labels = {INSTANCE_LABEL: release, COMPONENT_LABEL: component}
+    return {"kind": kind, "metadata": {"name": name, "labels": labels}, "spec": spec}
+
+
+def cluster(*objects: dict[str, Any]) -> FakeKubectl:
+    return FakeKubectl("context", "ns", objects)
+
+
+def monitor(source: dict[str, Any] | None) -> dict[str, Any]:
+    env: list[dict[str, Any]] = [{"name": "OTHER", "value": "1"}]
+    if source is not None:
+        env.append({"name": "TAXI_MONITOR_TOKEN", **source})
+    containers = [{"name": "sidecar"}, {"name": "monitor", "env": env}]
+    return one("Deployment", "m", MONITOR, {"template": {"spec": {"containers": containers}}})
+
+
+FROM_SECRET = {"valueFrom": {"secretKeyRef": {"name": "label-token", "key": "key-of-ours"}}}
+PORTS = {"ports": [{"name": "metrics", "port": 9090}, {"name": "http", "port": 8080}]}
+
+
+def test_a_service_is_found_by_its_labels_with_its_port() -> None:
+    found = cluster(
+        one("Service", "other-predict", ACTIVE, PORTS, release="other"),
+        one("Service", "drift-prod-predict", ACTIVE, PORTS),
+        one("Service", "drift-prod-monitor", MONITOR, PORTS),
+    )
+
+    assert service(found, "taxi", ACTIVE) == ("drift-prod-predict", 8080)
+
+
+def test_the_token_is_that_of_the_monitors_secret() -> None:
+    assert token(cluster(monitor(FROM_SECRET), SECRET), "taxi") == "secret"
+
+
+def test_a_missing_secret_is_the_clusters_answer() -> None:
+    with pytest.raises(CommandError, match="label-token"):
+        token(cluster(monitor(FROM_SECRET)), "taxi")
+
+
+@pytest.mark.parametrize("source", [None, {"value": "plain"}])
+def test_a_token_from_no_secret_is_told(source: dict[str, Any] | None) -> None:
+    with pytest.raises(PartError, match="TAXI_MONITOR_TOKEN comes from no Secret"):
+        token(cluster(monitor(source)), "taxi")
+
+
+def test_a_release_that_is_not_there_is_told_with_the_remedy() -> None:
+    with pytest.raises(PartError, match=r"release taxi in namespace ns has none; `helm list"):
+        service(cluster(), "taxi", ACTIVE)
+
+
+def test_a_part_that_is_there_twice_is_told() -> None:
+    twice = [one("Service", name, ACTIVE, PORTS) for name in ("a", "b")]
+
+    with pytest.raises(PartError, match=r"has several \(a, b\)"):
+        service(cluster(*twice), "taxi", ACTIVE)
+
+
+def test_a_service_without_the_port_is_told() -> None:
+    with pytest.raises(PartError, match="Service a: has no port named http"):
+        service(cluster(one("Service", "a", ACTIVE, {})), "taxi", ACTIVE)
