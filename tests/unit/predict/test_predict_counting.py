@@ -193,7 +193,7 @@ def test_a_batch_of_too_many_counts_all_of_its_rides(well: Door) -> None:
 def test_undeclared_fields_are_counted_once_a_ride_whichever_the_way(
     well: Door, content_type: str
 ) -> None:
-    wrong_time = {**PLAIN, "tpep_pickup_datetime": "2021-01-31 08:15:00"}
+    wrong_time = {**PLAIN, "tpep_pickup_datetime": "2021-01-31 08:15:00", "ride_id": None}
     no_distance = {"PULocationID": 1, "DOLocationID": 2, "distance": 3.0}
 
     assert well.post("/predict", wrong_time, content_type) == 200
@@ -203,9 +203,17 @@ def test_undeclared_fields_are_counted_once_a_ride_whichever_the_way(
     assert well.undeclared() == {"tpep_pickup_datetime": 2, "distance": 2}
 
 
-def test_declared_fields_are_not_counted(well: Door) -> None:
-    known = {**PLAIN, "lpep_pickup_datetime": "2021-01-31T08:15:00", "ride_id": None}
-
-    assert well.post("/predict", known) == 200
+@pytest.mark.parametrize(
+    "optional",
+    [
+        {},
+        {"ride_id": "one"},
+        {"lpep_pickup_datetime": "2021-01-31T08:15:00", "ride_id": "one"},
+        {"lpep_pickup_datetime": "2021-01-31T08:15:00", "ride_id": None},
+        {"lpep_pickup_datetime": None},
+    ],
+)
+def test_declared_fields_are_not_counted(well: Door, optional: dict[str, object]) -> None:
+    assert well.post("/predict", {**PLAIN, **optional}) == 200
 
     assert well.undeclared() == {}

@@ -7,7 +7,7 @@ and nothing else shows it. The names are the clients', so they are cut, cleaned 
 import collections
 import fcntl
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -86,33 +86,34 @@ class UndeclaredFields:
     def __init__(self, names: FieldNames, count: Callable[[str, int], None]) -> None:
         self._names = names
         self._count = count
-        self._shapes: dict[tuple[str, ...], int] = {}
+        #: Rides by their fields, in a list of one: the hash of the fields is made only once.
+        self._shapes: dict[tuple[str, ...], list[int]] = {}
         self._labels: collections.Counter[str] = collections.Counter()
 
     def add(self, body: object) -> None:
         """Count one ride, whatever becomes of it; one that is no JSON object has no fields."""
-        if isinstance(body, dict) and not DECLARED.issuperset(body):
-            self._add(body)
+        if not isinstance(body, dict) or DECLARED.issuperset(body):
+            return
+        shape = tuple(body)
+        rides = self._shapes.get(shape)
+        if rides is not None:
+            rides[0] += 1  # nearly always
+        elif self._has_room_for(shape):
+            self._shapes[shape] = [1]
+        else:
+            self._labels.update(self._labels_of(shape))
 
     def flush(self) -> None:
         """Hand over what was counted."""
         # Replaced before they are read: what is counted meanwhile waits in the new ones.
-        shapes, self._shapes = self._shapes, dict.fromkeys(self._shapes, 0)
+        shapes, self._shapes = self._shapes, {shape: [0] for shape in self._shapes}
         labels, self._labels = self._labels, collections.Counter()
-        for shape, rides in shapes.items():
+        for shape, (rides,) in shapes.items():
             if rides:
                 for label in self._labels_of(shape):
                     labels[label] += rides
         for label, rides in labels.items():
             self._count(label, rides)
-
-    def _add(self, body: Mapping[str, object]) -> None:
-        shape = tuple(body)
-        rides = self._shapes.get(shape)
-        if rides is None and not self._has_room_for(shape):
-            self._labels.update(self._labels_of(shape))
-        else:
-            self._shapes[shape] = (rides or 0) + 1
 
     def _has_room_for(self, shape: tuple[str, ...]) -> bool:
         return (
