@@ -136,7 +136,10 @@ def _metrics(outcome: Outcome) -> Finding:
         return Finding(METRICS, "False", "PrometheusUnreachable", outcome.unreachable)
     if not readings:
         return Finding(METRICS, "Unknown", "NotReadYet")
-    missing = [one for one in readings if one.state is SignalState.NO_DATA]
+    # Also where the policy says what missing data stands for: it is missing all the same.
+    missing = [
+        one for one in readings if one.value is None and one.state is not SignalState.UNKNOWN
+    ]
     if missing:
         text = "; ".join(f"{one.name}: {one.reason}" for one in missing)
         return Finding(METRICS, "False", "NoData", text)

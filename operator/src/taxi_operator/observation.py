@@ -6,14 +6,16 @@ from typing import Final
 
 from taxi_domain.errors import NotAvailableError
 from taxi_operator.adapters.prometheus import Prometheus, QueryError
-from taxi_operator.policies import Condition, Policy, Signal
+from taxi_operator.policies import Condition, OnNoData, Policy, Signal
 from taxi_operator.series import Series, step_of
-from taxi_operator.signals import Observed, Reading, SignalState, read
+from taxi_operator.signals import Observed, Reading, SignalState, absence, read
 from taxi_operator.statuses import Status
 from taxi_operator.texts import cut
 
 _AT_ONCE: Final = 4
 _MAX_EXPLANATION: Final = 600
+#: A Prometheus that scrapes anything has it, whether the targets answer or not.
+_WITNESS: Final = "count(up)"
 #: Prometheus' own default: a sample is taken for the present value for so long, seconds.
 _MAX_LOOKBACK: Final = 300.0
 
@@ -85,12 +87,16 @@ async def _observed(
         return Observed(settling=True)
     asked = _Asked(prometheus, now, since, min(signal.max_age_seconds, _MAX_LOOKBACK))
     try:
-        return Observed(
+        observed = Observed(
             enter=await asked.series(signal.promql, signal.enter),
             exit=await asked.series(signal.promql, signal.exit),
             age_seconds=await asked.value(signal.freshness_promql),
             samples=await asked.value(signal.min_samples_promql),
         )
+        if signal.on_no_data is OnNoData.HOLD or not absence(signal, observed):
+            return observed
+        lasting = signal.enter if signal.on_no_data is OnNoData.BREACH else signal.exit
+        return replace(observed, witness=await asked.series(_WITNESS, lasting))
     except NotAvailableError as error:
         return Observed(problem=str(error), unusable=True)
 

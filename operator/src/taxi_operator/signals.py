@@ -30,6 +30,8 @@ class Observed:
     Attributes:
         enter: Samples over the enter condition's `for`.
         exit: Samples over the exit condition's `for`.
+        witness: Samples of what Prometheus always has, over the `for` that absence has to last:
+            where there are none, a missing value says nothing, since Prometheus was not there.
         age_seconds: Age of the last evaluation behind the metric; None when it is not known.
         samples: Rides behind the value; None when it is not known.
         problem: Why there is nothing, for people.
@@ -40,6 +42,7 @@ class Observed:
 
     enter: Series = NOTHING
     exit: Series = NOTHING
+    witness: Series = NOTHING
     age_seconds: float | None = None
     samples: float | None = None
     problem: str = ""
@@ -88,9 +91,9 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
     samples = observed.samples
     if samples is not None and not 0 <= samples < _MAX_SAMPLES:
         samples = None
-    absent = _absence(signal, observed, value)
-    if absent:
-        return _without_data(signal, absent, was_breached, samples)
+    missing = absence(signal, observed)
+    if missing:
+        return _without_data(signal, observed, missing, was_breached, samples)
     assert value is not None  # absence would have said so
     if signal.min_samples and (samples is None or samples < signal.min_samples):
         count = "unknown" if samples is None else f"{samples:.0f}"
@@ -105,13 +108,14 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
     )  # fmt: skip
 
 
-def _absence(signal: Signal, observed: Observed, value: float | None) -> str:
-    """Return why the value must not be used, empty when it may."""
-    if value is None:
+def absence(signal: Signal, observed: Observed) -> str:
+    """Return why there is no value that may be used, empty when there is one."""
+    if not observed.enter.samples:
         return observed.problem or "the query has no result"
     if not observed.enter.is_current:
         age = f"the newest sample is {observed.enter.age_seconds:.0f} s old"
         return f"{age}; {_coverage(observed.enter)}"
+    _, value = observed.enter.samples[-1]
     if not math.isfinite(value):
         return f"the value is {value}"
     if signal.freshness_promql:
@@ -123,13 +127,37 @@ def _absence(signal: Signal, observed: Observed, value: float | None) -> str:
 
 
 def _without_data(
-    signal: Signal, reason: str, was_breached: bool, samples: float | None
+    signal: Signal, observed: Observed, missing: str, was_breached: bool, samples: float | None
 ) -> Reading:
-    if signal.on_no_data is OnNoData.BREACH:
+    """Return what missing data stands for: what the policy says, once it has lasted."""
+    breach = signal.on_no_data is OnNoData.BREACH
+    series = observed.enter if breach else observed.exit
+    if signal.on_no_data is OnNoData.HOLD:
+        return Reading(
+            signal.name, SignalState.NO_DATA, was_breached, None, samples, reason=missing
+        )  # fmt: skip
+    if not _absence_lasted(signal, observed, series):
+        reason = f"{missing}; not for {series.seconds:.0f} s yet, or Prometheus was not there"
+        return Reading(
+            signal.name, SignalState.NO_DATA, was_breached, None, samples, reason=reason
+        )  # fmt: skip
+    reason = f"{missing}; for {series.seconds:.0f} s"
+    if breach:
         return Reading(signal.name, SignalState.BREACHED, True, None, samples, reason=reason)
-    if signal.on_no_data is OnNoData.HEALTHY:
-        return Reading(signal.name, SignalState.HEALTHY, False, None, samples, True, reason)
-    return Reading(signal.name, SignalState.NO_DATA, was_breached, None, samples, reason=reason)
+    return Reading(signal.name, SignalState.HEALTHY, False, None, samples, True, reason)
+
+
+def _absence_lasted(signal: Signal, observed: Observed, series: Series) -> bool:
+    """Tell whether there was no value that may be used for the whole `for` of a series.
+
+    How long a freshness query had no result is not known: that never lasted.
+    """
+    if not observed.witness.is_covered or observed.witness.seconds < series.seconds:
+        return False
+    if not any(math.isfinite(value) for _, value in series.samples):
+        return True
+    age = observed.age_seconds
+    return age is not None and age - signal.max_age_seconds >= series.seconds
 
 
 def _state(
