@@ -161,11 +161,11 @@ class World:
         )  # fmt: skip
 
     def signal(self, name: str, **fields: Any) -> Manifest:
-        """Return a signal that is breached from 1 on."""
+        """Return a signal that is breached from 1 on, at once."""
         return {
             "name": name, "promql": query(self.namespace, name),
-            "enter": {"op": "GreaterOrEqual", "value": "1"},
-            "exit": {"op": "Less", "value": "1"}, **fields,
+            "enter": {"op": "GreaterOrEqual", "value": "1", "for": "0s"},
+            "exit": {"op": "Less", "value": "1", "for": "0s"}, **fields,
         }  # fmt: skip
 
     def say(self, **values: float | tuple[float, ...]) -> None:

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from taxi_domain.errors import FieldError
+from taxi_operator.texts import cut
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
@@ -19,5 +20,7 @@ def seconds_of(text: object, field: str) -> float:
     5400.0
     """
     if not isinstance(text, str) or not re.fullmatch(rf"(?:{_PART.pattern})+", text):
-        raise FieldError(field, f"{text!r} is no duration", "write it as 30s, 15m or 720h")
+        raise FieldError(
+            field, f"{cut(repr(text), 60)} is no duration", "write it as 30s, 15m or 720h"
+        )
     return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))

@@ -1,6 +1,7 @@
 """A DriftPolicy's spec as values. The CRD's schema checks it first; what it cannot, is here."""
 
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +9,7 @@ from typing import Any, Final
 
 from taxi_domain.errors import FieldError
 from taxi_domain.models import MODEL_NAME
-from taxi_operator.durations import seconds_of
+from taxi_operator import bounds
 from taxi_operator.texts import cut
 
 Spec = Mapping[str, Any]
@@ -19,9 +20,9 @@ _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "Less": operator.lt,
     "LessOrEqual": operator.le,
 }
-#: What the Job takes.
-_LEAST_CONFIDENCE: Final = 0.5
-_MOST_CONFIDENCE: Final = 0.999
+#: So that noise around a threshold moves nothing; the schema has the same.
+_ENTER_FOR: Final = "5m"
+_EXIT_FOR: Final = "15m"
 
 
 class Mode(StrEnum):
@@ -160,10 +161,10 @@ def _policy(spec: Spec) -> Policy:
         model=spec.get("modelName", MODEL_NAME),
         deployment=target["deploymentName"],
         service=target["activeServiceName"],
-        prometheus_url=prometheus["url"].rstrip("/"),
-        prometheus_timeout=float(prometheus.get("timeoutSeconds", 5)),
-        interval_seconds=float(evaluation.get("intervalSeconds", 30)),
-        settle_seconds=float(evaluation.get("settleSeconds", 30)),
+        prometheus_url=_url(prometheus["url"]),
+        prometheus_timeout=bounds.number(prometheus, "prometheus.timeoutSeconds", 5),
+        interval_seconds=bounds.number(evaluation, "evaluation.intervalSeconds", 30),
+        settle_seconds=bounds.number(evaluation, "evaluation.settleSeconds", 30),
         signals=signals,
         retrain_rule=_rule(rules.get("retrain")),
         fallback_rule=_rule(rules.get("fallback")),
@@ -177,6 +178,15 @@ def _policy(spec: Spec) -> Policy:
 
 def _check(policy: Policy) -> None:
     names = [one.name for one in policy.signals]
+    if len(names) > bounds.MAX_SIGNALS:
+        raise FieldError(
+            "spec.signals", f"has {len(names)}", f"give at most {bounds.MAX_SIGNALS}"
+        )  # fmt: skip
+    if policy.fallback is not None and policy.fallback.deployment == policy.deployment:
+        raise FieldError(
+            "spec.fallback.deploymentName", "is the champion's Deployment",
+            "name the fallback's; without one, leave spec.fallback out",
+        )  # fmt: skip
     if len(set(names)) != len(names):
         raise FieldError("spec.signals", "two have the same name", "give each its own name")
     for field, rule in (("retrain", policy.retrain_rule), ("fallback", policy.fallback_rule)):
@@ -189,26 +199,41 @@ def _check(policy: Policy) -> None:
             raise FieldError(f"spec.{field}", "is missing", f"spec.rules.{field} needs it")
 
 
+def _url(found: str) -> str:
+    """Return Prometheus' address; what is wrong with it is told without it."""
+    if len(found) > bounds.MAX_URL or not re.fullmatch(r"https?://[^?#\s]+", found):
+        raise FieldError(
+            "spec.prometheus.url", "is no address of Prometheus",
+            f"give http://host:port of at most {bounds.MAX_URL} characters, without ? and #",
+        )  # fmt: skip
+    return found.rstrip("/")
+
+
 def _signal(one: Spec, field: str) -> Signal:
     samples = one.get("minSamples") or {}
+    asked = bool(samples)
     return Signal(
         name=one["name"],
-        promql=one["promql"],
-        freshness_promql=one.get("freshnessPromql", ""),
-        max_age_seconds=float(one.get("maxAgeSeconds", 120)),
-        explain_promql=one.get("explainPromql", ""),
-        enter=_condition(one["enter"], f"{field}.enter"),
-        exit=_condition(one["exit"], f"{field}.exit"),
-        min_samples_promql=samples.get("promql", ""),
-        min_samples=float(samples.get("value", 0)),
+        promql=bounds.query(one, "promql", field),
+        freshness_promql=bounds.query(one, "freshnessPromql", field, optional=True),
+        max_age_seconds=bounds.number(one, "signals.maxAgeSeconds", 120, f"{field}.maxAgeSeconds"),
+        explain_promql=bounds.query(one, "explainPromql", field, optional=True),
+        enter=_condition(one["enter"], "signals.enter.for", _ENTER_FOR, f"{field}.enter.for"),
+        exit=_condition(one["exit"], "signals.exit.for", _EXIT_FOR, f"{field}.exit.for"),
+        min_samples_promql=(
+            bounds.query(samples, "promql", f"{field}.minSamples") if asked else ""
+        ),
+        min_samples=(
+            bounds.number(samples, "signals.minSamples.value", 0, f"{field}.minSamples.value")
+            if asked
+            else 0
+        ),
         on_no_data=OnNoData(one.get("onNoData", OnNoData.HOLD)),
     )
 
 
-def _condition(one: Spec, field: str) -> Condition:
-    return Condition(
-        one["op"], float(one["value"]), seconds_of(one.get("for", "0s"), f"{field}.for")
-    )
+def _condition(one: Spec, path: str, default: str, field: str) -> Condition:
+    return Condition(one["op"], float(one["value"]), bounds.duration(one, path, default, field))
 
 
 def _rule(one: Spec | None) -> Rule:
@@ -220,42 +245,35 @@ def _retrain(one: Spec) -> Retrain:
     attempts, cooldown = one.get("attempts") or {}, one.get("cooldown") or {}
     budget = one.get("budget") or {}
 
-    def duration(group: Spec, group_name: str, name: str, default: str) -> float:
-        return seconds_of(group.get(name, default), f"spec.retrain.{group_name}.{name}")
-
+    deadline = one.get("activeDeadlineSeconds")
+    if deadline is not None:
+        deadline = bounds.number(one, "retrain.activeDeadlineSeconds", deadline)
     return Retrain(
         cron_job=one["jobFrom"]["cronJobName"],
-        deadline_seconds=one.get("activeDeadlineSeconds"),
-        attempts=int(attempts.get("max", 3)),
-        initial_backoff=duration(attempts, "attempts", "initialBackoff", "1m"),
-        factor=float(attempts.get("factor", 2)),
-        max_backoff=duration(attempts, "attempts", "maxBackoff", "1h"),
-        cooldown_success=duration(cooldown, "cooldown", "afterSuccess", "6h"),
-        cooldown_failure=duration(cooldown, "cooldown", "afterFailure", "1h"),
-        max_runs=int(budget.get("maxRuns", 4)),
-        window_seconds=duration(budget, "budget", "window", "24h"),
+        deadline_seconds=deadline,
+        attempts=bounds.number(attempts, "retrain.attempts.max", 3),
+        initial_backoff=bounds.duration(attempts, "retrain.attempts.initialBackoff", "1m"),
+        factor=bounds.number(attempts, "retrain.attempts.factor", 2),
+        max_backoff=bounds.duration(attempts, "retrain.attempts.maxBackoff", "1h"),
+        cooldown_success=bounds.duration(cooldown, "retrain.cooldown.afterSuccess", "6h"),
+        cooldown_failure=bounds.duration(cooldown, "retrain.cooldown.afterFailure", "1h"),
+        max_runs=bounds.number(budget, "retrain.budget.maxRuns", 4),
+        window_seconds=bounds.duration(budget, "retrain.budget.window", "24h"),
     )
 
 
 def _gate(one: Spec) -> Gate:
-    confidence = str(one.get("confidence", "0.95"))
-    # A CRD of an older release lets through what the Job refuses.
-    if not _LEAST_CONFIDENCE <= float(confidence) <= _MOST_CONFIDENCE:
-        raise FieldError(
-            "spec.gate.champion.confidence", f"{confidence} is out of bounds",
-            f"give {_LEAST_CONFIDENCE} to {_MOST_CONFIDENCE}",
-        )  # fmt: skip
     return Gate(
-        int(one.get("minLabelledRows", 1000)),
-        str(one.get("minRelativeGain", "0.02")),
-        confidence,
+        bounds.number(one, "gate.champion.minLabelledRows", 1000),
+        bounds.share(one, "gate.champion.minRelativeGain", "0.02"),
+        bounds.share(one, "gate.champion.confidence", "0.95"),
     )
 
 
 def _fallback(one: Spec) -> Fallback:
     return Fallback(
         one["deploymentName"],
-        int(one.get("minReady", 1)),
+        bounds.number(one, "fallback.minReady", 1),
         one.get("restore", "Automatic") == "Automatic",
-        seconds_of(one.get("minDwell", "5m"), "spec.fallback.minDwell"),
+        bounds.duration(one, "fallback.minDwell", "5m"),
     )

@@ -1,0 +1,121 @@
+"""The resource's schema has the operator's bounds and defaults."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fixtures_chart import manifests, template
+
+from taxi_operator.bounds import DURATIONS, MAX_QUERY, MAX_SIGNALS, MAX_URL, NUMBERS, SHARES
+from taxi_operator.policies import policy_of
+
+pytestmark = pytest.mark.chart
+
+Schema = dict[str, Any]
+
+LEAST: dict[str, Any] = {
+    "target": {"deploymentName": "p", "activeServiceName": "s"},
+    "prometheus": {"url": "http://prometheus:9090"},
+    "signals": [
+        {
+            "name": "drift", "promql": "q",
+            "enter": {"op": "GreaterOrEqual", "value": "1"},
+            "exit": {"op": "Less", "value": "0.8"},
+        }
+    ],
+    "evaluation": {},
+    "retrain": {"jobFrom": {"cronJobName": "t"}, "attempts": {}, "cooldown": {}, "budget": {}},
+    "gate": {"champion": {}},
+    "fallback": {"deploymentName": "f"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def spec() -> Schema:
+    """Return the schema of a policy's spec."""
+    (crd,) = (
+        one for one in manifests(template()) if one["kind"] == "CustomResourceDefinition"
+    )  # fmt: skip
+    (version,) = crd["spec"]["versions"]
+    found: Schema = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return found
+
+
+def leaves(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
+    """Return all fields below a schema that hold one value, by their path without lists."""
+    if "items" in schema:
+        yield from leaves(schema["items"], path)
+    for name, child in schema.get("properties", {}).items():
+        below = f"{path}.{name}" if path else name
+        yield below, child
+        yield from leaves(child, below)
+
+
+def test_durations_have_the_operator_s_bounds(spec: Schema) -> None:
+    found = {}
+    for path, schema in leaves(spec):
+        if "ms|s|m|h" in schema.get("pattern", ""):
+            ((rule,),) = (schema["x-kubernetes-validations"],)
+            found[path] = tuple(re.findall(r"duration\('(\w+)'\)", rule["rule"]))
+            assert schema["maxLength"] <= 32
+
+    assert found == dict(DURATIONS)
+
+
+def test_numbers_have_the_operator_s_bounds(spec: Schema) -> None:
+    found = {
+        path: (schema.get("minimum"), schema.get("maximum"))
+        for path, schema in leaves(spec)
+        if schema.get("type") in {"integer", "number"}
+    }
+
+    assert found == dict(NUMBERS)
+
+
+@pytest.mark.parametrize("text", ["0", "0.5", "0.02", "0.999", "0.9991", "1", "1.1", "0.4", "-1"])
+def test_shares_have_the_operator_s_bounds(spec: Schema, text: str) -> None:
+    fields = dict(leaves(spec))
+    for path, (least, most) in SHARES.items():
+        matched = re.fullmatch(fields[path]["pattern"], text) is not None
+
+        assert matched is (least <= float(text) <= most), path
+
+
+def test_lengths_have_the_operator_s_bounds(spec: Schema) -> None:
+    fields = dict(leaves(spec))
+
+    assert fields["signals"]["maxItems"] == MAX_SIGNALS
+    assert fields["prometheus.url"]["maxLength"] == MAX_URL
+    queries = {path: one for path, one in fields.items() if path.lower().endswith("promql")}
+    assert len(queries) == 4
+    assert {one["maxLength"] for one in queries.values()} == {MAX_QUERY}
+
+
+def test_every_text_and_list_of_a_spec_is_bounded(spec: Schema) -> None:
+    for path, schema in leaves(spec):
+        if schema.get("type") == "array":
+            assert "maxItems" in schema, path
+        if schema.get("type") == "string":
+            assert "maxLength" in schema or "enum" in schema, path
+
+
+def filled(schema: Schema, given: Any) -> Any:
+    """Return an object with the schema's defaults, as the API server fills them in."""
+    if isinstance(given, list):
+        return [filled(schema["items"], one) for one in given]
+    if not isinstance(given, dict):
+        return given
+    known = schema.get("properties", {})
+    defaults = {name: one["default"] for name, one in known.items() if "default" in one}
+    return {
+        name: filled(known.get(name, {}), value) for name, value in {**defaults, **given}.items()
+    }
+
+
+def test_defaults_are_the_operator_s(spec: Schema) -> None:
+    whole = filled(spec, LEAST)
+
+    assert whole["signals"][0]["enter"]["for"] == "5m"
+    assert whole["signals"][0]["exit"]["for"] == "15m"
+    assert policy_of(whole) == policy_of(LEAST)
