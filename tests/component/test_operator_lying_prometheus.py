@@ -1,6 +1,7 @@
 """A Prometheus that lies: memory, statuses, Events and logs stay within bounds."""
 
 import asyncio
+import gc
 import gzip
 import json
 import logging
@@ -184,10 +185,13 @@ def test_memory_stays_bounded(liar: LyingPrometheus, lie: str) -> None:
     )
     look(served)
     tracemalloc.start()
+    gc.disable()  # what a tick leaves behind in circles is there for long
     try:
-        look(many)
+        for _ in range(4):
+            look(many)
         _, peak = tracemalloc.get_traced_memory()
     finally:
+        gc.enable()
         tracemalloc.stop()
 
     # Four bodies of 1 MiB are read at a time, with the copies that the client makes.
@@ -248,7 +252,7 @@ def test_operator_survives_50_000_series_and_writes_its_status(
         operator.tick()
 
     assert operator.is_well()
-    assert operator.memory_bytes() - before < 64 * MEBIBYTE
+    assert operator.memory_bytes() - before < 32 * MEBIBYTE
     told = json.dumps([world.status(), world.api.list("Event", world.namespace)])
     assert SECRET not in told
     assert SECRET not in (tmp_path / "operator.log").read_text()

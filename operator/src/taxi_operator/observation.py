@@ -71,7 +71,7 @@ async def _ask(
         try:
             observed = await _observed(prometheus, policy, signal, now, status)
         except QueryError as error:
-            observed, bad = Observed(problem=str(error), unusable=True), error
+            observed, bad = Observed(problem=str(error), unusable=True), error.bare()
         reading = _reading(signal, observed, status)
         if reading.state is SignalState.BREACHED and signal.explain_promql:
             reading = replace(reading, explanation=await _explanation(prometheus, signal))

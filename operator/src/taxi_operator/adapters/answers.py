@@ -52,5 +52,6 @@ async def body_of(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
         body += chunk
         if len(body) > most_bytes:
             answer.close()
+            body.clear()
             raise BodyTooLargeError
     return bytes(body)

@@ -40,6 +40,11 @@ class QueryError(TaxiError):
     def __init__(self, promql: str, problem: str) -> None:
         super().__init__(f"{cut(promql, _MAX_QUERY_TEXT)}: {problem}")
 
+    def bare(self) -> Self:
+        """Return itself without its traceback, to be kept: the frames in it hold the answer."""
+        self.__context__ = None
+        return self.with_traceback(None)
+
 
 class AmbiguousQueryError(QueryError):
     """A query gave several series; which one is meant cannot be guessed."""
