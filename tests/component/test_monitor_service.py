@@ -1,9 +1,5 @@
 """The monitor through its real edge: gunicorn, HTTP, a real mongod, real rides."""
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod, free_port
+from fixtures_mongod import Mongod
+from fixtures_monitor import HEADERS, Monitor
 from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_domain.features import Features, calendar_of
@@ -29,73 +26,8 @@ from taxi_train.main import SAMPLES
 from taxi_train.rides import Rides, read_all, read_file
 
 pytestmark = pytest.mark.component
-TOKEN = "a-token-for-tests"
-HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 NOW = datetime.now(UTC)
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local time
-
-
-class Monitor:
-    """One monitor process."""
-
-    def __init__(self, folder: Path, uri: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._log = folder / "monitor.txt"
-        self._env = {
-            "TAXI_MONGODB_URI": uri,
-            "TAXI_MONITOR_TOKEN": TOKEN,
-            "TAXI_MONITOR_HOST": "127.0.0.1",
-            "TAXI_MONITOR_PORT": str(self.port),
-            "TAXI_MONITOR_EVALUATION_SECONDS": "0.5",
-            "PYTHONPATH": ":".join(sys.path),
-            "PATH": os.environ["PATH"],
-        }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> "Monitor":
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "taxi_monitor.main"], env=self._env, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
-                    return self
-            except httpx.TransportError:
-                pass
-            assert self._process.poll() is None, self._log.read_text()
-            time.sleep(0.1)
-        raise AssertionError(self._log.read_text()[-3000:])
-
-    def kill(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-
-    def post(self, path: str, body: object) -> httpx.Response:
-        return httpx.post(f"{self.url}{path}", json=body, headers=HEADERS, timeout=30)
-
-    def get(self, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = httpx.get(f"{self.url}{path}", timeout=10).json()
-        return found
-
-    def champion(self, path: str) -> dict[str, Any]:
-        versions = self.get(path)["versions"]
-        (one,) = [one for one in versions if one["model_role"] == "champion"]
-        found: dict[str, Any] = one
-        return found
-
-    def wait(self, path: str, field: str, value: object) -> dict[str, Any]:
-        """Wait until a field of the champion's report has a value."""
-        for _ in range(150):
-            found = self.champion(path)
-            if found[field] == value or (field == "window" and found["window"]["rows"] == value):
-                return found
-            time.sleep(0.2)
-        raise AssertionError(found)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from taxi_predict.settings import Settings
 from taxi_predict.spool import Spool, SpoolFullError
 from taxi_predict.tally import Tally
 from taxi_predict.undeclared import FieldNames
+from taxi_runtime.bodies import Bodies
 
 BATCH_MAX_RIDES = 5
 JSON = "application/json"
@@ -98,9 +99,10 @@ def door(folder: Path, state: str = "well") -> Door:
     predictions = Predictions(holder, spool, metrics, tally, configured, lambda: 0.0)
     app = Flask("test")
     app.logger.disabled = True
-    app.config["MAX_CONTENT_LENGTH"] = 100_000
     register(app, metrics)
-    app.register_blueprint(blueprint(predictions, metrics, tally, Crew(folder, 1), BATCH_MAX_RIDES))
+    app.register_blueprint(
+        blueprint(predictions, metrics, tally, Crew(folder, 1), Bodies(100_000), BATCH_MAX_RIDES)
+    )
     app.wsgi_app = FastPath(app.wsgi_app, predictions, tally)  # type: ignore[method-assign]
     return Door(app.test_client(), metrics, tally)
 

@@ -1,13 +1,17 @@
 """Errors as `application/problem+json` (RFC 9457): they name the field and the remedy."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from flask import Response
 from msgspec import Meta, Struct
+from werkzeug.exceptions import HTTPException
 
-CONTENT_TYPE = "application/problem+json"
+CONTENT_TYPE: Final = "application/problem+json"
+#: Headers of the framework's errors that stay: those of its own page do not.
+_OF_A_PAGE: Final = {"content-type", "content-length"}
 
 
 class Problem(Struct, omit_defaults=True):
@@ -29,7 +33,7 @@ class ProblemError(Exception):
             tells which of both they are.
         detail: What is wrong and what helps.
         field: Field of the request that is meant.
-        retry_after: Seconds after which a repeat can work.
+        headers: Headers of the answer.
     """
 
     def __init__(
@@ -40,13 +44,28 @@ class ProblemError(Exception):
         reason: str = "",
         field: str = "",
         retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.reason = reason
         self.field = field
-        self.retry_after = retry_after
+        self.headers = dict(headers or {})
+        if retry_after is not None:
+            #: Seconds after which a repeat can work.
+            self.headers["Retry-After"] = str(retry_after)
+
+    @classmethod
+    def of_framework(cls, error: HTTPException, reason: str = "") -> "ProblemError":
+        """Return an error of Flask's with the headers that go with it, as `Allow` with 405."""
+        status = HTTPStatus(error.code or 500)
+        headers = {
+            name: value
+            for name, value in error.get_response().headers
+            if name.lower() not in _OF_A_PAGE
+        }
+        return cls(status, error.description or status.phrase, reason=reason, headers=headers)
 
     def answer(self) -> Response:
         """Return the HTTP answer."""
@@ -54,6 +73,5 @@ class ProblemError(Exception):
         response = Response(
             msgspec.json.encode(body), status=int(self.status), content_type=CONTENT_TYPE
         )
-        if self.retry_after is not None:
-            response.headers["Retry-After"] = str(self.retry_after)
+        response.headers.extend(self.headers)
         return response

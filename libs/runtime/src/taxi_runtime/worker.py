@@ -1,11 +1,16 @@
 """gunicorn's gevent worker, fair between connections, and quick to end."""
 
+import contextlib
 import math
+import socket
 from types import TracebackType
 from typing import Any, Final, Self
 
 import gevent
+import gevent.socket
 from gunicorn.workers.ggevent import GeventWorker
+
+from taxi_runtime.bodies import Body, MalformedBodyError
 
 #: A request with its body and its answer has this long, seconds; who did not send the body in
 #: time is told so, without a limit.
@@ -17,6 +22,11 @@ _IDLE_SECONDS: Final = 2.0
 #: come before the ones that wait longest are closed.
 _SPARE: Final = 0.25
 _LOOK_SECONDS: Final = 0.2
+#: One read of a body takes so many bytes at most: they wait in memory that nobody counts, and
+#: gunicorn's parser copies them for each piece that is taken.
+_MOST_READ_AHEAD: Final = 64 * 1024
+#: A client that sends nonsense has this long to take the answer before the connection is closed.
+_LINGER_SECONDS: Final = 1.0
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
@@ -46,14 +56,31 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         self.moved(waits=False)
         deadline = gevent.get_hub().loop.timer(_REQUEST_SECONDS)
         deadline.start(_give_up, req, gevent.getcurrent(), update=True)
+        req.unreader.max_body_chunk = _MOST_READ_AHEAD
+        body = req.body = Body(req)
         try:
-            return super().handle_request(listener_name, req, sock, addr)
-        except TimeoutError:
+            goes_on = self._answer(listener_name, req, sock, addr)
+            # Many clients read an answer only when they have sent all.
+            if not body.failed:
+                body.discard()
+        except (TimeoutError, MalformedBodyError, _Evicted):
             # Who does not take the answer is no error of ours: the connection is closed.
-            raise StopIteration from None
+            goes_on = False
         finally:
             deadline.close()
+            if body.failed:
+                _linger(sock)
             gevent.sleep(0)
+        if not goes_on:
+            raise StopIteration
+
+    def _answer(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> bool:
+        """Let gunicorn answer a request; False closes the connection."""
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        except StopIteration:
+            return False
+        return True
 
     def timeout_ctx(self) -> "_Waiting":
         """Return the context in which a connection waits for its next request."""
@@ -77,11 +104,33 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
             excess = max(len(self._connections) - self._most, 0)
             # Who stalls in the middle of a body is no better than who sends nothing at all; a
             # request that is being answered did something just now.
-            _close(list(self._connections)[:excess])
+            for connection, waits in list(self._connections.items())[:excess]:
+                _close(connection, waits)
         gevent.sleep(_IDLE_SECONDS)
         while True:
-            _close([one for one, waits in self._connections.items() if waits])
+            for connection, waits in list(self._connections.items()):
+                if waits:
+                    _close(connection, waits)
             gevent.sleep(_LOOK_SECONDS)
+
+
+class UnpatchedWorker(Worker):
+    """Leaves the standard library as it is: for an application with threads of its own.
+
+    A greenlet that computes or waits for a native lock holds all connections up, so what blocks
+    is run in `taxi_runtime.threads.Threads`.
+    """
+
+    def patch(self) -> None:
+        """Make gevent's sockets of the listening ones, and nothing else."""
+        self.sockets: list[gevent.socket.socket] = [
+            gevent.socket.socket(one.FAMILY, socket.SOCK_STREAM, fileno=one.sock.detach())
+            for one in self.sockets
+        ]
+
+
+class _Evicted(BaseException):
+    """A connection is closed in the middle of a request; no error that an application catches."""
 
 
 class _Waiting:
@@ -112,6 +161,14 @@ def _give_up(request: Any, connection: gevent.Greenlet) -> None:
     connection.throw(TimeoutError())
 
 
-def _close(connections: list[gevent.Greenlet]) -> None:
-    for one in connections:
-        one.kill(StopIteration, block=False)
+def _linger(sock: Any) -> None:
+    """Read on for a moment: closing with unread bytes would take the answer from the client."""
+    with gevent.Timeout(_LINGER_SECONDS, False), contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(_MOST_READ_AHEAD):
+            pass
+
+
+def _close(connection: gevent.Greenlet, waits: bool) -> None:
+    """Close a connection: between requests as gunicorn does, within one by an error of ours."""
+    connection.kill(StopIteration if waits else _Evicted, block=False)

@@ -14,9 +14,13 @@ from taxi_monitor.gauges import StateCollector
 from taxi_monitor.routes import Parts, blueprint
 from taxi_monitor.settings import Settings
 from taxi_monitor.state import State
+from taxi_runtime.bodies import Bodies
+from taxi_runtime.threads import Threads
 from taxi_store.connection import connect
 
 _MOST_BODY_BYTES = 16 * 1024 * 1024
+#: Threads for what is only read: whatever posts wait for, probes and scrapes do not.
+_READERS = 4
 _STALE_EVALUATIONS = 10
 _STALE_SECONDS = 60.0
 
@@ -43,11 +47,11 @@ def create_monitor(settings: Settings) -> Monitor:
     registry.register(StateCollector(state, settings.model, follower.is_alive, time.time))
     parts = Parts(
         state, follower, counters, registry, database, settings.model, settings.token,
+        Bodies(_MOST_BODY_BYTES), Threads(settings.threads), Threads(_READERS),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time,
     )  # fmt: skip
     app = Flask("taxi_monitor")
-    app.config["MAX_CONTENT_LENGTH"] = _MOST_BODY_BYTES
     problems.register(app)
     app.register_blueprint(blueprint(parts))
     return Monitor(app, follower)

@@ -14,7 +14,7 @@ from taxi_runtime.settings import read
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
-    """One worker with threads: two processes would answer with two windows in turn."""
+    """One worker: two processes would answer with two windows in turn."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -26,12 +26,13 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         options = {
             "bind": f"{self._settings.host}:{self._settings.port}",
             "workers": 1,
-            "threads": self._settings.threads,
-            "worker_class": "gthread",
+            "worker_class": "taxi_runtime.worker.UnpatchedWorker",
+            "worker_connections": self._settings.connections,
             "worker_tmp_dir": "/dev/shm",  # noqa: S108 - the heartbeat file must not be on a disk
-            "keepalive": 75,
+            "keepalive": self._settings.keepalive_seconds,
             "timeout": 60,
             "graceful_timeout": 20,
+            "accesslog": None,
             "control_socket_disable": True,  # its folder is read-only in the container
             "worker_exit": self._worker_exit,
         }

@@ -1,4 +1,8 @@
-"""HTTP of the monitor: parse, call, answer."""
+"""HTTP of the monitor: parse, call, answer.
+
+One thread serves all connections and must never wait: what takes the state's lock, MongoDB or
+much time is done in other threads.
+"""
 
 import hmac
 from collections.abc import Callable, Sequence
@@ -18,13 +22,14 @@ from taxi_domain.records import Label, label_of
 from taxi_monitor import reports
 from taxi_monitor.counters import Counters
 from taxi_monitor.follower import Follower
-from taxi_monitor.problems import ProblemError
 from taxi_monitor.state import State
+from taxi_runtime.bodies import JSON, Bodies, media_type
+from taxi_runtime.problems import ProblemError
+from taxi_runtime.threads import Threads
 from taxi_store.connection import Document
 from taxi_store.encoding import CONTENT_TYPE, decoded_all
 from taxi_store.log import insert_labels
 
-_JSON: Final = "application/json"
 _MOST_ITEMS: Final = 10_000
 _RETRY_SECONDS: Final = 5
 
@@ -42,6 +47,9 @@ class Parts:
     database: Database[Document]
     model: str
     token: str
+    bodies: Bodies
+    writers: Threads
+    readers: Threads
     stale_after_seconds: float
     clock: Callable[[], float]
 
@@ -53,41 +61,34 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
     @routes.post("/v1/predictions")
     def predictions() -> Response:
         _authorize(parts.token)
-        encoded = request.mimetype == CONTENT_TYPE
-        items = decoded_all(request.get_data(cache=False)) if encoded else _items("records")
-        records, refused = _each(_few(items, "records"), record_of)
-        done = parts.state.ingest(records)
-        parts.counters.records.labels("push", "new").inc(done.new)
-        parts.counters.records.labels("push", "repeated").inc(done.other)
-        parts.counters.records.labels("push", "refused").inc(len(refused))
-        return _json({"accepted": done.new, "repeated": done.other, "refused": refused})
+        encoded = media_type(request.environ, JSON, CONTENT_TYPE) == CONTENT_TYPE
+        with parts.bodies.read(request.environ) as data:
+            return _json(parts.writers.run(lambda: _take_records(parts, data, encoded)))
 
     @routes.post("/v1/labels")
     def labels() -> Response:
         _authorize(parts.token)
-        now = datetime.fromtimestamp(parts.clock(), UTC)
-        found, refused = _each(_few(_items("labels"), "labels"), lambda body: label_of(body, now))
-        stored = _store(parts, found, now)
-        parts.counters.labels.labels("new").inc(stored["accepted"])
-        parts.counters.labels.labels("repeated").inc(stored["repeated"])
-        parts.counters.labels.labels("refused").inc(len(refused))
-        return _json({**stored, "refused": refused})
+        media_type(request.environ, JSON)
+        with parts.bodies.read(request.environ) as data:
+            return _json(parts.writers.run(lambda: _take_labels(parts, data)))
 
     @routes.get("/v1/drift")
     def drift() -> Response:
-        return _json(reports.drift(parts.state, parts.model))
+        return _json(parts.readers.run(lambda: reports.drift(parts.state, parts.model)))
 
     @routes.get("/v1/performance")
     def performance() -> Response:
-        return _json(reports.performance(parts.state, parts.model))
+        return _json(parts.readers.run(lambda: reports.performance(parts.state, parts.model)))
 
     @routes.get("/")
     def page() -> str:
-        return render_template(
-            "verdict.html",
-            drift=reports.drift(parts.state, parts.model),
-            performance=reports.performance(parts.state, parts.model),
+        drift, performance = parts.readers.run(
+            lambda: (
+                reports.drift(parts.state, parts.model),
+                reports.performance(parts.state, parts.model),
+            )
         )
+        return render_template("verdict.html", drift=drift, performance=performance)
 
     @routes.get("/healthz")
     def healthz() -> Response:
@@ -101,15 +102,39 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
     @routes.get("/readyz")
     def readyz() -> Response:
         # Without a first model there is nothing to rebuild, so the monitor is ready and says it.
-        if parts.state.problem and not parts.state.watched():
+        if parts.state.problem and not parts.readers.run(parts.state.watched):
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, parts.state.problem)
         return _json({"status": "ready"})
 
     @routes.get("/metrics")
     def metrics() -> Response:
-        return Response(generate_latest(parts.registry), content_type=CONTENT_TYPE_LATEST)
+        text = parts.readers.run(lambda: generate_latest(parts.registry))
+        return Response(text, content_type=CONTENT_TYPE_LATEST)
 
     return routes
+
+
+def _take_records(parts: Parts, data: bytes, encoded: bool) -> dict[str, object]:
+    """Put posted records into the windows; return what became of them."""
+    items = decoded_all(data) if encoded else _items(data, "records")
+    records, refused = _each(_few(items, "records"), record_of)
+    done = parts.state.ingest(records)
+    parts.counters.records.labels("push", "new").inc(done.new)
+    parts.counters.records.labels("push", "repeated").inc(done.other)
+    parts.counters.records.labels("push", "refused").inc(len(refused))
+    return {"accepted": done.new, "repeated": done.other, "refused": refused}
+
+
+def _take_labels(parts: Parts, data: bytes) -> dict[str, object]:
+    """Store posted labels and join them; return what became of them."""
+    now = datetime.fromtimestamp(parts.clock(), UTC)
+    items = _items(data, "labels")
+    found, refused = _each(_few(items, "labels"), lambda body: label_of(body, now))
+    stored = _store(parts, found, now)
+    parts.counters.labels.labels("new").inc(stored["accepted"])
+    parts.counters.labels.labels("repeated").inc(stored["repeated"])
+    parts.counters.labels.labels("refused").inc(len(refused))
+    return {**stored, "refused": refused}
 
 
 def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
@@ -132,18 +157,18 @@ def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
 
 
 def _authorize(token: str) -> None:
-    given = request.headers.get("Authorization", "")
-    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    known = hmac.compare_digest(given.strip().encode(), token.encode())
+    if scheme.lower() != "bearer" or not known:
         raise ProblemError(
-            HTTPStatus.UNAUTHORIZED, "Authorization: send `Bearer` and the monitor's token"
-        )
+            HTTPStatus.UNAUTHORIZED, "Authorization: send `Bearer` and the monitor's token",
+            headers={"WWW-Authenticate": "Bearer"},
+        )  # fmt: skip
 
 
-def _items(name: str) -> list[object]:
-    if request.mimetype != _JSON:
-        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: send {_JSON}")
+def _items(data: bytes, name: str) -> list[object]:
     try:
-        body = msgspec.json.decode(request.get_data(cache=False))
+        body = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"body: is not JSON ({error})") from error
     items = body.get(name) if isinstance(body, dict) else None
@@ -181,4 +206,4 @@ def _each(
 
 
 def _json(value: object) -> Response:
-    return Response(msgspec.json.encode(value), content_type=_JSON)
+    return Response(msgspec.json.encode(value), content_type=JSON)

@@ -30,8 +30,12 @@ class Settings(BaseSettings):
     #: Address and port to listen on.
     host: str = Field(default="0.0.0.0", alias="TAXI_MONITOR_HOST")  # noqa: S104 - a container
     port: int = Field(default=8085, alias="TAXI_MONITOR_PORT", ge=1, le=65535)
-    #: Threads that answer requests.
+    #: Posts that are worked on at the same time, each in a thread.
     threads: int = Field(default=8, alias="TAXI_MONITOR_THREADS", ge=1, le=64)
+    #: Open connections.
+    connections: int = Field(default=1000, alias="TAXI_MONITOR_CONNECTIONS", ge=1, le=100_000)
+    #: How long a connection may wait for its next request or send its headers, seconds.
+    keepalive_seconds: int = Field(default=75, alias="TAXI_MONITOR_KEEPALIVE_SECONDS", ge=1)
 
     @field_validator("min_rows")
     @classmethod

@@ -17,6 +17,7 @@ from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.spool import Spool
 from taxi_predict.tally import Tally
 from taxi_predict.undeclared import FieldNames
+from taxi_runtime.bodies import Bodies
 from taxi_store.artifacts import Artifact
 from taxi_store.connection import connect
 from taxi_store.registry import Registry
@@ -56,9 +57,11 @@ def create_worker(settings: Settings, crew: Crew) -> Worker:
     tally.start()
     predictions = Predictions(holder, spool, metrics, tally, settings, time.time)
     app = Flask("taxi_predict")
-    app.config["MAX_CONTENT_LENGTH"] = _MOST_BODY_BYTES
     register(app, metrics)
-    app.register_blueprint(blueprint(predictions, metrics, tally, crew, settings.batch_max_rides))
+    bodies = Bodies(_MOST_BODY_BYTES)
+    app.register_blueprint(
+        blueprint(predictions, metrics, tally, crew, bodies, settings.batch_max_rides)
+    )
     app.wsgi_app = FastPath(app.wsgi_app, predictions, tally)  # type: ignore[method-assign]
     return Worker(app, spool, tally)
 

@@ -15,12 +15,11 @@ import msgspec
 
 from taxi_predict.service import Predictions
 from taxi_predict.tally import Tally
+from taxi_runtime.bodies import JSON, Environ, MalformedBodyError
 
-Environ = dict[str, Any]
 Application = Callable[[Environ, Any], Iterable[bytes]]
 
 ROUTE: Final = "/predict"
-_JSON: Final = "application/json"
 #: A ride has about a hundred bytes; larger bodies go to Flask, which has the limits.
 _MOST_BYTES: Final = 4096
 #: Fields that each ride has.
@@ -40,7 +39,8 @@ class FastPath:
         if (
             environ["PATH_INFO"] != ROUTE
             or environ["REQUEST_METHOD"] != "POST"
-            or environ.get("CONTENT_TYPE") != _JSON
+            or environ.get("CONTENT_TYPE") != JSON
+            or "HTTP_CONTENT_ENCODING" in environ
         ):
             return self._app(environ, start_response)
         size = _size(environ.get("CONTENT_LENGTH"))
@@ -49,8 +49,8 @@ class FastPath:
         begin = time.perf_counter()
         try:
             body = environ["wsgi.input"].read(size)
-        except TimeoutError:
-            environ["wsgi.input"] = _Stalled()
+        except (TimeoutError, MalformedBodyError) as error:
+            environ["wsgi.input"] = _Unreadable(error)
             return self._app(environ, start_response)
         try:
             predictions = self._predictions
@@ -61,7 +61,7 @@ class FastPath:
             environ["wsgi.input"] = io.BytesIO(body)
             return self._app(environ, start_response)
         data = msgspec.json.encode(answer)
-        start_response("200 OK", [("Content-Type", _JSON), ("Content-Length", str(len(data)))])
+        start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(data)))])
         # Nearly all rides have the fields that were read, and no other.
         if len(fields) != _REQUIRED + (ride.pickup_at is not None) + (ride.ride_id is not None):
             self._tally.asked(fields)
@@ -69,11 +69,14 @@ class FastPath:
         return [data]
 
 
-class _Stalled:
-    """A body that did not come in time: who reads it is told so, and does not wait again."""
+class _Unreadable:
+    """A body that could not be read: who reads it again is told so, and does not wait again."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
 
     def read(self, _size: int = -1) -> bytes:
-        raise TimeoutError
+        raise self._error
 
 
 def _size(header: str | None) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 from flask import Blueprint, Flask, Response, g, request
-from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.exceptions import HTTPException
 
 from taxi_domain.errors import FieldError
 from taxi_domain.metrics import PREDICTOR_FAILED
@@ -22,9 +22,9 @@ from taxi_predict.openapi import document
 from taxi_predict.service import Answer, NoModelError, Predictions, Refusal, reason_of
 from taxi_predict.spool import SpoolFullError
 from taxi_predict.tally import Tally
+from taxi_runtime.bodies import JSON, Bodies, media_type
 from taxi_runtime.problems import ProblemError
 
-_JSON: Final = "application/json"
 _RETRY_SECONDS: Final = 5
 _FAILURES: Final = {reason for (reason,) in PREDICTOR_FAILED.series}
 
@@ -34,6 +34,7 @@ def blueprint(  # noqa: C901 - one small function a route
     metrics: Metrics,
     tally: Tally,
     crew: Crew,
+    bodies: Bodies,
     batch_max_rides: int,
 ) -> Blueprint:
     """Return the routes."""
@@ -43,7 +44,7 @@ def blueprint(  # noqa: C901 - one small function a route
     @routes.post("/predict")
     def predict() -> Response:
         g.uncounted = 1
-        body = _body()
+        body = _decoded(bodies)
         tally.asked(body)
         (answer,) = predictions.answer([predictions.parse(body)], g.begin)
         return _json(encode(answer))
@@ -51,7 +52,7 @@ def blueprint(  # noqa: C901 - one small function a route
     @routes.post("/predict/batch")
     def predict_batch() -> Response:
         g.uncounted = 1
-        rides = _batch(_body(), batch_max_rides)
+        rides = _batch(_decoded(bodies), batch_max_rides)
         items: list[Answer | Refusal | None] = [None] * len(rides)
         good = {}
         refused: collections.Counter[str] = collections.Counter()
@@ -153,35 +154,19 @@ def register(app: Flask, metrics: Metrics) -> None:
 
     @app.errorhandler(HTTPException)
     def on_http(error: HTTPException) -> Response:
-        status = HTTPStatus(error.code or 500)
-        reason = "too_large" if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else ""
-        return answered(ProblemError(status, error.description or status.phrase, reason=reason))
+        return answered(ProblemError.of_framework(error))
 
 
-def _body() -> object:
+def _decoded(bodies: Bodies) -> object:
     """Return the decoded body.
 
     Raises:
-        ProblemError: not JSON, not decodable, or too late.
+        ProblemError: not JSON, not decodable, too large, or too late.
     """
-    if request.mimetype != _JSON:
-        raise ProblemError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"Content-Type: {request.mimetype or 'none'} is not understood; send {_JSON}",
-            reason="content_type",
-        )
+    media_type(request.environ, JSON)
     try:
-        data = request.get_data(cache=False)
-    except ClientDisconnected as error:
-        # Flask's stream says this of every error of a read.
-        if not isinstance(error.__context__, TimeoutError):
-            raise
-        raise ProblemError(
-            HTTPStatus.REQUEST_TIMEOUT, "body: did not come in time; send it at once",
-            reason="malformed",
-        ) from error  # fmt: skip
-    try:
-        return msgspec.json.decode(data)
+        with bodies.read(request.environ) as data:
+            return msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ProblemError(
             HTTPStatus.BAD_REQUEST, f"body: is not JSON ({error}); send one JSON value",
@@ -212,4 +197,4 @@ def _batch(body: object, most: int) -> list[object]:
 
 
 def _json(data: bytes) -> Response:
-    return Response(data, content_type=_JSON)
+    return Response(data, content_type=JSON)
