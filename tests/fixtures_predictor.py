@@ -35,6 +35,26 @@ PLAIN = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
 
 def small_artifact(minutes_a_mile: float = 4.0) -> Artifact:
     """Return a real graph of the domain's inputs: duration = miles x factor."""
+    graph = _graph("Mul", ["trip_distance", "factor"], minutes_a_mile)
+    card = {"kind": "small", "factor": minutes_a_mile, "metrics": {}}
+    return artifact_of({ONNX_FILE: graph, CARD_FILE: _card(card)})
+
+
+def division_graph(factor: float = 20.0) -> bytes:
+    """Return a graph that has no finite answer for one legal ride: duration = factor / miles."""
+    return _graph("Div", ["factor", "trip_distance"], factor)
+
+
+def division_artifact(factor: float = 20.0) -> Artifact:
+    """Return an artifact of that graph."""
+    return artifact_of({ONNX_FILE: division_graph(factor), CARD_FILE: _card({"kind": "division"})})
+
+
+def _card(entries: dict[str, object]) -> bytes:
+    return json.dumps({"format_version": ARTIFACT_FORMAT_VERSION, **entries}).encode()
+
+
+def _graph(operation: str, operands: list[str], constant: float) -> bytes:
     inputs = [
         helper.make_tensor_value_info(
             name,
@@ -44,17 +64,12 @@ def small_artifact(minutes_a_mile: float = 4.0) -> Artifact:
         for name in MODEL_INPUTS
     ]
     output = helper.make_tensor_value_info(MODEL_OUTPUT, TensorProto.FLOAT, [None, 1])
-    factor = helper.make_tensor("factor", TensorProto.FLOAT, [1], [minutes_a_mile])
-    node = helper.make_node("Mul", ["trip_distance", "factor"], [MODEL_OUTPUT])
+    factor = helper.make_tensor("factor", TensorProto.FLOAT, [1], [constant])
+    node = helper.make_node(operation, operands, [MODEL_OUTPUT])
     graph = helper.make_graph([node], "small", inputs, [output], [factor])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    card = {
-        "format_version": ARTIFACT_FORMAT_VERSION,
-        "kind": "small",
-        "factor": minutes_a_mile,
-        "metrics": {},
-    }
-    return artifact_of({ONNX_FILE: model.SerializeToString(), CARD_FILE: json.dumps(card).encode()})
+    data: bytes = model.SerializeToString()
+    return data
 
 
 def register(uri: str, alias: Alias, artifact: Artifact) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from fixtures_mongod import Mongod, running_mongod
-from fixtures_predictor import small_artifact
+from fixtures_predictor import division_artifact, small_artifact
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
@@ -178,6 +178,30 @@ def test_graph_that_no_predictor_would_load_does_not_get_in(
     for words in (("import", str(file)), ("verify", version), ("promote", version)):
         assert file_name in tool(*words, code=1)
     assert Registry(database).alias(MODEL_NAME, Alias.CHAMPION) is None
+
+
+def test_a_model_that_has_no_answer_at_a_limit_names_the_ride_and_is_not_promoted(
+    database: Database[Document], tmp_path: Path
+) -> None:
+    artifact, file = division_artifact(), tmp_path / "model.tar"
+    file.write_bytes(pack(artifact.files))
+    version = Registry(database).add(artifact, model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW)
+
+    for words in (("import", str(file)), ("verify", version), ("promote", version)):
+        printed = tool(*words, code=1)
+        assert "gives inf for PULocationID 1, DOLocationID 1, trip_distance 0" in printed
+    assert Registry(database).alias(MODEL_NAME, Alias.CHAMPION) is None
+
+
+def test_what_served_can_be_rolled_back_to(database: Database[Document]) -> None:
+    registry = Registry(database)
+    before = registry.add(division_artifact(), model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW)
+    registry.move_alias(MODEL_NAME, Alias.CHAMPION, to=before, expected=None, by="t", now=NOW)
+    tool("promote", add(database, 1))
+
+    tool("rollback")
+
+    assert champion(database) == before, "it answers all other rides"
 
 
 def test_exported_version_comes_back(database: Database[Document], tmp_path: Path) -> None:

@@ -46,16 +46,29 @@ def test_few_rides_decide_nothing() -> None:
 
 
 @pytest.mark.parametrize("strange", [np.nan, np.inf])
-@pytest.mark.parametrize("whose", ["champion", "candidate"])
-def test_answers_that_are_no_numbers_never_win(whose: str, strange: float) -> None:
-    answers = {"champion": CHAMPION.copy(), "candidate": candidate(3.0)}
-    answers[whose][[5, 7]] = strange
+def test_answers_that_are_no_numbers_never_win(strange: float) -> None:
+    answers = candidate(3.0)
+    answers[[5, 7]] = strange
 
-    found = judge(TARGET, answers["champion"], answers["candidate"], RULES, slices_of(rides()))
+    found = judge(TARGET, CHAMPION, answers, RULES, slices_of(rides()))
 
     assert found.result is RunResult.NOT_BETTER
-    assert f"the {whose} gives no finite answer for 2 of {ROWS}" in found.message
+    assert f"the candidate gives no finite answer for 2 of {ROWS}" in found.message
     assert np.isfinite(list(found.numbers.values())).all()
+
+
+@pytest.mark.parametrize("strange", [np.nan, np.inf])
+def test_a_champion_without_answers_for_some_rides_can_be_replaced(strange: float) -> None:
+    answers = CHAMPION.copy()
+    answers[[5, 7]] = strange
+
+    found = judge(TARGET, answers, candidate(4.0), RULES, slices_of(rides()))
+
+    assert found.result is RunResult.BETTER
+    assert "2 more have no answer of the champion's" in found.message
+    assert found.numbers["evaluated_rows"] == ROWS - 2
+    assert np.isfinite(list(found.numbers.values())).all()
+    assert judge(TARGET, np.full(ROWS, strange), TARGET, RULES).result is RunResult.TOO_FEW_LABELS
 
 
 def test_nothing_is_better_than_a_perfect_champion() -> None:

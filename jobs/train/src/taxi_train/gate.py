@@ -58,22 +58,28 @@ def judge(
 
     Args:
         target: True durations, minutes, shape (n,), in the order of time.
-        champion: Minutes, shape (n,).
+        champion: Minutes, shape (n,); rides that it has no finite answer for are left out.
         candidate: Minutes, shape (n,).
         rules: What the candidate must reach.
         slices: Masks, shape (n,), of rides on which it must not be much worse.
     """
     rows = len(target)
+    if count := int(np.count_nonzero(~np.isfinite(candidate))):
+        message = f"the candidate gives no finite answer for {count} of {rows} labelled rides"
+        return GateVerdict(RunResult.NOT_BETTER, message, {"evaluated_rows": rows})
+    # Rides that only the candidate answers must not keep the champion in its place.
+    answered = np.isfinite(champion)
+    unanswered, rows = rows - int(answered.sum()), int(answered.sum())
+    beside = f", {unanswered} more have no answer of the champion's" if unanswered else ""
     if rows < rules.min_labelled_rows:
         return GateVerdict(
             RunResult.TOO_FEW_LABELS,
-            f"{rows} labelled rides that neither model saw, {rules.min_labelled_rows} are needed",
+            f"{rows} labelled rides that neither model saw{beside}, {rules.min_labelled_rows} are "
+            "needed",
             {"evaluated_rows": rows},
         )
-    for name, answers in (("champion", champion), ("candidate", candidate)):
-        if count := int(np.count_nonzero(~np.isfinite(answers))):
-            message = f"the {name} gives no finite answer for {count} of {rows} labelled rides"
-            return GateVerdict(RunResult.NOT_BETTER, message, {"evaluated_rows": rows})
+    target, champion, candidate = target[answered], champion[answered], candidate[answered]
+    slices = {name: mask[answered] for name, mask in (slices or {}).items()}
     old = np.maximum((champion - target) ** 2, _LEAST)
     new = np.maximum((candidate - target) ** 2, _LEAST)
     gain = _gain(old.mean(), new.mean())
@@ -84,10 +90,10 @@ def judge(
     }  # fmt: skip
     message = (
         f"RMSE {numbers['candidate_rmse']:.2f} against the champion's "
-        f"{numbers['champion_rmse']:.2f} minutes on {rows} rides that neither saw: gain "
+        f"{numbers['champion_rmse']:.2f} minutes on {rows} rides that neither saw{beside}: gain "
         f"{gain:.1%} ({low:.1%} to {high:.1%}); {rules.min_relative_gain:.1%} is asked"
     )
-    by_slice = _by_slice(old, new, slices or {}, rules)
+    by_slice = _by_slice(old, new, slices, rules)
     if not (gain >= rules.min_relative_gain and low > 0):
         return GateVerdict(RunResult.NOT_BETTER, message, numbers, by_slice)
     for name, found in by_slice.items():

@@ -79,7 +79,7 @@ def show(version: Version, output: As = Output.TABLE) -> None:
 
 @app.command()
 def verify(version: Version) -> None:
-    """Check a version's archive: size, digest, format, and that its graphs can be opened."""
+    """Check a version: size, digest, format, and that its graphs answer, also at the limits."""
     with _registry() as (registry, _, _):
         _verify(registry, version)
     typer.echo(f"{version}: is whole")
@@ -108,7 +108,7 @@ def rollback(alias: Which = Alias.CHAMPION) -> None:
         now = registry.alias(model, alias)
         if now is None or now.previous is None:
             raise TaxiError(f"alias {alias}: pointed at nothing before; promote a version")
-        entry = _verify(registry, now.previous)
+        entry = _verify(registry, now.previous, served=True)
         if entry.state is ModelState.REJECTED:
             raise _refused(entry)
         move(registry, model, alias, to=now.previous, expected=now.version)
@@ -136,7 +136,7 @@ def import_version(file: Path) -> None:
             artifact = unpack(file.read_bytes())
         except OSError as error:
             raise TaxiError(f"{file}: cannot be read ({error})") from error
-        _open(artifact.files)
+        _check(artifact.files)
         version = registry.add(
             artifact, model=model, state=ModelState.CANDIDATE, now=datetime.now(UTC)
         )
@@ -167,15 +167,17 @@ def gc(
     typer.echo(f"{len(gone)} versions")
 
 
-def _verify(registry: Registry, version: str) -> ModelEntry:
-    _open(registry.load(version).files)
+def _verify(registry: Registry, version: str, *, served: bool = False) -> ModelEntry:
+    _check(registry.load(version).files, served=served)
     return registry.get(version)
 
 
-def _open(files: Mapping[str, bytes]) -> None:
-    from taxi_train.onnx_model import check_graphs  # what the other commands do not wait for
+def _check(files: Mapping[str, bytes], *, served: bool = False) -> None:
+    """Check the graphs; one that served already needs no answer at the limits of its inputs."""
+    # What the other commands do not wait for.
+    from taxi_train.onnx_model import check_graphs, check_limits
 
-    check_graphs(files)
+    (check_graphs if served else check_limits)(files)
 
 
 def _refused(entry: ModelEntry) -> TaxiError:

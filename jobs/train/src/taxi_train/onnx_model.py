@@ -1,6 +1,7 @@
 """Graphs as the predictor runs them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from taxi_domain.features import (
     ERROR_OUTPUT,
     MODEL_INPUTS,
     MODEL_OUTPUT,
-    features_of,
+    Features,
     signature_problem,
 )
 from taxi_domain.models import ERROR_FILE, ONNX_FILE
-from taxi_domain.rides import Ride
+from taxi_domain.probes import AT_THE_LIMITS, ORDINARY, not_finite
 from taxi_store.artifacts import ArtifactError
 
 Floats = NDArray[np.float64]
@@ -53,7 +54,9 @@ class OnnxModel:
         self._outputs = [output]
 
     def predict(self, features: pd.DataFrame) -> Floats:
-        """Return minutes, shape (n,), never below 0 (as the predictor answers); NaN stays NaN.
+        """Return minutes, shape (n,), never below 0, as the predictor answers.
+
+        What is not finite is returned as it is.
 
         Raises:
             GraphError: the graph fails, or gives something of another shape.
@@ -65,24 +68,52 @@ class OnnxModel:
             raise GraphError(f"graph: cannot answer ({error})") from error
         if found.shape != (len(features), 1):
             raise GraphError(f"graph: gives {found.shape} for {len(features)} rides")
-        return np.maximum(np.asarray(found, np.float64).ravel(), 0.0)
+        minutes = np.asarray(found, np.float64).ravel()
+        return np.where(np.isfinite(minutes), np.maximum(minutes, 0.0), minutes)
 
 
 def check_graphs(files: Mapping[str, bytes]) -> None:
-    """Open the graphs of an artifact as a predictor would, and ask each for one ride.
+    """Open the graphs of an artifact as a predictor would, and ask each for an ordinary ride.
 
     Raises:
         GraphError: names the file and what is wrong.
     """
-    ride = features_of(Ride(1, 1, 1.0))
-    one = pd.DataFrame([ride.inputs()], columns=list(MODEL_INPUTS))
+    _probe(files, [ORDINARY])
+
+
+def check_limits(files: Mapping[str, bytes]) -> None:
+    """Ask each graph of an artifact for the rides at the limits of its inputs too.
+
+    A model that serves already is not held to this: it answers the other rides.
+
+    Raises:
+        GraphError: names the file, and the ride that has no finite answer.
+    """
+    check_graphs(files)
+    _probe(files, AT_THE_LIMITS)
+
+
+def _probe(files: Mapping[str, bytes], rides: Sequence[Features]) -> None:
     for name in sorted(_OUTPUTS.keys() & files.keys()):
         try:
-            answer = OnnxModel(files[name], _OUTPUTS[name]).predict(one)
+            model = OnnxModel(files[name], _OUTPUTS[name])
+            # Clients ask for one ride and for many, and a graph may be able to do one of them only.
+            ways = partial(_together, model), partial(_one_by_one, model)
+            problem = next(filter(None, (not_finite(rides, one) for one in ways)), "")
         except GraphError as error:
             raise GraphError(f"{name}: {error}") from error
-        if not np.isfinite(answer).all():
-            raise GraphError(f"{name}: gives {answer[0]} for an ordinary ride")
+        if problem:
+            raise GraphError(f"{name}: {problem}")
+
+
+def _together(model: OnnxModel, rows: Sequence[Features]) -> list[float]:
+    frame = pd.DataFrame([row.inputs() for row in rows], columns=list(MODEL_INPUTS))
+    answers: list[float] = model.predict(frame).tolist()
+    return answers
+
+
+def _one_by_one(model: OnnxModel, rows: Sequence[Features]) -> list[float]:
+    return [minutes for row in rows for minutes in _together(model, [row])]
 
 
 def _feed(features: pd.DataFrame) -> Mapping[str, NDArray[Any]]:
