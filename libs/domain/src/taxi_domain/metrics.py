@@ -88,10 +88,17 @@ PREDICTOR_REFUSED: Final = _counter(
         ["content_type"], ["malformed"], ["too_large"], ["spool_full"],
     ],
 )  # fmt: skip
+#: The model's answer is no finite number.
+NOT_FINITE: Final = "not_finite"
 PREDICTOR_FAILED: Final = _counter(
     "taxi_predictor_failed_rides_total",
     "Rides that were neither answered nor refused but failed here, by reason.",
-    "reason", series=[["no_model"], ["error"]],
+    "reason", series=[["no_model"], ["error"], [NOT_FINITE]],
+)  # fmt: skip
+PREDICTOR_SHADOW_FAILED: Final = _counter(
+    "taxi_predictor_shadow_failed_rides_total",
+    "Rides that a version in shadow had no answer for, by its role and reason.",
+    *_MODEL, "reason",
 )  # fmt: skip
 PREDICTOR_UNDECLARED: Final = _counter(
     "taxi_predictor_undeclared_fields_total",

@@ -55,16 +55,17 @@ def main() -> int:
 def _delivery(settings: Settings) -> Delivery:
     database = connect(settings.mongodb_uri, app_name="taxi-predict-delivery")[DATABASE]
     listener = Monitor(settings.monitor_url, settings.monitor_token)
+    values.ValueClass = values.MultiProcessValue(lambda: IDENTITY)  # type: ignore[no-untyped-call]
+    metrics = Metrics()
     scorer: Scorer | None = None
     if settings.shadow_alias:
         # Only fallback and candidate pods pay for a second model.
         from taxi_predict.shadow import ShadowScorer
 
-        scorer = ShadowScorer(Registry(database), settings.model, settings.shadow_alias)
-    values.ValueClass = values.MultiProcessValue(lambda: IDENTITY)  # type: ignore[no-untyped-call]
+        scorer = ShadowScorer(Registry(database), settings.model, settings.shadow_alias, metrics)
     return Delivery(
         Backlog(settings.spool_dir), MongoLog(database),
-        listener if settings.monitor_url else None, scorer, Metrics(),
+        listener if settings.monitor_url else None, scorer, metrics,
     )  # fmt: skip
 
 

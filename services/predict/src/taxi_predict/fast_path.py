@@ -60,6 +60,9 @@ class FastPath:
         except Exception:  # whatever it is, Flask's route meets it again, answers and counts it
             environ["wsgi.input"] = io.BytesIO(body)
             return self._app(environ, start_response)
+        if answer is None:
+            environ["wsgi.input"] = io.BytesIO(body)
+            return self._app(environ, start_response)
         data = msgspec.json.encode(answer)
         start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(data)))])
         # Nearly all rides have the fields that were read, and no other.

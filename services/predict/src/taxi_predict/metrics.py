@@ -67,6 +67,7 @@ class Metrics:
         self.predicted_duration = histogram(catalogue.PREDICTOR_PREDICTED_DURATION)
         self.refused = counter(catalogue.PREDICTOR_REFUSED)
         self.failed = counter(catalogue.PREDICTOR_FAILED)
+        self.shadow_failed = counter(catalogue.PREDICTOR_SHADOW_FAILED)
         self.undeclared = counter(catalogue.PREDICTOR_UNDECLARED)
         self.unlogged = counter(catalogue.PREDICTOR_UNLOGGED)
         self.spool_lost = counter(catalogue.PREDICTOR_SPOOL_LOST)

@@ -44,6 +44,12 @@ def loaded(artifact: Artifact) -> LoadedModel:
         ModelError: it cannot be used.
     """
     graph = OnnxModel(artifact.files[ONNX_FILE])
+    if weakness := graph.weakness():
+        # One ride that fails is better than a pod that answers none; the gate refuses candidates.
+        logger.warning(
+            "model has no answer for some rides",
+            extra={"version": artifact.version, "reason": weakness},
+        )
     return LoadedModel(artifact.version, artifact.digest, artifact.card, graph)
 
 

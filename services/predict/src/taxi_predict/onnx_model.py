@@ -1,5 +1,6 @@
 """Running the ONNX model on rides."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,10 +13,9 @@ from taxi_domain.features import (
     MODEL_INPUTS,
     MODEL_OUTPUT,
     Features,
-    features_of,
     signature_problem,
 )
-from taxi_domain.rides import MIN_ZONE, Ride
+from taxi_domain.probes import AT_THE_LIMITS, ORDINARY, not_finite
 
 _OUTPUTS: Final = [MODEL_OUTPUT]
 _KINDS: Final = {
@@ -25,7 +25,7 @@ _KINDS: Final = {
 
 
 class ModelError(TaxiError):
-    """A graph cannot be used: damaged, or made for other inputs."""
+    """A graph cannot be used: damaged, made for other inputs, or it fails."""
 
 
 class OnnxModel:
@@ -49,20 +49,47 @@ class OnnxModel:
         self._inputs = [name for name in MODEL_INPUTS if name in inputs]
         try:
             self._one = _OneRide(self._session, self._inputs)
-            self._one.predict(features_of(Ride(MIN_ZONE, MIN_ZONE, 1.0)))
+            problem = not_finite([ORDINARY], self._asked)
         except Exception as error:  # as above
             raise ModelError(f"model.onnx: cannot answer a ride ({error})") from error
+        if problem:
+            raise ModelError(f"model.onnx: {problem}, an ordinary ride")
 
     def predict(self, rows: Sequence[Features]) -> list[float]:
-        """Return minutes for each row, never below 0."""
+        """Return minutes for each row, never below 0; what is not finite is returned as it is.
+
+        Raises:
+            ModelError: the graph fails.
+        """
+        try:
+            return self._asked(rows)
+        except Exception as error:  # as above
+            raise ModelError(f"model.onnx: cannot answer ({error})") from error
+
+    def weakness(self) -> str:
+        """Say for which ride at the limits it has no finite answer; empty when there is none.
+
+        It is no reason not to serve: all other rides are answered.
+        """
+        try:
+            return not_finite(AT_THE_LIMITS, self.predict)
+        except ModelError as error:
+            return str(error)
+
+    def _asked(self, rows: Sequence[Features]) -> list[float]:
         if len(rows) == 1:
-            return [max(self._one.predict(rows[0]), 0.0)]
+            return [_at_least_zero(self._one.predict(rows[0]))]
         # Categories are small integers, which a float64 holds exactly.
         table = np.array([row.inputs() for row in rows]).reshape(-1, len(MODEL_INPUTS), 1)
         columns = {name: table[:, index] for index, name in enumerate(MODEL_INPUTS)}
         feed = {name: columns[name].astype(_KINDS[name]) for name in self._inputs}
         (found,) = self._session.run(_OUTPUTS, feed)
-        return [max(minutes, 0.0) for minutes in found[:, 0].tolist()]
+        return [_at_least_zero(minutes) for minutes in found[:, 0].tolist()]
+
+
+def _at_least_zero(minutes: float) -> float:
+    """Return 0 for what is below; minus infinity is no duration, and must be seen."""
+    return max(minutes, 0.0) if math.isfinite(minutes) else minutes
 
 
 class _OneRide:

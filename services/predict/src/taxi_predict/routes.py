@@ -14,12 +14,20 @@ from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from taxi_domain.errors import FieldError
-from taxi_domain.metrics import PREDICTOR_FAILED
+from taxi_domain.features import MODEL_OUTPUT
+from taxi_domain.metrics import NOT_FINITE, PREDICTOR_FAILED
 from taxi_predict import metrics as exposed
 from taxi_predict.crew import Crew
 from taxi_predict.metrics import Metrics
 from taxi_predict.openapi import document
-from taxi_predict.service import Answer, NoModelError, Predictions, Refusal, reason_of
+from taxi_predict.service import (
+    Answer,
+    NoAnswerError,
+    NoModelError,
+    Predictions,
+    Refusal,
+    reason_of,
+)
 from taxi_predict.spool import SpoolFullError
 from taxi_predict.tally import Tally
 from taxi_runtime.bodies import JSON, Bodies, media_type
@@ -47,6 +55,8 @@ def blueprint(  # noqa: C901 - one small function a route
         body = _decoded(bodies)
         tally.asked(body)
         (answer,) = predictions.answer([predictions.parse(body)], g.begin)
+        if answer is None:
+            raise NoAnswerError
         return _json(encode(answer))
 
     @routes.post("/predict/batch")
@@ -69,7 +79,8 @@ def blueprint(  # noqa: C901 - one small function a route
         g.uncounted = len(good)
         answers = predictions.answer(list(good.values()), g.begin) if good else []
         for index, answer in zip(good, answers, strict=True):
-            items[index] = answer
+            items[index] = answer or _no_answer(index)
+        metrics.failed.labels(NOT_FINITE).inc(answers.count(None))
         return _json(encode(items))
 
     @routes.get("/healthz")
@@ -143,6 +154,15 @@ def register(app: Flask, metrics: Metrics) -> None:
             )
         )  # fmt: skip
 
+    @app.errorhandler(NoAnswerError)
+    def on_no_answer(error: NoAnswerError) -> Response:
+        return answered(
+            ProblemError(
+                HTTPStatus.INTERNAL_SERVER_ERROR, str(error), reason=NOT_FINITE,
+                field=MODEL_OUTPUT,
+            )
+        )  # fmt: skip
+
     @app.errorhandler(SpoolFullError)
     def on_full(error: SpoolFullError) -> Response:
         return answered(
@@ -155,6 +175,10 @@ def register(app: Flask, metrics: Metrics) -> None:
     @app.errorhandler(HTTPException)
     def on_http(error: HTTPException) -> Response:
         return answered(ProblemError.of_framework(error))
+
+
+def _no_answer(index: int) -> Refusal:
+    return Refusal(index, MODEL_OUTPUT, str(NoAnswerError()), int(HTTPStatus.INTERNAL_SERVER_ERROR))
 
 
 def _decoded(bodies: Bodies) -> object:

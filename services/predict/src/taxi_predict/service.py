@@ -3,12 +3,13 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from taxi_domain.errors import FieldError, NotAvailableError
-from taxi_domain.features import features_of
+from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
+from taxi_domain.features import MODEL_OUTPUT, features_of
 from taxi_domain.metrics import PREDICTOR_REFUSED
 from taxi_domain.rides import Ride, RideFields
 from taxi_predict.entries import Entry, encode
@@ -31,11 +32,14 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 class Refusal(Struct):
-    """What stands in a batch's answers in the place of a ride that is none."""
+    """What stands in a batch's answers in the place of a ride that has no answer."""
 
     index: Annotated[int, Meta(ge=0, description="Place in the batch.")]
     field: str
     detail: str
+    status: Annotated[
+        int, Meta(description="What the ride alone would get: 422, or 500 from the model.")
+    ] = 422
 
 
 class Serving(Struct, frozen=True):
@@ -56,6 +60,16 @@ class Serving(Struct, frozen=True):
 
 class NoModelError(NotAvailableError):
     """The model is not loaded yet."""
+
+
+class NoAnswerError(TaxiError):
+    """The model has no finite answer for a ride; the ride is not to blame."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"{MODEL_OUTPUT}: the model has no finite answer for this ride; other rides are "
+            "answered, and it helps to go back to another model version"
+        )
 
 
 class Predictions:
@@ -83,8 +97,10 @@ class Predictions:
         self._info = metrics.model_info
         self._shown_version = ""
 
-    def answer(self, rides: Sequence[Ride], began: float) -> list[Answer]:
-        """Predict, log and return the answers, in order.
+    def answer(self, rides: Sequence[Ride], began: float) -> list[Answer | None]:
+        """Predict, log and return the answers, in order; None where the model has none.
+
+        What is not finite is no answer: it is neither logged nor counted as one.
 
         Args:
             rides: Of one request.
@@ -93,6 +109,7 @@ class Predictions:
         Raises:
             NoModelError: the model is not loaded yet.
             SpoolFullError: the rides cannot be logged and must not go unlogged.
+            ModelError: the graph fails.
         """
         model = self.loaded()
         rows = [features_of(ride) for ride in rides]
@@ -108,11 +125,16 @@ class Predictions:
             for ride, row, minutes, fresh in zip(
                 rides, rows, predicted, _ride_ids(len(rides)), strict=True
             )
+            if isfinite(minutes)
         ]  # fmt: skip
-        if self._spool is not None:
+        if self._spool is not None and entries:
             self._log(self._spool, entries)
         self._tally.predicted([one.prediction for one in entries])
-        return [Answer(one.ride_id, one.prediction, one.model_version) for one in entries]
+        answers = [Answer(one.ride_id, one.prediction, one.model_version) for one in entries]
+        if len(answers) == len(rides):
+            return answers  # type: ignore[return-value]  # nearly always
+        left = iter(answers)
+        return [next(left) if isfinite(minutes) else None for minutes in predicted]
 
     def loaded(self) -> LoadedModel:
         """Return the model that serves.

@@ -3,11 +3,14 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Final
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.metrics import NOT_FINITE
 from taxi_domain.models import Alias
 from taxi_domain.records import PredictionRecord, Shadow
+from taxi_predict.metrics import Metrics
 from taxi_predict.model_source import LoadedModel, loaded
 from taxi_store.registry import Registry
 
@@ -17,18 +20,31 @@ _REFRESH_SECONDS: Final = 10.0
 
 
 class ShadowScorer:
-    """Lets the version of another alias answer the same rides."""
+    """Lets the version of another alias answer the same rides.
 
-    def __init__(self, registry: Registry, model: str, alias: Alias) -> None:
+    Args:
+        registry: Where the version is.
+        model: Name of the model.
+        alias: Points at the version.
+        metrics: Counts the rides that it has no answer for.
+    """
+
+    def __init__(self, registry: Registry, model: str, alias: Alias, metrics: Metrics) -> None:
         self._registry = registry
         self._model = model
         self._alias = alias
         self._current: LoadedModel | None = None
         self._look_at = 0.0
+        failed = metrics.shadow_failed
+        self._failed = failed.labels(model, str(alias), "error")
+        self._not_finite = failed.labels(model, str(alias), NOT_FINITE)
         self._clock: Callable[[], float] = time.monotonic
 
     def score(self, records: Sequence[PredictionRecord]) -> list[PredictionRecord]:
-        """Add the version's answers; without one the records go on unscored."""
+        """Add the version's answers; without one the records go on unscored.
+
+        What is not finite is no answer: readers of the log could not read it.
+        """
         model = self._current
         if model is None:
             return list(records)
@@ -37,9 +53,11 @@ class ShadowScorer:
         except Exception:
             # A graph that fails has onnxruntime's own errors; the log must not wait for it.
             logger.exception("shadow version cannot answer", extra={"version": model.version})
+            self._failed.inc(len(records))
             return list(records)
+        self._not_finite.inc(sum(not isfinite(minutes) for minutes in answers))
         return [
-            one._replace(shadow=(Shadow(model.version, minutes),))
+            one._replace(shadow=(Shadow(model.version, minutes),)) if isfinite(minutes) else one
             for one, minutes in zip(records, answers, strict=True)
         ]
 
