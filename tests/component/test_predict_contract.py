@@ -21,6 +21,7 @@ from taxi_domain.metrics import CATALOGUE
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_store.connection import connect
 from taxi_store.log import window
+from taxi_store.unreadable import Unreadable
 
 pytestmark = pytest.mark.component
 
@@ -51,7 +52,7 @@ def test_plain_body_is_answered_and_logged(predictor: Predictor, mongo: Mongod) 
     assert body["duration"] == pytest.approx(3.66 * 4, abs=1e-4)
     assert body["ride_id"] in wait_until_logged(mongo.uri, 1)
     with connect(mongo.uri, app_name="test") as client:
-        records = window(client["taxi"], body["model_version"], 1000)
+        records = window(client["taxi"], body["model_version"], 1000, Unreadable())
     (record,) = [one for one in records if one.ride_id == body["ride_id"]]
     assert (record.model, record.model_role) == (MODEL_NAME, "champion")
     assert record.prediction == body["duration"]

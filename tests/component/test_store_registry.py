@@ -1,6 +1,7 @@
 """The store against the real mongod."""
 
 import json
+import math
 import threading
 import uuid
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from bson.datetime_ms import DatetimeMS
 from fixtures_mongod import Mongod
 from pymongo.database import Database
 
@@ -24,6 +26,7 @@ from taxi_store.indexes import ensure_indexes
 from taxi_store.labelled import labelled_rides
 from taxi_store.registry import Registry
 from taxi_store.runs import RunStore
+from taxi_store.unreadable import Unreadable
 
 pytestmark = pytest.mark.component
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -162,7 +165,7 @@ def test_log_takes_repeats_and_gives_the_newest(database: Database[Document]) ->
     assert log.insert_records(database, documents, NOW) == log.InsertResult(20, 30)
     assert log.insert_records(database, [], NOW) == log.InsertResult(0, 0)
 
-    newest = log.window(database, "v1", 10)
+    newest = log.window(database, "v1", 10, Unreadable())
     assert [one.ride_id for one in newest] == [f"r{number:05d}" for number in range(40, 50)]
 
 
@@ -170,16 +173,22 @@ def test_window_of_a_version_has_the_rides_that_it_shadowed(database: Database[D
     records = [a_record(1, "v1"), a_record(2, "v2", shadow="v1"), a_record(3, "v2")]
     log.insert_records(database, [one.to_document() for one in records], NOW)
 
-    assert [one.ride_id for one in log.window(database, "v1", 10)] == ["r00001", "r00002"]
+    assert [one.ride_id for one in log.window(database, "v1", 10, Unreadable())] == [
+        "r00001",
+        "r00002",
+    ]
 
 
 def test_labelled_rides_are_all_or_a_sample_in_time_order(database: Database[Document]) -> None:
     log.insert_records(database, [a_record(one).to_document() for one in range(400)], NOW)
     labels = [Label(f"r{number:05d}", float(number), NOW) for number in range(0, 400, 2)]
-    assert log.insert_labels(database, labels, NOW) == (log.InsertResult(200, 0), labels)
+    assert log.insert_labels(database, labels, NOW, Unreadable()) == (
+        log.InsertResult(200, 0),
+        labels,
+    )
 
     def durations(limit: int, **period: datetime) -> list[float]:
-        found = labelled_rides(database, MODEL_NAME, limit=limit, **period)
+        found = labelled_rides(database, MODEL_NAME, limit=limit, unreadable=Unreadable(), **period)
         return [one.duration for one in found]
 
     until = NOW + timedelta(seconds=10)
@@ -199,14 +208,18 @@ def test_the_first_label_of_a_ride_stays(database: Database[Document]) -> None:
     first = [Label("a", 1.0, NOW), Label("b", 2.0, NOW), Label("a", 3.0, NOW)]
     again = [Label("c", 4.0, NOW), Label("a", 5.0, NOW), Label("c", 6.0, NOW)]
 
-    done, kept = log.insert_labels(database, first, NOW)
+    done, kept = log.insert_labels(database, first, NOW, Unreadable())
     assert done == log.InsertResult(2, 1)
     assert {one.ride_id: one.duration for one in kept} == {"a": 1.0, "b": 2.0}
 
-    done, kept = log.insert_labels(database, again, NOW)
+    done, kept = log.insert_labels(database, again, NOW, Unreadable())
     assert done == log.InsertResult(1, 2)
     assert {one.ride_id: one.duration for one in kept} == {"c": 4.0, "a": 1.0}
-    assert {one.duration for one in log.labels_of(database, "abc").values()} == {1.0, 2.0, 4.0}
+    assert {one.duration for one in log.labels_of(database, "abc", Unreadable()).values()} == {
+        1.0,
+        2.0,
+        4.0,
+    }
 
 
 def test_labelled_window_has_as_many_to_judge_as_are_asked(database: Database[Document]) -> None:
@@ -215,10 +228,10 @@ def test_labelled_window_has_as_many_to_judge_as_are_asked(database: Database[Do
     labels = [
         Label(f"r{number:05d}", 600.0 if number % 4 else 12.0, NOW) for number in range(0, 100, 2)
     ]
-    log.insert_labels(database, labels, NOW)
+    log.insert_labels(database, labels, NOW, Unreadable())
 
     def window(rows: int) -> list[tuple[int, float]]:
-        found = log.labelled_window(database, "v1", rows)
+        found = log.labelled_window(database, "v1", rows, Unreadable())
         return [(int(record.ride_id[1:]), label.duration) for record, label in found]
 
     # The newest six of any duration, and six to judge: what is older and outside is left out.
@@ -232,10 +245,83 @@ def test_tail_gives_what_was_stored_since(database: Database[Document]) -> None:
     later = NOW + timedelta(minutes=1)
     log.insert_records(database, [a_record(1).to_document()], NOW)
     log.insert_records(database, [a_record(2).to_document()], later)
-    log.insert_labels(database, [Label("r00002", 3.0, NOW)], later)
+    log.insert_labels(database, [Label("r00002", 3.0, NOW)], later, Unreadable())
 
-    assert [one.ride_id for one in log.tail(database, later, 10)] == ["r00002"]
-    assert [one.ride_id for _, one in log.tail_labels(database, later, 10)] == ["r00002"]
+    unreadable = Unreadable()
+    page = log.tail(database, NOW, 10, unreadable)
+    assert [(one.stored_at, one.ride_id) for one in page.items] == [
+        (NOW, "r00001"), (later, "r00002"),
+    ]  # fmt: skip
+    assert log.tail(database, NOW, 1, unreadable) == log.Page(page.items[:1], 1, NOW)
+    assert log.tail(database, later, 9, unreadable) == log.Page(page.items[1:], 1, later)
+    assert log.tail(database, later + timedelta(1), 9, unreadable) == log.Page([], 0, None)
+    labels = log.tail_labels(database, later, 10, unreadable)
+    assert labels == log.Page([Label("r00002", 3.0, NOW)], 1, later)
+
+
+def damaged(number: int, **fields: object) -> dict[str, object]:
+    return {**a_record(number).to_document(), **fields}
+
+
+def test_readers_leave_out_what_cannot_be_read_and_count_it_once(
+    database: Database[Document],
+) -> None:
+    """Each kind of damage was stored by an older version, or by a program of somebody's own."""
+    good = [a_record(number).to_document() for number in range(20)]
+    bad = [
+        damaged(20, prediction=math.inf),
+        damaged(21, prediction=None),
+        damaged(22, features={}),
+        damaged(23, _id={"ride": 23}),
+        damaged(24, pickup_at=DatetimeMS(2**62)),
+        damaged(25, ride="a ride", shadow=[{"model_version": "v0"}]),
+    ]
+    log.insert_records(database, [*good, *bad], NOW)
+    labels = [Label(f"r{number:05d}", 5.0, NOW) for number in range(30)]
+    log.insert_labels(database, labels, NOW, Unreadable())
+    database["labels"].update_one({"_id": "r00019"}, {"$set": {"duration": math.nan}})
+    database["labels"].update_one({"_id": "r00018"}, {"$unset": {"ts": ""}})
+    counted: list[tuple[str, str]] = []
+    unreadable = Unreadable(lambda collection, field: counted.append((collection, field)))
+    _, kept = log.insert_labels(database, labels[17:], NOW, unreadable)
+    assert kept == [labels[17], *labels[20:]], (
+        "what cannot be read is the ride's label all the same"
+    )
+    ids = [f"r{number:05d}" for number in range(30)]
+
+    for _ in range(2):
+        window = log.window(database, "v1", 10, unreadable)
+        pairs = log.labelled_window(database, "v1", 10, unreadable)
+        rides = labelled_rides(database, MODEL_NAME, limit=99, unreadable=unreadable)
+
+        assert [one.ride_id for one in window] == ids[10:20], "as many, a little older"
+        assert [one.ride_id for one, _ in pairs] == ids[8:18]
+        assert [one.record.ride_id for one in rides] == ids[:18]
+        assert len(log.records_of(database, ids, unreadable)) == 20
+        assert set(log.labels_of(database, ids, unreadable)) == {*ids} - {*ids[18:20]}
+        page = log.tail(database, NOW, 99, unreadable)
+        assert (len(page.items), page.rows) == (25, 26)
+        labelled = log.tail_labels(database, NOW, 99, unreadable)
+        assert (len(labelled.items), labelled.rows) == (28, 30)
+    assert sorted(counted) == [
+        ("labels", "duration"), ("labels", "ts"), ("predictions", "_id"),
+        ("predictions", "features.PULocationID"), ("predictions", "pickup_at"),
+        ("predictions", "prediction"), ("predictions", "prediction"),
+        ("predictions", "shadow.prediction"),
+    ]  # fmt: skip
+    assert unreadable.count == 8
+
+
+def test_a_sample_of_a_long_log_leaves_out_strange_ids(database: Database[Document]) -> None:
+    records = [a_record(number).to_document() for number in range(100)]
+    log.insert_records(database, [*records, damaged(7, _id={"ride": 7})], NOW)
+    labels = [Label(f"r{number:05d}", 5.0, NOW) for number in range(100)]
+    log.insert_labels(database, labels, NOW, Unreadable())
+    unreadable = Unreadable()
+
+    found = labelled_rides(database, MODEL_NAME, limit=20, unreadable=unreadable)
+
+    assert (len(found), unreadable.count) == (20, 1)
 
 
 def test_finished_run_keeps_its_verdict(database: Database[Document]) -> None:
@@ -258,4 +344,4 @@ def test_dead_mongod_is_an_error_in_time(mongod: Mongod) -> None:
         mongod.kill()
 
         with pytest.raises(StoreUnavailableError):
-            log.window(client["taxi"], "v1", 10)
+            log.window(client["taxi"], "v1", 10, Unreadable())

@@ -39,11 +39,12 @@ from taxi_store.artifacts import Artifact, digest_of
 from taxi_store.connection import Document, connect
 from taxi_store.registry import Registry
 from taxi_store.runs import RunStore
+from taxi_store.unreadable import Unreadable
 from taxi_train.bootstrap import bootstrap
 from taxi_train.candidates import make_candidate, split, train, train_fallback
 from taxi_train.gate import GateRules
 from taxi_train.main import SAMPLES
-from taxi_train.onnx_model import OnnxModel
+from taxi_train.onnx_model import OnnxModel, check_limits
 from taxi_train.packing import reference_rides
 from taxi_train.quality import DataQualityError
 from taxi_train.retraining import LOG_UNTIL, RunRules, evaluate, retrain
@@ -87,7 +88,7 @@ def log_rides(database: Database[Document], rides: Rides, first: int = 0) -> Non
         )
         labels.append(Label(ride_id, float(rides.duration[number]), NOW))
     log.insert_records(database, records, NOW)
-    log.insert_labels(database, labels, NOW)
+    log.insert_labels(database, labels, NOW, Unreadable())
 
 
 def before() -> Rides:
@@ -188,7 +189,7 @@ def test_few_rides_are_too_few_labels_and_not_bad_data(
     assert retrain(database, MODEL_NAME, "run-1", RULES, clock) is RunResult.TOO_FEW_LABELS
     run = RunStore(database).get("run-1")
     assert run is not None
-    assert run.numbers == {"labelled_rows": rows, "outside_rows": 0}
+    assert run.numbers == {"labelled_rows": rows, "outside_rows": 0, "unreadable_documents": 0}
 
 
 @pytest.mark.usefixtures("versions")
@@ -310,6 +311,12 @@ def test_rides_that_promotions_hand_on_stay_bounded() -> None:
         assert len(old) == most
         new = np.concatenate([parts.fit.moment, parts.choose.moment])
         assert (old.moment[-500:] == new).all(), "all of the new ones"
+
+
+def test_first_models_answer_at_the_limits(first_models: dict[Alias, Artifact]) -> None:
+    for artifact in first_models.values():
+        check_limits(artifact.files)
+    assert ERROR_FILE in first_models[Alias.CHAMPION].files
 
 
 def test_fallback_is_a_rising_function_of_the_distance_alone(

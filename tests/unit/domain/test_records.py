@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from taxi_domain.documents import record_of
+from taxi_domain.documents import record_of, stored_label_of
 from taxi_domain.errors import FieldError
 from taxi_domain.features import features_of
-from taxi_domain.records import PredictionRecord, Shadow, label_of
+from taxi_domain.records import Label, PredictionRecord, Shadow, label_of
 from taxi_domain.rides import RideFields
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -64,6 +64,9 @@ def test_missing_time_leaves_hour_and_weekday_missing() -> None:
         ("ts", "soon", "ts"),
         ("prediction", "12", "prediction"),
         ("prediction", float("nan"), "prediction"),
+        ("prediction", 10**400, "prediction"),
+        ("ts", "0001-01-01T00:00:00+14:00", "ts"),
+        ("ts", "9999-12-31T23:59:59-14:00", "ts"),
         ("model_version", "", "model_version"),
         ("features", None, "features"),
         ("features", {"PULocationID": 1}, "features.DOLocationID"),
@@ -85,6 +88,28 @@ def test_label_is_minutes_of_a_ride() -> None:
     label = label_of({"ride_id": "r1", "duration": 12}, NOW)
 
     assert (label.ride_id, label.duration, label.ts) == ("r1", 12.0, NOW)
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ({"_id": "r1", "duration": 3.0}, "ts"),
+        ({"_id": "r1", "ts": NOW}, "duration"),
+        ({"_id": "r1", "ts": NOW, "duration": float("inf")}, "duration"),
+        ({"_id": 7, "ts": NOW, "duration": 3.0}, "_id"),
+    ],
+)
+def test_damaged_stored_label_names_the_field(document: dict[str, object], field: str) -> None:
+    with pytest.raises(FieldError) as refusal:
+        stored_label_of(document)
+
+    assert refusal.value.field == field
+
+
+def test_a_stored_label_comes_back() -> None:
+    document = {"_id": "r1", "ts": NOW, "duration": 3.0, "stored_at": NOW}
+
+    assert stored_label_of(document) == Label("r1", 3.0, NOW)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from taxi_store.entries import UnknownVersionError
 from taxi_store.labelled import LabelledRide, labelled_rides
 from taxi_store.registry import Registry
 from taxi_store.runs import RunStore
+from taxi_store.unreadable import Unreadable
 from taxi_train import candidates, gate, packing, quality
 from taxi_train.gate import GateRules, GateVerdict
-from taxi_train.onnx_model import OnnxModel, check_graphs
+from taxi_train.onnx_model import GraphError, OnnxModel, check_graphs, check_limits
 from taxi_train.quality import DataQualityError, QualityRules
 from taxi_train.rides import Rides, of_log, within_limits
 from taxi_train.slices import slices_of
@@ -66,7 +67,7 @@ def retrain(
     with _reported(runs, run_id, now) as known:
         champion = _champion(registry, model)
         known.champion = champion.version
-        labelled = _labelled(database, model, (champion,), rules)
+        labelled = _labelled(database, model, (champion,), rules, known.numbers)
         everything = of_log(labelled)
         unseen = _unseen(champion, everything)
         rides = within_limits(unseen)
@@ -130,14 +131,17 @@ def evaluate(
     with _reported(runs, run_id, now):
         champion = _champion(registry, model)
     other = registry.load(candidate)
-    everything = of_log(_labelled(database, model, (champion, other), rules))
+    numbers: dict[str, float] = {}
+    everything = of_log(_labelled(database, model, (champion, other), rules, numbers))
     unseen = _unseen(other, _unseen(champion, everything))
     rides = within_limits(unseen)
     verdict = compare(champion, other, rides, rules.gate)
     runs.finish(
         run_id, verdict.result, now=now(), message=verdict.message, candidate=candidate,
         champion=champion.version, slices=verdict.slices,
-        numbers={**verdict.numbers, **_rows(rides, unseen), **_beside(registry, model, rides)},
+        numbers={
+            **verdict.numbers, **numbers, **_rows(rides, unseen), **_beside(registry, model, rides),
+        },
     )  # fmt: skip
     logger.info("%s: %s", verdict.result, verdict.message)
     return verdict.result
@@ -196,7 +200,14 @@ def _too_few(parts: candidates.Split, rules: RunRules) -> str:
 
 
 def compare(champion: Artifact, candidate: Artifact, rides: Rides, rules: GateRules) -> GateVerdict:
-    """Let both answer the same rides and ask the gate."""
+    """Let both answer the same rides and ask the gate.
+
+    A candidate must also answer what the champion may not: rides at the limits of its inputs.
+    """
+    try:
+        check_limits(candidate.files)
+    except GraphError as error:
+        return GateVerdict(RunResult.NOT_BETTER, f"the candidate is not fit to serve: {error}", {})
     return gate.judge(
         rides.duration, _answers(champion, rides), _answers(candidate, rides), rules,
         slices_of(rides),
@@ -221,16 +232,34 @@ def _beside(registry: Registry, model: str, rides: Rides) -> dict[str, float]:
         # It is said beside the verdict and must not stop a better champion.
         logger.warning("the fallback %s cannot be compared: %s", alias.version, error)
         return {}
-    return {"fallback_rmse": float(np.sqrt(np.mean((answers - rides.duration) ** 2)))}
+    rmse = float(np.sqrt(np.mean((answers - rides.duration) ** 2)))
+    if not np.isfinite(rmse):
+        logger.warning("the fallback %s has no finite answer for some rides", alias.version)
+        return {}
+    return {"fallback_rmse": rmse}
 
 
 def _labelled(
-    database: Database[Document], model: str, seen_by: Sequence[Artifact], rules: RunRules
+    database: Database[Document],
+    model: str,
+    seen_by: Sequence[Artifact],
+    rules: RunRules,
+    numbers: dict[str, float],
 ) -> list[LabelledRide]:
-    """Read rides of the log that came after those that the models have seen."""
+    """Read rides of the log that came after those that the models have seen.
+
+    What cannot be read is left out, and told in the run's numbers.
+    """
+    unreadable = Unreadable()
     seen = [one.card[LOG_UNTIL] for one in seen_by if LOG_UNTIL in one.card]
     since = max(map(datetime.fromisoformat, seen), default=None)
-    return labelled_rides(database, model, limit=rules.max_rides, since=since)
+    found = labelled_rides(
+        database, model, limit=rules.max_rides, unreadable=unreadable, since=since
+    )
+    numbers["unreadable_documents"] = unreadable.count
+    if unreadable.count:
+        logger.warning("%d documents of the log cannot be read", unreadable.count)
+    return found
 
 
 def _champion(registry: Registry, model: str) -> Artifact:

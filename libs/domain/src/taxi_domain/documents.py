@@ -1,14 +1,14 @@
 """Reading documents that came over a wire, with errors that name the field."""
 
-import math
+import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Final
 
 from taxi_domain.errors import FieldError
 from taxi_domain.features import DISTANCE, DO, HOUR, MISSING, PU, WEEKDAY, Features
 from taxi_domain.fields import check_id
-from taxi_domain.records import PredictionRecord, Shadow, utc
+from taxi_domain.records import Label, PredictionRecord, Shadow, utc
 from taxi_domain.rides import Ride
 
 _REMEDY: Final = "send the record as the predictor writes it"
@@ -33,7 +33,8 @@ class Reader:
         value = self._document.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._error(name, "is not a number")
-        if not math.isfinite(value):
+        # JSON has integers that no float can hold.
+        if not -sys.float_info.max <= value <= sys.float_info.max:
             raise self._error(name, "is not finite")
         return float(value)
 
@@ -58,10 +59,12 @@ class Reader:
         raise self._error(name, "is not a time")
 
     def time(self, name: str) -> datetime:
-        """Return a time as UTC."""
+        """Return a time as UTC, of a year in which every clock of the world can show it."""
         value = self.time_or_none(name)
         if value is None:
             raise self._error(name, "is missing")
+        if not MINYEAR < value.year < MAXYEAR:
+            raise self._error(name, "is out of its limits")
         return utc(value)
 
     def part(self, name: str) -> "Reader":
@@ -105,6 +108,11 @@ class Reader:
             shadow=self.shadows(),
         )
 
+    def label(self) -> Label:
+        """Return the whole document as a stored label."""
+        ride_id = check_id(self._document.get("_id"), f"{self._prefix}_id")
+        return Label(ride_id, self.number("duration"), self.time("ts"))
+
     def _error(self, name: str, problem: str) -> FieldError:
         return FieldError(f"{self._prefix}{name}", problem, _REMEDY)
 
@@ -116,3 +124,12 @@ def record_of(document: Mapping[str, object]) -> PredictionRecord:
         FieldError: names the field that is missing or mistyped.
     """
     return Reader(document).record()
+
+
+def stored_label_of(document: Mapping[str, object]) -> Label:
+    """Read a label back from its document in the log.
+
+    Raises:
+        FieldError: names the field that is missing or mistyped.
+    """
+    return Reader(document).label()

@@ -229,6 +229,12 @@ MONITOR_LABELS: Final = _counter(
     "taxi_monitor_labels_total", "Labels received, by result.", "result",
     series=[["new"], ["repeated"], ["refused"]],
 )  # fmt: skip
+MONITOR_UNREADABLE: Final = _counter(
+    "taxi_monitor_unreadable_documents_total",
+    "Records and labels that were left out because they cannot be read, by source, collection and "
+    "the field at fault.",
+    "source", "collection", "field",
+)  # fmt: skip
 MONITOR_LABEL_LAG: Final = _histogram(
     "taxi_monitor_label_lag_seconds", "Time from the answer to its label.", _LAG
 )

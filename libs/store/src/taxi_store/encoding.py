@@ -10,15 +10,14 @@ from datetime import datetime
 from typing import Any, Final
 
 import bson
-from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
 from taxi_domain.errors import FieldError
 from taxi_domain.records import PredictionRecord, utc
+from taxi_store.unreadable import LENIENT
 
 CONTENT_TYPE: Final = "application/bson"
-_OPTIONS: Final = CodecOptions[dict[str, Any]](tz_aware=True)
 _STORED_AT: Final = b"\x09stored_at\x00"
 _LENGTH: Final = struct.Struct("<i")
 _TIME: Final = struct.Struct("<q")
@@ -41,7 +40,7 @@ def decoded_all(body: bytes) -> list[dict[str, Any]]:
         FieldError: the bytes are not BSON.
     """
     try:
-        return bson.decode_all(body, _OPTIONS)
+        return bson.decode_all(body, LENIENT)
     except (BSONError, struct.error, ValueError, OverflowError) as error:
         raise FieldError(
             "body", f"is not BSON ({error})", "send records as the predictor does"

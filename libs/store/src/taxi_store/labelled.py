@@ -8,11 +8,11 @@ from typing import Final
 
 from pymongo.database import Database
 
-from taxi_domain.documents import record_of
 from taxi_domain.mongodb import PREDICTIONS
 from taxi_domain.records import PredictionRecord
 from taxi_store.connection import Document, translated
 from taxi_store.log import CHUNK, chunks, labels_of
+from taxi_store.unreadable import Unreadable, lenient
 
 #: Share of a sample that is simply the newest: after a drift only they show what is. The others
 #: stand for all the time before, and for places that few rides go to.
@@ -32,6 +32,7 @@ def labelled_rides(
     model: str,
     *,
     limit: int,
+    unreadable: Unreadable,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[LabelledRide]:
@@ -45,6 +46,7 @@ def labelled_rides(
         database: Where the log is.
         model: Name of the model whose rides are wanted (any version).
         limit: Most rides that are returned.
+        unreadable: Is told what cannot be read; it is left out.
         since: Only rides answered at or after this time.
         until: Only rides answered before this time.
     """
@@ -56,15 +58,13 @@ def labelled_rides(
     sample = _Sample(limit)
     most_newest = max(1, int(limit * NEWEST_SHARE))
     with translated():
-        found = database[PREDICTIONS].find(selector).sort([("ts", -1), ("_id", -1)])
-        for chunk in chunks(found.batch_size(CHUNK)):
+        found = lenient(database, PREDICTIONS).find(selector).sort([("ts", -1), ("_id", -1)])
+        for chunk in chunks(unreadable.named(found.batch_size(CHUNK))):
             wanted = chunk if len(newest) < most_newest else list(filter(sample.wants, chunk))
-            labels = labels_of(database, (one["_id"] for one in wanted))
-            for one in wanted:
-                label = labels.get(one["_id"])
-                if label is None:
-                    continue
-                ride = LabelledRide(record_of(one), label.duration)
+            labels = labels_of(database, (one["_id"] for one in wanted), unreadable)
+            labelled = (one for one in wanted if one["_id"] in labels)
+            for record in unreadable.records(labelled):
+                ride = LabelledRide(record, labels[record.ride_id].duration)
                 if len(newest) < most_newest:
                     newest.append(ride)
                     sample.room = limit - len(newest)

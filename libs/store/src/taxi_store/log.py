@@ -2,24 +2,30 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, NamedTuple
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
+from pymongo.cursor import Cursor
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from taxi_domain.documents import record_of
 from taxi_domain.durations import is_target
 from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label, PredictionRecord
 from taxi_store.connection import Document, translated
 from taxi_store.encoding import reencoded, storable
+from taxi_store.unreadable import Unreadable, lenient
 
 _DUPLICATE_KEY = 11000
 #: Documents that are looked at together.
 CHUNK: Final = 5000
+#: Python has no time much later.
+_NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,21 @@ class Stored(NamedTuple):
     ts: object
 
 
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """What was stored since a time.
+
+    Attributes:
+        items: What can be read of it.
+        rows: How many documents that are, those that cannot be read included.
+        newest: When the last of them was stored, None without any.
+    """
+
+    items: list[Item]
+    rows: int
+    newest: datetime | None
+
+
 def insert_records(
     database: Database[Document], documents: Sequence[Mapping[str, Any]], now: datetime
 ) -> InsertResult:
@@ -54,7 +75,7 @@ def insert_encoded(
 
 
 def insert_labels(
-    database: Database[Document], labels: Sequence[Label], now: datetime
+    database: Database[Document], labels: Sequence[Label], now: datetime, unreadable: Unreadable
 ) -> tuple[InsertResult, list[Label]]:
     """Write labels; the first label of a ride stays, also within `labels`.
 
@@ -72,24 +93,27 @@ def insert_labels(
     )
     there = [rides[index] for index in _insert(database[LABELS], documents)]
     new = len(first) - len(there)
-    kept = first | labels_of(database, there)
-    return InsertResult(new, len(labels) - new), list(kept.values())
+    before = labels_of(database, there, unreadable)
+    # One that cannot be read is the ride's all the same: after a restart it would have none.
+    kept: dict[str, Label | None] = {**first, **dict.fromkeys(there), **before}
+    return InsertResult(new, len(labels) - new), [one for one in kept.values() if one is not None]
 
 
-def window(database: Database[Document], version: str, rows: int) -> list[PredictionRecord]:
-    """Return the newest `rows` records that `version` answered or shadowed, oldest first."""
-    with translated():
-        found = list(
-            database[PREDICTIONS]
-            .find({"$or": [{"model_version": version}, {"shadow.model_version": version}]})
-            .sort([("ts", -1), ("_id", -1)])
-            .limit(rows)
-        )
-    return [record_of(one) for one in reversed(found)]
+def window(
+    database: Database[Document], version: str, rows: int, unreadable: Unreadable
+) -> list[PredictionRecord]:
+    """Return the newest `rows` records that `version` answered or shadowed, oldest first.
+
+    At most ten times as many documents are looked at where some cannot be read.
+    """
+    looked_at = _newest(database, version, rows * 10).batch_size(min(rows, CHUNK))
+    with translated(), looked_at as found:
+        newest = list(islice(unreadable.records(found), rows))
+    return newest[::-1]
 
 
 def labelled_window(
-    database: Database[Document], version: str, rows: int
+    database: Database[Document], version: str, rows: int, unreadable: Unreadable
 ) -> list[tuple[PredictionRecord, Label]]:
     """Return the newest labelled records of a version, oldest first.
 
@@ -99,73 +123,85 @@ def labelled_window(
     newest: list[tuple[PredictionRecord, Label]] = []
     judged = 0
     with translated():
-        cursor = (
-            database[PREDICTIONS]
-            .find({"$or": [{"model_version": version}, {"shadow.model_version": version}]})
-            .sort([("ts", -1), ("_id", -1)])
-            .limit(rows * 50)
-        )
-        for chunk in chunks(cursor.batch_size(CHUNK)):
-            labels = labels_of(database, (one["_id"] for one in chunk))
-            for one in chunk:
-                label = labels.get(one["_id"])
+        cursor = _newest(database, version, rows * 50).batch_size(CHUNK)
+        for chunk in chunks(unreadable.named(cursor)):
+            labels = labels_of(database, (one["_id"] for one in chunk), unreadable)
+            labelled = (one for one in chunk if one["_id"] in labels)
+            for record in unreadable.records(labelled):
+                label = labels[record.ride_id]
                 # Beyond the newest `rows` only labels within the limits matter.
-                if label is None or not (is_target(label.duration) or len(newest) < rows):
+                if not (is_target(label.duration) or len(newest) < rows):
                     continue
-                newest.append((record_of(one), label))
+                newest.append((record, label))
                 judged += is_target(label.duration)
                 if judged == rows:
                     return list(reversed(newest))
     return list(reversed(newest))
 
 
-def records_of(database: Database[Document], ride_ids: Sequence[str]) -> list[PredictionRecord]:
+def records_of(
+    database: Database[Document], ride_ids: Sequence[str], unreadable: Unreadable
+) -> list[PredictionRecord]:
     """Return the records of rides that are in the log."""
     with translated():
-        found = list(database[PREDICTIONS].find({"_id": {"$in": list(ride_ids)}}))
-    return [record_of(one) for one in found]
+        found = lenient(database, PREDICTIONS).find({"_id": {"$in": list(ride_ids)}})
+        return list(unreadable.records(found))
 
 
-def tail(database: Database[Document], since: datetime, limit: int) -> list[Stored]:
-    """Return what was stored at or after `since`, in the order of storing."""
+def tail(
+    database: Database[Document], since: datetime, limit: int, unreadable: Unreadable
+) -> Page[Stored]:
+    """Return at most `limit` rides stored at or after `since`, in the order of storing."""
     with translated():
-        found = database[PREDICTIONS].find(
-            {"stored_at": {"$gte": since}}, {"stored_at": 1, "ts": 1}
-        )
-        ordered = found.sort("stored_at", 1).limit(limit)
-        return [Stored(one["stored_at"], one["_id"], one.get("ts")) for one in ordered]
+        found = lenient(database, PREDICTIONS).find(_stored(since), {"stored_at": 1, "ts": 1})
+        rows = list(found.sort("stored_at", 1).limit(limit))
+    rides = [Stored(one["stored_at"], one["_id"], one.get("ts")) for one in unreadable.named(rows)]
+    return Page(rides, len(rows), _newest_of(rows))
 
 
 def tail_labels(
-    database: Database[Document], since: datetime, limit: int
-) -> list[tuple[datetime, Label]]:
-    """Return labels stored at or after `since`, in the order of storing, with that time."""
+    database: Database[Document], since: datetime, limit: int, unreadable: Unreadable
+) -> Page[Label]:
+    """Return at most `limit` labels stored at or after `since`, in the order of storing."""
     with translated():
-        found = database[LABELS].find({"stored_at": {"$gte": since}})
-        ordered = list(found.sort([("stored_at", 1), ("_id", 1)]).limit(limit))
-    return [(one["stored_at"], _label(one)) for one in ordered]
+        found = lenient(database, LABELS).find(_stored(since))
+        rows = list(found.sort([("stored_at", 1), ("_id", 1)]).limit(limit))
+    return Page(list(unreadable.labels(rows)), len(rows), _newest_of(rows))
 
 
-def labels_of(database: Database[Document], ride_ids: Iterable[str]) -> dict[str, Label]:
+def labels_of(
+    database: Database[Document], ride_ids: Iterable[str], unreadable: Unreadable
+) -> dict[str, Label]:
     """Return the labels of rides that have one."""
     wanted = list(ride_ids)
     found: dict[str, Label] = {}
     with translated():
         for start in range(0, len(wanted), CHUNK):
             chunk = wanted[start : start + CHUNK]
-            for one in database[LABELS].find({"_id": {"$in": chunk}}):
-                found[one["_id"]] = _label(one)
+            documents = lenient(database, LABELS).find({"_id": {"$in": chunk}})
+            found |= {one.ride_id: one for one in unreadable.labels(documents)}
     return found
 
 
-def _label(document: Document) -> Label:
-    return Label(document["_id"], document["duration"], document["ts"])
+def _newest(database: Database[Document], version: str, most: int) -> Cursor[Document]:
+    """Find what a version answered or shadowed, newest first."""
+    of_version = {"$or": [{"model_version": version}, {"shadow.model_version": version}]}
+    found = lenient(database, PREDICTIONS).find(of_version)
+    return found.sort([("ts", -1), ("_id", -1)]).limit(most)
 
 
-def chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Yield the documents in lists of `CHUNK`."""
-    chunk: list[Document] = []
-    for one in documents:
+def _newest_of(rows: Sequence[Document]) -> datetime | None:
+    return rows[-1]["stored_at"] if rows else None
+
+
+def _stored(since: datetime) -> Document:
+    return {"stored_at": {"$gte": since, "$lt": _NEVER}}
+
+
+def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yield the items in lists of `CHUNK`."""
+    chunk: list[Item] = []
+    for one in items:
         chunk.append(one)
         if len(chunk) == CHUNK:
             yield chunk

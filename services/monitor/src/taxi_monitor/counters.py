@@ -23,6 +23,7 @@ class Counters:
 
         self.records = counter(catalogue.MONITOR_RECORDS)
         self.labels = counter(catalogue.MONITOR_LABELS)
+        self.unreadable = counter(catalogue.MONITOR_UNREADABLE)
         self.label_lag = histogram(catalogue.MONITOR_LABEL_LAG)
         self.evaluations = counter(catalogue.MONITOR_EVALUATIONS)
         self.evaluation_duration = histogram(catalogue.MONITOR_EVALUATION_DURATION)

@@ -24,6 +24,7 @@ from taxi_store import log
 from taxi_store.connection import Document
 from taxi_store.entries import AliasEntry
 from taxi_store.registry import Registry
+from taxi_store.unreadable import Unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,10 @@ class Follower:
         self._clock = clock
         self._stop = threading.Event()
         self._since = datetime.fromtimestamp(clock(), UTC)
+        #: Counts what of the log cannot be read.
+        self.unreadable = Unreadable(
+            lambda collection, field: counters.unreadable.labels("log", collection, field).inc()
+        )
         self._thread: threading.Thread | None = None
         self.finished_at = clock()
 
@@ -90,11 +95,11 @@ class Follower:
 
     def records_of(self, ride_ids: Sequence[str]) -> list[PredictionRecord]:
         """Return the records of rides that are in the log."""
-        return log.records_of(self._database, ride_ids)
+        return log.records_of(self._database, ride_ids, self.unreadable)
 
     def labels_of(self, ride_ids: Sequence[str]) -> list[Label]:
         """Return the labels of rides that have one."""
-        return list(log.labels_of(self._database, ride_ids).values())
+        return list(log.labels_of(self._database, ride_ids, self.unreadable).values())
 
     def take_labels(self, labels: Sequence[Label]) -> list[float]:
         """Join labels as the log has them; return the lags of those joined now, seconds.
@@ -140,8 +145,10 @@ class Follower:
         begin = datetime.fromtimestamp(self._clock(), UTC)
         rebuild(
             watched,
-            log.window(self._database, entry.version, self._window_rows),
-            log.labelled_window(self._database, entry.version, self._error_window_rows),
+            log.window(self._database, entry.version, self._window_rows, self.unreadable),
+            log.labelled_window(
+                self._database, entry.version, self._error_window_rows, self.unreadable
+            ),
         )
         self._state.watch(alias, watched)
         self._tail_labels(begin - _OVERLAP)
@@ -151,25 +158,27 @@ class Follower:
         """Read what was stored since the last time and never posted; ids tell what that is."""
         since = self._since - _OVERLAP
         while not self._stop.is_set():
-            found = log.tail(self._database, since, _TAIL_ROWS)
-            done = intake.take_logged(self._state, self, found)
+            page = log.tail(self._database, since, _TAIL_ROWS, self.unreadable)
+            done = intake.take_logged(self._state, self, page.items)
             self._counters.records.labels("log", "new").inc(done.new)
-            if not found:
+            if page.newest is None:
                 return
-            newest = found[-1].stored_at
-            self._since = max(self._since, newest)
-            if len(found) < _TAIL_ROWS:
+            newest = page.newest
+            # One document of the future must not hide those of today.
+            now = datetime.fromtimestamp(self._clock(), UTC)
+            self._since = max(self._since, min(newest, now))
+            if page.rows < _TAIL_ROWS:
                 return
             since = _after(since, newest)
 
     def _tail_labels(self, since: datetime) -> None:
         """Join what was stored while windows were read, which had no place for it yet."""
         while not self._stop.is_set():
-            found = log.tail_labels(self._database, since, _TAIL_ROWS)
-            self.take_labels([label for _, label in found])
-            if len(found) < _TAIL_ROWS:
+            page = log.tail_labels(self._database, since, _TAIL_ROWS, self.unreadable)
+            self.take_labels(page.items)
+            if page.newest is None or page.rows < _TAIL_ROWS:
                 return
-            since = _after(since, found[-1][0])
+            since = _after(since, page.newest)
 
 
 def _after(since: datetime, newest: datetime) -> datetime:

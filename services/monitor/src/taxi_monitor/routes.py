@@ -18,6 +18,7 @@ from pymongo.database import Database
 
 from taxi_domain.documents import record_of
 from taxi_domain.errors import FieldError, NotAvailableError
+from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label, label_of
 from taxi_monitor import reports
 from taxi_monitor.counters import Counters
@@ -122,6 +123,8 @@ def _take_records(parts: Parts, data: bytes, encoded: bool) -> dict[str, object]
     parts.counters.records.labels("push", "new").inc(done.new)
     parts.counters.records.labels("push", "repeated").inc(done.other)
     parts.counters.records.labels("push", "refused").inc(len(refused))
+    for one in refused:
+        parts.counters.unreadable.labels("push", PREDICTIONS, one["field"]).inc()
     return {"accepted": done.new, "repeated": done.other, "refused": refused}
 
 
@@ -134,6 +137,8 @@ def _take_labels(parts: Parts, data: bytes) -> dict[str, object]:
     parts.counters.labels.labels("new").inc(stored["accepted"])
     parts.counters.labels.labels("repeated").inc(stored["repeated"])
     parts.counters.labels.labels("refused").inc(len(refused))
+    for one in refused:
+        parts.counters.unreadable.labels("push", LABELS, one["field"]).inc()
     return {**stored, "refused": refused}
 
 
@@ -144,7 +149,7 @@ def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
         ProblemError: MongoDB does not take them now.
     """
     try:
-        done, kept = insert_labels(parts.database, labels, now)
+        done, kept = insert_labels(parts.database, labels, now, parts.follower.unreadable)
         lags = parts.follower.take_labels(kept)
     except NotAvailableError as error:
         raise ProblemError(

@@ -1,0 +1,126 @@
+"""One record that cannot be read costs itself: all that read the log go on with the others."""
+
+import math
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fixtures_mongod import Mongod
+from fixtures_monitor import TOKEN, Monitor
+from fixtures_predictor import PLAIN, Predictor, division_graph, register, value, wait_until_logged
+from pymongo.database import Database
+
+from taxi_domain.features import Features
+from taxi_domain.models import MODEL_NAME, Alias
+from taxi_domain.records import PredictionRecord
+from taxi_domain.rides import Ride
+from taxi_domain.runs import RunResult
+from taxi_store import log
+from taxi_store.artifacts import Artifact
+from taxi_store.connection import Document, connect
+from taxi_store.runs import RunStore
+from taxi_train import packing
+from taxi_train.gate import GateRules
+from taxi_train.main import SAMPLES
+from taxi_train.retraining import RunRules, retrain
+from taxi_train.rides import read_file
+
+pytestmark = pytest.mark.component
+RIDES = 60
+UNREADABLE = "taxi_monitor_unreadable_documents_total"
+
+
+def division_champion() -> Artifact:
+    """Return a whole artifact whose graph has no finite answer for a ride of no distance."""
+    rides = read_file(SAMPLES / "green-2021-01.parquet")[:1000]
+    rides = rides[rides.distance > 0]
+    return packing.artifact("division", division_graph(), rides, 20 / rides.distance)
+
+
+@pytest.fixture
+def database(mongod: Mongod) -> Iterator[Database[Document]]:
+    with connect(mongod.uri, app_name="test") as client:
+        yield client["taxi"]
+
+
+def stored_before(version: str, number: int, minutes_later: int) -> dict[str, Any]:
+    """Return what a predictor that answered infinity wrote, newer than all others."""
+    ride_id, ts = f"old-{number}", datetime.now(UTC) + timedelta(minutes=minutes_later)
+    return PredictionRecord(
+        ride_id, ts, MODEL_NAME, version, "champion", Ride(130, 205, 0.0, None, ride_id),
+        Features(130, 205, 0.0, math.nan, math.nan), math.inf,
+    ).to_document()  # fmt: skip
+
+
+def test_from_the_predictor_to_the_training(
+    mongod: Mongod, database: Database[Document], tmp_path: Path
+) -> None:
+    version = register(mongod.uri, Alias.CHAMPION, division_champion())
+    register(mongod.uri, Alias.FALLBACK, division_champion())
+    monitor = Monitor(tmp_path, mongod.uri)
+    (tmp_path / "predictor").mkdir()
+    predictor = Predictor(
+        tmp_path / "predictor", mongod.uri,
+        TAXI_MONITOR_URL=monitor.url, TAXI_MONITOR_TOKEN=TOKEN,
+    ).start()  # fmt: skip
+    try:
+        bodies = [
+            {**PLAIN, "trip_distance": float(number % 10), "ride_id": f"ride-{number:03d}"}
+            for number in range(RIDES)
+        ]
+        answers = httpx.post(f"{predictor.url}/predict/batch", json=bodies, timeout=30).json()
+        alone = httpx.post(f"{predictor.url}/predict", json=bodies[0], timeout=10)
+        good = {one["ride_id"] for one in answers if "duration" in one}
+        assert [one["index"] for one in answers if "index" in one] == list(range(0, RIDES, 10))
+        assert alone.status_code == 500
+        assert set(wait_until_logged(mongod.uri, len(good))) == good
+        page = httpx.get(f"{predictor.url}/metrics").text
+        assert value(page, "taxi_predictor_failed_rides_total") == RIDES / 10 + 1
+
+        bad = [stored_before(version, number, 5) for number in range(3)]
+        log.insert_records(database, bad, datetime.now(UTC))
+        monitor.start()
+        assert monitor.champion("/v1/drift")["model_version"] == version
+        monitor.wait("/v1/drift", "window", len(good))
+
+        labels = [{"ride_id": one, "duration": 9.0} for one in [*sorted(good), "old-0", "old-2"]]
+        posted = monitor.post("/v1/labels", {"labels": labels})
+        assert (posted.status_code, posted.json()["accepted"]) == (200, len(labels))
+        monitor.wait("/v1/performance", "labelled_rows", len(good))
+
+        # A running monitor goes on too, whichever way such a record comes.
+        log.insert_records(database, [stored_before(version, 3, 6)], datetime.now(UTC))
+        later = {**PLAIN, "ride_id": "later"}
+        assert httpx.post(f"{predictor.url}/predict", json=later, timeout=10).status_code == 200
+        monitor.wait("/v1/drift", "window", len(good) + 1)
+        pushed = [{"_id": "old-9", "prediction": None}, as_pushed(version)]
+        answer = monitor.post("/v1/predictions", {"records": pushed}).json()
+        assert (answer["accepted"], [one["index"] for one in answer["refused"]]) == (1, [0])
+        monitor.wait("/v1/drift", "window", len(good) + 2)
+        page = httpx.get(f"{monitor.url}/metrics").text
+        log_ones = 'collection="predictions",field="prediction",source="log"'
+        assert f"{UNREADABLE}{{{log_ones}}} 4.0" in page, "each once, however often it is read"
+    finally:
+        predictor.stop()
+        monitor.kill()
+
+    rules = RunRules(gate=GateRules(min_labelled_rows=100))
+    result = retrain(database, MODEL_NAME, "run-1", rules, lambda: datetime.now(UTC))
+    run = RunStore(database).get("run-1")
+    assert result is RunResult.TOO_FEW_LABELS
+    assert run is not None
+    assert run.numbers["labelled_rows"] == len(good)
+    assert run.numbers["unreadable_documents"] == 2, "of those with a label"
+
+
+def as_pushed(version: str) -> dict[str, object]:
+    ride_id = uuid.uuid4().hex
+    found = PredictionRecord(
+        ride_id, datetime.now(UTC), MODEL_NAME, version, "champion", Ride(130, 205, 2.0),
+        Features(130, 205, 2.0, math.nan, math.nan), 10.0,
+    ).to_document()  # fmt: skip
+    return {**found, "ts": datetime.now(UTC).isoformat()}
