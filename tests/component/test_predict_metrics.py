@@ -10,8 +10,10 @@ import httpx
 import pytest
 from fixtures_mongod import Mongod, free_port
 from fixtures_predictor import PLAIN, Predictor, page_with, register, small_artifact, value
+from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_domain.models import Alias
+from taxi_predict.undeclared import MAX_NAME_LENGTH, MAX_NAMES
 
 pytestmark = pytest.mark.component
 
@@ -46,6 +48,47 @@ def test_counts_survive_a_worker_and_its_gauges_do_not(mongod: Mongod, tmp_path:
         page = page_with(predictor, 2 * RIDES)
         assert value(page, "taxi_predictor_predictions_total") == 2 * RIDES
         assert value(page, "taxi_predictor_model_info") == 1
+    finally:
+        predictor.stop()
+
+
+UNDECLARED = "taxi_predictor_undeclared_fields_total"
+
+
+def undeclared(predictor: Predictor, names: int, **wanted: float) -> dict[str, float]:
+    """Return the rides by undeclared field as soon as they are so: counts arrive in strides."""
+    deadline = time.monotonic() + 20
+    while True:
+        families = text_string_to_metric_families(httpx.get(f"{predictor.url}/metrics").text)
+        samples = [one for family in families for one in family.samples if one.name == UNDECLARED]
+        found = {one.labels["field"]: one.value for one in samples}
+        if len(found) == names and wanted.items() <= found.items():
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+
+
+def test_undeclared_fields_are_few_whatever_the_workers_and_the_names(
+    mongod: Mongod, tmp_path: Path
+) -> None:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    predictor = Predictor(tmp_path, mongod.uri, TAXI_PREDICT_WORKERS="3").start()
+
+    def send(*fields: str) -> None:
+        for _ in range(RIDES):
+            body = {**PLAIN, **dict.fromkeys(fields, 1)}
+            assert httpx.post(f"{predictor.url}/predict", json=body).status_code == 200
+
+    try:
+        undeclared(predictor, 1, other=0)
+        send("tpep_pickup_datetime")
+        undeclared(predictor, 2, other=0, tpep_pickup_datetime=RIDES)
+
+        # A killed worker loses what it did not hand over yet; it had handed over all.
+        predictor.kill_a_worker()
+        send("tpep_pickup_datetime", *(f'größe {one}\n"' + "x" * one for one in range(60)))
+        found = undeclared(predictor, MAX_NAMES + 1, other=RIDES, tpep_pickup_datetime=2 * RIDES)
+        assert max(map(len, found)) <= MAX_NAME_LENGTH
     finally:
         predictor.stop()
 
