@@ -1,6 +1,13 @@
 """Shared settings of all tests."""
 
+import os
+
 from hypothesis import HealthCheck, settings
+
+# OpenMP's threads spin while they wait for one another: where the cores are shared, training with
+# several takes a hundred times as long. It reads the variable when scikit-learn is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 # Machines are shared: how long an example takes says nothing about the code.
 settings.register_profile(
