@@ -23,7 +23,7 @@ BUILDER := env PYTHONPATH=$(CURDIR)/tools/cluster/src python3 -m taxi_cluster
 STORIES := $(PYTHON) -m taxi_stories.main
 # The folder of what component tests run of a cluster; they are built when they are missing.
 GO_TOOLS := env PYTHONPATH=$(CURDIR)/tools/cluster/src $(PYTHON) -c \
-   'from taxi_cluster.go_tools import ensure; print(ensure(("etcd", "kube-apiserver", "prometheus", "helm")))'
+   'from taxi_cluster.go_tools import ensure; print(ensure(("etcd", "kube-apiserver", "kube-controller-manager", "prometheus", "helm")))'
 
 # Programs of the cluster builder come before those of the machine; only what a verb needs is built.
 # A statement of its own, so that a failure ends the recipe.

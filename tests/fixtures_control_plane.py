@@ -20,10 +20,10 @@ from fixtures_mongod import free_port
 
 from taxi_cluster import go_tools
 
-PROGRAMS = ("etcd", "kube-apiserver", "prometheus", "helm")
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "prometheus", "helm")
 #: User of the operator's process; namespaces bind the chart's Role to it.
 OPERATOR = "operator"
-_ADMIN = "admin"
+ADMIN = "admin"
 
 Manifest = dict[str, Any]
 
@@ -83,6 +83,7 @@ _PATHS = {
     "Pod": "/api/v1/namespaces/{}/pods",
     "Event": "/api/v1/namespaces/{}/events",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+    "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
     "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
     "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs",
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
@@ -97,7 +98,7 @@ class Api:
 
     def __init__(self, url: str) -> None:
         self._client = httpx.Client(
-            base_url=url, verify=False, timeout=20, headers={"Authorization": f"Bearer {_ADMIN}"}
+            base_url=url, verify=False, timeout=20, headers={"Authorization": f"Bearer {ADMIN}"}
         )
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
@@ -148,7 +149,7 @@ class ControlPlane:
         self._folder = folder
         (folder / "key.pem").write_bytes(_new_key())
         (folder / "tokens.csv").write_text(
-            f"{_ADMIN},{_ADMIN},1,system:masters\n{OPERATOR},{OPERATOR},2\n"
+            f"{ADMIN},{ADMIN},1,system:masters\n{OPERATOR},{OPERATOR},2\n"
         )
         clients, peers, port = free_port(), free_port(), free_port()
         etcd_url, peer_url = f"http://127.0.0.1:{clients}", f"http://127.0.0.1:{peers}"
