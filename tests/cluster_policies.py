@@ -90,5 +90,5 @@ def events_of(release: Release, name: str) -> set[str]:
 
 
 def delete_policy(release: Release, name: str) -> None:
-    """Delete a policy; its traffic is given back."""
+    """Delete a policy; its traffic is given back soon after."""
     release.kubectl("delete", "driftpolicy", name, "--timeout=90s", timeout=100)

@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 
 _STALE_SECONDS: Final = 60.0
 _REFUSED_LOGINS: Final = 20
-_KOPF_FINALIZER: Final = f"{GROUP}/kopf-has-none"
+#: Earlier releases held policies with it while the fallback served.
+OLD_FINALIZER: Final = f"{GROUP}/drift-operator"
 
 
 class Operator:
@@ -121,8 +122,9 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.reconnect_backoff = 1.0
     settings.networking.connect_timeout = 5
     settings.networking.request_timeout = 30
-    # kopf takes its finalizer off whatever has no deletion handler: ours must not be that one.
-    settings.persistence.finalizer = _KOPF_FINALIZER
+    # Nothing here needs one. kopf takes its own off whatever has no deletion handler: so those of
+    # earlier releases go, and no deletion waits for them.
+    settings.persistence.finalizer = OLD_FINALIZER
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(
         prefix=GROUP, key="last", v1=False

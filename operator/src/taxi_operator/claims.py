@@ -1,6 +1,7 @@
 """Which of several policies with one target or one model is served: the oldest. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from taxi_domain.models import MODEL_NAME
@@ -17,6 +18,27 @@ def service_of(policy: Object) -> str | None:
     target = spec.get("target") if isinstance(spec, Mapping) else None
     name = target.get("activeServiceName") if isinstance(target, Mapping) else None
     return name if isinstance(name, str) and name else None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a policy acts on."""
+
+    service: str
+    model: str
+    deployment: str
+
+
+def target_of(policy: Object) -> Target | None:
+    """Return what a policy acts on; None when its spec cannot be read."""
+    service = service_of(policy)
+    if service is None:
+        return None
+    spec = policy["spec"]
+    model, deployment = spec.get("modelName", MODEL_NAME), spec["target"].get("deploymentName")
+    if not isinstance(model, str) or not isinstance(deployment, str):
+        return None
+    return Target(service, model, deployment)
 
 
 def rival_of(policy: Object, others: Sequence[Object]) -> str | None:

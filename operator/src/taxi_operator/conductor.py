@@ -9,16 +9,20 @@ from taxi_domain.errors import FieldError, TaxiError
 from taxi_operator import jobs
 from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
 from taxi_operator.champion import Readiness, readiness_of, ready_pods
-from taxi_operator.claims import service_of
+from taxi_operator.claims import service_of, target_of
 from taxi_operator.conditions import FALLBACK, READY, Finding, Outcome
 from taxi_operator.decisions import Action, Decision, Traffic, World, decide, recent
+from taxi_operator.jobs import PolicyKey
 from taxi_operator.metrics import Metrics
+from taxi_operator.obligations import promotion_of, recalled
 from taxi_operator.observation import observe
+from taxi_operator.orphans import Orphans
 from taxi_operator.policies import Mode, Policy, policy_of
 from taxi_operator.reporting import Reporter
 from taxi_operator.retraining import Retraining
 from taxi_operator.settings import FaultPoint
 from taxi_operator.statuses import Run, RunState, Status, status_of
+from taxi_operator.steps import ended
 from taxi_operator.swaps import Swaps
 from taxi_operator.ticks import Tick
 from taxi_operator.times import seconds_since_epoch, text_of
@@ -59,6 +63,7 @@ class Conductor:
         self._traffic = traffic
         self._reporter = Reporter(cluster, metrics, clock)
         self._swaps = Swaps(cluster, self._traffic, self._reporter, die_at)
+        self._orphans = Orphans(cluster, retraining, traffic, self._reporter)
         self._metrics = metrics
         self._clock = clock
 
@@ -80,15 +85,17 @@ class Conductor:
             return _LOOK_AGAIN
         if service_of(found) in await self._traffic.foreign():
             return _LOOK_AGAIN
-        if found["metadata"].get("deletionTimestamp"):
-            await self._swaps.let_go(found)
-            return _DELETION_LOOK
         status = status_of(found.get("status"), self._clock())
+        if found["metadata"].get("deletionTimestamp"):
+            # Somebody else's finalizer holds it. The keeper brings the traffic back.
+            await self._carry_on_promotion(found, status)
+            return _DELETION_LOOK
         await self._reporter.heal(found, status)
         status = await self._reporter.begin(found, status)
         try:
             policy = policy_of(found.get("spec") or {})
         except FieldError as error:
+            status = await self._carry_on_promotion(found, status)
             await self._refuse(found, status, "InvalidSpec", str(error))
             return _LOOK_AGAIN
         rival = await self._swaps.rival_of(found)
@@ -96,6 +103,7 @@ class Conductor:
             message = (
                 f"policy {rival} is older and has the same target or model; remove one of them"
             )
+            status = await self._carry_on_promotion(found, status)
             await self._refuse(found, status, "TargetConflict", message)
             return policy.interval_seconds
         pause = policy.interval_seconds
@@ -112,6 +120,32 @@ class Conductor:
     async def keep_selectors(self) -> None:
         """Give every active Service the selector that its policy wants, or the champion's."""
         await self._swaps.keep()
+
+    async def keep_promotions(self) -> None:
+        """Carry on the promotions whose policies are gone.
+
+        Raises:
+            TaxiError: one could not be carried on; the others were.
+        """
+        await self._orphans.carry_on()
+
+    async def _carry_on_promotion(self, found: Document, status: Status) -> Status:
+        """Carry on an open promotion of a policy that is not served; return its status."""
+        target = target_of(found)
+        if target is None:
+            return status
+        key = PolicyKey(found["metadata"]["name"], found["metadata"]["uid"])
+        service = await self._cluster.service(target.service)
+        status = recalled(status, service, key.uid, self._clock())
+        promotion = promotion_of(status.run, key, target, self._clock())
+        if promotion is None:
+            return status
+        step = await self._retraining.finish(promotion, status, self._clock())
+        if step.status != status:
+            await self._reporter.write(found, step.status)
+        if step.event is not None:
+            await self._reporter.tell(found, *step.event, warning=step.warning)
+        return step.status
 
     async def _refuse(self, found: Document, status: Status, reason: str, message: str) -> None:
         self._metrics.keep_signals(found["metadata"]["name"], ())
@@ -176,6 +210,10 @@ class Conductor:
                     f"Service {policy.service}: its {traffic}'s Deployment is {actual} by its "
                     f"annotation {DEPLOYMENT_ANNOTATIONS[traffic]}, and not {name}"
                 )
+        run = tick.status.run
+        if run is None or not run.is_open or policy.mode is not Mode.ENFORCE:
+            # In the middle of an enforced run the next step repeats what a crash cut off.
+            tick.status = recalled(tick.status, service, tick.key.uid, self._clock())
         if not tick.status.traffic_known:
             await self._recall_traffic(tick, service)
         champion = await self._cluster.deployment(policy.deployment)
@@ -269,9 +307,16 @@ class Conductor:
         """Advance an open run until a step changes nothing; each change is written at once."""
         for _ in range(_STEPS_A_TICK):
             run = tick.status.run
-            if run is None or not run.is_open or tick.policy.mode is not Mode.ENFORCE:
+            if run is None or not run.is_open:
                 return
-            step = await self._retraining.advance(tick.policy, tick.key, tick.status, self._clock())
+            if run.state is not RunState.PROMOTING and tick.policy.mode is not Mode.ENFORCE:
+                # Nobody knows what the verdict is worth when decisions are made again.
+                message = f"spec.mode is {tick.policy.mode}: the verdict is not waited for"
+                step = ended(tick.status, run, RunState.ABANDONED, message, self._clock())
+            else:
+                step = await self._retraining.advance(
+                    tick.policy, tick.key, tick.status, self._clock()
+                )
             if step.adopted:
                 self._metrics.duplicates_prevented.labels(tick.key.name).inc()
             if step.status == tick.status:

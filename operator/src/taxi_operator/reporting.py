@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
+from taxi_domain.kube import KIND
 from taxi_operator import conditions
 from taxi_operator.adapters.cluster import ApiError, Cluster
 from taxi_operator.adapters.prometheus import QueryError
@@ -82,13 +83,15 @@ class Reporter:
         self.metrics.ticks.labels(found["metadata"]["name"], result).inc()
 
     async def tell(
-        self, found: Document, reason: str, message: str, *, warning: bool = False
-    ) -> None:
+        self, found: Document, reason: str, message: str, *, warning: bool = False,
+        kind: str = KIND,
+    ) -> None:  # fmt: skip
         """Post an Event; that it cannot be posted must not stop an action."""
         message = cut(message, _MAX_EVENT)
-        logger.info(message, extra={"policy": found["metadata"]["name"], "reason": reason})
+        who = {"policy" if kind == KIND else "service": found["metadata"]["name"]}
+        logger.info(message, extra={**who, "reason": reason})
         try:
-            await self._cluster.event(found, reason, message, warning=warning)
+            await self._cluster.event(found, reason, message, warning=warning, kind=kind)
         except (ApiError, NotAvailableError) as error:
             self.metrics.api_errors.labels("events").inc()
             logger.warning("event is not posted", extra={"problem": str(error)})

@@ -9,9 +9,11 @@ from taxi_domain.models import Alias
 from taxi_domain.runs import RunResult
 from taxi_operator import jobs
 from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.claims import Target
 from taxi_operator.decisions import backoff_seconds
 from taxi_operator.documents import CLOCK_SKEW_SECONDS
 from taxi_operator.jobs import JobOutcome, JobState, PolicyKey
+from taxi_operator.obligations import OpenPromotion, promotion_of
 from taxi_operator.policies import Policy, Retrain
 from taxi_operator.promotion import Promotion
 from taxi_operator.settings import FaultPoint
@@ -68,6 +70,8 @@ class Retraining:
             job_name=jobs.job_name(key, status.number, 1),
             started_at=now,
             champion=champion.version if champion else None,
+            model=policy.model,
+            deployment=policy.deployment,
         )
         return replace(status, run=run, candidate=None)
 
@@ -79,8 +83,13 @@ class Retraining:
         """
         run = status.run
         assert run is not None
-        if run.state is RunState.PROMOTING:
-            return await self._promotion.finish(policy, status, run, now)
+        target = Target(policy.service, policy.model, policy.deployment)
+        promotion = promotion_of(run, key, target, now)
+        if promotion is not None:
+            return await self.finish(promotion, status, now)
+        if run.model not in {None, policy.model}:
+            message = f"spec.modelName is {policy.model} now, and the run was for {run.model}"
+            return ended(status, run, RunState.FAILED, message, now)
         if policy.retrain is None:
             return ended(status, run, RunState.FAILED, "spec.retrain was removed", now)
         if run.state is RunState.STARTING:
@@ -88,6 +97,18 @@ class Retraining:
         if run.state is RunState.BACKOFF:
             return self._after_backoff(policy.retrain, key, status, run, now)
         return await self._look(policy, policy.retrain, key, status, run, now)
+
+    async def finish(self, promotion: OpenPromotion, status: Status, now: float) -> Step:
+        """Do the next step of an open promotion, with its policy or without.
+
+        Raises:
+            TaxiError: a system does not answer or refuses; the next look tries again.
+        """
+        return await self._promotion.finish(promotion, status, now)
+
+    async def is_ours(self, promotion: OpenPromotion) -> bool:
+        """Tell whether the registry knows of a promotion that only a Service speaks of."""
+        return await self._promotion.is_ours(promotion)
 
     async def _start(
         self, policy: Policy, retrain: Retrain, key: PolicyKey, status: Status, run: Run
@@ -148,7 +169,7 @@ class Retraining:
             # It stays as it is: a newer release's Job wrote it, and no later look reads it better.
             return ended(status, run, RunState.FAILED, str(error), now)
         if report is not None and report.result is RunResult.BETTER:
-            return await self._promotion.begin(policy, status, run, report, now)
+            return await self._promotion.begin(policy, key, status, run, report, now)
         if report is not None and report.result in _REFUSED:
             status = replace(status, candidate=candidate_of(report, "Refused"))
             return ended(status, run, RunState.REFUSED, report.message, now)

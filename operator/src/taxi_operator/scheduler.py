@@ -5,7 +5,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from taxi_domain.errors import TaxiError
@@ -105,12 +105,16 @@ class Scheduler:
 
     async def _keep(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(_LONGEST_TICK):
-                    await self._conductor.keep_selectors()
-            except (TaxiError, TimeoutError) as error:
-                self._metrics.api_errors.labels("kubernetes").inc()
-                logger.warning("selectors are not kept", extra={"problem": repr(error)})
-            except Exception:
-                logger.exception("selectors are not kept")
+            await self._keep_one("selectors", self._conductor.keep_selectors)
+            await self._keep_one("promotions", self._conductor.keep_promotions)
             await asyncio.sleep(_KEEP_SECONDS * self._random.uniform(0.9, 1.1))
+
+    async def _keep_one(self, what: str, keep: Callable[[], Awaitable[None]]) -> None:
+        try:
+            async with asyncio.timeout(_LONGEST_TICK):
+                await keep()
+        except (TaxiError, TimeoutError) as error:
+            self._metrics.api_errors.labels("kubernetes").inc()
+            logger.warning("pass failed", extra={"of": what, "problem": repr(error)})
+        except Exception:
+            logger.exception("pass failed", extra={"of": what})

@@ -12,6 +12,7 @@ class FaultPoint(StrEnum):
     NONE = ""
     AFTER_INTENT = "after-intent"
     AFTER_JOB = "after-job"
+    BEFORE_ALIAS = "before-alias"
     AFTER_ALIAS = "after-alias"
 
 

@@ -32,6 +32,7 @@ class RunState(StrEnum):
     BACKOFF = "Backoff"
     PROMOTING = "Promoting"
     PROMOTED = "Promoted"
+    ABANDONED = "Abandoned"
     REFUSED = "Refused"
     FAILED = "Failed"
 
@@ -52,6 +53,9 @@ class Run:
         next_attempt_at: When a backoff ends.
         candidate: Version that is being promoted.
         champion: Version that the alias is expected to point at.
+        model: Model that it was begun for.
+        deployment: Deployment whose pods a promotion rolls.
+        promoting_since: When its promotion began.
         ended_at: End, for a run that is over.
         message: For people.
     """
@@ -64,6 +68,9 @@ class Run:
     next_attempt_at: float | None = None
     candidate: str | None = None
     champion: str | None = None
+    model: str | None = None
+    deployment: str | None = None
+    promoting_since: float | None = None
     ended_at: float | None = None
     message: str = ""
 
@@ -222,6 +229,8 @@ def _run(found: Fields) -> Run | None:
         started_at=started_at,
         next_attempt_at=found.time("nextAttemptAt", ahead=_LONGEST_BACKOFF),
         candidate=found.text("candidate"), champion=found.text("champion"),
+        model=found.text("modelName"), deployment=found.text("deploymentName"),
+        promoting_since=found.time("promotingSince"),
         ended_at=found.time("endedAt"), message=found.text("message") or "",
     )  # fmt: skip
     if state is RunState.PROMOTING and not (run.candidate and run.champion):
@@ -295,6 +304,8 @@ def _run_document(run: Run | None) -> Document | None:
         "number": run.number, "attempt": run.attempt, "state": str(run.state),
         "jobName": run.job_name, "startedAt": text_of(run.started_at),
         "nextAttemptAt": text_of(run.next_attempt_at), "candidate": run.candidate,
-        "champion": run.champion, "endedAt": text_of(run.ended_at), "message": run.message or None,
+        "champion": run.champion, "modelName": run.model, "deploymentName": run.deployment,
+        "promotingSince": text_of(run.promoting_since), "endedAt": text_of(run.ended_at),
+        "message": run.message or None,
     }  # fmt: skip
     return {name: value for name, value in parts.items() if value is not None}

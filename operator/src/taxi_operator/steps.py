@@ -24,6 +24,7 @@ _REASONS: Final = {
     RunState.PROMOTED: "CandidatePromoted",
     RunState.REFUSED: "CandidateRefused",
     RunState.FAILED: "RetrainFailed",
+    RunState.ABANDONED: "RetrainAbandoned",
 }
 
 

@@ -22,7 +22,7 @@ DEPLOYMENT_ANNOTATIONS: Final = {
     Traffic.CHAMPION: f"{GROUP}/champion-deployment",
     Traffic.FALLBACK: f"{GROUP}/fallback-deployment",
 }
-#: Set on a Service whose traffic stays where a deleted policy left it.
+#: Set on a Service whose traffic stays where it is when its policy is deleted.
 _RETAINED: Final = f"{GROUP}/retained"
 _POLL_SECONDS: Final = 0.2
 
@@ -93,12 +93,12 @@ class TrafficControl:
         ready = ready_pods(await self._cluster.deployment(champion))
         return Traffic.CHAMPION if ready else None
 
-    async def retain(self, name: str) -> None:
-        """Note on a Service that its traffic stays, since no policy will say so any more."""
-        found = await self._cluster.service(name)
-        selector = ((found or {}).get("spec") or {}).get("selector")
-        if selector:
-            await self._cluster.select_pods(name, selector, {_RETAINED: "true"})
+    async def mark_retained(self, service: Object, *, retained: bool) -> None:
+        """Note on a Service whether its traffic stays when no policy speaks for it any more."""
+        annotations = service["metadata"].get("annotations") or {}
+        if (annotations.get(_RETAINED) == "true") is not retained:
+            value = "true" if retained else None
+            await self._cluster.annotate_service(service["metadata"]["name"], {_RETAINED: value})
 
     async def stays_away(self, service: Object, wanted: Traffic) -> bool:
         """Tell whether a Service is left at the other of our two: the wanted has no ready pod."""
@@ -106,8 +106,10 @@ class TrafficControl:
             return False
         return not ready_pods(await self._deployment(service, wanted))
 
-    async def assert_selector(self, service: Object, wanted: Traffic | None) -> Traffic:
-        """Let a Service select what it should; return whom it selects then.
+    async def assert_selector(
+        self, service: Object, wanted: Traffic | None
+    ) -> tuple[Traffic, bool]:
+        """Let a Service select what it should; return whom it selects then, and if that is new.
 
         It never leaves the other of our two for pods that are not ready: an intent, or a selector
         that was set by hand, can be older than what became of the pods.
@@ -123,18 +125,18 @@ class TrafficControl:
         name, now = service["metadata"]["name"], await self.selected(service)
         target = wanted or now or Traffic.CHAMPION
         if now is target:
-            return now
+            return now, False
         deployment = await self._deployment(service, target)
         if deployment is None:
             raise TargetMissingError(f"Service {name}: its {target}'s Deployment is not there")
         if now is not None and not ready_pods(deployment):
-            return now
+            return now, False
         labels = pod_labels(deployment)
         if (service.get("spec") or {}).get("selector") == labels:
-            return target  # both Deployments have the same
+            return target, False  # both Deployments have the same
         await self._cluster.select_pods(name, labels)
         logger.info("selector is set", extra={"service": name, "traffic": str(target)})
-        return target
+        return target, True
 
     async def switched(self, service: str, deployment: str, patience_seconds: float) -> bool:
         """Wait until a Service sends to ready pods of one Deployment and to no other pod."""

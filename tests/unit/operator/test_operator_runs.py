@@ -1,16 +1,27 @@
 """Steps of a run where something happens between two looks."""
 
 import asyncio
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from taxi_domain.errors import TaxiError
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
 from taxi_operator.jobs import PolicyKey, run_id
+from taxi_operator.obligations import (
+    PROMOTION_ANNOTATION,
+    OpenPromotion,
+    promotion_on,
+    recalled,
+)
 from taxi_operator.policies import policy_of
 from taxi_operator.retraining import Retraining
 from taxi_operator.statuses import Run, RunState, Status
@@ -47,6 +58,17 @@ class FakeCluster:
         self._meanwhile = meanwhile
         self.annotated: list[dict[str, str]] = []
         self.has_deployment = True
+        self.condition = {
+            "type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "stuck"
+        }  # fmt: skip
+        self.service_annotations: dict[str, str] = {}
+
+    async def service(self, name: str) -> dict[str, Any]:
+        return {"metadata": {"name": name, "annotations": dict(self.service_annotations)}}
+
+    async def annotate_service(self, _name: str, changes: dict[str, str | None]) -> None:
+        merged = {**self.service_annotations, **changes}
+        self.service_annotations = {key: value for key, value in merged.items() if value}
 
     async def job(self, _name: str) -> dict[str, Any]:
         self._meanwhile()
@@ -62,8 +84,7 @@ class FakeCluster:
     async def deployment(self, _name: str) -> dict[str, Any] | None:
         if not self.has_deployment:
             return None
-        stuck = {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "stuck"}
-        status = {"observedGeneration": 1, "conditions": [stuck]}
+        status = {"observedGeneration": 1, "conditions": [self.condition]}
         return {"metadata": {"generation": 1}, "spec": {}, "status": status}
 
 
@@ -111,9 +132,11 @@ class FakeRegistry:
             raise StateConflictError(version, ModelState.DELETING, "promoted")
 
 
-def advance(cluster: FakeCluster, registry: FakeRegistry, status: Status = RUNNING) -> Step:
+def advance(
+    cluster: FakeCluster, registry: FakeRegistry, status: Status = RUNNING, now: float = 100.0
+) -> Step:
     retraining = Retraining(cluster, registry, lambda _point: None)
-    return asyncio.run(retraining.advance(POLICY, KEY, status, 100.0))
+    return asyncio.run(retraining.advance(POLICY, KEY, status, now))
 
 
 def run_of(step: Step) -> Run:
@@ -279,3 +302,103 @@ def test_pause_that_no_policy_asks_for_ends() -> None:
         step = advance(FakeCluster(), FakeRegistry("v1"), Status(number=1, run=run))
 
         assert run_of(step).state is state
+
+
+PAUSED = {"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused"}
+PROMOTING = Run(
+    1, 1, RunState.PROMOTING, "job", 0.0, candidate="v2", champion="v1", model="m", deployment="d",
+    promoting_since=100.0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "missing", "state"),
+    [
+        (899, False, RunState.PROMOTING),
+        (901, False, RunState.FAILED),
+        (899, True, RunState.PROMOTING),
+        (901, True, RunState.FAILED),
+    ],
+)
+def test_promotion_that_goes_on_for_ever_is_taken_back(
+    elapsed: float, missing: bool, state: RunState
+) -> None:
+    cluster, registry = FakeCluster(), FakeRegistry("v2", "v1", "v2", previous="v1")
+    cluster.condition, cluster.has_deployment = PAUSED, not missing
+
+    step = advance(cluster, registry, Status(number=1, run=PROMOTING), now=100.0 + elapsed)
+
+    assert run_of(step).state is state
+    assert registry.champion == ("v2" if state is RunState.PROMOTING else "v1")
+
+
+def test_candidate_that_is_gone_by_then_does_not_stop_the_way_back() -> None:
+    registry = FakeRegistry("v2", "v1")
+
+    step = advance(FakeCluster(), registry, Status(number=1, run=PROMOTING))
+
+    assert (run_of(step).state, registry.champion) == (RunState.FAILED, "v1")
+
+
+def test_run_keeps_the_model_that_it_was_begun_for() -> None:
+    registry = FakeRegistry("v1", "v1", "v2", report=report(RunResult.BETTER, "v2"))
+    run = Run(1, 1, RunState.RUNNING, "job", 0.0, champion="v1", model="another")
+
+    step = advance(FakeCluster(), registry, Status(number=1, run=run))
+
+    assert run_of(step).state is RunState.FAILED
+    assert "another" in run_of(step).message
+    assert registry.champion == "v1"
+
+
+def test_service_remembers_a_promotion_from_before_the_alias_to_its_end() -> None:
+    cluster = FakeCluster()
+    registry = FakeRegistry("v1", "v1", "v2", report=report(RunResult.BETTER, "v2"))
+    seen: list[bool] = []
+    registry.after_move = lambda: seen.append(PROMOTION_ANNOTATION in cluster.service_annotations)
+
+    step = advance(cluster, registry)
+    promotion = promotion_on(asyncio.run(cluster.service("s")), 100.0)
+    assert promotion is not None
+    assert (promotion.candidate, promotion.champion, promotion.policy_uid) == ("v2", "v1", KEY.uid)
+    lost = recalled(Status(), asyncio.run(cluster.service("s")), KEY.uid, 100.0)
+    assert lost.run is not None
+    assert lost.run == replace(run_of(step), message="", started_at=100.0, champion="v1")
+    advance(cluster, registry, step.status)
+
+    assert seen == [True, True], "forward and back"
+    assert PROMOTION_ANNOTATION not in cluster.service_annotations
+
+
+def test_promotion_of_another_policy_is_not_overwritten() -> None:
+    cluster = FakeCluster()
+    registry = FakeRegistry("v1", "v1", "v2", report=report(RunResult.BETTER, "v2"))
+    other = OpenPromotion("q", "uid", "s", "m", "d", "v9", "v8", 1, 1, "job", 50.0)
+    cluster.service_annotations[PROMOTION_ANNOTATION] = other.text
+
+    with pytest.raises(TaxiError, match="still open"):
+        advance(cluster, registry)
+
+    assert registry.champion == "v1"
+
+
+@given(st.text() | st.recursive(
+    st.none() | st.integers() | st.text(), lambda one: st.lists(one) | st.dictionaries(
+        st.sampled_from(["policy", "since", "number", "candidate"]), one), max_leaves=6,
+).map(json.dumps))  # fmt: skip
+@example("[" * 100_000)
+@example('{"since": "2099-01-01T00:00:00Z"}')
+def test_note_on_the_service_that_is_none_is_read_as_none(text: str) -> None:
+    service = {"metadata": {"name": "s", "annotations": {PROMOTION_ANNOTATION: text}}}
+
+    assert promotion_on(service, 100.0) is None
+    assert recalled(Status(), service, KEY.uid, 100.0) == Status()
+
+
+def test_status_that_knows_more_is_not_recalled() -> None:
+    text = OpenPromotion("p", KEY.uid, "s", "m", "d", "v2", "v1", 1, 1, "job", 50.0).text
+    service = {"metadata": {"name": "s", "annotations": {PROMOTION_ANNOTATION: text}}}
+    newer = Status(number=2, run=Run(2, 1, RunState.RUNNING, "job", 0.0))
+
+    assert recalled(newer, service, KEY.uid, 100.0) == newer
+    assert recalled(Status(), service, "another", 100.0) == Status()

@@ -79,8 +79,13 @@ class Cluster:
         return await self._find(f"{self._policies()}/{name}")
 
     async def policies(self) -> list[Document]:
-        """Return all DriftPolicies of the namespace."""
-        return await self._list(self._policies())
+        """Return all DriftPolicies of the namespace; there is none when the CRD was removed."""
+        try:
+            return await self._list(self._policies())
+        except ApiError as error:
+            if error.status == 404:
+                return []
+            raise
 
     async def apply_status(self, policy: Document, status: Document) -> None:
         """Write a policy's whole status by server-side apply.
@@ -88,7 +93,12 @@ class Cluster:
         Raises:
             PolicyChangedError: the policy is not any more as it was read.
         """
-        await self._apply_policy(policy, "/status", {}, {"status": status})
+        name, version = policy["metadata"]["name"], policy["metadata"]["resourceVersion"]
+        whole = {
+            "apiVersion": f"{GROUP}/{VERSION}", "kind": KIND,
+            "metadata": {"name": name, "resourceVersion": version}, "status": status,
+        }  # fmt: skip
+        await self._change_status(policy, whole, _FORCED)
 
     async def remove_status(self, policy: Document, parts: Sequence[str]) -> None:
         """Remove parts of a policy's status, whoever wrote them.
@@ -102,37 +112,17 @@ class Cluster:
         change = {
             "metadata": {"resourceVersion": version}, "status": dict.fromkeys(parts),
         }  # fmt: skip
-        await self._change_policy(policy, "/status", change, {"content_type": _MERGE})
+        await self._change_status(policy, change, {"content_type": _MERGE})
 
-    async def apply_finalizers(self, policy: Document, finalizers: list[str]) -> None:
-        """Hold exactly these finalizers of ours; others' stay.
-
-        Raises:
-            PolicyChangedError: the policy is not any more as it was read.
-        """
-        held = {"finalizers": finalizers} if finalizers else {}
-        await self._apply_policy(policy, "", held, {})
-
-    async def _apply_policy(
-        self, policy: Document, part: str, fields: Document, body: Document
+    async def _change_status(
+        self, policy: Document, body: Document, how: Mapping[str, Any]
     ) -> None:
-        """Apply fields to a policy, which is at its new version then.
+        """Change a policy's status; the policy is at its new version then.
 
         The version is a precondition, so that what was decided for one policy is not written onto
         its heir of the same name. (The uid is none: the status' endpoint does not look at it.)
         """
-        metadata = policy["metadata"]
-        name, version = metadata["name"], metadata["resourceVersion"]
-        whole = {
-            "apiVersion": f"{GROUP}/{VERSION}", "kind": KIND,
-            "metadata": {"name": name, "resourceVersion": version, **fields}, **body,
-        }  # fmt: skip
-        await self._change_policy(policy, part, whole, _FORCED)
-
-    async def _change_policy(
-        self, policy: Document, part: str, body: Document, how: Mapping[str, Any]
-    ) -> None:
-        path = f"{self._policies()}/{policy['metadata']['name']}{part}"
+        path = f"{self._policies()}/{policy['metadata']['name']}/status"
         try:
             found = await self._call("PATCH", path, body, **how)
         except ApiError as error:
@@ -186,22 +176,24 @@ class Cluster:
 
     async def service(self, name: str) -> Document | None:
         """Return a Service, None when there is none."""
-        return await self._find(f"/api/v1/namespaces/{self._namespace}/services/{name}")
+        return await self._find(self._service(name))
 
     async def select_pods(
         self,
         service: str,
         labels: Mapping[str, str],
-        annotations: Mapping[str, str] | None = None,
     ) -> None:
-        """Let a Service select these pods; only selector and annotations become ours."""
+        """Let a Service select these pods; only the selector becomes ours."""
         body = {
-            "apiVersion": "v1", "kind": "Service",
-            "metadata": {"name": service, "annotations": dict(annotations or {})},
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": service},
             "spec": {"selector": dict(labels)},
         }  # fmt: skip
-        path = f"/api/v1/namespaces/{self._namespace}/services/{service}"
-        await self._call("PATCH", path, body, **_FORCED)
+        await self._call("PATCH", self._service(service), body, **_FORCED)
+
+    async def annotate_service(self, service: str, annotations: Mapping[str, str | None]) -> None:
+        """Set annotations of a Service, whoever set them before; None removes one."""
+        body = {"metadata": {"annotations": dict(annotations)}}
+        await self._call("PATCH", self._service(service), body, content_type=_MERGE)
 
     async def endpoint_pods(self, service: str) -> set[str]:
         """Return the names of the pods that a Service sends to now."""
@@ -217,17 +209,18 @@ class Cluster:
         }
 
     async def event(
-        self, policy: Mapping[str, Any], reason: str, message: str, *, warning: bool
-    ) -> None:
-        """Tell people about a transition of a policy."""
-        metadata = policy["metadata"]
+        self, found: Mapping[str, Any], reason: str, message: str, *, warning: bool,
+        kind: str = KIND,
+    ) -> None:  # fmt: skip
+        """Tell people about a transition of a policy, or of a Service that has none."""
+        metadata = found["metadata"]
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         body = {
             "apiVersion": "v1", "kind": "Event",
             "metadata": {"generateName": f"{metadata['name']}-", "namespace": self._namespace},
             "involvedObject": {
-                "apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": metadata["name"],
-                "namespace": self._namespace, "uid": metadata["uid"],
+                "apiVersion": f"{GROUP}/{VERSION}" if kind == KIND else "v1", "kind": kind,
+                "name": metadata["name"], "namespace": self._namespace, "uid": metadata["uid"],
             },
             "type": "Warning" if warning else "Normal", "reason": reason,
             "message": message, "firstTimestamp": now, "lastTimestamp": now, "count": 1,
@@ -237,6 +230,9 @@ class Cluster:
 
     def _policies(self) -> str:
         return _POLICIES.format(namespace=self._namespace)
+
+    def _service(self, name: str) -> str:
+        return f"/api/v1/namespaces/{self._namespace}/services/{name}"
 
     def _jobs(self) -> str:
         return f"/apis/batch/v1/namespaces/{self._namespace}/jobs"

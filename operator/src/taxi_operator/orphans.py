@@ -1,0 +1,82 @@
+"""Promotions whose policies are gone: they are carried to their end or back all the same."""
+
+import logging
+from typing import Any
+
+from taxi_domain.errors import TaxiError
+from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.obligations import PROMOTION_ANNOTATION, OpenPromotion, promotion_on
+from taxi_operator.reporting import Reporter
+from taxi_operator.retraining import Retraining
+from taxi_operator.statuses import Status
+from taxi_operator.traffic import TrafficControl
+
+logger = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+
+class Orphans:
+    """Carries on what the active Services remember and no policy does."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        retraining: Retraining,
+        traffic: TrafficControl,
+        reporter: Reporter,
+    ) -> None:
+        self._cluster = cluster
+        self._retraining = retraining
+        self._traffic = traffic
+        self._reporter = reporter
+
+    async def carry_on(self) -> None:
+        """Look at every active Service once.
+
+        Raises:
+            TaxiError: a promotion could not be carried on; the others were.
+        """
+        found = [
+            one
+            for one in await self._traffic.services()
+            if PROMOTION_ANNOTATION in (one["metadata"].get("annotations") or {})
+        ]
+        if not found:
+            return
+        uids = {one["metadata"]["uid"] for one in await self._cluster.policies()}
+        problems: list[str] = []
+        for service in found:
+            try:
+                await self._carry_on(service, uids)
+            except TaxiError as error:
+                problems.append(str(error))
+        if problems:
+            raise TaxiError("; ".join(problems))
+
+    async def _carry_on(self, service: Document, uids: set[str]) -> None:
+        now = self._reporter.clock()
+        promotion = promotion_on(service, now)
+        if promotion is not None and promotion.policy_uid in uids:
+            return  # its policy's ticks do it, in every mode
+        if promotion is None or not await self._retraining.is_ours(promotion):
+            await self._drop(service)
+            return
+        step = await self._retraining.finish(promotion, _status_of(promotion), now)
+        if step.event is not None:
+            reason, message = step.event
+            text = f"policy {promotion.policy} is gone; {message}"
+            await self._reporter.tell(service, reason, text, warning=step.warning, kind="Service")
+
+    async def _drop(self, service: Document) -> None:
+        """Remove what is no promotion of ours: a hand wrote it, or the registry is another."""
+        name = service["metadata"]["name"]
+        await self._cluster.annotate_service(name, {PROMOTION_ANNOTATION: None})
+        text = f"its annotation {PROMOTION_ANNOTATION} is no promotion that the registry knows of"
+        await self._reporter.tell(
+            service, "PromotionUnreadable", text, warning=True, kind="Service"
+        )
+
+
+def _status_of(promotion: OpenPromotion) -> Status:
+    return Status(number=promotion.number, run=promotion.run(None))
