@@ -18,6 +18,8 @@ class Controllers:
         self.ready: dict[str, int] = {}
         #: Deployments whose next pods do not come up, with what their status says then.
         self.stuck: dict[str, str] = {}
+        #: Deployments whose condition Available is False, and since when.
+        self.unavailable_since: dict[str, str] = {}
         self._follow = True
         self._lock = threading.Lock()
         self._end = threading.Event()
@@ -66,7 +68,10 @@ class Controllers:
         counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
         wanted: Manifest = {"observedGeneration": found["metadata"]["generation"]}
         wanted |= dict.fromkeys(counts, ready)
-        wanted["conditions"] = _progress(self.stuck.get(name))
+        wanted["conditions"] = [
+            *_progress(self.stuck.get(name)),
+            *_unavailable("" if ready else self.unavailable_since.get(name, "")),
+        ]
         status = found.get("status") or {}
         if any(status.get(key, type(value)()) != value for key, value in wanted.items()):
             self._api.patch("Deployment", self._namespace, name, {"status": wanted}, "/status")
@@ -88,6 +93,13 @@ class Controllers:
             },
             self._namespace,
         )  # fmt: skip
+
+
+def _unavailable(since: str) -> list[Manifest]:
+    """Return the condition of a Deployment that has had no available pod since some time."""
+    if not since:
+        return []
+    return [{"type": "Available", "status": "False", "lastTransitionTime": since}]
 
 
 def _progress(problem: str | None) -> list[Manifest]:

@@ -11,7 +11,7 @@ from fixtures_chart import manifests, template
 from fixtures_control_plane import OPERATOR, ControlPlane, Manifest, program
 from fixtures_controllers import Controllers
 from fixtures_mongod import Mongod
-from fixtures_operator import OperatorProcess
+from fixtures_operator import OperatorProcess, eventually
 from fixtures_prometheus import Exporter, query
 
 from taxi_domain.kube import INSTANCE_LABEL, MODEL_VERSION_ANNOTATION
@@ -42,6 +42,24 @@ def object_of_chart(kind: str, name: str = "") -> Manifest:
     copy: Manifest = json.loads(json.dumps(found))
     copy["metadata"].pop("namespace", None)
     return copy
+
+
+def crd() -> Manifest:
+    """Return the chart's resource."""
+    return object_of_chart("CustomResourceDefinition")
+
+
+def serve_resource(plane: ControlPlane) -> None:
+    """Apply the chart's resource, and wait until the API server serves it."""
+    plane.api.apply(crd())
+    name = crd()["metadata"]["name"]
+
+    def is_served() -> bool:
+        found = plane.api.get("CustomResourceDefinition", "", name) or {}
+        known = (found.get("status") or {}).get("conditions") or []
+        return any(one["type"] == "Established" and one["status"] == "True" for one in known)
+
+    eventually("the resource is served", is_served)
 
 
 class World:
@@ -110,9 +128,13 @@ class World:
 
     def close(self) -> None:
         """End what runs."""
+        self.kill_operators()
+        self.controllers.stop()
+
+    def kill_operators(self) -> None:
+        """End all operators as lost nodes would."""
         for one in self._operators:
             one.kill()
-        self.controllers.stop()
 
     def operator(self, *, fault: str = "", instance: str = "") -> OperatorProcess:
         """Start an operator."""
@@ -175,7 +197,7 @@ class World:
             self._exporter.say(self.namespace, name, *series)
 
     def delete_policy(self, name: str = "p") -> None:
-        """Delete a policy; it stays as long as a finalizer holds it."""
+        """Delete a policy."""
         self.api.delete("DriftPolicy", self.namespace, name)
 
     def version(self, word: str) -> str:

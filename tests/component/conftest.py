@@ -6,25 +6,15 @@ from pathlib import Path
 import pytest
 from fixtures_control_plane import ControlPlane, running_control_plane
 from fixtures_mongod import Mongod
-from fixtures_operator import eventually
 from fixtures_prometheus import Exporter, running_prometheus
-from fixtures_world import World, chart
+from fixtures_world import World, serve_resource
 
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """Return a control plane that knows the chart's resource."""
     with running_control_plane(tmp_path_factory.mktemp("control-plane")) as plane:
-        (crd,) = (one for one in chart() if one["kind"] == "CustomResourceDefinition")
-        plane.api.apply(crd)
-        name = crd["metadata"]["name"]
-
-        def is_served() -> bool:
-            found = plane.api.get("CustomResourceDefinition", "", name) or {}
-            known = (found.get("status") or {}).get("conditions") or []
-            return any(one["type"] == "Established" and one["status"] == "True" for one in known)
-
-        eventually("the resource is served", is_served)
+        serve_resource(plane)
         yield plane
 
 

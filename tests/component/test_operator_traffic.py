@@ -1,17 +1,13 @@
 """The traffic moves, returns, and survives deleted policies and lost statuses."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from fixtures_control_plane import condition_of
 from fixtures_operator import eventually
 from fixtures_world import CHAMPION, FALLBACK, SERVICE, World
 
-from taxi_operator.swaps import FINALIZER
-
 pytestmark = pytest.mark.component
-
-
-def finalizers(world: World) -> list[str]:
-    return ((world.policy() or {}).get("metadata") or {}).get("finalizers") or []
 
 
 def switched(world: World) -> bool:
@@ -41,33 +37,14 @@ def test_new_service_gets_the_champion_without_any_policy(world: World) -> None:
     eventually("the champion is selected", lambda: world.selects() == CHAMPION)
 
 
-def test_hold_on_a_policy_lasts_while_the_fallback_serves(world: World) -> None:
-    operator = world.operator()
-    to_fallback(world)
-
-    # kopf sees each of these changes and must leave the finalizer alone.
-    for number in range(2):
-        world.api.patch(
-            "DriftPolicy", world.namespace, "p", {"metadata": {"labels": {"n": str(number)}}}
-        )
-        operator.tick(1)
-        assert finalizers(world) == [FINALIZER]
-
-    world.say(error=0)
-    eventually("the hold ends", lambda: finalizers(world) == [])
-    assert world.selects() == CHAMPION
-    eventually("it is told", lambda: "ChampionRestored" in world.events())
-
-
 def test_deleted_policy_gives_the_traffic_back(world: World) -> None:
     world.operator()
     to_fallback(world)
 
     world.delete_policy()
 
-    eventually("the policy is gone", lambda: world.policy() is None)
-    assert world.selects() == CHAMPION
-    assert world.events()[-1] == "ChampionRestored"
+    eventually("the champion serves", lambda: world.selects() == CHAMPION)
+    eventually("it is told", lambda: "ChampionRestored" in world.events(SERVICE))
 
 
 def test_retained_traffic_stays_after_the_policy(world: World) -> None:
@@ -82,7 +59,7 @@ def test_retained_traffic_stays_after_the_policy(world: World) -> None:
     assert world.selects() == FALLBACK
 
 
-def test_deletion_waits_for_a_champion_that_is_not_ready(world: World) -> None:
+def test_traffic_waits_for_a_champion_that_is_not_ready(world: World) -> None:
     world.operator()
     to_fallback(world)
     world.controllers.ready[CHAMPION] = 0
@@ -91,12 +68,11 @@ def test_deletion_waits_for_a_champion_that_is_not_ready(world: World) -> None:
     world.delete_policy()
     world.add_service("kept")
     eventually("the keeper was here", lambda: world.selects("kept") == CHAMPION)
-    assert finalizers(world) == [FINALIZER]
+    assert world.policy() is None
     assert world.selects() == FALLBACK
 
     world.controllers.ready[CHAMPION] = 1
-    eventually("the policy is gone", lambda: world.policy() is None)
-    assert world.selects() == CHAMPION
+    eventually("the champion serves", lambda: world.selects() == CHAMPION)
 
 
 def test_lost_status_moves_no_traffic(world: World) -> None:
@@ -199,3 +175,78 @@ def test_other_releases_are_left_alone(world: World) -> None:
     operator.tick()
     assert world.selects() == ""
     assert world.status("theirs") == {}
+
+
+def absent_for(world: World, minutes: int) -> None:
+    """Let the champion have no ready pod for some time already, by its own condition."""
+    at = datetime.now(UTC) - timedelta(minutes=minutes)
+    world.controllers.unavailable_since[CHAMPION] = at.isoformat(timespec="seconds")
+    world.controllers.ready[CHAMPION] = 0
+    eventually("the champion is absent", lambda: world.ready_pods(CHAMPION) == 0)
+
+
+def test_traffic_leaves_a_champion_that_is_unavailable_without_prometheus(world: World) -> None:
+    operator = world.operator()
+    world.apply_policy(
+        prometheus={"url": "http://127.0.0.1:9", "timeoutSeconds": 1}, rules=None,
+        fallback={"deploymentName": FALLBACK, "minDwell": "1h"},
+    )  # fmt: skip
+    eventually("the champion is selected", lambda: world.selects() == CHAMPION)
+
+    absent_for(world, 2)
+
+    eventually("the fallback serves", lambda: switched(world))
+    operator.tick()
+    assert world.selects() == FALLBACK
+    assert condition_of(world.policy(), "FallbackActive") == ("True", "ChampionUnavailable")
+    assert world.status()["traffic"]["reason"] == "ChampionUnavailable"
+    assert "FallbackActivated" in world.events()
+    assert operator.metric("taxi_operator_rescues_total") == 1
+    assert operator.metric("taxi_operator_champion_unavailable") == 1
+
+    world.controllers.ready[CHAMPION] = 1
+    eventually(
+        "it waits for the dwell time",
+        lambda: condition_of(world.policy(), "FallbackActive") == ("True", "ChampionSettling"),
+    )
+    assert world.selects() == FALLBACK
+    assert operator.metric("taxi_operator_champion_unavailable") == 0
+
+
+def test_first_look_at_a_missing_deployment_survives_a_restart(world: World) -> None:
+    first = world.operator()
+    world.apply_policy(rules=None)
+    eventually("the champion is selected", lambda: world.selects() == CHAMPION)
+    world.api.delete("Deployment", world.namespace, CHAMPION)
+    eventually("it is seen", lambda: "championSince" in world.status().get("traffic", {}))
+    assert condition_of(world.policy(), "Ready") == ("False", "TargetMissing")
+    first.kill()
+    earlier = {"championSince": (datetime.now(UTC) - timedelta(seconds=90)).isoformat()}
+    world.api.patch(
+        "DriftPolicy", world.namespace, "p", {"status": {"traffic": earlier}}, "/status"
+    )
+
+    world.operator()
+
+    eventually("the fallback serves", lambda: world.selects() == FALLBACK)
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"), [("DryRun", "ChampionUnavailable"), ("Suspend", "ChampionUnavailable")]
+)
+def test_unavailable_champion_keeps_the_traffic_where_nothing_is_enforced(
+    world: World, mode: str, reason: str
+) -> None:
+    operator = world.operator()
+    world.apply_policy(mode=mode)
+    eventually("the champion is selected", lambda: world.selects() == CHAMPION)
+
+    absent_for(world, 2)
+
+    eventually(
+        "it is told",
+        lambda: condition_of(world.policy(), "FallbackActive") == ("False", reason),
+    )
+    operator.tick()
+    assert world.selects() == CHAMPION
+    assert world.events().count("DryRun") == (mode == "DryRun")

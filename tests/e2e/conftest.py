@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from taxi_domain.kube import PLURAL
 from taxi_stories.forwards import Forward
-from taxi_stories.kubectl import CommandError, Kubectl
+from taxi_stories.kubectl import Kubectl
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
 
@@ -49,28 +48,13 @@ def own_values() -> dict[str, Any]:
     return {}
 
 
-def remove_leftovers(release: Release) -> None:
-    """Remove what a run that was cut off left, policies without an operator that runs too."""
-    try:
-        release.uninstall()
-    except CommandError:
-        policies = release.kubectl("get", PLURAL, "-o", "name").split()
-        if not policies:
-            raise
-        for one in policies:
-            # Their finalizer waits for the operator.
-            patch = json.dumps({"metadata": {"finalizers": None}})
-            release.kubectl("patch", one, "--type=merge", "-p", patch)
-        release.uninstall()
-
-
 @pytest.fixture(scope="module")
 def breakable(
     context: str, values: dict[str, Any], own_values: dict[str, Any]
 ) -> Iterator[Release]:
     """Return a release that the tests of a module may break; removed afterwards."""
     release = Release(Kubectl(context, "taxi-e2e"), "taxi")
-    remove_leftovers(release)
+    release.uninstall()  # what a run that was cut off left
     try:
         release.install({**values, "metrics": {"serviceMonitor": {"interval": "5s"}}, **own_values})
         yield release
