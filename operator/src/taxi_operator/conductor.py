@@ -11,7 +11,7 @@ from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
 from taxi_operator.champion import Readiness, readiness_of, ready_pods
 from taxi_operator.claims import service_of, target_of
 from taxi_operator.conditions import FALLBACK, READY, Finding, Outcome
-from taxi_operator.decisions import Action, Decision, Traffic, World, decide, recent
+from taxi_operator.decisions import Action, Decision, Traffic, decide
 from taxi_operator.jobs import PolicyKey
 from taxi_operator.metrics import Metrics
 from taxi_operator.obligations import promotion_of, recalled
@@ -25,12 +25,13 @@ from taxi_operator.statuses import Run, RunState, Status, status_of
 from taxi_operator.steps import ended
 from taxi_operator.swaps import Swaps
 from taxi_operator.ticks import Tick
-from taxi_operator.times import seconds_since_epoch, text_of
+from taxi_operator.times import text_of
 from taxi_operator.traffic import (
     DEPLOYMENT_ANNOTATIONS,
     TargetMissingError,
     TrafficControl,
 )
+from taxi_operator.worlds import with_budget, world_of
 
 logger = logging.getLogger(__name__)
 
@@ -250,7 +251,7 @@ class Conductor:
         now = self._clock()
         if tick.status.traffic is Traffic.FALLBACK or not tick.champion.unavailable(now):
             return
-        decision = decide(tick.policy, (), self._world(tick, now))
+        decision = decide(tick.policy, (), world_of(tick, now))
         if decision.is_rescue:
             self._metrics.rescues.labels(tick.key.name).inc()
             await self._carry_out(tick, decision, now)
@@ -281,11 +282,11 @@ class Conductor:
             return
         number, run = jobs.decision_number(newest), tick.status.run
         if number > (run.number if run else 0) and jobs.ended_at(newest) is None:
-            recalled = Run(
+            going_on = Run(
                 number=number, attempt=jobs.attempt_number(newest), state=RunState.RUNNING,
                 job_name=newest["metadata"]["name"], started_at=jobs.created_at(newest),
             )  # fmt: skip
-            tick.status = replace(tick.status, run=recalled)
+            tick.status = replace(tick.status, run=going_on)
 
     async def _look_at_template(self, tick: Tick) -> None:
         retrain, blocked = tick.policy.retrain, tick.retrain_blocked
@@ -334,8 +335,8 @@ class Conductor:
         if not tick.can_decide:
             return
         now = self._clock()
-        world = self._world(tick, now)
-        tick.status = _with_budget(tick.policy, tick.status, world)
+        world = world_of(tick, now)
+        tick.status = with_budget(tick.policy, tick.status, world)
         decision = decide(tick.policy, tick.readings, world)
         tick.held = decision.reason if decision.action is Action.NONE else ""
         if decision.action is Action.NONE:
@@ -380,29 +381,6 @@ class Conductor:
         why = ", ".join(decision.because) or decision.reason
         await self._reporter.tell(tick.found, "DryRun", f"would {decision.action} because of {why}")
 
-    @staticmethod
-    def _world(tick: Tick, now: float) -> World:
-        status = tick.status
-        run = status.run
-        ends = [end for end in map(jobs.ended_at, tick.jobs) if end is not None]
-        last_end = run.ended_at if run else max(ends, default=None)
-        # An end that lies ahead would be a cooldown for as long.
-        last_end = None if last_end is None else min(last_end, now)
-        return World(
-            now=now,
-            traffic=status.traffic,
-            traffic_since=status.traffic_since,
-            rescued=status.rescued,
-            champion=tick.champion or Readiness(0, now),
-            fallback_ready=tick.fallback_ready,
-            run_open=bool(run and run.is_open),
-            last_run_ended_at=last_end,
-            last_run_succeeded=bool(run and run.state is RunState.PROMOTED),
-            run_starts=_run_starts(status, tick.jobs),
-            retrain_blocked=tick.retrain_blocked
-            or ("ChampionMissing" if tick.champion_missing else ""),
-        )
-
 
 def _defect(policy: str, error: Exception) -> Finding:
     """Return the condition of a policy that a defect hinders: it must not say that it is served."""
@@ -417,24 +395,3 @@ def _was_held(status: Status) -> bool:
         one["type"] == FALLBACK and one["reason"] in {"ChampionUnavailable", "FallbackNotReady"}
         for one in status.conditions
     )
-
-
-def _run_starts(status: Status, own_jobs: list[Document]) -> tuple[float, ...]:
-    """Return the starts of all runs that are known, from Jobs, history and the run itself."""
-    starts: dict[int, float] = {}
-    for job in own_jobs:
-        number, created = jobs.decision_number(job), jobs.created_at(job)
-        starts[number] = min(created, starts.get(number, created))
-    for entry in status.history:
-        if entry.get("action") == Action.RETRAIN:
-            starts.setdefault(entry["number"], seconds_since_epoch(entry.get("at")) or 0.0)
-    if status.run is not None:
-        starts.setdefault(status.run.number, status.run.started_at)
-    return tuple(starts.values())
-
-
-def _with_budget(policy: Policy, status: Status, world: World) -> Status:
-    if policy.retrain is None:
-        return status
-    starts = recent(world.run_starts, world.now, policy.retrain.window_seconds)
-    return replace(status, budget={"runsInWindow": len(starts), "maxRuns": policy.retrain.max_runs})
