@@ -138,3 +138,13 @@ def _with_neighbours(
 
 def _alerts(case: dict[str, Any]) -> set[str]:
     return {check["alertname"] for check in case["alert_rule_test"]}
+
+
+def test_values_of_another_release_lack_a_threshold_and_are_told_which() -> None:
+    """`helm upgrade --reuse-values` gives the chart the values of the release before."""
+    values = {"metrics": {"prometheusRule": {"thresholds": {"refusedRatio": None}}}}
+
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        template(values)
+
+    assert "metrics.prometheusRule.thresholds.refusedRatio: is missing" in caught.value.stderr

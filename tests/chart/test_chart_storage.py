@@ -60,6 +60,20 @@ def test_storage_can_be_given() -> None:
     assert container["resources"]["limits"]["memory"] == "512Mi"
 
 
+def test_a_larger_request_raises_the_limit() -> None:
+    resources = {"requests": {"ephemeral-storage": "5Gi"}}
+    found = dict(pods(manifests(template({"predictor": {"resources": resources}}))))
+
+    assert storage(found["Deployment/taxi-predictor"], "limits") == [5 * 1024 * MIB + 512 * MIB]
+
+
+def test_resources_can_be_left_out() -> None:
+    found = dict(pods(manifests(template({"predictor": {"resources": None}}))))
+
+    spec = found["Deployment/taxi-predictor"]
+    assert storage(spec, "limits") == [disk(spec) + (64 + 512) * MIB]
+
+
 @pytest.mark.parametrize("limit", ["1Gi", 1_000_000_000])
 def test_a_limit_that_would_evict_records_is_refused(limit: str | int) -> None:
     values = {"predictor": {"resources": {"limits": {"ephemeral-storage": limit}}}}

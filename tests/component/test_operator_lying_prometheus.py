@@ -68,6 +68,12 @@ def many_series(count: int) -> Answer:
     return result("matrix", series)
 
 
+def many_samples(count: int) -> Answer:
+    """Answer with one series of so many samples."""
+    values = [[NOW - count + number, "2"] for number in range(count)]
+    return result("matrix", [{"metric": {}, "values": values}])
+
+
 def endless(handler: Handler, _: dict[str, str]) -> None:
     """Answer with a body that does not end."""
     handler.send_response(200)
@@ -111,6 +117,7 @@ LIES: dict[str, tuple[Answer, str]] = {
     "a body without end": (endless, "larger than 1 MiB"),
     "a large body": (send(b'"' + b"a" * 8 * MEBIBYTE + b'"'), "larger than 1 MiB"),
     "many series": (many_series(50_000), "larger than 1 MiB"),
+    "many samples": (many_samples(30_000), "not asked for"),
     "a slow body": (slow, "no answer in time"),
     "a bomb": (bomb, "is compressed"),
     "a redirect": (
@@ -175,7 +182,10 @@ def test_redirect_is_not_followed(liar: LyingPrometheus) -> None:
         assert other.paths == []
 
 
-@pytest.mark.parametrize("lie", ["a body without end", "many series", "a bomb", "a long error"])
+LARGE = ["a body without end", "many series", "many samples", "a bomb", "a long error"]
+
+
+@pytest.mark.parametrize("lie", LARGE)
 def test_memory_stays_bounded(liar: LyingPrometheus, lie: str) -> None:
     served = policy(liar)
     liar.answer, _ = LIES[lie]

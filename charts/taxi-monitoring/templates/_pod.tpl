@@ -23,7 +23,7 @@ Renders a pod template (metadata and spec).
   {{- $image := dict "image" (include "taxi.image" (dict "root" $root "image" .imageKey)) "imagePullPolicy" (index $root.Values.images .imageKey).pullPolicy -}}
   {{- $security := include "taxi.containerSecurity" . | fromYaml -}}
   {{- $storage := include "taxi.pod.storage" (dict "container" . "component" $component "disk" (ternary $disk 0 (eq $index 0)) "spool" (hasKey $values "spool")) | fromYaml -}}
-  {{- $own := dict "securityContext" $security "resources" (mergeOverwrite $storage .resources) -}}
+  {{- $own := dict "securityContext" $security "resources" (mergeOverwrite $storage (default dict .resources)) -}}
   {{- $containers = append $containers (merge $image $own (omit . "imageKey" "user" "resources")) -}}
 {{- end -}}
 {{- end -}}
@@ -87,12 +87,15 @@ spec:
 {{/*
 Ephemeral storage of a container, as far as its values name none: what the pod's volumes may take
 (the first container asks for it) and 64Mi of logs, so that a node that runs out of disk evicts
-others first. A pod with a spool has a limit too, 512Mi above that: records never meet it.
+others first. A pod with a spool has a limit too, 512Mi above that or above a larger request: records never meet it.
 Arguments: container, component, disk (bytes), spool (whether the pod has one).
 */}}
 {{- define "taxi.pod.storage" -}}
 {{- $needed := add .disk (include "taxi.bytes" "64Mi") -}}
-{{- $limit := dig "limits" "ephemeral-storage" "" .container.resources -}}
+{{- $given := default dict .container.resources -}}
+{{- $limit := dig "limits" "ephemeral-storage" "" $given -}}
+{{- $request := dig "requests" "ephemeral-storage" "" $given -}}
+{{- if not (kindIs "string" $request) }}{{ $request = int64 $request | toString }}{{ end -}}
 {{- if not (kindIs "string" $limit) }}{{ $limit = int64 $limit | toString }}{{ end -}}
 {{- if and $limit (lt (include "taxi.bytes" $limit | int64) $needed) -}}
 {{- fail (printf "%s.resources.limits.ephemeral-storage: %s does not hold the volumes and logs of the pod, and Kubernetes would evict it; give at least %dMi" .component $limit (div (add $needed 1048575) 1048576)) -}}
@@ -100,8 +103,9 @@ Arguments: container, component, disk (bytes), spool (whether the pod has one).
 requests:
   ephemeral-storage: {{ printf "%dMi" (div (add $needed 1048575) 1048576) | quote }}
 {{- if .spool }}
+{{- $most := max $needed (ternary (include "taxi.bytes" (default "0" $request) | int64) 0 (ne $request "")) }}
 limits:
-  ephemeral-storage: {{ printf "%dMi" (add 512 (div (add $needed 1048575) 1048576)) | quote }}
+  ephemeral-storage: {{ printf "%dMi" (add 512 (div (add $most 1048575) 1048576)) | quote }}
 {{- end }}
 {{- end -}}
 

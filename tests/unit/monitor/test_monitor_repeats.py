@@ -207,3 +207,18 @@ def test_a_late_label_reaches_every_version_that_answered() -> None:
     running = monitor.says()
     monitor.restart()
     assert running == monitor.says()
+
+
+def test_the_same_answer_again_is_no_ride_that_was_seen() -> None:
+    monitor = Monitor(RIDES)
+    record = an_answer(1, 1.0, 5.0, "12")
+    monitor.push(record)
+    monitor.store(record)
+    monitor.label(Label("r1", 7.0, NOW))
+    before = monitor.says()
+
+    done = monitor.state.put_right([record])
+
+    assert done.new == 0
+    assert [one.window.seen for one in monitor.state.watched()] == [1, 1]
+    assert monitor.says() == before

@@ -26,6 +26,7 @@ _MAX_QUERY_TEXT: Final = 200
 _OK: Final = 200
 #: The first second of the year 3000.
 _LATEST: Final = 32_503_680_000.0
+_NOT_ASKED_FOR: Final = "Prometheus: answers with samples that were not asked for"
 
 
 class QueryError(TaxiError):
@@ -137,11 +138,14 @@ class Prometheus:
         samples = series.get("values")
         if not isinstance(samples, list) or not samples:
             raise QueryError(promql, "its samples are no numbers")
+        # One MiB holds many more than were asked for, and they take much more memory as numbers.
+        if len(samples) > (end - start) / step + 2:
+            raise NotAvailableError(_NOT_ASKED_FOR)
         found = tuple((_number(promql, one, 0), _number(promql, one)) for one in samples)
         times = [at for at, _ in found]
         # Each of these would let the oldest or the newest sample be one that it is not.
         if times != sorted(set(times)) or not start - step <= times[0] <= times[-1] <= end + step:
-            raise NotAvailableError("Prometheus: answers with samples that were not asked for")
+            raise NotAvailableError(_NOT_ASKED_FOR)
         return found
 
     async def ranking(self, promql: str) -> list[tuple[str, float]]:

@@ -68,8 +68,8 @@ class WatchedVersion:
         row = None if prediction is None else row_of(record, prediction)
         for rides in (self.window, self.labelled):
             old = rides.find(record.ride_id)
-            # All but the target, which only labelled rides have.
-            if old is not None and (row is None or old[:-1] != row[:-1]):
+            # Only labelled rides have a target.
+            if old is not None and (row is None or old._replace(target=row.target) != row):
                 rides.remove(record.ride_id)
         return row is not None and self.window.add(row)
 
