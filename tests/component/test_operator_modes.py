@@ -76,3 +76,22 @@ def test_one_of_two_policies_with_one_target_is_served(world: World) -> None:
 
     world.delete_policy(served)
     eventually("the other takes over", lambda: reasons()[other] == "PolicyAccepted")
+
+
+def test_policy_that_only_watches_stands_beside_the_one_that_acts(world: World) -> None:
+    world.operator()
+    world.say(error=2)
+    world.apply_policy("p", mode="DryRun")
+    eventually("it is served", lambda: condition_of(world.policy(), "Ready")[0] == "True")
+
+    world.apply_policy("q")
+
+    eventually("the other one acts", lambda: world.selects() == FALLBACK)
+    eventually(
+        "both see it", lambda: condition_of(world.policy("p"), "FallbackActive")[0] == "True"
+    )
+    assert condition_of(world.policy("p"), "Ready") == ("True", "PolicyAccepted")
+
+    # What the watching one saw is no reason to keep the traffic there.
+    world.delete_policy("q")
+    eventually("the champion serves again", lambda: world.selects() != FALLBACK)

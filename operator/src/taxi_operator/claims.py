@@ -1,10 +1,11 @@
-"""Which of several policies with one target or one model is served: the oldest. Pure."""
+"""Which of several policies with one target or one model acts: the oldest that enforces. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from taxi_domain.models import MODEL_NAME
+from taxi_operator.policies import Mode
 
 Object = Mapping[str, Any]
 
@@ -41,21 +42,37 @@ def target_of(policy: Object) -> Target | None:
     return Target(service, model, deployment)
 
 
+def claims(policy: Object) -> bool:
+    """Tell whether a policy claims its target: one that only watches keeps nobody from acting."""
+    spec = policy.get("spec")
+    return isinstance(spec, Mapping) and spec.get("mode", Mode.ENFORCE) == Mode.ENFORCE
+
+
 def rival_of(policy: Object, others: Sequence[Object]) -> str | None:
-    """Return the name of an older policy with the same target or model, None when there is none.
+    """Return the name of the older policy that has the target or model of one that claims it.
 
-    A policy that is being deleted keeps its claim until it is gone: its traffic may have to return
-    first.
+    None when there is none, and for a policy that only watches. A policy that is being deleted
+    keeps its claim until it is gone.
     """
-    for other in sorted(others, key=_age):
-        if _age(other) >= _age(policy):
-            return None
-        if _targets(other) & _targets(policy):
-            return str(other["metadata"]["name"])
-    return None
+    holder = holder_of(policy, others)
+    if not claims(policy) or holder is None or age_of(holder) >= age_of(policy):
+        return None
+    return str(holder["metadata"]["name"])
 
 
-def _age(policy: Object) -> tuple[str, str]:
+def holder_of(policy: Object, others: Sequence[Object]) -> Object | None:
+    """Return the oldest other policy that claims the target or the model of a policy."""
+    uid = policy["metadata"]["uid"]
+    rivals = [
+        one
+        for one in others
+        if one["metadata"]["uid"] != uid and claims(one) and _targets(one) & _targets(policy)
+    ]
+    return min(rivals, key=age_of, default=None)
+
+
+def age_of(policy: Object) -> tuple[str, str]:
+    """Return what policies are ordered by, the oldest first."""
     return policy["metadata"]["creationTimestamp"], policy["metadata"]["uid"]
 
 

@@ -215,7 +215,14 @@ class Conductor:
         if run is None or not run.is_open or policy.mode is not Mode.ENFORCE:
             # In the middle of an enforced run the next step repeats what a crash cut off.
             tick.status = recalled(tick.status, service, tick.key.uid, self._clock())
-        if not tick.status.traffic_known:
+        known = tick.status.traffic_known and not self._swaps.only_watches(tick.found)
+        if not known and policy.mode is not Mode.ENFORCE:
+            # It did not move the traffic, or another policy does: it sees it, and does not keep it.
+            seen = await self._traffic.selected(service) or Traffic.CHAMPION
+            tick.status = replace(
+                tick.status, traffic=seen, traffic_known=False, traffic_since=None, rescued=False
+            )
+        elif not known:
             await self._recall_traffic(tick, service)
         champion = await self._cluster.deployment(policy.deployment)
         if champion is None:

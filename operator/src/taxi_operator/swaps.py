@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.claims import rival_of, service_of
+from taxi_operator.claims import age_of, claims, holder_of, rival_of, service_of
 from taxi_operator.decisions import Action, Decision, Traffic
 from taxi_operator.reporting import Reporter
 from taxi_operator.settings import FaultPoint
@@ -54,6 +54,8 @@ class Swaps:
         # Whoever keeps selectors must not act on a status that a swap is just replacing.
         self._lock = asyncio.Lock()
         self._rivals: dict[str, str | None] = {}
+        #: Policies that only watch a target which another one claims.
+        self._onlookers: set[str] = set()
 
     async def swap(self, tick: Tick, status: Status, decision: Decision) -> None:
         """Move the traffic; the intent, which is in `status`, is written before."""
@@ -148,16 +150,19 @@ class Swaps:
         """Return what each Service's policy wants."""
         policies = await self._policies()
         wanted: dict[str, Wish] = {}
-        for found in policies:
+        # Of several that only watch, the oldest keeps its traffic where it is.
+        for found in sorted(policies, key=age_of):
+            if found["metadata"]["uid"] in self._onlookers:
+                continue
             status, service = status_of(found.get("status")), service_of(found)
             leaving = found["metadata"].get("deletionTimestamp") and not retains(found)
             rival = self._rivals[found["metadata"]["uid"]]
-            if service is not None and not leaving and rival is None:
+            speaks = status.traffic_known or claims(found)
+            if service is not None and not leaving and rival is None and speaks:
                 # A status that was lost is no reason to move: the next tick asks the Service.
                 known = status.traffic if status.traffic_known else None
-                wanted[service] = Wish(
-                    known, retained=retains(found) and known is not Traffic.CHAMPION
-                )
+                retained = retains(found) and known is not Traffic.CHAMPION
+                wanted.setdefault(service, Wish(known, retained=retained))
         return wanted
 
     async def rival_of(self, found: Document) -> str | None:
@@ -165,13 +170,22 @@ class Swaps:
         uid = found["metadata"]["uid"]
         if uid not in self._rivals:
             await self._policies()
-        return self._rivals.get(uid)
+        return self._rivals.get(uid) if claims(found) else None
+
+    def only_watches(self, found: Document) -> bool:
+        """Tell whether a policy does not claim its target, and another one does."""
+        return not claims(found) and found["metadata"]["uid"] in self._onlookers
 
     async def _policies(self) -> list[Document]:
         """List all policies; who has which target is known from it until the next time."""
         foreign = await self._traffic.foreign()
         policies = [one for one in await self._cluster.policies() if service_of(one) not in foreign]
         self._rivals = {one["metadata"]["uid"]: rival_of(one, policies) for one in policies}
+        self._onlookers = {
+            one["metadata"]["uid"]
+            for one in policies
+            if not claims(one) and holder_of(one, policies) is not None
+        }
         return policies
 
 

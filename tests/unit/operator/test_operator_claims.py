@@ -2,13 +2,17 @@
 
 from typing import Any
 
-from taxi_operator.claims import rival_of
+import pytest
+
+from taxi_operator.claims import holder_of, rival_of
 
 
-def policy(name: str, created: str, model: str = "", **target: str) -> dict[str, Any]:
+def policy(
+    name: str, created: str, model: str = "", mode: str = "Enforce", **target: str
+) -> dict[str, Any]:
     return {
         "metadata": {"name": name, "uid": f"uid-{name}", "creationTimestamp": created},
-        "spec": {"modelName": model or f"model-of-{name}", "target": target},
+        "spec": {"mode": mode, "modelName": model or f"model-of-{name}", "target": target},
     }
 
 
@@ -42,3 +46,15 @@ def test_policy_whose_target_cannot_be_read_keeps_nobody_away() -> None:
     new = policy("new", "2026-01-02T00:00:00Z", "m", deploymentName="p", activeServiceName="s")
 
     assert rival_of(new, [old, odd, none, new]) is None
+
+
+@pytest.mark.parametrize("mode", ["DryRun", "Suspend"])
+def test_policy_that_only_watches_keeps_nobody_from_acting(mode: str) -> None:
+    target = {"deploymentName": "p", "activeServiceName": "s"}
+    watching = policy("a", "2026-01-01T00:00:00Z", "m", mode, **target)
+    acting = policy("b", "2026-01-02T00:00:00Z", "m", **target)
+    late = policy("c", "2026-01-03T00:00:00Z", "m", **target)
+    policies = [late, watching, acting]
+
+    assert [rival_of(one, policies) for one in (watching, acting, late)] == [None, None, "b"]
+    assert holder_of(watching, policies) is acting
