@@ -150,6 +150,8 @@ class Conductor:
 
     async def _refuse(self, found: Document, status: Status, reason: str, message: str) -> None:
         self._metrics.keep_signals(found["metadata"]["name"], ())
+        # Nobody looks at the champion of a policy that is not served.
+        self._metrics.champion_unavailable.remove_by_labels({"policy": found["metadata"]["name"]})
         problem = Finding(READY, "False", reason, message)
         await self._reporter.report(found, status, Outcome(problem=problem))
 

@@ -154,10 +154,11 @@ def _after_rescue(
 ) -> Decision:
     """Go back to a champion that has been ready for a while, unless a rule keeps the fallback.
 
-    The rule's signals need not have recovered: they were not the reason.
+    The rule's signals need not have recovered: they were not the reason. One that is breached and
+    has fallen silent still keeps the traffic away.
     """
-    states = {one.name: one.state for one in readings}
-    if _breached(policy.fallback_rule, states):
+    held = {one.name for one in readings if one.breached}
+    if any(group and held.issuperset(group) for group in policy.fallback_rule.any_of):
         return Decision(Action.NONE, reason="FallbackStays")
     steady = world.now - world.champion.since
     if steady < max(fallback.min_dwell_seconds, GRACE_SECONDS) or not _dwelt(fallback, world):

@@ -40,7 +40,10 @@ GONE = Readiness(0, WORLD.now - 60)
 
 def readings(**states: SignalState) -> list[Reading]:
     found = [(one.name, states.get(one.name, SignalState.HEALTHY)) for one in POLICY.signals]
-    return [Reading(name, state, recovered=state is SignalState.HEALTHY) for name, state in found]
+    return [
+        Reading(name, state, state is SignalState.BREACHED, recovered=state is SignalState.HEALTHY)
+        for name, state in found
+    ]
 
 
 BOTH = readings(inputs=SignalState.BREACHED, error=SignalState.BREACHED)
@@ -183,6 +186,17 @@ def test_rescued_traffic_returns_to_a_champion_that_is_ready_for_a_while(
 
     assert found.reason == reason
     assert found.action is (Action.RESTORE if reason == "ChampionReady" else Action.NONE)
+
+
+@pytest.mark.parametrize("state", [SignalState.NO_DATA, SignalState.INSUFFICIENT])
+def test_rescued_traffic_stays_while_a_breached_rule_is_silent(state: SignalState) -> None:
+    world = replace(
+        WORLD, traffic=Traffic.FALLBACK, rescued=True, traffic_since=0.0,
+        champion=Readiness(1, 0.0),
+    )  # fmt: skip
+    silent = [replace(one, breached=one.state is state) for one in readings(critical=state)]
+
+    assert decide(POLICY, silent, world).reason == "FallbackStays"
 
 
 states = st.sampled_from(list(SignalState))
