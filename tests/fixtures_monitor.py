@@ -53,6 +53,12 @@ class Monitor:
         self.stop()
         raise AssertionError(self.printed())
 
+    @property
+    def pid(self) -> int:
+        """Return the pid of gunicorn's master."""
+        assert self._process is not None
+        return self._process.pid
+
     def printed(self) -> str:
         """Return the end of what it printed."""
         return self._log.read_text()[-4000:]

@@ -126,6 +126,12 @@ class Predictor:
                 raise RuntimeError(self.printed())
             time.sleep(0.1)
 
+    @property
+    def pid(self) -> int:
+        """Return the pid of gunicorn's master."""
+        assert self._process is not None
+        return self._process.pid
+
     def printed(self) -> str:
         """Return the end of what it printed."""
         return self._log.read_text()[-4000:]

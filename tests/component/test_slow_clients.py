@@ -5,79 +5,16 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from fixtures_mongod import Mongod
-from fixtures_monitor import HEADERS, TOKEN, Monitor
-from fixtures_predictor import PLAIN, Predictor, register, small_artifact
-
-from taxi_domain.models import Alias
+from fixtures_monitor import HEADERS
+from fixtures_servers import NOTHING, Server, both, require_quick_answers, stalled, started
 
 pytestmark = pytest.mark.component
-
-NOTHING = b""
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server, its route for many items, and what others ask of it."""
-
-    process: Predictor | Monitor
-    path: str
-    ask: Callable[[], list[httpx.Response]]
-
-    @property
-    def half_a_header(self) -> bytes:
-        return b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Le" % self.path.encode()
-
-    @property
-    def half_a_body(self) -> bytes:
-        return self._started(self.path, b"Content-Length: 7000\r\n", b'{"rides": [{"PULocationID')
-
-    @property
-    def half_a_chunk(self) -> bytes:
-        return self._started(self.path, b"Transfer-Encoding: chunked\r\n", b'46\r\n{"labels": [')
-
-    @property
-    def half_a_ride(self) -> bytes:
-        path = "/predict" if isinstance(self.process, Predictor) else "/v1/predictions"
-        return self._started(path, b"Content-Length: 70\r\n", b'{"PULocationID": 130, ')
-
-    def _started(self, path: str, framing: bytes, body: bytes) -> bytes:
-        return (
-            b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            b"Authorization: Bearer %s\r\n" % (path.encode(), TOKEN.encode())
-            + framing + b"\r\n" + body
-        )  # fmt: skip
-
-
-def started(name: str, folder: Path, mongod: Mongod, connections: int = 1000) -> Server:
-    """Start a server whose connections wait a short time."""
-    if name == "predictor":
-        register(mongod.uri, Alias.CHAMPION, small_artifact())
-        predictor = Predictor(
-            folder, mongod.uri, TAXI_PREDICT_KEEPALIVE_SECONDS="5",
-            TAXI_PREDICT_CONNECTIONS=str(connections),
-        ).start()  # fmt: skip
-        return Server(
-            predictor, "/predict/batch",
-            lambda: [httpx.post(f"{predictor.url}/predict", json=PLAIN, timeout=15)],
-        )  # fmt: skip
-    monitor = Monitor(
-        folder, mongod.uri, TAXI_MONITOR_KEEPALIVE_SECONDS="5",
-        TAXI_MONITOR_CONNECTIONS=str(connections),
-    ).start()  # fmt: skip
-    return Server(
-        monitor, "/v1/labels",
-        lambda: [httpx.get(f"{monitor.url}{one}", timeout=15) for one in ("/healthz", "/metrics")],
-    )  # fmt: skip
-
-
-both = pytest.mark.parametrize("name", ["predictor", "monitor"])
 
 
 @pytest.fixture
@@ -85,35 +22,6 @@ def server(name: str, mongod: Mongod, tmp_path: Path) -> Iterator[Server]:
     one = started(name, tmp_path, mongod)
     yield one
     one.process.stop()
-
-
-@contextlib.contextmanager
-def stalled(server: Server, sent: bytes, count: int) -> Iterator[list[socket.socket]]:
-    """Open connections that send something and then nothing more."""
-    with contextlib.ExitStack() as stack:
-        found = []
-        for _ in range(count):
-            one = stack.enter_context(
-                socket.create_connection(("127.0.0.1", server.process.port), timeout=30)
-            )
-            one.sendall(sent)
-            found.append(one)
-        yield found
-
-
-def require_quick_answers(server: Server) -> None:
-    """Require that nearly all new connections are answered at once.
-
-    A machine that stalls for seconds delays one of these requests, which go one after the other;
-    clients that hold others up delay many of them.
-    """
-    took = []
-    for _ in range(40):
-        begin = time.monotonic()
-        answers = server.ask()
-        took.append((time.monotonic() - begin) / len(answers))
-        assert [one.status_code for one in answers] == [200] * len(answers)
-    assert sorted(took)[len(took) * 9 // 10] < 1, took
 
 
 @both

@@ -93,7 +93,7 @@ NOT_FINITE: Final = "not_finite"
 PREDICTOR_FAILED: Final = _counter(
     "taxi_predictor_failed_rides_total",
     "Rides that were neither answered nor refused but failed here, by reason.",
-    "reason", series=[["no_model"], ["error"], [NOT_FINITE]],
+    "reason", series=[["no_model"], ["overloaded"], ["error"], [NOT_FINITE]],
 )  # fmt: skip
 PREDICTOR_SHADOW_FAILED: Final = _counter(
     "taxi_predictor_shadow_failed_rides_total",
@@ -107,6 +107,9 @@ PREDICTOR_UNDECLARED: Final = _counter(
 )  # fmt: skip
 PREDICTOR_MODEL_INFO: Final = _gauge(
     "taxi_predictor_model_info", "1 for the version that serves.", *_MODEL, "version"
+)
+PREDICTOR_WORKER_RESTARTS: Final = _counter(
+    "taxi_predictor_worker_restarts_total", "Workers of the pod that ended and were replaced."
 )
 PREDICTOR_SPOOL_BYTES: Final = _gauge(
     "taxi_predictor_spool_bytes", "Records on this pod that the log does not have yet, in bytes."
@@ -240,6 +243,9 @@ MONITOR_LABEL_LAG: Final = _histogram(
 )
 MONITOR_MODEL_INFO: Final = _gauge(
     "taxi_monitor_model_info", "1 for the version that has the role.", *_MODEL, "version"
+)
+MONITOR_WORKER_RESTARTS: Final = _counter(
+    "taxi_monitor_worker_restarts_total", "Workers of the pod that ended and were replaced."
 )
 MONITOR_THREAD_UP: Final = _gauge(
     "taxi_monitor_background_up", "1 while the background thread lives.", "thread"

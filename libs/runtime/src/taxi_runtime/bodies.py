@@ -20,6 +20,7 @@ JSON: Final = "application/json"
 #: and stalled beginnings take nothing from the others.
 PIECE_BYTES: Final = 16 * 1024
 _RETRY_SECONDS: Final = 2
+_BUDGET_BYTES: Final = 16 * 1024 * 1024
 
 
 class MalformedBodyError(Exception):
@@ -74,27 +75,39 @@ class Body:
 
 
 class Bodies:
-    """Reads the bodies of one process.
+    """Reads the bodies of one process, in the thread that serves its connections.
 
     Args:
         max_bytes: Of one body.
+        budget_bytes: Of all bodies that are read or worked on at a time, but for the first piece
+            of each; one body always has room.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, budget_bytes: int = _BUDGET_BYTES) -> None:
         self._max_bytes = max_bytes
+        self._budget_bytes = max(budget_bytes, max_bytes)
+        self._held_bytes = 0
 
     @contextmanager
     def read(self, environ: Environ) -> Iterator[bytes]:
-        """Lend the request's body.
+        """Lend the request's body; its share of the budget is free again afterwards.
 
         Raises:
-            ProblemError: it is coded, too large, malformed, or did not come in time.
+            ProblemError: it is coded, too large, malformed, did not come in time, or there are
+                too many at once.
         """
         _require_plain(environ)
         if int(environ.get("CONTENT_LENGTH") or 0) > self._max_bytes:
             raise self._too_large()
+        share = _Share()
         try:
-            data = self._collected(environ["wsgi.input"])
+            yield self._read(environ["wsgi.input"], share)
+        finally:
+            self._held_bytes -= share.bytes
+
+    def _read(self, body: Body, share: "_Share") -> bytes:
+        try:
+            return self._collected(body, share)
         except TimeoutError as error:
             raise ProblemError(
                 HTTPStatus.REQUEST_TIMEOUT, "body: did not come in time; send it at once",
@@ -105,9 +118,8 @@ class Bodies:
                 HTTPStatus.BAD_REQUEST, f"body: cannot be read ({error}); send it whole",
                 reason="malformed",
             ) from error  # fmt: skip
-        yield data
 
-    def _collected(self, body: Body) -> bytes:
+    def _collected(self, body: Body, share: "_Share") -> bytes:
         pieces: list[bytes] = []
         size = 0
         while piece := body.read(PIECE_BYTES):
@@ -115,7 +127,20 @@ class Bodies:
             if size > self._max_bytes:
                 raise self._too_large()
             pieces.append(piece)
+            if len(piece) == PIECE_BYTES:
+                self._take(share)
         return b"".join(pieces)
+
+    def _take(self, share: "_Share") -> None:
+        """Take the room of the next piece, before it is read."""
+        if self._held_bytes + PIECE_BYTES > self._budget_bytes:
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "body: too many large ones are being sent at once; send it again later",
+                reason="overloaded", retry_after=_RETRY_SECONDS,
+            )  # fmt: skip
+        self._held_bytes += PIECE_BYTES
+        share.bytes += PIECE_BYTES
 
     def _too_large(self) -> ProblemError:
         return ProblemError(
@@ -123,6 +148,12 @@ class Bodies:
             f"body: is larger than {self._max_bytes} bytes; send less at once",
             reason="too_large",
         )
+
+
+class _Share:
+    """What a body takes of the budget."""
+
+    bytes = 0
 
 
 def media_type(environ: Environ, *accepted: str) -> str:

@@ -11,14 +11,14 @@ from taxi_monitor import problems
 from taxi_monitor.counters import Counters
 from taxi_monitor.follower import Follower
 from taxi_monitor.gauges import StateCollector
-from taxi_monitor.routes import Parts, blueprint
+from taxi_monitor.routes import MAX_BODY_BYTES, Parts, blueprint
 from taxi_monitor.settings import Settings
 from taxi_monitor.state import State
 from taxi_runtime.bodies import Bodies
+from taxi_runtime.restarts import Restarts
 from taxi_runtime.threads import Threads
 from taxi_store.connection import connect
 
-_MOST_BODY_BYTES = 16 * 1024 * 1024
 #: Threads for what is only read: whatever posts wait for, probes and scrapes do not.
 _READERS = 4
 _STALE_EVALUATIONS = 10
@@ -33,10 +33,11 @@ class Monitor:
     follower: Follower
 
 
-def create_monitor(settings: Settings) -> Monitor:
+def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     """Build the object graph; the background thread is not started yet."""
     database = connect(settings.mongodb_uri, app_name="taxi-monitor")[DATABASE]
     registry = CollectorRegistry()
+    registry.register(restarts)
     counters = Counters(registry)
     state = State(settings.window_rows, settings.min_rows)
     follower = Follower(
@@ -47,7 +48,7 @@ def create_monitor(settings: Settings) -> Monitor:
     registry.register(StateCollector(state, settings.model, follower.is_alive, time.time))
     parts = Parts(
         state, follower, counters, registry, database, settings.model, settings.token,
-        Bodies(_MOST_BODY_BYTES), Threads(settings.threads), Threads(_READERS),
+        Bodies(MAX_BODY_BYTES), Threads(settings.threads), Threads(_READERS),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time,
     )  # fmt: skip

@@ -1,6 +1,8 @@
 """Process entry: `python -m taxi_monitor.main`."""
 
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -8,8 +10,10 @@ from gunicorn.app.base import BaseApplication
 
 from taxi_domain.errors import FieldError
 from taxi_domain.logs import set_up
+from taxi_domain.metrics import MONITOR_WORKER_RESTARTS
 from taxi_monitor.app import Monitor, create_monitor
 from taxi_monitor.settings import Settings
+from taxi_runtime.restarts import Restarts
 from taxi_runtime.settings import read
 
 
@@ -19,6 +23,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._monitor: Monitor | None = None
+        folder = Path(tempfile.mkdtemp(prefix="taxi-monitor-"))
+        self._restarts = Restarts(folder / "worker-restarts", MONITOR_WORKER_RESTARTS)
         super().__init__()
 
     def load_config(self) -> None:
@@ -35,19 +41,28 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             "accesslog": None,
             "control_socket_disable": True,  # its folder is read-only in the container
             "worker_exit": self._worker_exit,
+            "child_exit": self._child_exit,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
 
+    def run(self) -> None:
+        """Run until a signal ends it."""
+        self._restarts.begin()
+        super().run()
+
     def load(self) -> Flask:
         """Build the application in the worker and start to follow the log."""
-        self._monitor = create_monitor(self._settings)
+        self._monitor = create_monitor(self._settings, self._restarts)
         self._monitor.follower.start()
         return self._monitor.app
 
     def _worker_exit(self, _server: Any, _worker: Any) -> None:
         if self._monitor is not None:
             self._monitor.follower.stop()
+
+    def _child_exit(self, server: Any, _worker: Any) -> None:
+        self._restarts.ended(server)
 
 
 def main() -> int:

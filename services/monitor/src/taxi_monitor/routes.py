@@ -32,6 +32,8 @@ from taxi_store.encoding import CONTENT_TYPE, decoded_all
 from taxi_store.log import insert_labels
 
 _MOST_ITEMS: Final = 10_000
+#: A record has about 400 bytes.
+MAX_BODY_BYTES: Final = _MOST_ITEMS * 1024
 _RETRY_SECONDS: Final = 5
 
 Item = TypeVar("Item")

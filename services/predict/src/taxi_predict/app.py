@@ -18,11 +18,10 @@ from taxi_predict.spool import Spool
 from taxi_predict.tally import Tally
 from taxi_predict.undeclared import FieldNames
 from taxi_runtime.bodies import Bodies
+from taxi_runtime.restarts import Restarts
 from taxi_store.artifacts import Artifact
 from taxi_store.connection import connect
 from taxi_store.registry import Registry
-
-_MOST_BODY_BYTES = 2 * 1024 * 1024
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +41,9 @@ class Worker:
             self.spool.close()
 
 
-def create_worker(settings: Settings, crew: Crew) -> Worker:
+def create_worker(settings: Settings, crew: Crew, restarts: Restarts) -> Worker:
     """Build the object graph of one worker."""
-    metrics = Metrics(settings.beat_file if settings.log else None)
+    metrics = Metrics(settings.beat_file if settings.log else None, restarts)
     holder = ModelHolder(crew.join)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     holder.load(lambda: _from_registry(settings), ModelCache(settings.data_dir))
@@ -58,7 +57,7 @@ def create_worker(settings: Settings, crew: Crew) -> Worker:
     predictions = Predictions(holder, spool, metrics, tally, settings, time.time)
     app = Flask("taxi_predict")
     register(app, metrics)
-    bodies = Bodies(_MOST_BODY_BYTES)
+    bodies = Bodies(settings.max_body_bytes)
     app.register_blueprint(
         blueprint(predictions, metrics, tally, crew, bodies, settings.batch_max_rides)
     )

@@ -39,10 +39,12 @@ class Metrics:
 
     Args:
         beat: File that the delivery touches; without one, its age is not exported.
+        restarts: The count of workers that died; without one, it is not exported.
     """
 
-    def __init__(self, beat: Path | None = None) -> None:
+    def __init__(self, beat: Path | None = None, restarts: Collector | None = None) -> None:
         self._beat = beat
+        self._restarts = restarts
         registry = CollectorRegistry()
 
         def counter(metric: Metric) -> Counter:
@@ -84,6 +86,8 @@ class Metrics:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         if self._beat is not None:
             registry.register(_BeatAge(self._beat))
+        if self._restarts is not None:
+            registry.register(self._restarts)
         return generate_latest(registry)
 
 

@@ -13,7 +13,8 @@ _TEMPLATE: Final = "#/components/schemas/{name}"
 _PROBLEMS: Final = {
     "400": "Not JSON.", "408": "The body did not come in time.", "413": "Too large.",
     "415": "Not application/json.", "422": "A field is missing or out of its limits.",
-    "500": "The model has no finite answer.", "503": "No model yet, or no room to log.",
+    "500": "The model has no finite answer.",
+    "503": "No model yet, no room to log, or too many large bodies at once.",
 }  # fmt: skip
 _STATUS: Final[Schema] = {
     "type": "object", "required": ["status"], "properties": {"status": {"type": "string"}},

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from taxi_domain.metrics import PREDICTOR_WORKER_RESTARTS
 from taxi_predict.crew import Crew
 from taxi_predict.metrics import forget_worker
 from taxi_predict.settings import Settings
 from taxi_predict.supervisor import DeliveryProcess, Supervisor
+from taxi_runtime.restarts import Restarts
 
 if TYPE_CHECKING:
     from taxi_predict.app import Worker
@@ -27,6 +29,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         self._settings = settings
         self._worker: Worker | None = None
         self._crew = Crew(settings.crew_dir, settings.workers)
+        self._restarts = Restarts(settings.restarts_file, PREDICTOR_WORKER_RESTARTS)
         super().__init__()
 
     def load_config(self) -> None:
@@ -53,6 +56,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     def run(self) -> None:
         """Run until a signal ends it."""
         self._crew.begin()
+        self._restarts.begin()
         if not self._settings.log:
             super().run()
             return
@@ -65,16 +69,17 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         """Build this worker's application; gevent has patched the standard library by now."""
         from taxi_predict.app import create_worker
 
-        self._worker = create_worker(self._settings, self._crew)
+        self._worker = create_worker(self._settings, self._crew, self._restarts)
         return self._worker.app
 
     def _worker_exit(self, _server: Any, _worker: Any) -> None:
         if self._worker is not None:
             self._worker.stop()
 
-    def _child_exit(self, _server: Any, worker: Any) -> None:
+    def _child_exit(self, server: Any, worker: Any) -> None:
         forget_worker(worker.pid)
         self._crew.leave(worker.pid)
+        self._restarts.ended(server)
 
 
 def serve(settings: Settings) -> None:

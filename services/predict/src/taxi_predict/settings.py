@@ -13,6 +13,8 @@ from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES
 
 #: Bytes of the spool that a worker needs at least.
 SMALLEST_SHARE = 65536
+#: A ride has about 150 bytes; with what else a client sends along, so many at most.
+RIDE_BYTES = 2048
 _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -56,8 +58,10 @@ class Settings(BaseSettings):
     spool_full: SpoolFull = Field(default=SpoolFull.REFUSE, alias="TAXI_PREDICT_SPOOL_FULL")
     #: False neither logs nor tells the monitor.
     log: bool = Field(default=True, alias="TAXI_PREDICT_LOG")
-    #: Most rides of one batch.
-    batch_max_rides: int = Field(default=1000, alias="TAXI_PREDICT_BATCH_MAX_RIDES", ge=1)
+    #: Most rides of one batch; the limit of a body follows from it.
+    batch_max_rides: int = Field(
+        default=1000, alias="TAXI_PREDICT_BATCH_MAX_RIDES", ge=1, le=10_000
+    )
     #: Upper limit of a ride's distance, miles.
     max_distance_miles: float = Field(
         default=MAX_TRIP_DISTANCE_MILES,
@@ -85,6 +89,16 @@ class Settings(BaseSettings):
     def crew_dir(self) -> Path:
         """Folder in which the workers say that they can answer."""
         return self.data_dir / "crew"
+
+    @property
+    def restarts_file(self) -> Path:
+        """File in which the workers that died are counted."""
+        return self.data_dir / "worker-restarts"
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Bytes of the largest body: a full batch."""
+        return (self.batch_max_rides + 1) * RIDE_BYTES
 
     @property
     def spool_dir(self) -> Path:

@@ -1,0 +1,91 @@
+"""Large bodies that stall take bounded memory, and nothing from other requests."""
+
+import contextlib
+import re
+import select
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fixtures_mongod import Mongod
+from fixtures_monitor import HEADERS, TOKEN
+from fixtures_predictor import PLAIN
+from fixtures_servers import Server, both, require_quick_answers, started
+
+pytestmark = pytest.mark.component
+
+MIB = 1024 * 1024
+#: Sizes below each server's limit that add up to far more than it may take.
+BODIES = {"predictor": (200, 2_000_000), "monitor": (40, 10_000_000)}
+MOST_GROWTH = 120 * MIB
+
+
+@pytest.fixture
+def server(name: str, mongod: Mongod, tmp_path: Path) -> Iterator[Server]:
+    one = started(name, tmp_path, mongod, workers=1)
+    yield one
+    one.process.stop()
+
+
+@contextlib.contextmanager
+def stalled_at_the_end(server: Server, count: int, size: int) -> Iterator[list[socket.socket]]:
+    """Send bodies but for their last bytes."""
+    head = (
+        f"POST {server.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {TOKEN}\r\nContent-Length: {size}\r\n\r\n"
+    ).encode()
+    with contextlib.ExitStack() as stack:
+        found = []
+        for _ in range(count):
+            one = socket.create_connection(("127.0.0.1", server.process.port), timeout=60)
+            found.append(stack.enter_context(one))
+            one.sendall(head + b" " * (size - 10))
+        yield found
+
+
+def peak(pid: int) -> int:
+    """Return the most memory that a process ever had, bytes."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def full(server: Server) -> httpx.Response:
+    """Send as many items as are allowed at once."""
+    if server.path == "/predict/batch":
+        body: object = [PLAIN] * 1000
+    else:
+        body = {"labels": [{"ride_id": f"r{one}", "duration": 3} for one in range(10_000)]}
+    url = f"{server.process.url}{server.path}"
+    return httpx.post(url, json=body, headers=HEADERS, timeout=60)
+
+
+@both
+def test_stalled_ones_take_bounded_memory_and_nothing_from_others(
+    server: Server, name: str
+) -> None:
+    assert full(server).status_code == 200
+    workers = server.workers()
+    (worker,) = workers
+    before = peak(worker)
+    count, size = BODIES[name]
+    with stalled_at_the_end(server, count, size) as connections:
+        require_quick_answers(server)
+        told, _, _ = select.select(connections, [], [], 30)
+        answer = told[0].recv(65536)
+        assert peak(worker) - before < MOST_GROWTH
+
+    assert answer.startswith(b"HTTP/1.1 503 "), answer
+    assert b"\r\nRetry-After: " in answer
+    assert b"application/problem+json" in answer
+    deadline = time.monotonic() + 30
+    while full(server).status_code == 503:
+        assert time.monotonic() < deadline, "the room is not free again"
+        time.sleep(0.2)
+    assert full(server).status_code == 200
+    assert server.workers() == workers
+    assert "Traceback" not in server.process.printed()
