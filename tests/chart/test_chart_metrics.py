@@ -139,6 +139,7 @@ def test_every_metric_of_the_catalogue_that_people_look_at_is_on_the_dashboard()
 
     assert missing <= {
         "taxi_predictor_spool_bytes",
+        "taxi_predictor_torn_counter_files",
         "taxi_monitor_drifted_features",
         "taxi_monitor_drift_detected",
         "taxi_monitor_reference_rows",

@@ -26,6 +26,18 @@ def predict(predictor: Predictor) -> None:
         assert httpx.post(f"{predictor.url}/predict", json=PLAIN).status_code == 200
 
 
+def test_metrics_are_answered_whatever_a_killed_worker_left(mongod: Mongod, tmp_path: Path) -> None:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    predictor = Predictor(tmp_path, mongod.uri).start()
+    try:
+        (tmp_path / "metrics" / "counter_999999.db").touch()
+        answer = httpx.get(f"{predictor.url}/metrics")
+        assert answer.status_code == 200
+        assert value(answer.text, "taxi_predictor_torn_counter_files") == 1
+    finally:
+        predictor.stop()
+
+
 def test_counts_survive_a_worker_and_its_gauges_do_not(mongod: Mongod, tmp_path: Path) -> None:
     register(mongod.uri, Alias.CHAMPION, small_artifact())
     predictor = Predictor(tmp_path, mongod.uri, TAXI_PREDICT_WORKERS="3").start()

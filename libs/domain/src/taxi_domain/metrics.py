@@ -111,6 +111,10 @@ PREDICTOR_MODEL_INFO: Final = _gauge(
 PREDICTOR_WORKER_RESTARTS: Final = _counter(
     "taxi_predictor_worker_restarts_total", "Workers of the pod that ended and were replaced."
 )
+PREDICTOR_TORN_FILES: Final = _gauge(
+    "taxi_predictor_torn_counter_files",
+    "Files of counters that cannot be read, left behind by workers that were killed.",
+)
 PREDICTOR_SPOOL_BYTES: Final = _gauge(
     "taxi_predictor_spool_bytes", "Records on this pod that the log does not have yet, in bytes."
 )

@@ -10,11 +10,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 from taxi_domain import metrics as catalogue
 from taxi_domain.metrics import Metric
+from taxi_predict.counter_files import CounterFiles
+from taxi_predict.settings import metrics_folder
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -83,7 +84,7 @@ class Metrics:
     def exposition(self) -> bytes:
         """Return the values of all workers, dead ones included where they count."""
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(CounterFiles(metrics_folder()))
         if self._beat is not None:
             registry.register(_BeatAge(self._beat))
         if self._restarts is not None:
@@ -102,8 +103,3 @@ class _BeatAge(Collector):
         metric = catalogue.PREDICTOR_DELIVERY_BEAT_AGE
         age = max(time.time() - self._beat.stat().st_mtime, 0.0)
         yield GaugeMetricFamily(metric.name, metric.help, age)
-
-
-def forget_worker(pid: int) -> None:
-    """Remove the live gauges of a worker that died."""
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]

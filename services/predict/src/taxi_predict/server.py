@@ -6,9 +6,9 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from taxi_domain.metrics import PREDICTOR_WORKER_RESTARTS
+from taxi_predict.counter_files import forget_worker
 from taxi_predict.crew import Crew
-from taxi_predict.metrics import forget_worker
-from taxi_predict.settings import Settings
+from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.supervisor import DeliveryProcess, Supervisor
 from taxi_runtime.restarts import Restarts
 
@@ -77,7 +77,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             self._worker.stop()
 
     def _child_exit(self, server: Any, worker: Any) -> None:
-        forget_worker(worker.pid)
+        forget_worker(metrics_folder(), worker.pid)
         self._crew.leave(worker.pid)
         self._restarts.ended(server)
 

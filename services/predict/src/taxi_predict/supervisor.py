@@ -14,9 +14,10 @@ from typing import Final
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
+from taxi_predict.counter_files import forget_worker
 from taxi_predict.identity import IDENTITY
-from taxi_predict.metrics import forget_worker
 from taxi_predict.segments import SUFFIX
+from taxi_predict.settings import metrics_folder
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class DeliveryProcess:
             self._kill_when_hung()
             return
         if self._process is not None:
-            forget_worker(IDENTITY)
+            forget_worker(metrics_folder(), IDENTITY)
             shortest, longest = _RESTART_SECONDS
             lived = now - self._started_at
             self._pause = min(max(self._pause * 2, shortest), longest)
