@@ -17,6 +17,7 @@ SETTINGS = {
     "train": "taxi_train.settings",
     "operator": "taxi_operator.settings",
 }
+GIVEN_BY_REFERENCE = {"TAXI_MONGODB_URI": "mongodb://from-a-secret/taxi"}
 #: Read by a library, not by our settings.
 OF_LIBRARIES = {"PROMETHEUS_MULTIPROC_DIR"}
 
@@ -59,7 +60,8 @@ def test_the_values_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     module = importlib.import_module(SETTINGS[name])
     for container in containers(name):
         for variable, value in environment(container).items():
-            text = value if isinstance(value, str) else "mongodb://from-a-secret/taxi"
+            given = GIVEN_BY_REFERENCE.get(variable, "from-a-reference")
+            text = value if isinstance(value, str) else given
             monkeypatch.setenv(variable, text)
 
         assert read(module.Settings)

@@ -129,21 +129,56 @@ def test_a_delivery_that_runs_gives_signs_of_life(mongod: Mongod, tmp_path: Path
         predictor.stop()
 
 
+def broken_spool(folder: Path) -> Path:
+    """Put a folder where the delivery wants a file, so that it cannot start."""
+    found = folder / "data" / "spool" / "delivery.lock"
+    found.mkdir(parents=True)
+    return found
+
+
 def test_a_delivery_that_cannot_run_shows_in_the_age_of_its_last_sign(
     mongod: Mongod, tmp_path: Path
 ) -> None:
     register(mongod.uri, Alias.CHAMPION, small_artifact())
-    Predictor(tmp_path, mongod.uri).start().stop()  # leaves the model, and a sign of life
+    broken_spool(tmp_path)
     beat = tmp_path / "data" / "spool" / "delivery.beat"
+    beat.touch()
     os.utime(beat, (0, 0))
-    predictor = Predictor(tmp_path, "mongodb://%").start()
+    predictor = Predictor(tmp_path, mongod.uri).start()
     try:
         first = silence(predictor)
         time.sleep(3)
         later = [silence(predictor) for _ in range(10)]
         assert 0 <= first < 60, "counted from this start"
         assert all(first + 3 <= one < first + 30 for one in later)
-        assert "error: " in predictor.printed()
+        assert "delivery died" in predictor.printed()
+    finally:
+        predictor.stop()
+
+
+def test_a_pod_whose_delivery_cannot_start_for_a_minute_is_not_ready(
+    mongod: Mongod, tmp_path: Path
+) -> None:
+    register(mongod.uri, Alias.CHAMPION, small_artifact())
+    obstacle = broken_spool(tmp_path)
+    predictor = Predictor(tmp_path, mongod.uri).start()
+    try:
+        beat = tmp_path / "data" / "spool" / "delivery.beat"
+        os.utime(beat, (time.time() - 61, time.time() - 61))
+        answer = httpx.get(f"{predictor.url}/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["detail"].startswith("delivery: cannot start")
+        assert httpx.get(f"{predictor.url}/healthz").status_code == 200
+
+        obstacle.rmdir()
+        deadline = time.monotonic() + 60
+        while httpx.get(f"{predictor.url}/readyz").status_code != 200:
+            assert time.monotonic() < deadline, predictor.printed()
+            time.sleep(0.2)
+        # One that ran is told by its age alone.
+        predictor.hang_the_delivery()
+        os.utime(beat, (time.time() - 61, time.time() - 61))
+        assert httpx.get(f"{predictor.url}/readyz").status_code == 200
     finally:
         predictor.stop()
 

@@ -3,7 +3,8 @@
 from enum import StrEnum
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
+
+from taxi_runtime.settings import Environment, MongodbUri, Name
 
 
 class FaultPoint(StrEnum):
@@ -16,15 +17,15 @@ class FaultPoint(StrEnum):
     AFTER_ALIAS = "after-alias"
 
 
-class Settings(BaseSettings):
+class Settings(Environment):
     """Settings of the operator; each is an environment variable."""
 
     #: The namespace that is served.
-    namespace: str = Field(alias="TAXI_OPERATOR_NAMESPACE", min_length=1)
+    namespace: Name = Field(alias="TAXI_OPERATOR_NAMESPACE", min_length=1)
     #: The release (`app.kubernetes.io/instance`) whose active Services are served; empty: all.
     instance: str = Field(default="", alias="TAXI_OPERATOR_INSTANCE")
     #: Where registry and runs are.
-    mongodb_uri: str = Field(alias="TAXI_MONGODB_URI", min_length=1)
+    mongodb_uri: MongodbUri = Field(alias="TAXI_MONGODB_URI", min_length=1)
     #: Ports of the health check and of the metrics.
     health_port: int = Field(default=8080, alias="TAXI_OPERATOR_HEALTH_PORT", ge=1, le=65535)
     metrics_port: int = Field(default=9090, alias="TAXI_OPERATOR_METRICS_PORT", ge=1, le=65535)

@@ -101,7 +101,9 @@ def door(folder: Path, state: str = "well") -> Door:
     app.logger.disabled = True
     register(app, metrics)
     app.register_blueprint(
-        blueprint(predictions, metrics, tally, Crew(folder, 1), Bodies(100_000), BATCH_MAX_RIDES)
+        blueprint(
+            predictions, metrics, tally, Crew(folder, 1), None, Bodies(100_000), BATCH_MAX_RIDES
+        )
     )
     app.wsgi_app = FastPath(app.wsgi_app, predictions, tally)  # type: ignore[method-assign]
     return Door(app.test_client(), metrics, tally)

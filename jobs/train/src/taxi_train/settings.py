@@ -1,19 +1,19 @@
 """The only reader of the environment."""
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
 from taxi_domain.models import MODEL_NAME
 from taxi_domain.runs import RUN_ID_VARIABLE
+from taxi_runtime.settings import Environment, MongodbUri, Name
 
 
-class Settings(BaseSettings):
+class Settings(Environment):
     """Settings of a train Job."""
 
     #: Where the log and the registry are.
-    mongodb_uri: str = Field(alias="TAXI_MONGODB_URI", min_length=1)
+    mongodb_uri: MongodbUri = Field(alias="TAXI_MONGODB_URI", min_length=1)
     #: Name of the model.
-    model: str = Field(default=MODEL_NAME, alias="TAXI_MODEL")
+    model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
     #: `_id` of the report; set by the operator.
     run_id: str = Field(default="", alias=RUN_ID_VARIABLE)
     #: How long a call to MongoDB may take, seconds.

@@ -1,20 +1,20 @@
 """The only reader of the environment."""
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings
 
 from taxi_domain.models import MODEL_NAME
+from taxi_runtime.settings import Environment, MongodbUri, Name, Token
 
 
-class Settings(BaseSettings):
+class Settings(Environment):
     """Settings of the monitor; each is an environment variable."""
 
     #: Where the log and the registry are.
-    mongodb_uri: str = Field(alias="TAXI_MONGODB_URI", min_length=1)
+    mongodb_uri: MongodbUri = Field(alias="TAXI_MONGODB_URI", min_length=1)
     #: Token that writing routes ask for.
-    token: str = Field(alias="TAXI_MONITOR_TOKEN", min_length=8)
+    token: Token = Field(alias="TAXI_MONITOR_TOKEN", min_length=8)
     #: Name of the model.
-    model: str = Field(default=MODEL_NAME, alias="TAXI_MODEL")
+    model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
     #: Rides of a window.
     window_rows: int = Field(default=2000, alias="TAXI_MONITOR_WINDOW_ROWS", ge=100, le=200_000)
     #: Labelled rides that the error is taken over.

@@ -9,6 +9,7 @@ from flask import Flask
 from taxi_domain.mongodb import DATABASE
 from taxi_predict.crew import Crew
 from taxi_predict.fast_path import ROUTE, FastPath
+from taxi_predict.heartbeat import Heartbeat
 from taxi_predict.metrics import Metrics
 from taxi_predict.model_source import ModelCache, ModelHolder, fetch
 from taxi_predict.routes import blueprint, register
@@ -58,9 +59,11 @@ def create_worker(settings: Settings, crew: Crew, restarts: Restarts) -> Worker:
     app = Flask("taxi_predict")
     register(app, metrics)
     bodies = Bodies(settings.max_body_bytes)
-    app.register_blueprint(
-        blueprint(predictions, metrics, tally, crew, bodies, settings.batch_max_rides)
+    heartbeat = Heartbeat(settings.beat_file) if settings.log else None
+    routes = blueprint(
+        predictions, metrics, tally, crew, heartbeat, bodies, settings.batch_max_rides
     )
+    app.register_blueprint(routes)
     app.wsgi_app = FastPath(app.wsgi_app, predictions, tally)  # type: ignore[method-assign]
     return Worker(app, spool, tally)
 

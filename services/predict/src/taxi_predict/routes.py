@@ -18,6 +18,7 @@ from taxi_domain.features import MODEL_OUTPUT
 from taxi_domain.metrics import NOT_FINITE, PREDICTOR_FAILED
 from taxi_predict import metrics as exposed
 from taxi_predict.crew import Crew
+from taxi_predict.heartbeat import Heartbeat
 from taxi_predict.metrics import Metrics
 from taxi_predict.openapi import document
 from taxi_predict.service import (
@@ -42,6 +43,7 @@ def blueprint(  # noqa: C901 - one small function a route
     metrics: Metrics,
     tally: Tally,
     crew: Crew,
+    heartbeat: Heartbeat | None,
     bodies: Bodies,
     batch_max_rides: int,
 ) -> Blueprint:
@@ -92,6 +94,11 @@ def blueprint(  # noqa: C901 - one small function a route
         predictions.loaded()
         if not crew.complete():
             raise NoModelError("other workers of this pod are still loading it")
+        if heartbeat is not None and heartbeat.cannot_start():
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "delivery: cannot start, so nothing that is answered would be logged; see the log",
+            )
         return _json(b'{"status":"ready"}')
 
     @routes.get("/v1/model")

@@ -6,10 +6,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings
 
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES
+from taxi_runtime.settings import Environment, Folder, HttpUrl, MongodbUri, Name, Token
 
 #: Bytes of the spool that a worker needs at least.
 SMALLEST_SHARE = 65536
@@ -25,23 +25,23 @@ class SpoolFull(StrEnum):
     UNLOGGED = "unlogged"
 
 
-class Settings(BaseSettings):
+class Settings(Environment):
     """Settings of a predictor; each is an environment variable."""
 
     #: Where the log and the registry are.
-    mongodb_uri: str = Field(alias="TAXI_MONGODB_URI", min_length=1)
+    mongodb_uri: MongodbUri = Field(alias="TAXI_MONGODB_URI", min_length=1)
     #: Base address of the monitor; empty sends it nothing.
-    monitor_url: str = Field(default="", alias="TAXI_MONITOR_URL")
+    monitor_url: HttpUrl = Field(default="", alias="TAXI_MONITOR_URL")
     #: Token for the monitor's writing routes.
-    monitor_token: str = Field(default="", alias="TAXI_MONITOR_TOKEN")
+    monitor_token: Token = Field(default="", alias="TAXI_MONITOR_TOKEN")
     #: Name of the model.
-    model: str = Field(default=MODEL_NAME, alias="TAXI_MODEL")
+    model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
     #: Which alias this pod serves.
     alias: Alias = Field(default=Alias.CHAMPION, alias="TAXI_PREDICT_ALIAS")
     #: Alias that scores each ride too, in the background; empty scores none.
     shadow_alias: Alias | None = Field(default=None, alias="TAXI_PREDICT_SHADOW_ALIAS")
     #: Folder of spool and model cache; must survive a restart of the container.
-    data_dir: Path = Field(default=Path("/data"), alias="TAXI_PREDICT_DATA_DIR")
+    data_dir: Folder = Field(default=Path("/data"), alias="TAXI_PREDICT_DATA_DIR")
     #: Address and port to listen on.
     host: str = Field(default="0.0.0.0", alias="TAXI_PREDICT_HOST")  # noqa: S104 - a container
     port: int = Field(default=9696, alias="TAXI_PREDICT_PORT", ge=1, le=65535)
@@ -67,7 +67,6 @@ class Settings(BaseSettings):
         default=MAX_TRIP_DISTANCE_MILES,
         alias="TAXI_PREDICT_MAX_DISTANCE_MILES",
         gt=0,
-        allow_inf_nan=False,
     )
     #: How long a stopping predictor goes on delivering, seconds.
     drain_seconds: float = Field(default=15.0, alias="TAXI_PREDICT_DRAIN_SECONDS", ge=0)

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
+from taxi_predict.heartbeat import Heartbeat
+
 logger = logging.getLogger(__name__)
 
 #: A thread of the idle class keeps its turn until its batch is done, however long it starves, and
@@ -88,6 +90,7 @@ class Shifts:
         It also ends when its parent does: a successor reads on where it stopped.
         """
         parent = os.getppid()
+        Heartbeat(self._beat).start()
         refresher = threading.Thread(target=self._run_refresh, name="refresh", daemon=True)
         refresher.start()
         self._await_refresh(refresher)

@@ -15,6 +15,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 from taxi_predict.counter_files import forget_worker
+from taxi_predict.heartbeat import Heartbeat
 from taxi_predict.identity import IDENTITY
 from taxi_predict.segments import SUFFIX
 from taxi_predict.settings import metrics_folder
@@ -47,9 +48,9 @@ class DeliveryProcess:
         self._pause = 0.0
 
     def begin(self) -> None:
-        """Let the time without a sign of life count from now, whatever a container before left."""
+        """Let the time without a sign of life count from now."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._beat.touch()
+        Heartbeat(self._beat).begin()
 
     def ensure(self) -> None:
         """Start it unless it runs; after an early death a little later each time."""
