@@ -7,13 +7,13 @@ import time
 from typing import Any, Final
 
 import kopf
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from taxi_domain.kube import GROUP, PLURAL, VERSION
 from taxi_domain.mongodb import DATABASE
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.conductor import Conductor
-from taxi_operator.metrics import Metrics
+from taxi_operator.metrics import Metrics, serve
 from taxi_operator.retraining import Retraining
 from taxi_operator.scheduler import Scheduler
 from taxi_operator.settings import FaultPoint, Settings
@@ -43,7 +43,7 @@ class Operator:
         """Connect and begin to tick."""
         registry = CollectorRegistry()
         metrics = Metrics(registry)
-        start_http_server(settings.metrics_port, registry=registry)
+        serve(registry, settings.metrics_port)
         cluster = await Cluster.connect(settings.namespace, settings.api_timeout_seconds)
         mongodb = connect_async(settings.mongodb_uri, app_name="taxi-operator")
 

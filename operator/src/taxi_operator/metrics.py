@@ -2,12 +2,32 @@
 
 from collections.abc import Collection
 from typing import Final
+from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from taxi_domain import metrics as catalogue
 from taxi_domain.metrics import Metric
 from taxi_operator.decisions import Action
+
+_READ_SECONDS: Final = 5.0
+
+
+def serve(
+    registry: CollectorRegistry, port: int, read_seconds: float = _READ_SECONDS
+) -> WSGIServer:
+    """Answer Prometheus from threads of its own, one for each connection.
+
+    Args:
+        registry: What is exported.
+        port: To listen on; 0 takes a free one.
+        read_seconds: How long a client may send nothing; its thread ends then.
+    """
+    server, _ = start_http_server(port, registry=registry)
+    handler = server.RequestHandlerClass
+    assert isinstance(handler, type)
+    server.RequestHandlerClass = type("Impatient", (handler,), {"timeout": read_seconds})
+    return server
 
 
 class Metrics:
