@@ -82,6 +82,11 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
             return False
         return True
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer headers that cannot be read; the connection is closed afterwards."""
+        super().handle_error(req, client, addr, exc)
+        _linger(client)
+
     def timeout_ctx(self) -> "_Waiting":
         """Return the context in which a connection waits for its next request."""
         return _Waiting(self, self.cfg.keepalive)

@@ -13,6 +13,7 @@ from taxi_domain.logs import set_up
 from taxi_domain.metrics import MONITOR_WORKER_RESTARTS
 from taxi_monitor.app import Monitor, create_monitor
 from taxi_monitor.settings import Settings
+from taxi_runtime.options import OPTIONS
 from taxi_runtime.restarts import Restarts
 from taxi_runtime.settings import read
 
@@ -30,16 +31,14 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     def load_config(self) -> None:
         """Set gunicorn's options."""
         options = {
+            **OPTIONS,
             "bind": f"{self._settings.host}:{self._settings.port}",
             "workers": 1,
             "worker_class": "taxi_runtime.worker.UnpatchedWorker",
             "worker_connections": self._settings.connections,
-            "worker_tmp_dir": "/dev/shm",  # noqa: S108 - the heartbeat file must not be on a disk
             "keepalive": self._settings.keepalive_seconds,
             "timeout": 60,
             "graceful_timeout": 20,
-            "accesslog": None,
-            "control_socket_disable": True,  # its folder is read-only in the container
             "worker_exit": self._worker_exit,
             "child_exit": self._child_exit,
         }

@@ -10,6 +10,7 @@ from taxi_predict.counter_files import forget_worker
 from taxi_predict.crew import Crew
 from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.supervisor import DeliveryProcess, Supervisor
+from taxi_runtime.options import OPTIONS
 from taxi_runtime.restarts import Restarts
 
 if TYPE_CHECKING:
@@ -36,17 +37,15 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         """Set gunicorn's options."""
         settings = self._settings
         options = {
+            **OPTIONS,
             "bind": f"{settings.host}:{settings.port}",
             "workers": settings.workers,
             "worker_class": "taxi_runtime.worker.Worker",
             "worker_connections": settings.connections,
-            "worker_tmp_dir": "/dev/shm",  # noqa: S108 - the heartbeat file must not be on a disk
             "keepalive": settings.keepalive_seconds,
             "timeout": 30,
             "graceful_timeout": _GRACEFUL_SECONDS,
             "backlog": 512,
-            "accesslog": None,
-            "control_socket_disable": True,  # its folder is read-only in the container
             "child_exit": self._child_exit,
             "worker_exit": self._worker_exit,
         }
