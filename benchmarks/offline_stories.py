@@ -99,7 +99,9 @@ def play(stream: Stream, champion: Artifact, window: int) -> Played:
         assert inputs.relative is not None
         assert labelled.error is not None
         for one in (*inputs.features, *labelled.features):
+            assert one.relative is not None, one.problem
             largest[one.feature] = max(largest.get(one.feature, 0), one.relative)
+        assert labelled.error.relative is not None
         largest["error"] = max(largest.get("error", 0), labelled.error.relative)
         for kind, relative in (("inputs", inputs.relative), ("error", labelled.error.relative)):
             before = alarms[kind]

@@ -3,24 +3,26 @@
 Rides in the order of time are not independent draws, so the null model is a contiguous
 block of the reference against the rest of the reference, matched by hours. The logarithm
 of such distances is close to normal; the threshold is its far quantile. Constants were
-frozen on whole months, see docs/adr/0003.
+frozen on whole months, see docs/adr/0003. No threshold is below the sampling noise or near
+the largest distance that there is, and beyond the row counts that the reference has blocks
+for, the fit is continued, see docs/adr/0014.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from taxi_profiles.noise import QUANTILE, Noise
+
 Floats = NDArray[np.float64]
 
 #: Row counts that are calibrated; between them the threshold is interpolated.
 ROW_COUNTS: Final = (125, 250, 500, 1000, 2000, 5000)
-#: Chance of a false breach of one evaluation, shared by the columns that count.
-LEVEL: Final = 1e-4
-#: Normal quantile of 1 - LEVEL / 4.
-QUANTILE: Final = 4.056
+#: Row counts to which the fit is continued only.
+_LARGER: Final = (10_000, 20_000)
 #: The next month differs from the reference by more than the reference's blocks do from each
 #: other: the ordinary February of 2021 reaches 1.03 of January's bare threshold.
 COLUMN_MARGIN: Final = 1.1
@@ -29,6 +31,15 @@ COLUMN_MARGIN: Final = 1.1
 ERROR_MARGIN: Final = 1.5
 _FEWEST_BLOCKS: Final = 8
 _MOST_BLOCKS: Final = 120
+#: Largest threshold, as a share of the largest distance: what has nothing in common is above it.
+_CEILING: Final = 0.9
+#: Independent draws come closer with the square root of their number, dependent ones slower.
+_STEEPEST: Final = -0.5
+#: Blocks that are like the rest by chance say little about the far end: scores below this share
+#: of the noise count as that, and the far end is believed up to so many times the farthest block.
+#: On whole months no score is so low, and no limit that high.
+_SMALLEST_SCORE: Final = 0.1
+_MOST_BEYOND: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +48,24 @@ class Thresholds:
 
     Attributes:
         row_counts: Calibrated row counts, ascending, shape (k,).
-        values: Threshold at each, shape (k,).
+        values: Threshold at each, shape (k,); infinite where it cannot be judged, which is at
+            the smaller counts, or at all.
     """
 
     row_counts: Floats
     values: Floats
 
-    def at(self, rows: int) -> float:
-        """Threshold for a window of `rows` rides.
+    def at(self, rows: int) -> float | None:
+        """Threshold for a window of `rows` rides; None when so few cannot be judged.
 
-        Interpolated in the logarithm of the row count; beyond the calibrated range the nearest
-        one is taken, which is too wide for larger windows and never too narrow.
+        Interpolated in the logarithm of the row count; beyond the range the nearest one is
+        taken, which is too wide for larger windows and never too narrow.
         """
-        return float(
-            np.exp(np.interp(np.log(max(rows, 1)), np.log(self.row_counts), np.log(self.values)))
-        )
+        judged = np.isfinite(self.values)
+        counts, values = self.row_counts[judged], self.values[judged]
+        if not len(counts) or (not judged.all() and rows < counts[0]):
+            return None
+        return float(np.exp(np.interp(np.log(max(rows, 1)), np.log(counts), np.log(values))))
 
 
 def blocks_of(rows: int, size: int) -> list[slice]:
@@ -72,34 +86,120 @@ def calibrated_row_counts(rows: int) -> list[int]:
     return counts or [max(rows // 5, 1)]
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the distances of a column can be.
+
+    Attributes:
+        noise: Sampling noise at a row count, given the blocks of that size.
+        largest: Distance of columns that have nothing in common; infinite when there is none.
+    """
+
+    noise: Callable[[int, Sequence[slice]], Noise]
+    largest: float = np.inf
+
+
 def calibrate(
-    rows: int, score_blocks: Callable[[slice], Mapping[str, float]], margin: float
+    rows: int,
+    score_blocks: Callable[[slice], Mapping[str, float]],
+    scales: Mapping[str, Scale],
+    margin: float,
 ) -> dict[str, Thresholds]:
     """Calibrate all columns at once.
 
     Args:
         rows: Rides of the reference, in the order of time.
         score_blocks: Score of each column for one block against the rest.
+        scales: Of each column.
         margin: The fitted quantile times this is the threshold.
 
     Returns:
         Thresholds by column.
     """
     sizes = calibrated_row_counts(rows)
-    found: dict[str, list[float]] = {}
-    for size in sizes:
-        blocks = blocks_of(rows, size)
-        scored = [score_blocks(block) for block in blocks]
-        for name in scored[0]:
-            scores = np.array([one[name] for one in scored])
-            found.setdefault(name, []).append(margin * _far_quantile(scores, rows / size))
-    counts = np.array(sizes, dtype=np.float64)
-    return {name: Thresholds(counts, np.array(values)) for name, values in found.items()}
+    larger = [one for one in (*ROW_COUNTS, *_LARGER) if one > sizes[-1]]
+    blocks = {size: blocks_of(rows, size) for size in (*sizes, *larger)}
+    scored = {size: [score_blocks(block) for block in blocks[size]] for size in sizes}
+    found = {}
+    for name, scale in scales.items():
+        noises = {size: scale.noise(size, blocks[size]) for size in blocks}
+        scores = {size: np.array([one[name] for one in scored[size]]) for size in sizes}
+        fits = _continued({size: _fit(some, noises[size]) for size, some in scores.items()}, larger)
+        limits = {size: _far_quantile(fit, rows / size) for size, fit in fits.items()}
+        for size, some in scores.items():
+            farthest = max(float(some.max()), noises[size].usual)
+            limits[size] = min(limits[size], _MOST_BEYOND * farthest)
+        found[name] = Thresholds(
+            np.array(list(blocks), np.float64),
+            _bounded(
+                margin * np.array(list(limits.values())),
+                np.array([one.floor for one in noises.values()]),
+                np.array([some.max() for some in scores.values()]),
+                _CEILING * scale.largest,
+            ),
+        )
+    return found
 
 
-def _far_quantile(scores: Floats, independent_blocks: float) -> float:
+def _fit(scores: Floats, noise: Noise) -> tuple[float, float]:
+    """Mean and spread of the scores' logarithms."""
+    logs = np.log(np.maximum(scores, _SMALLEST_SCORE * noise.usual))
+    return float(np.mean(logs)), float(np.std(logs, ddof=1)) if len(logs) > 1 else 1.0
+
+
+def _continued(
+    fits: Mapping[int, tuple[float, float]], larger: Sequence[int]
+) -> dict[int, tuple[float, float]]:
+    """Continue the fits: mean and logarithm of the spread are lines over that of the row count.
+
+    Both may fall, not rise; with one fit nothing is known of the lines, and it is kept.
+    """
+    sizes = list(fits)
+    mean, spread = fits[sizes[-1]]
+    mean_slope = _slope(sizes, [one for one, _ in fits.values()])
+    spread_slope = _slope(sizes, [float(np.log(max(one, 1e-9))) for _, one in fits.values()])
+    found = dict(fits)
+    for size in larger:
+        step = float(np.log(size / sizes[-1]))
+        found[size] = mean + mean_slope * step, spread * float(np.exp(spread_slope * step))
+    return found
+
+
+def _slope(sizes: Sequence[int], values: Sequence[float]) -> float:
+    if len(sizes) < 2:
+        return 0.0
+    slope = float(np.polyfit(np.log(sizes), values, 1)[0])
+    return float(np.clip(slope, _STEEPEST, 0.0))
+
+
+def _far_quantile(fit: tuple[float, float], independent_blocks: float) -> float:
     """Far quantile of a log-normal fit, widened for the few blocks it was fitted on."""
-    logs = np.log(np.maximum(scores, 1e-12))
-    spread = float(np.std(logs, ddof=1)) if len(logs) > 1 else 1.0
+    mean, spread = fit
     widened = spread * np.sqrt(1 + 1 / max(independent_blocks, 1.0))
-    return float(np.exp(np.mean(logs) + QUANTILE * widened))
+    return float(np.exp(mean + QUANTILE * widened))
+
+
+def _bounded(limits: Floats, floors: Floats, farthest: Floats, ceiling: float) -> Floats:
+    """Put the limits between floor and ceiling, falling with the row count.
+
+    Args:
+        limits: By row count, shape (k,), those continued last.
+        floors: By row count, shape (k,).
+        farthest: Largest score of the reference's own blocks, by row count, without those
+            continued.
+        ceiling: Largest threshold.
+
+    Returns:
+        Thresholds, shape (k,); infinite at row counts, and at all below them, at which chance
+        alone, or the reference's own blocks, reach the ceiling.
+    """
+    calibrated = len(farthest)
+    # Draws are a little uneven, noise is not: it falls with the row count.
+    floors = np.maximum.accumulate(floors[::-1])[::-1]
+    known = np.maximum.accumulate(limits[:calibrated][::-1])[::-1]
+    continued = np.minimum.accumulate(np.array([known[-1], *limits[calibrated:]]))[1:]
+    values: Floats = np.minimum(np.maximum(np.concatenate([known, continued]), floors), ceiling)
+    reached = floors >= ceiling
+    reached[:calibrated] |= farthest >= ceiling
+    values[: np.flatnonzero(reached)[-1] + 1 if reached.any() else 0] = np.inf
+    return values

@@ -1,12 +1,17 @@
 """Profile of a categorical column, and the Jensen-Shannon distance from it."""
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
+
+#: Jensen-Shannon distance of columns that have nothing in common (natural logarithm).
+LARGEST_DISTANCE: Final = math.sqrt(math.log(2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,15 @@ def jensen_shannon(profile: CategoricalProfile, column: Ids) -> float:
 
 def distance_of_shares(first: Floats, second: Floats) -> float:
     """Jensen-Shannon distance of two vectors of shares, each summing to 1."""
-    middle = (first + second) / 2
-    divergence = (_relative_entropy(first, middle) + _relative_entropy(second, middle)) / 2
-    return float(np.sqrt(max(divergence, 0.0)))
+    return float(distances_of_shares(first, second[np.newaxis])[0])
+
+
+def distances_of_shares(first: Floats, others: Floats) -> Floats:
+    """Jensen-Shannon distances of one vector of shares, shape (k,), from others, shape (m, k)."""
+    middle = (first + others) / 2
+    divergence = (_relative_entropy(first, middle) + _relative_entropy(others, middle)) / 2
+    found: Floats = np.sqrt(np.maximum(divergence, 0.0))
+    return found
 
 
 def unseen_share(profile: CategoricalProfile, column: Ids) -> float:
@@ -72,6 +83,8 @@ def unseen_share(profile: CategoricalProfile, column: Ids) -> float:
     return float(np.mean(~np.isin(column, profile.ids))) if len(column) else 0.0
 
 
-def _relative_entropy(shares: Floats, other: Floats) -> float:
-    held = shares > 0
-    return float(shares[held] @ np.log(shares[held] / other[held]))
+def _relative_entropy(shares: Floats, middle: Floats) -> Floats:
+    """Relative entropies, shape (m,); a share of 0 adds nothing."""
+    ratios = np.divide(shares, middle, out=np.ones_like(middle), where=shares > 0)
+    found: Floats = (shares * np.log(ratios)).sum(axis=1)
+    return found

@@ -11,14 +11,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.calibration import ERROR_MARGIN, Thresholds, calibrate
+from taxi_profiles.calibration import ERROR_MARGIN, Scale, Thresholds, calibrate
 from taxi_profiles.matched import BORROWED_RIDES
+from taxi_profiles.noise import Noise, far_quantile, rare_count
 from taxi_profiles.strata import STRATA, shares_of
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
 _ERROR: Final = "error"
+#: What a block lacks of errors below this says nothing about how large they get.
+_SMALLEST_RATIO: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,7 @@ class ErrorVerdict:
         mae: Mean absolute error.
         bias: Mean of prediction minus label.
         expected_rmse: What the reference had at like hours.
-        limit: RMSE that is a breach.
-        relative: RMSE over its limit.
+        limit: RMSE that is a breach, None when the reference cannot tell.
     """
 
     rows: int
@@ -60,12 +62,12 @@ class ErrorVerdict:
     mae: float
     bias: float
     expected_rmse: float
-    limit: float
+    limit: float | None
 
     @property
-    def relative(self) -> float:
-        """RMSE over its limit; 1 is a breach."""
-        return self.rmse / self.limit
+    def relative(self) -> float | None:
+        """RMSE over its limit, 1 is a breach; None without a limit."""
+        return None if self.limit is None else self.rmse / self.limit
 
 
 def error_profile(errors: Floats, strata: Ids) -> ErrorProfile:
@@ -79,7 +81,24 @@ def error_profile(errors: Floats, strata: Ids) -> ErrorProfile:
         expected = _expected(squares - own, counts - rides, shares_of(strata[block]))
         return {_ERROR: float(np.sqrt(np.mean(errors[block] ** 2))) / expected}
 
-    return ErrorProfile(squares, counts, calibrate(len(errors), score, ERROR_MARGIN)[_ERROR])
+    scales = {_ERROR: Scale(lambda size, _blocks: _noise(errors**2, size))}
+    return ErrorProfile(
+        squares, counts, calibrate(len(errors), score, scales, ERROR_MARGIN)[_ERROR]
+    )
+
+
+def _noise(squares: Floats, rows: int) -> Noise:
+    """How far the ratio of errors may be from 1 by chance.
+
+    The mean of n squared errors over that of the reference's N has the variance s^2 (1/n + 1/N),
+    with s their spread over their mean.
+    """
+    mean, total = float(squares.mean()), len(squares)
+    if mean <= 0:
+        return Noise(_SMALLEST_RATIO, np.inf)  # without any error there is no ratio
+    variance = float(squares.var()) / mean**2 * (1 / rows + 1 / total)
+    rare = 1 + rare_count(rows, total) / rows * float(squares.max()) / mean
+    return Noise(_SMALLEST_RATIO, float(np.sqrt(max(far_quantile(1.0, variance), rare))))
 
 
 def judge_errors(profile: ErrorProfile, errors: Floats, strata: Ids) -> ErrorVerdict:
@@ -91,13 +110,14 @@ def judge_errors(profile: ErrorProfile, errors: Floats, strata: Ids) -> ErrorVer
         strata: Strata of the rides, shape (n,).
     """
     expected = _expected(profile.squares, profile.counts, shares_of(strata))
+    ratio = profile.thresholds.at(len(errors))
     return ErrorVerdict(
         rows=len(errors),
         rmse=float(np.sqrt(np.mean(errors**2))),
         mae=float(np.mean(np.abs(errors))),
         bias=float(np.mean(errors)),
         expected_rmse=expected,
-        limit=expected * profile.thresholds.at(len(errors)),
+        limit=None if ratio is None else expected * ratio,
     )
 
 

@@ -5,13 +5,15 @@ the mixture of strata that the window itself has, so it costs a product of a 16-
 with a small table.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.categorical import distance_of_shares
+from taxi_profiles.categorical import distances_of_shares
+from taxi_profiles.noise import Noise, drawn_counts, noise_of, rare_count
 from taxi_profiles.numeric import SMALLEST_STD
 from taxi_profiles.strata import STRATA
 
@@ -21,6 +23,8 @@ Ids = NDArray[np.int64]
 #: A stratum with few rides borrows this many from the whole reference.
 BORROWED_RIDES: Final = 50.0
 _MOST_CELLS: Final = 2048
+#: In place of 0, which has no logarithm.
+_SMALLEST_DISTANCE: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,11 @@ class MatchedColumn:
     def is_numeric(self) -> bool:
         """Whether the column's distance is Wasserstein's."""
         return self.scale > 0
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is numeric and all of the reference has one value."""
+        return self.is_numeric and len(self.points) == 1
 
     def cells(self, column: Floats) -> Ids:
         """Return the cell of each value: the nearest grid point, or the category's place."""
@@ -69,12 +78,64 @@ class MatchedColumn:
                 (a block of the reference is compared with the rest).
         """
         table = self.table if left_out is None else self.table - left_out
-        expected = _mixed(table, mixture)
-        shares = counts / counts.sum()
+        return float(self._distances(_mixed(table, mixture), counts[np.newaxis])[0])
+
+    def _distances(self, expected: Floats, counts: Floats) -> Floats:
+        """Distances of windows, shape (m, cells), from shares, shape (cells,)."""
+        shares = counts / counts.sum(axis=1, keepdims=True)
         if not self.is_numeric:
-            return distance_of_shares(expected, shares)
-        gaps = np.abs(np.cumsum(expected - shares)[:-1])
-        return float(gaps @ np.diff(self.points)) / self.scale
+            return distances_of_shares(expected, shares)
+        gaps = np.abs(np.cumsum(expected - shares, axis=1)[:, :-1])
+        found: Floats = gaps @ np.diff(self.points) / self.scale
+        return found
+
+    def beside(self, column: Floats) -> float:
+        """Distance that the cells do not show: how far values are from the grid, 0 and more.
+
+        All of the reference is on the grid, so what is beyond its ends comes on top in full.
+        Between grid points it is counted from the width of a cell on; the sum is at least
+        Wasserstein's distance, and a column of two values is not taken for one of them.
+        """
+        if not self.is_numeric or not len(column):
+            return 0.0
+        width = (self.points[-1] - self.points[0]) / _MOST_CELLS
+        away = np.abs(column - self.points[self.cells(column)])
+        return float(np.maximum(away - width, 0.0).mean()) / self.scale
+
+    def noise(self, rows: int, mixtures: Sequence[Floats]) -> Noise:
+        """How far windows of `rows` rides are from the reference when nothing has changed.
+
+        Args:
+            rows: Rides of a window.
+            mixtures: Shares of the strata that such windows have, each of shape (16,).
+        """
+        counts = self.table.sum(axis=0)
+        total = float(counts.sum())
+        if self.is_constant:
+            return Noise(_SMALLEST_DISTANCE, np.inf)  # its unit is its spread, and it has none
+        expected = counts / total
+        worth = float(np.median([effective_rows(self.table, one) for one in mixtures]))
+        weights, power = counts.copy(), 1.0
+        rarest: tuple[int, ...] = (0, -1)
+        if not self.is_numeric:
+            weights[-1], power, rarest = np.count_nonzero(counts == 1) + 1.0, 2.0, (-1,)
+        few = rare_count(rows, total)
+        unusual = np.tile(expected * (rows - few), (len(rarest), 1))
+        unusual[range(len(rarest)), rarest] += few
+        rare = float(self._distances(expected, unusual).max())
+        draws = self._distances(expected, drawn_counts(weights, rows, worth))
+        return noise_of(draws, rare, power)
+
+
+def effective_rows(table: Floats, mixture: Floats) -> float:
+    """Rides that a mixture of the reference is worth: it weighs some more than others.
+
+    Kish's (1965) effective sample size, 1 over the sum of the squared weights.
+    """
+    rides = table.sum(axis=1)
+    weight = mixture / (rides + BORROWED_RIDES)
+    weights = weight + weight.sum() * BORROWED_RIDES / rides.sum()
+    return float(1 / (rides @ weights**2))
 
 
 def matched_numeric(column: Floats, strata: Ids) -> MatchedColumn:

@@ -4,15 +4,15 @@ Made once, by training; kept in the artifact as an npz archive of plain arrays.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.calibration import COLUMN_MARGIN, Thresholds, calibrate
-from taxi_profiles.categorical import CategoricalProfile, categorical_profile
+from taxi_profiles.calibration import COLUMN_MARGIN, Scale, Thresholds, calibrate
+from taxi_profiles.categorical import LARGEST_DISTANCE, CategoricalProfile, categorical_profile
 from taxi_profiles.errors import ErrorProfile, error_profile
 from taxi_profiles.matched import (
     MatchedColumn,
@@ -20,6 +20,7 @@ from taxi_profiles.matched import (
     matched_numeric,
     table_of,
 )
+from taxi_profiles.noise import Noise
 from taxi_profiles.numeric import NumericProfile, numeric_profile
 from taxi_profiles.strata import shares_of, strata_of
 
@@ -124,6 +125,14 @@ def reference_of(columns: Mapping[str, Floats]) -> Reference:
             scores[name] = column.distance(own.sum(axis=0), mixture, own)
         return scores
 
+    def scale(column: MatchedColumn) -> Scale:
+        def noise(size: int, blocks: Sequence[slice]) -> Noise:
+            mixtures = [shares_of(strata[block]) for block in blocks] or [shares_of(strata)]
+            return column.noise(size, mixtures)
+
+        return Scale(noise, np.inf if column.is_numeric else LARGEST_DISTANCE)
+
+    scales = {name: scale(column) for name, column in matched.items()}
     return Reference(
         rows=rows,
         numeric={name: numeric_profile(ordered[name]) for name in NUMERIC},
@@ -131,7 +140,7 @@ def reference_of(columns: Mapping[str, Floats]) -> Reference:
             name: categorical_profile(ordered[name].astype(np.int64)) for name in CATEGORICAL
         },
         matched=matched,
-        thresholds=calibrate(rows, score, COLUMN_MARGIN),
+        thresholds=calibrate(rows, score, scales, COLUMN_MARGIN),
         error=error_profile(ordered[PREDICTION] - ordered[TARGET], strata),
     )
 

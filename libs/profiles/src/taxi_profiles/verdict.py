@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from taxi_profiles.categorical import jensen_shannon, unseen_share
 from taxi_profiles.errors import ErrorVerdict, judge_errors
+from taxi_profiles.matched import MatchedColumn
 from taxi_profiles.numeric import normed_wasserstein
 from taxi_profiles.reference import (
     CATEGORICAL,
@@ -26,6 +27,8 @@ Floats = NDArray[np.float64]
 WASSERSTEIN: Final = "wasserstein"
 JENSEN_SHANNON: Final = "jensenshannon"
 MATCHED: Final = "_matched"
+#: Begins the reason why a feature has a score but no threshold.
+UNJUDGED: Final = "cannot be judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +40,33 @@ class FeatureVerdict:
         method: `wasserstein` or `jensenshannon`.
         score: Distance from the whole reference: Evidently's number.
         matched_score: Distance from the reference rides of like hours.
-        threshold: Matched score that is a breach at this row count.
+        threshold: Matched score that is a breach at this row count, None when it cannot be
+            judged.
         missing_ratio: Share of rides without a value.
         unseen_ratio: Share of rides whose category the reference never had.
         decides: Whether the feature takes part in the verdict.
+        problem: Why it cannot be judged; empty when it can.
     """
 
     feature: str
     method: str
     score: float
     matched_score: float
-    threshold: float
+    threshold: float | None
     missing_ratio: float
     unseen_ratio: float
     decides: bool
+    problem: str = ""
 
     @property
-    def relative(self) -> float:
-        """Matched score over its threshold; 1 is a breach."""
-        return self.matched_score / self.threshold
+    def relative(self) -> float | None:
+        """Matched score over its threshold, 1 is a breach; None when it cannot be judged."""
+        return None if self.threshold is None else self.matched_score / self.threshold
+
+    @property
+    def breach(self) -> bool:
+        """Whether the matched score is at or above its threshold."""
+        return self.relative is not None and self.relative >= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +80,15 @@ class Verdict:
 
     @property
     def relative(self) -> float | None:
-        """Largest relative score among the deciding features, None without any."""
-        deciding = [one.relative for one in self.features if one.decides]
-        return max(deciding) if deciding else None
+        """Largest relative score among the deciding features, None when none can be judged."""
+        scores = (one.relative for one in self.features if one.decides)
+        return max((one for one in scores if one is not None), default=None)
 
     @property
     def drifted(self) -> tuple[str, ...]:
         """Features at or above their threshold, worst first."""
-        breached = [one for one in self.features if one.relative >= 1]
-        return tuple(one.feature for one in sorted(breached, key=lambda one: -one.relative))
+        breached = [(-(one.relative or 0.0), one.feature) for one in self.features if one.breach]
+        return tuple(feature for _, feature in sorted(breached))
 
 
 def judge(reference: Reference, columns: Mapping[str, Floats]) -> Verdict:
@@ -139,15 +150,27 @@ def _feature(
             normed_wasserstein(reference.numeric[name], values),
             0.0,
         )
+    distance = matched.distance(matched.counts(values), shares_of(strata[finite]))
+    threshold = reference.thresholds[name].at(rows)
     return FeatureVerdict(
         feature=name,
         method=method,
         score=score,
-        matched_score=matched.distance(matched.counts(values), shares_of(strata[finite])),
-        threshold=reference.thresholds[name].at(rows),
+        matched_score=distance + matched.beside(values),
+        threshold=threshold,
         missing_ratio=1 - rows / len(column),
         unseen_ratio=unseen,
-        decides=name in DECIDING,
+        decides=name in DECIDING and threshold is not None,
+        problem="" if threshold is not None else _problem(matched, rows, reference.rows),
+    )
+
+
+def _problem(matched: MatchedColumn, rows: int, reference_rows: int) -> str:
+    if matched.is_constant:
+        return f"{UNJUDGED}: every ride of the reference has the same value"
+    return (
+        f"{UNJUDGED}: {rows} rides differ by chance as much as they ever can from the "
+        f"{reference_rows} of the reference"
     )
 
 

@@ -86,8 +86,9 @@ def _feature(who: tuple[str, str], one: FeatureVerdict) -> Iterator[Sample]:
     matched = one.method + MATCHED
     yield catalogue.MONITOR_FEATURE_SCORE, (*feature, one.method), one.score
     yield catalogue.MONITOR_FEATURE_SCORE, (*feature, matched), one.matched_score
-    yield catalogue.MONITOR_FEATURE_THRESHOLD, (*feature, matched), one.threshold
-    yield catalogue.MONITOR_FEATURE_RELATIVE, feature, one.relative
+    if one.threshold is not None and one.relative is not None:
+        yield catalogue.MONITOR_FEATURE_THRESHOLD, (*feature, matched), one.threshold
+        yield catalogue.MONITOR_FEATURE_RELATIVE, feature, one.relative
     yield catalogue.MONITOR_MISSING, feature, one.missing_ratio
     yield catalogue.MONITOR_UNSEEN, feature, one.unseen_ratio
 
@@ -100,4 +101,5 @@ def _errors(who: tuple[str, str], verdict: Verdict) -> Iterator[Sample]:
         yield catalogue.MONITOR_ERROR_RMSE, source, verdict.error.rmse * _MINUTE
         yield catalogue.MONITOR_ERROR_MAE, source, verdict.error.mae * _MINUTE
         yield catalogue.MONITOR_ERROR_BIAS, source, verdict.error.bias * _MINUTE
-        yield catalogue.MONITOR_ERROR_RELATIVE, who, verdict.error.relative
+        if verdict.error.relative is not None:
+            yield catalogue.MONITOR_ERROR_RELATIVE, who, verdict.error.relative

@@ -7,7 +7,7 @@ from typing import Any
 from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 from taxi_monitor.state import State
 from taxi_monitor.versions import Evaluation, WatchedVersion
-from taxi_profiles.verdict import FeatureVerdict
+from taxi_profiles.verdict import UNJUDGED, FeatureVerdict
 
 
 def drift(state: State, model: str) -> dict[str, Any]:
@@ -57,6 +57,7 @@ def _performance(watched: WatchedVersion, found: Evaluation | None) -> dict[str,
         else {
             "rmse": error.rmse, "mae": error.mae, "bias": error.bias,
             "expected_rmse": error.expected_rmse, "limit": error.limit, "relative": error.relative,
+            "problem": None if error.limit is not None else UNJUDGED,
         },
     }  # fmt: skip
 
@@ -72,8 +73,10 @@ def _who(watched: WatchedVersion, found: Evaluation | None) -> dict[str, Any]:
 
 def _verdict(found: Evaluation | None) -> str:
     """One word for people: what the window says."""
-    if found is None or found.inputs is None or found.inputs.relative is None:
+    if found is None or found.inputs is None:
         return "too few rides"
+    if found.inputs.relative is None:
+        return UNJUDGED if found.inputs.features else "too few rides"
     if found.alarm.raised:
         return "drift"
     return "breach" if found.inputs.relative >= 1 else "no drift"
@@ -95,8 +98,9 @@ def _features(verdicts: Iterable[FeatureVerdict]) -> list[dict[str, Any]]:
         {
             "feature": one.feature, "method": one.method, "score": one.score,
             "matched_score": one.matched_score, "threshold": one.threshold,
-            "relative": one.relative, "breach": one.relative >= 1, "decides": one.decides,
+            "relative": one.relative, "breach": one.breach, "decides": one.decides,
             "missing_ratio": one.missing_ratio, "unseen_ratio": one.unseen_ratio,
+            "problem": one.problem or None,
         }
         for one in verdicts
     ]  # fmt: skip

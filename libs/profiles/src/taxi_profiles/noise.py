@@ -1,0 +1,101 @@
+"""Sampling noise: how far rides may be from the reference although nothing has changed.
+
+A window of n rides is a sample, and so is the reference of N. Both together are one draw from
+the posterior predictive distribution of the reference's counts: shares from a Dirichlet
+distribution with these counts (the Bayesian bootstrap, Rubin 1981), then n rides from the
+shares. A column that is nearly constant has most of its noise in values that are rarer than the
+reference could show; their share is Good's (1953): values seen once, over all.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+#: Chance of a false breach of one evaluation, shared by the columns that count.
+LEVEL: Final = 1e-4
+COLUMN_LEVEL: Final = LEVEL / 4
+#: Normal quantile of 1 - COLUMN_LEVEL.
+QUANTILE: Final = 4.056
+
+_DRAWS: Final = 200
+_SEED: Final = 20210101
+#: The quantile, in units of the scale, falls with the shape; below this it is not approximated.
+_SMALLEST_SHAPE: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Distances of rides that come from the reference itself, at one row count.
+
+    Attributes:
+        usual: Mean distance.
+        floor: Distance that is exceeded with a chance of `COLUMN_LEVEL`; infinite when nothing
+            can be told from it.
+    """
+
+    usual: float
+    floor: float
+
+
+def far_quantile(mean: float, variance: float) -> float:
+    """Quantile 1 - COLUMN_LEVEL of a gamma distribution with these moments, at least 0.
+
+    By Wilson and Hilferty (1931): the cube root of such a variable is close to normal. Sums of
+    squared deviations are of this form, and its tail is longer than that of a rare count.
+    """
+    if mean <= 0 or variance <= 0:
+        return max(mean, 0.0)
+    scale = variance / mean
+    shape = max(mean / scale, _SMALLEST_SHAPE)
+    cube_root = 1 - 1 / (9 * shape) + QUANTILE / (3 * math.sqrt(shape))
+    return scale * shape * float(cube_root**3)
+
+
+def rare_count(rows: int, reference_rows: float) -> float:
+    """Return how many of `rows` rides may have a value that no ride of the reference has.
+
+    When window and reference are of one kind, each of k such rides is in the window with a
+    chance of at most n / (n + N); k is the number at which all are with COLUMN_LEVEL.
+
+    >>> round(rare_count(2000, 30_000), 1)
+    3.8
+    """
+    return min(-math.log(COLUMN_LEVEL) / math.log1p(reference_rows / rows), float(rows))
+
+
+def drawn_counts(weights: Floats, rows: int, reference_rows: float) -> Floats:
+    """Draw windows of `rows` rides; the same arguments give the same draws.
+
+    Args:
+        weights: Counts of the reference by cell, shape (k,); 0 is never drawn.
+        rows: Rides of a window.
+        reference_rows: Rides that the reference is worth; its counts are scaled to that.
+
+    Returns:
+        Counts, shape (200, k).
+    """
+    rng = np.random.default_rng(_SEED)
+    held = np.flatnonzero(weights)
+    shapes = weights[held] * (reference_rows / weights.sum())
+    shares = rng.standard_gamma(shapes, (_DRAWS, len(held))) + np.finfo(np.float64).tiny
+    counts = np.zeros((_DRAWS, len(weights)))
+    counts[:, held] = rng.multinomial(rows, shares / shares.sum(axis=1, keepdims=True))
+    return counts
+
+
+def noise_of(distances: Floats, rare: float, power: float) -> Noise:
+    """Return the noise of a column.
+
+    Args:
+        distances: Of windows that were drawn, shape (m,).
+        rare: Distance of a window with as many rare values as there may be.
+        power: Of the distance that is linear in a rare count.
+    """
+    powered = distances**power
+    floor = far_quantile(float(powered.mean()), float(powered.var(ddof=1))) ** (1 / power)
+    return Noise(float(distances.mean()), max(floor, rare))

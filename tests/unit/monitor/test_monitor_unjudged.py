@@ -1,0 +1,106 @@
+"""A feature that cannot be judged says so on the page and in JSON, and has no threshold."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from flask import Flask, render_template
+
+from taxi_domain.features import Features, calendar_of
+from taxi_domain.models import Alias
+from taxi_domain.records import Label, PredictionRecord
+from taxi_domain.rides import Ride
+from taxi_monitor import reports
+from taxi_monitor.gauges import StateCollector
+from taxi_monitor.labelled import Labelled
+from taxi_monitor.state import State
+from taxi_monitor.versions import WatchedVersion
+from taxi_monitor.windows import Window
+from taxi_profiles.reference import reference_of
+
+NOW = datetime(2021, 2, 1, 8, tzinfo=UTC)
+ROWS = 300
+PROBLEM = "cannot be judged: every ride of the reference has the same value"
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    """Return rides watched with a reference of one distance and of a perfect model."""
+    rng = np.random.default_rng(7)
+    rows = 1500
+    zones = rng.integers(1, 20, (2, rows)).astype(np.float64)
+    minutes = np.round(rng.gamma(3, 5, rows))
+    reference = reference_of(
+        {
+            "PULocationID": zones[0], "DOLocationID": zones[1], "trip_distance": np.full(rows, 2.0),
+            "prediction": minutes, "target": minutes,
+            "moment": np.sort(rng.uniform(0, 30 * 86400, rows)),
+        }
+    )  # fmt: skip
+    found = State(ROWS, ROWS)
+    found.watch(
+        Alias.CHAMPION,
+        WatchedVersion("v1", "champion", reference, Window(ROWS), Labelled(ROWS)),
+    )
+    records = [record(number) for number in range(ROWS)]
+    found.ingest(records)
+    found.join([Label(one.ride_id, 15.0, one.ts) for one in records])
+    found.evaluate(NOW.timestamp)
+    return found
+
+
+def record(number: int) -> PredictionRecord:
+    pickup_at = datetime(2021, 2, 1, number % 24)  # noqa: DTZ001 - local time
+    ride = Ride(number % 19 + 1, number % 17 + 1, 1.0 + number % 9, pickup_at, f"r{number}")
+    features = Features(*ride[:3], *calendar_of(pickup_at))
+    answered = NOW + timedelta(seconds=number)
+    return PredictionRecord(f"r{number}", answered, "m", "v1", "champion", ride, features, 12.0)
+
+
+def test_json_has_the_reason_in_the_place_of_a_threshold(state: State) -> None:
+    (version,) = reports.drift(state, "m")["versions"]
+    features = {one["feature"]: one for one in version["features"]}
+    (errors,) = reports.performance(state, "m")["versions"]
+
+    distance = features["trip_distance"]
+    assert (distance["threshold"], distance["relative"], distance["problem"]) == (
+        None,
+        None,
+        PROBLEM,
+    )
+    assert (distance["breach"], distance["decides"]) == (False, False)
+    assert features["PULocationID"]["problem"] is None
+    assert "trip_distance" not in version["drifted"]
+    assert errors["actual"]["rmse"] == 3
+    assert (errors["actual"]["limit"], errors["actual"]["problem"]) == (None, "cannot be judged")
+
+
+def test_page_has_the_reason(state: State) -> None:
+    app = Flask("taxi_monitor", root_path=str(reports.__file__).removesuffix("/reports.py"))
+    with app.app_context():
+        page = render_template(
+            "verdict.html", drift=reports.drift(state, "m"),
+            performance=reports.performance(state, "m"),
+        )  # fmt: skip
+
+    assert PROBLEM in page
+    assert re.search(r"RMSE 3\.00 min\s+\(cannot be judged, at its", page)
+
+
+def test_no_threshold_is_exported(state: State) -> None:
+    collector = StateCollector(state, "m", lambda: True, NOW.timestamp)
+    found = {
+        (family.name, sample.labels.get("feature"))
+        for family in collector.collect()
+        for sample in family.samples
+    }
+
+    assert ("taxi_monitor_feature_drift_score", "trip_distance") in found
+    assert ("taxi_monitor_feature_drift_threshold", "trip_distance") not in found
+    assert ("taxi_monitor_feature_drift_score_relative", "trip_distance") not in found
+    assert ("taxi_monitor_feature_drift_score_relative", "PULocationID") in found
+    names = {name for name, _ in found}
+    assert "taxi_monitor_drift_score_relative" in names, "the others are judged"
+    assert "taxi_monitor_error_rmse_seconds" in names
+    assert "taxi_monitor_error_score_relative" not in names
