@@ -29,7 +29,12 @@ BOARD: dict[str, Any] = json.loads((CHART / "files/dashboards/taxi-monitoring.js
 #: What Grafana fills in: four scrapes, and the first value of each variable.
 FILLED = {"$__rate_interval": "1m", "$namespace": "taxi", "$model_role": "champion"}
 #: Queries that have nothing to show while all is well, with the reason.
-SILENT = {"annotation Decisions": "an annotation marks a decision, and nothing is decided here"}
+SILENT = {
+    "annotation Decisions": "an annotation marks a decision, and nothing is decided here",
+    "27 Records and labels - unreadable {{source}} {{collection}} {{field}}": (
+        "the field at fault is known with the first document that cannot be read"
+    ),
+}
 
 
 def filled(query: str) -> str:
