@@ -22,7 +22,7 @@ from taxi_operator.reporting import Reporter
 from taxi_operator.retraining import Retraining
 from taxi_operator.settings import FaultPoint
 from taxi_operator.statuses import Run, RunState, Status, status_of
-from taxi_operator.steps import ended
+from taxi_operator.steps import abandoned
 from taxi_operator.swaps import Swaps
 from taxi_operator.ticks import Tick
 from taxi_operator.times import text_of
@@ -101,10 +101,10 @@ class Conductor:
             return _LOOK_AGAIN
         rival = await self._swaps.rival_of(found)
         if rival is not None:
-            message = (
-                f"policy {rival} is older and has the same target or model; remove one of them"
-            )
-            status = await self._carry_on_promotion(found, status)
+            message = f"policy {rival} is older and has the same target or model; remove one"
+            status = await self._carry_on_promotion(found, status.without_traffic())
+            step = abandoned(status, f"policy {rival} acts now", self._clock())
+            status = await self._reporter.take(found, status, step)
             await self._refuse(found, status, "TargetConflict", message)
             return policy.interval_seconds
         pause = policy.interval_seconds
@@ -142,11 +142,7 @@ class Conductor:
         if promotion is None:
             return status
         step = await self._retraining.finish(promotion, status, self._clock())
-        if step.status != status:
-            await self._reporter.write(found, step.status)
-        if step.event is not None:
-            await self._reporter.tell(found, *step.event, warning=step.warning)
-        return step.status
+        return await self._reporter.take(found, status, step)
 
     async def _refuse(self, found: Document, status: Status, reason: str, message: str) -> None:
         self._metrics.keep_signals(found["metadata"]["name"], ())
@@ -320,9 +316,7 @@ class Conductor:
             if run is None or not run.is_open:
                 return
             if run.state is not RunState.PROMOTING and tick.policy.mode is not Mode.ENFORCE:
-                # Nobody knows what the verdict is worth when decisions are made again.
-                message = f"spec.mode is {tick.policy.mode}: the verdict is not waited for"
-                step = ended(tick.status, run, RunState.ABANDONED, message, self._clock())
+                step = abandoned(tick.status, f"spec.mode is {tick.policy.mode}", self._clock())
             else:
                 step = await self._retraining.advance(
                     tick.policy, tick.key, tick.status, self._clock()

@@ -14,6 +14,7 @@ from taxi_operator.conditions import READY, Finding, Outcome, rebuilt
 from taxi_operator.metrics import Metrics
 from taxi_operator.signals import Reading
 from taxi_operator.statuses import Status, document_of
+from taxi_operator.steps import Step
 from taxi_operator.texts import bounded, cut
 from taxi_operator.ticks import Tick
 from taxi_operator.traffic import TargetMissingError
@@ -46,6 +47,14 @@ class Reporter:
         """Write a status in the middle of a tick, before or after an action."""
         await self.write(tick.found, status)
         tick.status = status
+
+    async def take(self, found: Document, status: Status, step: Step) -> Status:
+        """Write and tell what a step made of a status, for a policy that is not served."""
+        if step.status != status:
+            await self.write(found, step.status)
+        if step.event is not None:
+            await self.tell(found, *step.event, warning=step.warning)
+        return step.status
 
     async def heal(self, found: Document, status: Status) -> None:
         """Remove what cannot be read from a policy's status, and tell people once."""

@@ -122,6 +122,16 @@ class Status:
             history=(decision, *self.history)[:_MOST_HISTORY],
         )  # fmt: skip
 
+    def without_traffic(self) -> "Status":
+        """Return the status without a memory of the traffic: another policy moves it now.
+
+        When this one acts again it asks the Service, so that an old memory moves nothing.
+        """
+        return replace(
+            self, traffic=Traffic.CHAMPION, traffic_known=False, traffic_since=None,
+            last_swap_seconds=None, rescued=False,
+        )  # fmt: skip
+
     def forgotten(self) -> "Status":
         """Return the status with all signals unknown: they spoke of another model."""
         unknown = [

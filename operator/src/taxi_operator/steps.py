@@ -38,6 +38,18 @@ def ended(status: Status, run: Run, state: RunState, message: str, now: float) -
     )
 
 
+def abandoned(status: Status, why: str, now: float) -> Step:
+    """Return what ends a run whose verdict is not waited for; nothing when there is none.
+
+    A promotion is no such run: it is carried to its end or back.
+    """
+    run = status.run
+    if run is None or not run.is_open or run.state is RunState.PROMOTING:
+        return Step(status)
+    # Nobody knows what the verdict is worth when decisions are made again.
+    return ended(status, run, RunState.ABANDONED, f"{why}: the verdict is not waited for", now)
+
+
 def candidate_of(report: RunEntry, state: str) -> dict[str, Any]:
     """Return what a status shows of a candidate: numbers as texts, errors in minutes."""
     numbers: Mapping[str, float] = report.numbers

@@ -53,7 +53,7 @@ class Swaps:
         self._die_at = die_at
         # Whoever keeps selectors must not act on a status that a swap is just replacing.
         self._lock = asyncio.Lock()
-        self._rivals: dict[str, str | None] = {}
+        self._rivals: dict[tuple[str, int], str | None] = {}
         #: Policies that only watch a target which another one claims.
         self._onlookers: set[str] = set()
 
@@ -123,7 +123,7 @@ class Swaps:
                     # A defect in the face of one Service must not stop the others.
                     name = service["metadata"]["name"]
                     logger.exception("selector is not kept", extra={"service": name})
-                    problems.append(f"Service {name}: {error!r}")
+                    problems.append(f"Service {name}: a defect ({type(error).__name__})")
         if problems:
             raise TaxiError("; ".join(problems))
 
@@ -156,7 +156,7 @@ class Swaps:
                 continue
             status, service = status_of(found.get("status")), service_of(found)
             leaving = found["metadata"].get("deletionTimestamp") and not retains(found)
-            rival = self._rivals[found["metadata"]["uid"]]
+            rival = self._rivals[_version_of(found)]
             speaks = status.traffic_known or claims(found)
             if service is not None and not leaving and rival is None and speaks:
                 # A status that was lost is no reason to move: the next tick asks the Service.
@@ -167,10 +167,11 @@ class Swaps:
 
     async def rival_of(self, found: Document) -> str | None:
         """Return the older policy that has a policy's target, None when it is its own."""
-        uid = found["metadata"]["uid"]
-        if uid not in self._rivals:
+        version = _version_of(found)
+        if version not in self._rivals:
+            # Also after an edit: what it made of the mode has to be known before anything acts.
             await self._policies()
-        return self._rivals.get(uid) if claims(found) else None
+        return self._rivals.get(version)
 
     def only_watches(self, found: Document) -> bool:
         """Tell whether a policy does not claim its target, and another one does."""
@@ -180,13 +181,17 @@ class Swaps:
         """List all policies; who has which target is known from it until the next time."""
         foreign = await self._traffic.foreign()
         policies = [one for one in await self._cluster.policies() if service_of(one) not in foreign]
-        self._rivals = {one["metadata"]["uid"]: rival_of(one, policies) for one in policies}
+        self._rivals = {_version_of(one): rival_of(one, policies) for one in policies}
         self._onlookers = {
             one["metadata"]["uid"]
             for one in policies
             if not claims(one) and holder_of(one, policies) is not None
         }
         return policies
+
+
+def _version_of(found: Document) -> tuple[str, int]:
+    return found["metadata"]["uid"], found["metadata"].get("generation", 0)
 
 
 def retains(found: Document) -> bool:
