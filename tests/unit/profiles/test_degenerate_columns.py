@@ -1,5 +1,7 @@
 """Columns that hardly vary: chance alone is no breach, and what cannot be judged says so."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from taxi_profiles.calibration import ROW_COUNTS, Thresholds
 from taxi_profiles.categorical import LARGEST_DISTANCE
-from taxi_profiles.noise import COLUMN_LEVEL, far_quantile, rare_count
+from taxi_profiles.noise import COLUMN_LEVEL, far_quantile, most_of
 from taxi_profiles.reference import (
     DISTANCE,
     DROPOFF,
@@ -240,8 +242,17 @@ def test_far_quantile_is_that_of_the_gamma_distribution(shape: float, exact: flo
     assert found >= exact * 0.99
 
 
-def test_rare_count_is_the_largest_that_chance_allows() -> None:
-    few = rare_count(2000, 18_000)
+def test_rare_values_have_the_exact_prediction_bound() -> None:
+    """Of both together a ride is in the window with a chance of a tenth here."""
+    (none, one) = most_of(np.array([0.0, 1.0]), 2000, 18_000)
 
-    assert 0.1**few == pytest.approx(COLUMN_LEVEL)
-    assert rare_count(10, 1) == 10
+    assert 0.1**none <= COLUMN_LEVEL < 0.1 ** (none - 1)
+    assert at_least(none, 1) <= COLUMN_LEVEL < at_least(none - 1, 1)
+    assert at_least(one, 2) <= COLUMN_LEVEL < at_least(one - 1, 2)
+    assert most_of(np.zeros(1), 10, 1).tolist() == [10]
+
+
+def at_least(number: float, shape: int) -> float:
+    """Chance of so many failures or more before the shape-th success, 0.9 each."""
+    below = range(int(number))
+    return 1 - sum(math.comb(k + shape - 1, k) * 0.9**shape * 0.1**k for k in below)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from taxi_profiles.calibration import ERROR_MARGIN, Scale, Thresholds, calibrate
 from taxi_profiles.matched import BORROWED_RIDES
-from taxi_profiles.noise import Noise, far_quantile, rare_count
+from taxi_profiles.noise import Noise, far_quantile, most_of
 from taxi_profiles.strata import STRATA, shares_of
 
 Floats = NDArray[np.float64]
@@ -97,7 +97,7 @@ def _noise(squares: Floats, rows: int) -> Noise:
     if mean <= 0:
         return Noise(_SMALLEST_RATIO, np.inf)  # without any error there is no ratio
     variance = float(squares.var()) / mean**2 * (1 / rows + 1 / total)
-    rare = 1 + rare_count(rows, total) / rows * float(squares.max()) / mean
+    rare = 1 + float(most_of(np.zeros(1), rows, total)[0]) / rows * float(squares.max()) / mean
     return Noise(_SMALLEST_RATIO, float(np.sqrt(max(far_quantile(1.0, variance), rare))))
 
 

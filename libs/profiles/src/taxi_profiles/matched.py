@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_profiles.categorical import distances_of_shares
-from taxi_profiles.noise import Noise, drawn_counts, noise_of, rare_count
+from taxi_profiles.noise import Noise, drawn_counts, most_of, noise_of
 from taxi_profiles.numeric import SMALLEST_STD
 from taxi_profiles.strata import STRATA
 
@@ -23,6 +23,8 @@ Ids = NDArray[np.int64]
 #: A stratum with few rides borrows this many from the whole reference.
 BORROWED_RIDES: Final = 50.0
 _MOST_CELLS: Final = 2048
+#: Values with more rides than this are as the normal distribution has it.
+_LARGEST_RARE: Final = 50
 #: In place of 0, which has no logarithm.
 _SMALLEST_DISTANCE: Final = 1e-12
 
@@ -116,15 +118,32 @@ class MatchedColumn:
         expected = counts / total
         worth = float(np.median([effective_rows(self.table, one) for one in mixtures]))
         weights, power = counts.copy(), 1.0
-        rarest: tuple[int, ...] = (0, -1)
         if not self.is_numeric:
-            weights[-1], power, rarest = np.count_nonzero(counts == 1) + 1.0, 2.0, (-1,)
-        few = rare_count(rows, total)
-        unusual = np.tile(expected * (rows - few), (len(rarest), 1))
-        unusual[range(len(rarest)), rarest] += few
-        rare = float(self._distances(expected, unusual).max())
+            weights[-1], power = np.count_nonzero(counts == 1) + 1.0, 2.0
+        rare = float(self._distances(expected, self._unusual(counts, rows, worth)).max())
         draws = self._distances(expected, drawn_counts(weights, rows, worth))
         return noise_of(draws, rare, power)
+
+    def _unusual(self, counts: Floats, rows: int, worth: float) -> Floats:
+        """Return windows with as many rides of one rare value as there may be, shape (m, cells).
+
+        Of values with the same count those at the ends are the farthest from the others.
+        """
+        total = float(counts.sum())
+        rare = np.unique(counts[(counts > 0) & (counts <= _LARGEST_RARE)])
+        most = dict(zip(rare, most_of(rare * (worth / total), rows, worth), strict=True))
+        if not self.is_numeric:  # there a place on the grid without a ride is no value
+            most[0.0] = most_of(np.zeros(1), rows, total)[0]
+        found = [counts]
+        for count, number in most.items():
+            if count == total:
+                continue  # there is no other value
+            cells = np.flatnonzero(counts == count)
+            for cell in {int(cells[0]), int(cells[-1])}:
+                window = counts / (total - count) * (rows - number)
+                window[cell] = number
+                found.append(window)
+        return np.array(found)
 
 
 def effective_rows(table: Floats, mixture: Floats) -> float:

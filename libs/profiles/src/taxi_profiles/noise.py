@@ -4,7 +4,8 @@ A window of n rides is a sample, and so is the reference of N. Both together are
 the posterior predictive distribution of the reference's counts: shares from a Dirichlet
 distribution with these counts (the Bayesian bootstrap, Rubin 1981), then n rides from the
 shares. A column that is nearly constant has most of its noise in values that are rarer than the
-reference could show; their share is Good's (1953): values seen once, over all.
+reference could show; their share is Good's (1953): values seen once, over all. Of rare values
+the exact prediction bound counts too, which no number of draws would show.
 """
 
 import math
@@ -56,16 +57,34 @@ def far_quantile(mean: float, variance: float) -> float:
     return scale * shape * float(cube_root**3)
 
 
-def rare_count(rows: int, reference_rows: float) -> float:
-    """Return how many of `rows` rides may have a value that no ride of the reference has.
+def most_of(counts: Floats, rows: int, reference_rows: float) -> Floats:
+    """Return how many of `rows` rides may have a value that so many of the reference have.
 
-    When window and reference are of one kind, each of k such rides is in the window with a
-    chance of at most n / (n + N); k is the number at which all are with COLUMN_LEVEL.
+    The smallest number that is reached with a chance of at most COLUMN_LEVEL, at most `rows`, of
+    the negative binomial distribution that is the exact prediction bound of a Poisson count:
+    with shape c + 1 and mean (c + 1) n / N. For a value that the reference does not have it is
+    (n / (n + N))^k, the chance that k rides of both together are all in the window.
 
-    >>> round(rare_count(2000, 30_000), 1)
-    3.8
+    Args:
+        counts: Of the reference, shape (k,), 0 and more.
+        rows: Rides of the window, n.
+        reference_rows: Rides that the reference is worth, N.
+
+    >>> most_of(np.array([0.0, 1.0]), 2000, 30_000)
+    array([4., 5.])
     """
-    return min(-math.log(COLUMN_LEVEL) / math.log1p(reference_rows / rows), float(rows))
+    stay = reference_rows / (rows + reference_rows)
+    shapes = counts + 1
+    chance = stay**shapes
+    left = 1 - chance
+    found = np.full(len(counts), float(rows))
+    for number in range(1, rows + 1):
+        found[(left <= COLUMN_LEVEL) & (found == rows)] = number
+        if (left <= COLUMN_LEVEL).all():
+            break
+        chance = chance * (number - 1 + shapes) / number * (1 - stay)
+        left = left - chance
+    return found
 
 
 def drawn_counts(weights: Floats, rows: int, reference_rows: float) -> Floats:
@@ -93,7 +112,7 @@ def noise_of(distances: Floats, rare: float, power: float) -> Noise:
 
     Args:
         distances: Of windows that were drawn, shape (m,).
-        rare: Distance of a window with as many rare values as there may be.
+        rare: Largest distance of a window with as many rides of one rare value as there may be.
         power: Of the distance that is linear in a rare count.
     """
     powered = distances**power
