@@ -138,11 +138,11 @@ def test_too_large_is_told_whatever_the_length_says(server: Server) -> None:
 
 
 def test_headers_without_an_end_are_refused(server: Server) -> None:
-    fields = [b"X-%d: %s\r\n" % (number, b"y" * 8000) for number in range(42)]
+    fields = [b"X-%d: %s\r\n" % (number, b"y" * 8000) for number in range(5)]
     for headers in (b"".join(fields), b"X-Long: " + b"y" * 9000 + b"\r\n"):
         (answer,) = answers(server, post(server, headers, b""))
         assert status(answer) == 431
-    (answer,) = answers(server, post(server, b"".join(fields[:30]), b""))
+    (answer,) = answers(server, post(server, b"".join(fields[:3]), b""))
     assert status(answer) == 400
 
 

@@ -198,6 +198,10 @@ class Conductor:
         """See that what the policy acts on is there; without it nothing is decided."""
         policy = tick.policy
         service = await self._traffic.service(policy.service)
+        run = tick.status.run
+        if run is None or not run.is_open or policy.mode is not Mode.ENFORCE:
+            # In the middle of an enforced run the next step repeats what a crash cut off.
+            tick.status = recalled(tick.status, service, tick.key.uid, self._clock())
         annotations = service["metadata"].get("annotations") or {}
         wanted = {Traffic.CHAMPION: policy.deployment}
         if policy.fallback is not None:
@@ -209,10 +213,6 @@ class Conductor:
                     f"Service {policy.service}: its {traffic}'s Deployment is {actual} by its "
                     f"annotation {DEPLOYMENT_ANNOTATIONS[traffic]}, and not {name}"
                 )
-        run = tick.status.run
-        if run is None or not run.is_open or policy.mode is not Mode.ENFORCE:
-            # In the middle of an enforced run the next step repeats what a crash cut off.
-            tick.status = recalled(tick.status, service, tick.key.uid, self._clock())
         known = tick.status.traffic_known and not self._swaps.only_watches(tick.found)
         if not known and policy.mode is not Mode.ENFORCE:
             # It did not move the traffic, or another policy does: it sees it, and does not keep it.

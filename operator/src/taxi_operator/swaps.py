@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.claims import age_of, claims, holder_of, rival_of, service_of
+from taxi_operator.claims import age_of, claims, rival_of, service_of
 from taxi_operator.decisions import Action, Decision, Traffic
 from taxi_operator.reporting import Reporter
 from taxi_operator.settings import FaultPoint
@@ -182,10 +182,11 @@ class Swaps:
         foreign = await self._traffic.foreign()
         policies = [one for one in await self._cluster.policies() if service_of(one) not in foreign]
         self._rivals = {_version_of(one): rival_of(one, policies) for one in policies}
+        claimed = {service_of(one) for one in policies if claims(one)}
         self._onlookers = {
             one["metadata"]["uid"]
             for one in policies
-            if not claims(one) and holder_of(one, policies) is not None
+            if not claims(one) and service_of(one) in claimed
         }
         return policies
 

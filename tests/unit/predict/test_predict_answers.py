@@ -68,7 +68,7 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
     app = Flask("test")
     register(app, metrics)
     app.register_blueprint(
-        blueprint(predictions, metrics, tally, Crew(tmp_path, 1), Bodies(100_000), 10)
+        blueprint(predictions, metrics, tally, Crew(tmp_path, 1), None, Bodies(100_000), 10)
     )
     app.wsgi_app = FastPath(app.wsgi_app, predictions, tally)  # type: ignore[method-assign]
     yield Worker(app.test_client(), metrics, tmp_path / "spool", spool)

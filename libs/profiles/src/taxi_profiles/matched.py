@@ -95,14 +95,15 @@ class MatchedColumn:
         """Distance that the cells do not show: how far values are from the grid, 0 and more.
 
         All of the reference is on the grid, so what is beyond its ends comes on top in full.
-        Between grid points it is counted from the width of a cell on; the sum is at least
-        Wasserstein's distance, and a column of two values is not taken for one of them.
+        Between grid points it is counted from the width of a cell on, so a column of two values is
+        not taken for one of them. No value counts for more than the length of the grid.
         """
         if not self.is_numeric or not len(column):
             return 0.0
-        width = (self.points[-1] - self.points[0]) / _MOST_CELLS
+        span = self.points[-1] - self.points[0]
         away = np.abs(column - self.points[self.cells(column)])
-        return float(np.maximum(away - width, 0.0).mean()) / self.scale
+        # One wild value says no more than one at the other end of the grid.
+        return float(np.clip(away - span / _MOST_CELLS, 0.0, span).mean()) / self.scale
 
     def noise(self, rows: int, mixtures: Sequence[Floats]) -> Noise:
         """How far windows of `rows` rides are from the reference when nothing has changed.

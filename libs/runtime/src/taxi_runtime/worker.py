@@ -8,9 +8,11 @@ from typing import Any, Final, Self
 
 import gevent
 import gevent.socket
+from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 
 from taxi_runtime.bodies import Body, MalformedBodyError
+from taxi_runtime.headers import BoundedRequest
 
 #: A request with its body and its answer has this long, seconds; who did not send the body in
 #: time is told so, without a limit.
@@ -34,6 +36,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        RequestParser.mesg_class = BoundedRequest
         self._most = self.worker_connections
         self.worker_connections += math.ceil(self._most * _SPARE)
         #: Open connections, the one first that has done nothing for the longest time; True for

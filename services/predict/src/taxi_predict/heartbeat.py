@@ -1,10 +1,14 @@
 """The file by which the delivery's process says that it lives."""
 
+import stat
 import time
 from pathlib import Path
 from typing import Final
 
-_NOT_STARTED: Final = b"not started"
+#: A file that the delivery did not touch yet may be read by its owner only: neither mode needs
+#: room on the disk, which records may have filled.
+_NOT_STARTED: Final = 0o600
+_STARTED: Final = 0o644
 _MOST_SECONDS: Final = 60.0
 
 
@@ -24,13 +28,16 @@ class Heartbeat:
     def begin(self) -> None:
         """Let the time without a sign of life count from now, whatever a container before left."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_bytes(_NOT_STARTED)
+        self._file.touch()
+        self._file.chmod(_NOT_STARTED)
 
     def start(self) -> None:
         """Say that the delivery has started."""
-        self._file.write_bytes(b"")
+        self._file.touch()
+        self._file.chmod(_STARTED)
 
     def cannot_start(self) -> bool:
         """Tell whether the delivery had a minute and did not start."""
         found = self._file.stat()
-        return found.st_size > 0 and time.time() - found.st_mtime > _MOST_SECONDS
+        waits = stat.S_IMODE(found.st_mode) == _NOT_STARTED
+        return waits and time.time() - found.st_mtime > _MOST_SECONDS
