@@ -19,7 +19,7 @@ pytestmark = pytest.mark.component
 
 MIB = 1024 * 1024
 #: Sizes below each server's limit that add up to far more than it may take.
-BODIES = {"predictor": (200, 2_000_000), "monitor": (40, 10_000_000)}
+BODIES = {"predictor": (120, 2_000_000), "monitor": (24, 10_000_000)}
 MOST_GROWTH = 120 * MIB
 
 
@@ -76,12 +76,14 @@ def test_stalled_ones_take_bounded_memory_and_nothing_from_others(
     with stalled_at_the_end(server, count, size) as connections:
         require_quick_answers(server)
         told, _, _ = select.select(connections, [], [], 30)
-        answer = told[0].recv(65536)
+        found = [one.recv(65536) for one in told]
         assert peak(worker) - before < MOST_GROWTH
 
-    assert answer.startswith(b"HTTP/1.1 503 "), answer
-    assert b"\r\nRetry-After: " in answer
-    assert b"application/problem+json" in answer
+    # On a busy machine the first ones were late before the last ones were sent.
+    refused = [one for one in found if one.startswith(b"HTTP/1.1 503 ")]
+    assert refused, found
+    assert b"\r\nRetry-After: " in refused[0]
+    assert b"application/problem+json" in refused[0]
     deadline = time.monotonic() + 30
     while full(server).status_code == 503:
         assert time.monotonic() < deadline, "the room is not free again"
