@@ -1,5 +1,6 @@
 """Making a candidate the champion: alias, pods, and back when the pods do not come up."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -37,6 +38,9 @@ class Promotion:
         self._cluster = cluster
         self._registry = registry
         self._die_at = die_at
+        # Whoever carries on the promotions of policies that are gone must not take one for ended
+        # whose alias is just being moved.
+        self._lock = asyncio.Lock()
 
     async def begin(
         self, policy: Policy, key: PolicyKey, status: Status, run: Run, report: RunEntry, now: float
@@ -50,6 +54,12 @@ class Promotion:
         Raises:
             TaxiError: another promotion of this Service is open.
         """
+        async with self._lock:
+            return await self._begin(policy, key, status, run, report, now)
+
+    async def _begin(
+        self, policy: Policy, key: PolicyKey, status: Status, run: Run, report: RunEntry, now: float
+    ) -> Step:
         version = report.candidate
         if version is None or report.champion is None:
             message = f"run {report.run_id}: reports Better, but names no candidate or no champion"
@@ -130,6 +140,10 @@ class Promotion:
         It ends in any case: a rollout that neither succeeds nor fails, as that of a paused
         Deployment, is taken back after its time. The Service forgets it then.
         """
+        async with self._lock:
+            return await self._finish(promotion, status, now)
+
+    async def _finish(self, promotion: OpenPromotion, status: Status, now: float) -> Step:
         run = promotion.run(status.run)
         alias = await self._registry.alias(promotion.model, Alias.CHAMPION)
         actual = alias.version if alias else None

@@ -59,9 +59,7 @@ class Settings(Environment):
     #: False neither logs nor tells the monitor.
     log: bool = Field(default=True, alias="TAXI_PREDICT_LOG")
     #: Most rides of one batch; the limit of a body follows from it.
-    batch_max_rides: int = Field(
-        default=1000, alias="TAXI_PREDICT_BATCH_MAX_RIDES", ge=1, le=10_000
-    )
+    batch_max_rides: int = Field(default=1000, alias="TAXI_PREDICT_BATCH_MAX_RIDES", ge=1, le=4000)
     #: Upper limit of a ride's distance, miles.
     max_distance_miles: float = Field(
         default=MAX_TRIP_DISTANCE_MILES,
