@@ -24,6 +24,7 @@ from taxi_store.bootstrap_users import Credential, Users
 from taxi_store.connection import Document, StoreUnavailableError, connect
 from taxi_store.indexes import ensure_indexes
 from taxi_store.retention import Retention, ensure_retention, read_retention
+from taxi_store.unreadable import Unreadable
 
 pytestmark = pytest.mark.component
 
@@ -75,7 +76,7 @@ def test_what_was_stored_too_long_ago_goes_and_old_rides_stay(database: Database
     for ride_id, age in (("old", 91), ("new", 89)):
         stored = now - timedelta(days=age)
         log.insert_records(database, [an_old_ride(ride_id).to_document()], stored)
-        log.insert_labels(database, [Label(ride_id, 10.0, stored)], stored)
+        log.insert_labels(database, [Label(ride_id, 10.0, stored)], stored, Unreadable())
 
     ensure_indexes(database, retention=QUARTER)
 
