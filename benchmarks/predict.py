@@ -35,7 +35,9 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import httpx  # noqa: E402 - found by the path above
 from fixtures_mongod import running_mongod  # noqa: E402 - found by the path above
+from fixtures_monitor import TOKEN, Monitor  # noqa: E402
 from fixtures_predictor import PLAIN, Predictor, register  # noqa: E402
+from fixtures_server_process import ServerProcess  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
@@ -45,7 +47,6 @@ from taxi_train.main import SAMPLES  # noqa: E402
 from taxi_train.rides import read_file  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "predict.json"
-TOKEN = "a-token-for-benchmarks"
 CONNECTIONS = (1, 8, 32)
 BATCH = 1000
 BATCH_ROUNDS = 10
@@ -65,29 +66,12 @@ class Measured:
     answered: int
 
 
-class Other(Predictor):
-    """The same process handling for another module."""
+class Constant(Predictor):
+    """The same process handling for an application that answers a constant."""
 
-    module = "constant_app"
-
-    def start(self, *, until: str = "/readyz") -> "Other":
-        """Start the other module instead."""
-        self._variables["PYTHONPATH"] = ":".join(sys.path)
-        self._module = self.module
-        super().start(until=until)
-        return self
-
-
-class Monitor(Other):
-    """A real monitor."""
-
-    module = "taxi_monitor.main"
-
-    def start(self, *, until: str = "/readyz") -> "Monitor":
-        """Start it; its metrics are of one process."""
-        self._variables.pop("PROMETHEUS_MULTIPROC_DIR", None)
-        super().start(until=until)
-        return self
+    def __init__(self, folder: Path, uri: str, **variables: str) -> None:
+        super().__init__(folder, uri, **variables)
+        self._module = "constant_app"
 
 
 def wrk(url: str, body: object, connections: int, seconds: float) -> Measured:
@@ -175,9 +159,7 @@ def main() -> None:
         folders = {name: Path(scratch) / name for name in (MONITORED, UNMONITORED, CONSTANT, "m")}
         for folder in folders.values():
             folder.mkdir()
-        monitor = Monitor(folders["m"], mongod.uri, TAXI_MONITOR_TOKEN=TOKEN,
-                          TAXI_MONITOR_HOST="127.0.0.1")  # fmt: skip
-        monitor._variables["TAXI_MONITOR_PORT"] = str(monitor.port)
+        monitor = Monitor(folders["m"], mongod.uri, TAXI_MONITOR_EVALUATION_SECONDS="5")
         same = {"TAXI_PREDICT_WORKERS": options.workers}
         arms: dict[str, Predictor] = {
             MONITORED: Predictor(
@@ -187,11 +169,11 @@ def main() -> None:
             UNMONITORED: Predictor(
                 folders[UNMONITORED], mongod.uri, TAXI_PREDICT_LOG="false", **same
             ),
-            CONSTANT: Other(folders[CONSTANT], mongod.uri, TAXI_PREDICT_LOG="false", **same),
+            CONSTANT: Constant(folders[CONSTANT], mongod.uri, TAXI_PREDICT_LOG="false", **same),
         }  # fmt: skip
         for arm in arms.values():
             arm.prefix = (*UNPRIVILEGED, "taskset", "-c", str(cores[0]))
-        started: list[Predictor] = [monitor, *arms.values()]
+        started: list[ServerProcess] = [monitor, *arms.values()]
         try:
             for one in started:
                 one.start()

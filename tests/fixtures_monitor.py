@@ -1,77 +1,29 @@
 """A real monitor: its process on a loopback port."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
-from fixtures_mongod import free_port
+from fixtures_server_process import ServerProcess
 
 TOKEN = "a-token-for-tests"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
-class Monitor:
-    """One monitor process."""
+class Monitor(ServerProcess):
+    """One monitor."""
 
     def __init__(self, folder: Path, uri: str, **variables: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._log = folder / "monitor.txt"
-        self._env = {
+        super().__init__("taxi_monitor.main", folder / "monitor.txt", variables)
+        self._variables |= {
             "TAXI_MONGODB_URI": uri,
             "TAXI_MONITOR_TOKEN": TOKEN,
             "TAXI_MONITOR_HOST": "127.0.0.1",
             "TAXI_MONITOR_PORT": str(self.port),
             "TAXI_MONITOR_EVALUATION_SECONDS": "0.5",
-            "PYTHONPATH": ":".join(sys.path),
-            "PATH": os.environ["PATH"],
             **variables,
         }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *, until: str = "/readyz") -> "Monitor":
-        """Start and wait until a route answers 200."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "taxi_monitor.main"], env=self._env, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(f"{self.url}{until}", timeout=5).status_code == 200:
-                    return self
-            except httpx.TransportError:
-                pass
-            assert self._process.poll() is None, self._log.read_text()
-            time.sleep(0.1)
-        self.stop()
-        raise AssertionError(self.printed())
-
-    @property
-    def pid(self) -> int:
-        """Return the pid of gunicorn's master."""
-        assert self._process is not None
-        return self._process.pid
-
-    def printed(self) -> str:
-        """Return the end of what it printed."""
-        return self._log.read_text()[-4000:]
-
-    def kill(self) -> None:
-        """End all its processes at once."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-
-    def stop(self) -> None:
-        """End it, whatever state it is in."""
-        self.kill()
 
     def post(self, path: str, body: object) -> httpx.Response:
         """Post JSON with the token."""

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -13,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from fixtures_mongod import free_port
+from fixtures_server_process import ServerProcess
 from onnx import TensorProto, helper
 
 from taxi_domain.features import CATEGORICAL_FEATURES, MODEL_INPUTS, MODEL_OUTPUT
@@ -84,63 +82,20 @@ def register(uri: str, alias: Alias, artifact: Artifact) -> str:
         return version
 
 
-class Predictor:
+class Predictor(ServerProcess):
     """One predictor container's processes, with its own data folder."""
 
     def __init__(self, folder: Path, uri: str, **variables: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__("taxi_predict.main", folder / "log.txt", variables)
         self.folder = folder
-        self._log = folder / "log.txt"
-        self._module = "taxi_predict.main"
-        #: Put before the command, for example `taskset -c 0`.
-        self.prefix: tuple[str, ...] = ()
-        self._variables = {
+        self._variables |= {
             "TAXI_MONGODB_URI": uri,
             "TAXI_PREDICT_DATA_DIR": str(folder / "data"),
             "TAXI_PREDICT_HOST": "127.0.0.1",
             "TAXI_PREDICT_PORT": str(self.port),
             "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
-            "PYTHONPATH": ":".join(sys.path),
-            "PATH": os.environ["PATH"],
             **variables,
         }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *, until: str = "/readyz") -> "Predictor":
-        """Start and wait until a route answers 200."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", self._module],
-                env=self._variables, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                if httpx.get(f"{self.url}{until}", timeout=2).status_code == 200:
-                    return self
-            except httpx.TransportError:
-                pass
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError(self.printed())
-            time.sleep(0.1)
-
-    @property
-    def pid(self) -> int:
-        """Return the pid of gunicorn's master."""
-        assert self._process is not None
-        return self._process.pid
-
-    def printed(self) -> str:
-        """Return the end of what it printed."""
-        return self._log.read_text()[-4000:]
-
-    def kill(self) -> None:
-        """Kill the whole container at once."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
 
     def kill_a_worker(self) -> None:
         """Kill one worker process."""
@@ -165,30 +120,11 @@ class Predictor:
         (pid,) = (one for one in self.pids() if "taxi_predict.deliver" in _command_of(one))
         return pid
 
-    def pids(self) -> list[int]:
-        """Return the pids of all its processes."""
-        assert self._process is not None
-        group = self._process.pid
-        found = (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit())
-        return [pid for pid in found if _group_of(pid) == group]
-
     def terminate(self) -> int:
         """End it as Kubernetes does, and return the exit code."""
         assert self._process is not None
         self._process.terminate()
         return self._process.wait(60)
-
-    def stop(self) -> None:
-        """End it, whatever state it is in."""
-        if self._process is not None and self._process.poll() is None:
-            self.kill()
-
-
-def _group_of(pid: int) -> int:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return 0
 
 
 def _command_of(pid: int) -> str:

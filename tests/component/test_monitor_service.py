@@ -51,7 +51,7 @@ def monitor(mongod: Mongod, version: str, tmp_path: Path) -> Iterator[Monitor]:
     assert version
     one = Monitor(tmp_path, mongod.uri).start()
     yield one
-    one.kill()
+    one.stop()
 
 
 def documents(rides: Rides, version: str, start: int, end: int) -> list[dict[str, Any]]:
