@@ -174,6 +174,7 @@ def main() -> None:
         for arm in arms.values():
             arm.prefix = (*UNPRIVILEGED, "taskset", "-c", str(cores[0]))
         started: list[ServerProcess] = [monitor, *arms.values()]
+        start_cpu = 0.0
         try:
             for one in started:
                 one.start()

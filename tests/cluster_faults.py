@@ -86,7 +86,7 @@ def out_of_memory_kills(release: Release, pod: str) -> int:
     if status["restartCount"]:
         logs += release.kubectl("logs", pod, "--previous")
     ended = status.get("lastState", {}).get("terminated", {}).get("reason") == "OOMKilled"
-    return logs.count("Perhaps out of memory") + ended
+    return logs.count("Perhaps out of memory") + int(ended)
 
 
 def restarts_of(release: Release, component: str) -> dict[str, int]:

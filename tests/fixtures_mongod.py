@@ -15,6 +15,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from taxi_cluster.mongod import binary
+from taxi_store.connection import Document
 
 
 def free_port() -> int:
@@ -87,6 +88,7 @@ class Mongod:
         self._process.send_signal(number)
 
     def _answers(self) -> bool:
+        client: MongoClient[Document]
         with MongoClient(self.uri, serverSelectionTimeoutMS=500) as client:
             try:
                 client.admin.command("ping")

@@ -43,6 +43,7 @@ class Monitor(ServerProcess):
 
     def wait(self, path: str, field: str, value: object) -> dict[str, Any]:
         """Wait until a field of the champion's report has a value."""
+        found: dict[str, Any] = {}
         for _ in range(150):
             found = self.champion(path)
             if found[field] == value or (field == "window" and found["window"]["rows"] == value):

@@ -84,10 +84,11 @@ def not_strings(document: Any, path: str = "") -> list[str]:
     maps = {"labels", "matchLabels", "annotations", "nodeSelector", "data"}
     words = {"name", "value", "namespace", "serviceName", "priorityClassName", "serviceAccountName"}
     lists = {"args", "command", "resourceNames", "matchNames"}
+    below: list[tuple[Any, Any]]
     if isinstance(document, list):
-        below = enumerate(document)
+        below = list(enumerate(document))
     elif isinstance(document, dict):
-        below = document.items()
+        below = list(document.items())
     else:
         return []
     found = []

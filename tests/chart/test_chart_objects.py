@@ -6,6 +6,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 from fixtures_chart import (
+    VALUE_FILES,
     VALUE_SETS,
     environment,
     helm_binaries,
@@ -113,7 +114,7 @@ def test_selectors_find_their_pods(name: str) -> None:
 
 def test_helm_3_and_4_render_the_same() -> None:
     texts = [
-        template(files=[VALUE_SETS["existing-secrets"]], binary=binary)
+        template(files=[VALUE_FILES["existing-secrets"]], binary=binary)
         for binary in helm_binaries()
     ]
 
@@ -122,7 +123,7 @@ def test_helm_3_and_4_render_the_same() -> None:
 
 
 def test_two_renders_with_existing_secrets_are_equal() -> None:
-    files = [VALUE_SETS["existing-secrets"]]
+    files = [VALUE_FILES["existing-secrets"]]
 
     assert template(files=files) == template(files=files)
     assert not objects("existing-secrets", "Secret")

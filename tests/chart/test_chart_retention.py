@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_chart import VALUE_SETS, manifests, objects, pods, template
+from fixtures_chart import VALUE_FILES, manifests, objects, pods, template
 
 from taxi_store.bootstrap_indexes import main
 from taxi_store.retention import MAX_DAYS, Retention
 
 pytestmark = pytest.mark.chart
 
-EXTERNAL = VALUE_SETS["external-mongodb"]
+EXTERNAL = VALUE_FILES["external-mongodb"]
 DAYS: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({}, ("90", "90")),
     ({"predictions": 30, "labels": None}, ("30", "0")),
@@ -37,7 +37,7 @@ def test_the_retention_reaches_the_container_beside_mongod(
 
 
 def test_a_changed_retention_does_not_restart_mongod() -> None:
-    files = [VALUE_SETS["existing-secrets"]]
+    files = [VALUE_FILES["existing-secrets"]]
     changed = {"mongodb": {"retention": {"predictions": 30}}}
 
     before, after = (

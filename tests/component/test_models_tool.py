@@ -5,7 +5,7 @@ import json
 import shlex
 import tarfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import combinations_with_replacement
@@ -142,7 +142,7 @@ def test_rollback_does_not_lead_to_what_was_refused(database: Database[Document]
     assert champion(database) == good
 
 
-def graph_of(inputs: dict[str, int], output: str, kind: int = TensorProto.FLOAT) -> bytes:
+def graph_of(inputs: Mapping[str, int], output: str, kind: int = TensorProto.FLOAT) -> bytes:
     """Return a graph that adds its first input to itself."""
     first, *_ = inputs
     graph = helper.make_graph(

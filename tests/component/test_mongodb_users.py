@@ -20,6 +20,7 @@ from taxi_domain.models import Alias, ModelState
 from taxi_store.artifacts import artifact_of
 from taxi_store.bootstrap_users import Credential, LockedOutError, Users, read_credentials
 from taxi_store.collection import Keep, collect
+from taxi_store.connection import Document
 from taxi_store.indexes import ensure_indexes
 from taxi_store.registry import Registry
 
@@ -41,7 +42,9 @@ def guarded(tmp_path: Path) -> Iterator[Mongod]:
         one.stop()
 
 
-def log_in(mongod: Mongod, name: str, wanted: dict[str, Credential] = WANTED) -> MongoClient:
+def log_in(
+    mongod: Mongod, name: str, wanted: dict[str, Credential] = WANTED
+) -> MongoClient[Document]:
     return MongoClient(
         "127.0.0.1", mongod.port, username=wanted[name].username, password=wanted[name].password,
         authSource="admin" if name == "root" else "taxi", serverSelectionTimeoutMS=5000,
@@ -73,6 +76,7 @@ def test_a_new_process_finds_everything_done(guarded: Mongod) -> None:
 def test_nobody_gets_in_without_a_password(guarded: Mongod) -> None:
     users_of(guarded).apply(WANTED)
 
+    client: MongoClient[Document]
     with MongoClient("127.0.0.1", guarded.port) as client, pytest.raises(OperationFailure):
         client["taxi"]["predictions"].find_one()
 

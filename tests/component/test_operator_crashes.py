@@ -6,10 +6,10 @@ import random
 import threading
 import time
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import kopf
 import pytest
 from fixtures_mongod import Mongod
 from fixtures_operator import eventually
@@ -216,7 +216,7 @@ def test_soak_operator(world: World) -> None:
     RESULT.write_text(
         json.dumps(
             {"figures": figures, "command": "make soak-operator",
-             "versions": {"python": platform.python_version(), "kopf": kopf.__version__}},
+             "versions": {"python": platform.python_version(), "kopf": version("kopf")}},
             indent=1,
         ) + "\n"
     )  # fmt: skip

@@ -26,6 +26,7 @@ def first_job(world: World) -> dict[str, Any]:
     """Let the inputs drift, and return the Job that is started."""
     world.say(drift=2)
     world.apply_policy()
+    job: dict[str, Any]
     (job,) = eventually("a Job", world.jobs)
     return job
 
@@ -117,6 +118,7 @@ def test_pods_that_are_replaced_by_hand_stay_so(
     back, _, back_again = [one for one in capsys.readouterr().out.splitlines() if "kubectl" in one]
 
     # The way forward is not applied: the template has the version already the second time.
+    seen = 0
     for printed in (back, back_again):
         seen = template_changes(world)
         patch = json.loads(printed.split("'")[1])

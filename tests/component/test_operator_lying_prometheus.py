@@ -10,7 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -256,9 +256,12 @@ def test_operator_survives_50_000_series_and_writes_its_status(
     eventually("all is well", lambda: condition_of(world.policy(), "MetricsAvailable")[0] == "True")
     before = operator.memory_bytes()
 
+    def says(words: str) -> bool:
+        return words in json.dumps(world.status())
+
     for lie in ("many series", "a long error"):
         liar.answer, words = LIES[lie]
-        eventually(lie, lambda words=words: words in json.dumps(world.status()))
+        eventually(lie, partial(says, words))
         operator.tick()
 
     assert operator.is_well()

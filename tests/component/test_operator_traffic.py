@@ -1,6 +1,7 @@
 """The traffic moves, returns, and survives deleted policies and lost statuses."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from fixtures_control_plane import condition_of
@@ -15,7 +16,7 @@ def switched(world: World) -> bool:
     return traffic.get("active") == "Fallback" and "lastSwapSeconds" in traffic
 
 
-def to_fallback(world: World, **spec: object) -> None:
+def to_fallback(world: World, **spec: Any) -> None:
     """Let the error rise until the fallback serves."""
     world.say(error=2)
     world.apply_policy(**spec)
@@ -27,7 +28,9 @@ def set_interval(world: World, seconds: int) -> None:
     """Change the interval, and wait until the operator has read it."""
     change = {"spec": {"evaluation": {"intervalSeconds": seconds}}}
     world.api.patch("DriftPolicy", world.namespace, "p", change)
-    wanted = world.policy()["metadata"]["generation"]
+    changed = world.policy()
+    assert changed is not None
+    wanted = changed["metadata"]["generation"]
     eventually("it is read", lambda: world.status().get("observedGeneration") == wanted)
 
 
@@ -143,8 +146,9 @@ def test_hand_that_saves_the_traffic_from_an_absent_champion_is_heeded(world: Wo
     world.controllers.ready[CHAMPION] = 0
     eventually("the champion is absent", lambda: world.ready_pods(CHAMPION) == 0)
 
-    labels = world.api.get("Deployment", world.namespace, FALLBACK)["spec"]["selector"]
-    change = {"spec": {"selector": labels["matchLabels"]}}
+    fallback = world.api.get("Deployment", world.namespace, FALLBACK)
+    assert fallback is not None
+    change = {"spec": {"selector": fallback["spec"]["selector"]["matchLabels"]}}
     world.api.patch("Service", world.namespace, SERVICE, change)
 
     stays_at_fallback(world)

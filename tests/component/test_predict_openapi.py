@@ -57,7 +57,7 @@ def test_answers_are_as_described(api: Any, route: str, method: str, mode: Gener
 
     @CASES
     @given(case=api[route][method].as_strategy(generation_mode=mode))
-    def call(case: schemathesis.Case) -> None:
+    def call(case: schemathesis.Case[Any]) -> None:
         soon(lambda: case.call_and_validate(timeout=NEVER), sent=case)
 
     call()

@@ -167,6 +167,7 @@ def test_the_container_beside_mongod_follows_its_file(server: Mongod, tmp_path: 
     assert users.apply(USERS, write("90", "90"))
     assert not users.apply(USERS, write("90", "90"))
     assert users.apply(USERS, write("7", "0"))
+    client: MongoClient[Document]
     with MongoClient(uri_of(server, "root")) as client:
         assert expiry(client["taxi"]) == 7 * DAY
         assert expiry(client["taxi"], LABELS) == FOR_EVER

@@ -6,6 +6,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_every_worker_reaches_names_services_and_pods_of_other_nodes(
     assert pod_names, "no workers"
     assert addresses, "no name service"
     for worker, name in pod_names.items():
-        container = {
+        container: dict[str, Any] = {
             "name": "probe",
             "image": f"{prefix}{image['repository']}:{image['tag']}",
             "command": ["python3", "-c", PROBE, *addresses],

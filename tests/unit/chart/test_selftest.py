@@ -25,7 +25,7 @@ def selftest() -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.PAUSES = (0, 0)
+    vars(module)["PAUSES"] = (0, 0)
     return module
 
 

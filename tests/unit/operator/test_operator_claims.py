@@ -8,7 +8,7 @@ from taxi_operator.claims import holder_of, rival_of
 
 
 def policy(
-    name: str, created: str, model: str = "", mode: str = "Enforce", **target: str
+    name: str, created: str, model: str = "", mode: str = "Enforce", **target: object
 ) -> dict[str, Any]:
     return {
         "metadata": {"name": name, "uid": f"uid-{name}", "creationTimestamp": created},

@@ -49,7 +49,9 @@ class FakeCluster:
         merged = {**self.annotations, **changes}
         self.annotations = {name: value for name, value in merged.items() if value is not None}
 
-    async def event(self, _found: object, reason: str, _message: str, *, kind: str, **_: object):
+    async def event(
+        self, _found: object, reason: str, _message: str, *, kind: str, **_: object
+    ) -> None:
         self.events.append((kind, reason))
 
 
@@ -65,7 +67,7 @@ def policy(traffic: Traffic, deletion: str, **metadata: str) -> Document:
     }
 
 
-def keep(cluster: FakeCluster) -> None:
+def keep(cluster: Any) -> None:
     reporter = Reporter(cluster, Metrics(CollectorRegistry()), lambda: 0.0)
     asyncio.run(Swaps(cluster, TrafficControl(cluster), reporter, lambda _point: None).keep())
 

@@ -45,7 +45,9 @@ class FakeCluster:
     async def annotate_service(self, name: str, _changes: Mapping[str, str | None]) -> None:
         self.annotations[int(name[1:])].clear()
 
-    async def event(self, _found: object, reason: str, _message: str, *, kind: str, **_: object):
+    async def event(
+        self, _found: object, reason: str, _message: str, *, kind: str, **_: object
+    ) -> None:
         self.events.append((kind, reason))
 
 
@@ -56,7 +58,7 @@ class FakeRetraining:
         self.carried: list[str] = []
         self._ours = ours
 
-    async def is_ours(self, _promotion: OpenPromotion) -> bool:
+    async def is_ours(self, _promotion: OpenPromotion, /) -> bool:
         return self._ours
 
     async def finish(self, promotion: OpenPromotion, status: Status, _now: float) -> Step:
@@ -64,7 +66,7 @@ class FakeRetraining:
         return Step(status, ("CandidatePromoted", "decision 1"))
 
 
-def carry_on(cluster: FakeCluster, retraining: FakeRetraining) -> None:
+def carry_on(cluster: Any, retraining: Any) -> None:
     reporter = Reporter(cluster, Metrics(CollectorRegistry()), lambda: 100.0)
     asyncio.run(Orphans(cluster, retraining, TrafficControl(cluster), reporter).carry_on())
 

@@ -115,7 +115,9 @@ class FakeRegistry:
             raise UnknownVersionError(version)
         self._check_mark(version)
 
-    async def move_alias(self, _model: str, alias: Alias, *, to: str, expected: str, **_: Any):
+    async def move_alias(
+        self, _model: str, alias: Alias, *, to: str, expected: str, **_: Any
+    ) -> None:
         if to not in self.versions:
             raise UnknownVersionError(to)
         self._check_mark(to)
@@ -132,9 +134,7 @@ class FakeRegistry:
             raise StateConflictError(version, ModelState.DELETING, "promoted")
 
 
-def advance(
-    cluster: FakeCluster, registry: FakeRegistry, status: Status = RUNNING, now: float = 100.0
-) -> Step:
+def advance(cluster: Any, registry: Any, status: Status = RUNNING, now: float = 100.0) -> Step:
     retraining = Retraining(cluster, registry, lambda _point: None)
     return asyncio.run(retraining.advance(POLICY, KEY, status, now))
 
@@ -252,14 +252,15 @@ def test_pods_on_the_way_back_are_of_a_template_that_never_was(champion: str) ->
 def test_number_that_has_a_report_is_not_used_again(
     monkeypatch: pytest.MonkeyPatch, reported: list[tuple[int, int]], number: int
 ) -> None:
-    registry = FakeRegistry("v1")
+    cluster: Any = FakeCluster()
+    registry: Any = FakeRegistry("v1")
     found = {run_id(KEY.uid, *one): report(RunResult.BETTER, "v2") for one in reported}
 
     async def run(name: str) -> RunEntry | None:
         return found.get(name)
 
     monkeypatch.setattr(registry, "run", run)
-    retraining = Retraining(FakeCluster(), registry, lambda _point: None)
+    retraining = Retraining(cluster, registry, lambda _point: None)
 
     assert asyncio.run(retraining.unused(POLICY, KEY, 4)) == number
 
@@ -351,11 +352,17 @@ def test_run_keeps_the_model_that_it_was_begun_for() -> None:
     assert registry.champion == "v1"
 
 
-def test_service_remembers_a_promotion_from_before_the_alias_to_its_end() -> None:
+def test_service_remembers_a_promotion_from_before_the_alias_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     cluster = FakeCluster()
     registry = FakeRegistry("v1", "v1", "v2", report=report(RunResult.BETTER, "v2"))
     seen: list[bool] = []
-    registry.after_move = lambda: seen.append(PROMOTION_ANNOTATION in cluster.service_annotations)
+    monkeypatch.setattr(
+        registry,
+        "after_move",
+        lambda: seen.append(PROMOTION_ANNOTATION in cluster.service_annotations),
+    )
 
     step = advance(cluster, registry)
     promotion = promotion_on(asyncio.run(cluster.service("s")), 100.0)

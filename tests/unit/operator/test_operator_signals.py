@@ -122,9 +122,9 @@ def test_each_condition_needs_new_samples_of_its_own(
 ) -> None:
     silent = series(*found, None, None)
     silent = replace(silent, end=silent.end + 0.1)
-    both = {"enter": silent, "exit": LOW.exit} if enter_is_silent else {"exit": silent}
+    enter, exit_ = (silent, LOW.exit) if enter_is_silent else (HIGH.enter, silent)
 
-    reading = read(SIGNAL, replace(HIGH, **both), was)
+    reading = read(SIGNAL, replace(HIGH, enter=enter, exit=exit_), was)
 
     assert not reading.recovered
     assert not (enter_is_silent and reading.state is SignalState.BREACHED)

@@ -87,14 +87,13 @@ def test_number_as_text_is_a_number() -> None:
 
 def test_time_that_lies_ahead_is_now() -> None:
     ahead = "2099-01-01T00:00:00Z"
-    status = status_of(
-        {
-            "traffic": {**TRAFFIC, "since": ahead}, "signalsResetAt": ahead,
-            "run": {**RUN, "startedAt": ahead, "endedAt": ahead, "nextAttemptAt": ahead},
-            "history": [{"number": 3, "action": "Retrain", "at": ahead}],
-        },
-        NOW,
-    )  # fmt: skip
+    document: dict[str, Any] = {
+        "traffic": {**TRAFFIC, "since": ahead}, "signalsResetAt": ahead,
+        "run": {**RUN, "startedAt": ahead, "endedAt": ahead, "nextAttemptAt": ahead},
+        "history": [{"number": 3, "action": "Retrain", "at": ahead}],
+    }  # fmt: skip
+
+    status = status_of(document, NOW)
 
     assert status.run is not None
     assert status.traffic_since == status.reset_at == status.run.started_at == NOW

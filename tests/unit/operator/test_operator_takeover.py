@@ -79,7 +79,8 @@ class FakeCluster:
 
 
 def conductor_of(cluster: Any) -> Conductor:
-    metrics, retraining = Metrics(CollectorRegistry()), None
+    metrics = Metrics(CollectorRegistry())
+    retraining: Any = None
     return Conductor(
         cluster, retraining, TrafficControl(cluster), metrics, lambda: 1_800_000_000.0,
         lambda _point: None,

@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
@@ -15,7 +16,7 @@ NAME = "taxi_predictor_requests"
 def count(folder: Path, pid: int, value: float) -> Path:
     """Write a worker's counters as prometheus_client does."""
     path = folder / f"counter_{pid}.db"
-    file = MmapedDict(str(path))
+    file: Any = MmapedDict(str(path))  # type: ignore[no-untyped-call]
     file.write_value(mmap_key(NAME, f"{NAME}_total", ["route"], ["/predict"], "h"), value, 0.0)
     for number in range(100):
         file.write_value(mmap_key(NAME, f"{NAME}_total", ["route"], [f"/{number}"], "h"), 0, 0.0)
@@ -76,7 +77,7 @@ def test_files_may_be_made_and_removed_meanwhile(tmp_path: Path) -> None:
             pid += 1
             path = tmp_path / f"gauge_livemax_{pid}.db"
             path.touch()
-            MmapedDict(str(path)).close()
+            MmapedDict(str(path)).close()  # type: ignore[no-untyped-call]
             path.unlink()
 
     maker = threading.Thread(target=make)

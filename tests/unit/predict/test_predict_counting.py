@@ -85,7 +85,7 @@ STATES = ("well", "no model", "spool full", "graph broken")
 
 
 def door(folder: Path, state: str = "well") -> Door:
-    configured = Settings(TAXI_MONGODB_URI="mongodb://none")  # type: ignore[call-arg]
+    configured = Settings(TAXI_MONGODB_URI="mongodb://none")
     metrics = Metrics()
     holder = ModelHolder(lambda: None)
     model = loaded(small_artifact())

@@ -78,6 +78,8 @@ def test_large_error_is_a_breach(january: Reference) -> None:
 
     assert usual is not None
     assert worse is not None
+    assert usual.relative is not None
+    assert worse.relative is not None
     assert usual.relative < 1 < worse.relative
     assert worse.bias < usual.bias
 
@@ -121,6 +123,7 @@ def test_missing_values_and_unseen_zones_are_told(january: Reference) -> None:
 
     assert found[DISTANCE].missing_ratio == 0.25
     assert found[PICKUP].unseen_ratio >= 0.1
+    assert found[PICKUP].relative is not None
     assert found[PICKUP].relative > 1
 
 
@@ -128,7 +131,9 @@ def test_threshold_falls_with_the_row_count() -> None:
     thresholds = Thresholds(np.array([100.0, 1000.0]), np.array([0.4, 0.1]))
 
     assert thresholds.at(10) == pytest.approx(0.4)
-    assert 0.1 < thresholds.at(300) < 0.4
+    between = thresholds.at(300)
+    assert between is not None
+    assert 0.1 < between < 0.4
     assert thresholds.at(10_000) == pytest.approx(0.1)
 
 

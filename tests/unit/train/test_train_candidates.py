@@ -11,9 +11,10 @@ def rides(rows: int) -> Rides:
     """Return rides whose duration is their distance times three and some noise."""
     rng = np.random.default_rng(1)
     miles = rng.gamma(2, 2, rows)
-    times = np.arange(rows) * 300.0
-    zones = rng.integers(1, 40, (2, rows)).astype(float)
-    return Rides(*zones, miles, times, times, np.clip(miles * 3 + rng.normal(3, 2, rows), 1, 60))
+    times = np.arange(rows, dtype=float) * 300
+    pickup, dropoff = rng.integers(1, 40, (2, rows)).astype(float)
+    minutes = np.clip(miles * 3 + rng.normal(3, 2, rows), 1, 60)
+    return Rides(pickup, dropoff, miles, times, times, minutes)
 
 
 def test_few_rides_are_kept_whole() -> None:

@@ -17,7 +17,7 @@ RULES = GateRules()
 
 
 def rides(rows: int = ROWS) -> Rides:
-    hours = np.arange(rows) % 24
+    hours = np.arange(rows, dtype=float) % 24
     return Rides(
         RNG.integers(1, 266, rows).astype(float), RNG.integers(1, 266, rows).astype(float),
         RNG.gamma(2, 2, rows), hours * 3600.0, np.arange(rows, dtype=float), TARGET[:rows],

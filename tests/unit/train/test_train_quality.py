@@ -15,7 +15,7 @@ RNG = np.random.default_rng(3)
 def rides(rows: int, zones: tuple[int, int] = (1, 200)) -> Rides:
     return Rides(
         RNG.integers(*zones, rows).astype(float), RNG.integers(*zones, rows).astype(float),
-        RNG.gamma(2, 2, rows), np.arange(rows) * 60.0, np.arange(rows) * 60.0,
+        RNG.gamma(2, 2, rows), np.arange(rows, dtype=float) * 60, np.arange(rows, dtype=float) * 60,
         RNG.gamma(4, 4, rows),
     )  # fmt: skip
 
@@ -32,11 +32,11 @@ def test_good_rides_pass() -> None:
 FIT = GOOD.fit
 BAD = {
     "TooFewRows": replace(GOOD, fit=FIT[:999]),
-    "ShortSpan": replace(GOOD, fit=replace(FIT, moment=np.arange(2000) * 3.0)),
+    "ShortSpan": replace(GOOD, fit=replace(FIT, moment=np.arange(2000, dtype=float) * 3)),
     "ShortSpan but for one wrong date": replace(
         GOOD, fit=replace(FIT, moment=np.where(np.arange(2000) == 9, 1e9, np.arange(2000) * 3.0))
     ),
-    "TooFewDistinct": replace(GOOD, fit=replace(FIT, distance=np.arange(2000) % 7 * 1.0)),
+    "TooFewDistinct": replace(GOOD, fit=replace(FIT, distance=np.arange(2000, dtype=float) % 7)),
     "LabelSpread": replace(GOOD, fit=replace(FIT, duration=10 + FIT.duration / 1000)),
     "Missing": replace(GOOD, fit=replace(FIT, moment=np.full(2000, np.nan))),
     "Unseen": replace(GOOD, fit=rides(2000, (220, 260))),
