@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from fixtures_mongod import free_port
+from ports import free_port
 
 from taxi_cluster import go_tools
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fixtures_control_plane import ADMIN, ControlPlane, Server, program
-from fixtures_mongod import free_port
+from ports import free_port
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fixtures_mongod import free_port
+from ports import free_port
 
 
 def eventually(what: str, check: Callable[[], Any], seconds: float = 40) -> Any:

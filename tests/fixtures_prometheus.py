@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from fixtures_control_plane import Server, program
-from fixtures_mongod import free_port
+from ports import free_port
 
 METRIC = "taxi_test_signal"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 import httpx
-from fixtures_mongod import free_port
+from ports import free_port
 
 _START_SECONDS = 60
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from fixtures_mongod import free_port
 from fixtures_monitor import TOKEN, Monitor
 from fixtures_predictor import Predictor
+from ports import free_port
 
 pytestmark = pytest.mark.component
 

@@ -14,7 +14,7 @@ from statistics import median
 import httpx
 import pytest
 from fault_proxy import SlowProxy
-from fixtures_mongod import Mongod, free_port, running_mongod
+from fixtures_mongod import Mongod, running_mongod
 from fixtures_predictor import (
     PLAIN,
     Load,
@@ -24,6 +24,7 @@ from fixtures_predictor import (
     small_artifact,
     wait_until_logged,
 )
+from ports import free_port
 
 from taxi_domain.models import Alias
 from taxi_predict.segments import SegmentReader, frame

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod, free_port
+from fixtures_mongod import Mongod
 from fixtures_predictor import PLAIN, Predictor, page_with, register, small_artifact, value
+from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_domain.models import Alias

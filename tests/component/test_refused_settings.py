@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from fixtures_mongod import free_port
+from ports import free_port
 
 pytestmark = pytest.mark.component
 
