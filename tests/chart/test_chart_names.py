@@ -106,8 +106,7 @@ def not_strings(document: Any, path: str = "") -> list[str]:
 
 
 def test_large_numbers_reach_the_settings_as_digits() -> None:
-    rides = {"batchMaxRides": 2_000_000}
-    values = {"predictor": rides, "fallback": rides, "monitor": {"minRows": 1_000_000}}
+    values = {"monitor": {"minRows": 1_000_000}}
     texts = {
         name: value
         for _, spec in pods(manifests(template(values)))
@@ -115,7 +114,6 @@ def test_large_numbers_reach_the_settings_as_digits() -> None:
         for name, value in environment(container).items()
     }  # fmt: skip
 
-    assert texts["TAXI_PREDICT_BATCH_MAX_RIDES"] == "2000000"
     assert texts["TAXI_MONITOR_MIN_ROWS"] == "1000000"
 
 
