@@ -106,13 +106,16 @@ lint: setup ## ruff, mypy strict, import rules
 fmt: setup ## Format the code
 	@PATH="$(VENV)/bin:$$PATH" $(TIMED) "fmt" bash -c "ruff format . && ruff check --fix ."
 
+# These tests wait most of the time: for deadlines, for processes that start and end.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile
+
 .PHONY: test-unit test-component test-chart test-e2e
 test-unit: setup ## Fast tests without network
 	@$(TIMED) "unit" $(PYTHON) -m pytest tests/unit tests/contract tests/architecture
 test-component: setup ## One part at a time, with the real mongod, API server and Prometheus
 	@mongod=$$($(BUILDER) mongod); tools=$$($(GO_TOOLS)); \
 	   TAXI_MONGOD="$$mongod" TAXI_GO_TOOLS="$$tools" $(TIMED) "component" \
-	   $(PYTHON) -m pytest tests/component -m "not soak"
+	   $(PYTHON) -m pytest tests/component -m "not soak" $(SIDE_BY_SIDE)
 test-chart: setup ## The chart, rendered by the real helm
 	@$(WITH_ALL_TOOLS) $(TIMED) "chart" $(PYTHON) -m pytest tests/chart
 test-e2e: up ## On the cluster
