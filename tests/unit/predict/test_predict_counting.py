@@ -1,6 +1,7 @@
 """Each ride that is asked is counted once: as answered, refused or failed, whatever the door."""
 
 import json
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import Counter
+from waiting import wait_for
 
 from taxi_predict.crew import Crew
 from taxi_predict.fast_path import ROUTE, FastPath
@@ -221,3 +223,26 @@ def test_declared_fields_are_not_counted(well: Door, optional: dict[str, object]
     assert well.post("/predict", {**PLAIN, **optional}) == 200
 
     assert well.undeclared() == {}
+
+
+def test_counting_goes_on_after_counts_could_not_be_written(
+    well: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+    flush = well.tally.flush
+
+    def full_disk() -> None:
+        if not failed.is_set():
+            failed.set()
+            raise OSError(28, "No space left on device")
+        flush()
+
+    monkeypatch.setattr(well.tally, "flush", full_disk)
+    well.tally.start()
+    assert failed.wait(10)
+
+    assert well.post(ROUTE, PLAIN) == 200
+
+    predictions = well.metrics.predictions
+    wait_for("the count", lambda: sum(values_of(predictions).values()) == 1, 10)
+    well.tally.stop()

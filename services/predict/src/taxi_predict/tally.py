@@ -4,11 +4,14 @@ A metric that all workers share costs several microseconds for each update. Here
 an append; who kills a worker loses the counts of its last quarter of a second.
 """
 
+import logging
 import threading
 from typing import Final
 
 from taxi_predict.metrics import Metrics
 from taxi_predict.undeclared import OTHER, FieldNames, UndeclaredFields
+
+logger = logging.getLogger(__name__)
 
 FLUSH_SECONDS: Final = 0.25
 #: A flush of more would be felt by the requests behind it.
@@ -72,4 +75,8 @@ class Tally:
 
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_SECONDS):
-            self.flush()
+            try:
+                self.flush()
+            except Exception:
+                # A full disk, say: what was counted is lost, what comes later need not be.
+                logger.exception("counts of the last quarter of a second are lost")
