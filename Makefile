@@ -123,8 +123,8 @@ test-e2e: up ## On the cluster
 	   $(TIMED) "e2e" $(PYTHON) -m pytest tests/e2e -m "not soak"
 
 .PHONY: requirements
-requirements: setup ## Compile the pinned requirements of each image from the pyprojects
-	@PATH="$(VENV)/bin:$$PATH" $(TIMED) "requirements" tools/requirements/compile.sh
+requirements: setup ## Compile the pins from the pyprojects; they stay but for PACKAGES ("--upgrade": all)
+	@PATH="$(VENV)/bin:$$PATH" $(TIMED) "requirements" tools/requirements/compile.sh $(PACKAGES)
 
 bench-%: setup ## Measure: predict, fit; gate, offline-stories (DATA=folder of whole months)
 	@$(WITH_ALL_TOOLS) mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" \

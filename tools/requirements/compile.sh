@@ -16,12 +16,17 @@ for package in "$@"; do
 done
 
 # A lock prefers what an older lock holds: the first is made from the pins that are committed.
-if [ ! -f uv.lock ] && compgen -G 'requirements/*.txt' >/dev/null; then
+if [ ! -f uv.lock ] && [ "${upgrades[*]}" != --upgrade ] && compgen -G 'requirements/*.txt' >/dev/null; then
   cp pyproject.toml "$out/pyproject.toml"
   trap 'cp "$out/pyproject.toml" pyproject.toml; rm -rf "$out"' EXIT
-  pins=$(sed -nE 's/^([A-Za-z0-9._-]+==[^ ;]+).*/"\1",/p' requirements/*.txt | sort -u | tr '\n' ' ')
+  named=$(IFS='|'; echo "$*")
+  pins=$(sed -nE 's/^([A-Za-z0-9._-]+==[^ ;]+).*/"\1",/p' requirements/*.txt | sort -u |
+    grep -vE "^\"(${named:-none})==" | tr '\n' ' ')
   sed -i "s/^constraint-dependencies = \[/&$pins/" pyproject.toml
-  uv lock --quiet
+  uv lock --quiet || {
+    echo "requirements: a present pin does not suit; name its package: make requirements PACKAGES='...'" >&2
+    exit 1
+  }
   cp "$out/pyproject.toml" pyproject.toml
   trap 'rm -rf "$out"' EXIT
 fi
