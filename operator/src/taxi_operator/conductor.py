@@ -26,11 +26,7 @@ from taxi_operator.steps import abandoned
 from taxi_operator.swaps import Swaps
 from taxi_operator.ticks import Tick
 from taxi_operator.times import text_of
-from taxi_operator.traffic import (
-    DEPLOYMENT_ANNOTATIONS,
-    TargetMissingError,
-    TrafficControl,
-)
+from taxi_operator.traffic import TargetMissingError, TrafficControl, require_deployments
 from taxi_operator.worlds import with_budget, world_of
 
 logger = logging.getLogger(__name__)
@@ -202,17 +198,8 @@ class Conductor:
         if run is None or not run.is_open or policy.mode is not Mode.ENFORCE:
             # In the middle of an enforced run the next step repeats what a crash cut off.
             tick.status = recalled(tick.status, service, tick.key.uid, self._clock())
-        annotations = service["metadata"].get("annotations") or {}
-        wanted = {Traffic.CHAMPION: policy.deployment}
-        if policy.fallback is not None:
-            wanted[Traffic.FALLBACK] = policy.fallback.deployment
-        for traffic, name in wanted.items():
-            actual = annotations.get(DEPLOYMENT_ANNOTATIONS[traffic])
-            if actual != name:
-                raise TargetMissingError(
-                    f"Service {policy.service}: its {traffic}'s Deployment is {actual} by its "
-                    f"annotation {DEPLOYMENT_ANNOTATIONS[traffic]}, and not {name}"
-                )
+        fallback = policy.fallback.deployment if policy.fallback is not None else None
+        require_deployments(service, policy.deployment, fallback)
         known = tick.status.traffic_known and not self._swaps.only_watches(tick.found)
         if not known and policy.mode is not Mode.ENFORCE:
             # It did not move the traffic, or another policy does: it sees it, and does not keep it.

@@ -31,6 +31,23 @@ class TargetMissingError(TaxiError):
     """A Service or Deployment that a policy needs is not there, or is not what it should be."""
 
 
+def require_deployments(service: Object, champion: str, fallback: str | None) -> None:
+    """Check that an active Service belongs to the Deployments that a policy names.
+
+    Raises:
+        TargetMissingError: its annotations name others, or none.
+    """
+    annotations = service["metadata"].get("annotations") or {}
+    for traffic, name in ((Traffic.CHAMPION, champion), (Traffic.FALLBACK, fallback)):
+        annotation = DEPLOYMENT_ANNOTATIONS[traffic]
+        actual = annotations.get(annotation)
+        if name is not None and actual != name:
+            raise TargetMissingError(
+                f"Service {service['metadata']['name']}: its {traffic}'s Deployment is {actual} by "
+                f"its annotation {annotation}, and not {name}"
+            )
+
+
 class TrafficControl:
     """Reads and sets the selectors of active Services.
 
