@@ -43,6 +43,14 @@ class ErrorProfile:
         """Root mean squared error of the reference, minutes."""
         return float(np.sqrt(self.squares.sum() / self.counts.sum()))
 
+    def expected_rmse(self, mixture: Floats) -> float:
+        """RMSE of the reference at the hours of a window, minutes.
+
+        Args:
+            mixture: The window's shares of the strata, shape (16,).
+        """
+        return _expected(self.squares, self.counts, mixture)
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorVerdict:
@@ -109,7 +117,7 @@ def judge_errors(profile: ErrorProfile, errors: Floats, strata: Ids) -> ErrorVer
         errors: Prediction minus label, minutes, shape (n,), n at least 1.
         strata: Strata of the rides, shape (n,).
     """
-    expected = _expected(profile.squares, profile.counts, shares_of(strata))
+    expected = profile.expected_rmse(shares_of(strata))
     ratio = profile.thresholds.at(len(errors))
     return ErrorVerdict(
         rows=len(errors),

@@ -1,0 +1,1 @@
+"""From the log to columns: one partition at a time."""

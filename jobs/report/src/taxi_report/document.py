@@ -1,0 +1,216 @@
+"""A report as one JSON document: what `compare` found, in the order in which people read it.
+
+`docs/reports.md` explains each part, `report.schema.json` describes the form.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from taxi_profiles.reference import TARGET, Reference
+from taxi_report.compare.drift import QUANTILES, ColumnDrift, column_drift, verdict_of
+from taxi_report.compare.influence import pushers
+from taxi_report.compare.performance import (
+    Performance,
+    labels_of,
+    limit_of,
+    performance_of,
+    timeline_of,
+)
+from taxi_report.compare.slices import slices_of, worst_slices
+from taxi_report.compare.words import words_of
+from taxi_report.profile.distinct import distinct_rows
+from taxi_report.profile.layout import Layout
+from taxi_report.profile.version import LATENCY, VersionProfile
+from taxi_report.spans import Span
+
+FORMAT_VERSION: Final = 1
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """All that the report says of one version is computed from these.
+
+    Attributes:
+        layout: How its rows were profiled.
+        reference: Its reference.
+        expected: Profile of the reference's rows.
+        current: Profile of the span.
+        before: Profile of the span before, None without rows there.
+    """
+
+    layout: Layout
+    reference: Reference
+    expected: VersionProfile
+    current: VersionProfile
+    before: VersionProfile | None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is known of the whole span, whatever the version.
+
+    Attributes:
+        rows: Answered rows of the log.
+        rows_before: Those of the span before.
+        refused: Rows that the predictor refused, None when that is not known.
+        unlogged: Rows that were answered and are not in the log, None when that is not known.
+        unreadable: Documents that could not be read, by collection.
+        unprofiled: Rows of versions that could not be profiled, by version, with the reason.
+    """
+
+    rows: int
+    rows_before: int
+    refused: int | None
+    unlogged: int | None
+    unreadable: Mapping[str, int]
+    unprofiled: Mapping[str, tuple[int, str]]
+
+
+def report_id(model: str, span: Span, version: str | None) -> str:
+    """Return a report's id: the same model, span and version give the same report.
+
+    >>> from zoneinfo import ZoneInfo
+    >>> day = Span(datetime(2021, 3, 1, tzinfo=UTC), datetime(2021, 3, 2, tzinfo=UTC), ZoneInfo("UTC"))
+    >>> report_id("taxi-duration", day, None)
+    'taxi-duration-20210301T000000Z-20210302T000000Z'
+    """
+    times = (one.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ") for one in (span.start, span.end))
+    return "-".join([model, *times, *([version] if version else [])])
+
+
+def document_of(
+    model: str,
+    span: Span,
+    version: str | None,
+    served: Served,
+    versions: Sequence[VersionFacts],
+    problems: Sequence[str],
+) -> Document:
+    """Return the report.
+
+    Args:
+        model: Name of the model.
+        span: What it is about.
+        version: The one version that was asked for, None for all.
+        served: Facts of the whole span.
+        versions: Facts by version, most rows first.
+        problems: What is missing, a sentence each.
+    """
+    parts = [_version(one, span) for one in versions]
+    return _plain(
+        {
+            "format_version": FORMAT_VERSION,
+            "id": report_id(model, span, version),
+            "model": model,
+            "version": version,
+            "span": {
+                "from": span.start.isoformat(), "to": span.end.isoformat(),
+                "time_zone": span.zone.key,
+                "local_from": span.local(span.start), "local_to": span.local(span.end),
+            },
+            "verdict": parts[0]["verdict"] if parts else "no rows",
+            "words": words_of(served, parts),
+            "problems": list(problems),
+            "served": {
+                **asdict(served),
+                "unprofiled": {
+                    name: {"rows": rows, "reason": reason}
+                    for name, (rows, reason) in served.unprofiled.items()
+                },
+            },
+            "versions": parts,
+        }
+    )  # fmt: skip
+
+
+def _version(facts: VersionFacts, span: Span) -> Document:
+    layout, current = facts.layout, facts.current
+    columns = (*layout.columns, layout.target)
+    drifts = {
+        one.name: column_drift(
+            layout, one, facts.reference, current, facts.expected, facts.before
+        )
+        for one in columns
+    }
+    found = performance_of(current)
+    before = performance_of(facts.before) if facts.before else None
+    rows, candidates = pushers(layout, facts.reference, current, list(drifts.values()))
+    latency = current.numeric[LATENCY]
+    distinct = min(distinct_rows(current.registers), current.rows)
+    return {
+        "model_version": layout.version,
+        "rows": current.rows,
+        "share": None,
+        "first": _iso(current.first),
+        "last": _iso(current.last),
+        "roles": dict(current.roles),
+        "verdict": verdict_of(drifts),
+        "without_event_time_ratio": current.untimed / max(current.rows, 1),
+        "duplicate_ratio": max(0.0, 1 - distinct / max(current.rows, 1)),
+        "latency_seconds": latency.quantiles((0.5, 0.9, 0.99)) if latency.rows else [],
+        "reference": {
+            "rows": facts.reference.rows,
+            "rmse": facts.reference.error.rmse,
+            "performance": _performance(performance_of(facts.expected)),
+        },
+        "target": TARGET,
+        "target_limits": list(layout.target_limits),
+        "quantiles": list(QUANTILES),
+        "columns": [_drift(one) for one in drifts.values()],
+        "labels": asdict(labels_of(current)),
+        "performance": _performance(found),
+        "performance_before": _performance(before),
+        "limit": None if found is None else _limit(facts),
+        "timeline": {
+            "bucket_seconds": layout.bucket,
+            "buckets": [
+                {**asdict(one), "start": _iso(one.start)}
+                for one in timeline_of(current, layout.start, layout.bucket)
+            ],
+        },
+        "slices": [asdict(one) for one in slices_of(layout, current, facts.expected)],
+        "worst_slices": [asdict(one) for one in worst_slices(layout, current, facts.expected)],
+        "pushers": {
+            "candidates": candidates,
+            "rows": [{**asdict(one), "ts": _iso(one.ts)} for one in rows],
+        },
+        "sample_rows": len(current.sample.rows),
+    }
+
+
+def _drift(drift: ColumnDrift) -> Document:
+    return {**asdict(drift), "relative": drift.relative, "drifted": drift.drifted}
+
+
+def _performance(found: Performance | None) -> Document | None:
+    return None if found is None else asdict(found)
+
+
+def _limit(facts: VersionFacts) -> Document | None:
+    limit = limit_of(facts.reference, facts.current)
+    return None if limit is None else asdict(limit)
+
+
+def _iso(seconds: float) -> str | None:
+    if not math.isfinite(seconds):
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a value as JSON has it: what is not finite is null, numpy's numbers are plain."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    number = float(value)
+    return number if math.isfinite(number) else None
