@@ -50,6 +50,13 @@ RIGHTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         _FILES: (*_READ, *_INDEX, "insert", "remove"),
         _CHUNKS: (*_READ, *_INDEX, "insert", "remove"),
     },
+    "report": {
+        **_READ_REGISTRY,
+        PREDICTIONS: _READ,
+        LABELS: _READ,
+        # Removing is for the retention of reports.
+        REPORTS: (*_READ, *_INDEX, "insert", "update", "remove"),
+    },
     "operator": {
         ALIASES: (*_READ, "insert", "update"),
         MODELS: (*_READ, "update"),
