@@ -75,8 +75,8 @@ def report_id(model: str, span: Span, version: str | None) -> str:
     """Return a report's id: the same model, span and version give the same report.
 
     >>> from zoneinfo import ZoneInfo
-    >>> day = Span(datetime(2021, 3, 1, tzinfo=UTC), datetime(2021, 3, 2, tzinfo=UTC), ZoneInfo("UTC"))
-    >>> report_id("taxi-duration", day, None)
+    >>> begin, end = datetime(2021, 3, 1, tzinfo=UTC), datetime(2021, 3, 2, tzinfo=UTC)
+    >>> report_id("taxi-duration", Span(begin, end, ZoneInfo("UTC")), None)
     'taxi-duration-20210301T000000Z-20210302T000000Z'
     """
     times = (one.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ") for one in (span.start, span.end))
@@ -102,7 +102,7 @@ def document_of(
         problems: What is missing, a sentence each.
     """
     parts = [_version(one, span) for one in versions]
-    return _plain(
+    document: Document = _plain(
         {
             "format_version": FORMAT_VERSION,
             "id": report_id(model, span, version),
@@ -126,15 +126,14 @@ def document_of(
             "versions": parts,
         }
     )  # fmt: skip
+    return document
 
 
 def _version(facts: VersionFacts, span: Span) -> Document:
     layout, current = facts.layout, facts.current
     columns = (*layout.columns, layout.target)
     drifts = {
-        one.name: column_drift(
-            layout, one, facts.reference, current, facts.expected, facts.before
-        )
+        one.name: column_drift(layout, one, facts.reference, current, facts.expected, facts.before)
         for one in columns
     }
     found = performance_of(current)
@@ -202,7 +201,7 @@ def _iso(seconds: float) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def _plain(value: Any) -> Any:
     """Return a value as JSON has it: what is not finite is null, numpy's numbers are plain."""
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}

@@ -31,7 +31,9 @@ class Span:
         if self.end <= self.start:
             raise FieldError("to", "is not after `from`", "give a later time")
         if self.end - self.start > timedelta(days=MAX_DAYS):
-            raise FieldError("from", f"is more than {MAX_DAYS} days before `to`", "give a later time")
+            raise FieldError(
+                "from", f"is more than {MAX_DAYS} days before `to`", "give a later time"
+            )
 
     @property
     def before(self) -> "Span":

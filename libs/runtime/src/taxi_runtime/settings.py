@@ -6,6 +6,7 @@ start all parts and fail where nobody looks.
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
@@ -35,14 +36,18 @@ class Environment(BaseSettings):
 Settings = TypeVar("Settings", bound=Environment)
 
 
-def read(settings: type[Settings]) -> Settings:
+def read(settings: type[Settings], given: Mapping[str, str] | None = None) -> Settings:
     """Read the environment.
+
+    Args:
+        settings: What is read.
+        given: Values by variable that come before the environment's, as of a command line.
 
     Raises:
         FieldError: a variable is missing or cannot have its value.
     """
     try:
-        return settings()
+        return settings(**(given or {}))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise FieldError(

@@ -79,7 +79,8 @@ def local_seconds(ts: Floats, zone: ZoneInfo) -> Floats:
         return ts
     hours, places = np.unique(np.floor(ts / _HOUR), return_inverse=True)
     offsets = [_offset(float(hour) * _HOUR, zone) for hour in hours]
-    return ts + np.array(offsets)[places]
+    local: Floats = ts + np.array(offsets)[places]
+    return local
 
 
 def _offset(seconds: float, zone: ZoneInfo) -> float:

@@ -1,9 +1,10 @@
 """Which rows push the scores most.
 
 A row's influence on a distance is the distance's derivative by the row's share (the influence
-function of Hampel 1974). For the Wasserstein distance that is the Kantorovich potential: its slope
-at x is the sign of the difference of both distribution functions. For the Jensen-Shannon distance it
-is ln(q / m) / 4d, with q the category's share, m the mean of both shares, d the distance.
+function of Hampel 1974). For the Wasserstein distance that is the Kantorovich potential: its
+slope at x is the sign of the difference of both distribution functions. For the Jensen-Shannon
+distance it is ln(q / m) / 4d, with q the category's share, m the mean of both shares, d the
+distance.
 """
 
 from collections.abc import Sequence

@@ -89,7 +89,7 @@ def performance_of(profile: VersionProfile) -> Performance | None:
     rows = error.rows
     if not rows:
         return None
-    _, labelled, errors, absolute, squares, _ = profile.tables[TIME].sum(axis=1)
+    _, labelled, errors, absolute, squares = profile.tables[TIME].sum(axis=1)
     sides, relative = profile.sides, profile.relative_errors
     return Performance(
         rows=rows,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from taxi_profiles.categorical import distance_of_shares
 from taxi_profiles.reference import PREDICTION
-from taxi_report.profile.cells import ABSOLUTE, ERRORS, FOURTHS, LABELLED, ROWS, SQUARES
+from taxi_report.profile.cells import ABSOLUTE, ERRORS, LABELLED, ROWS, SQUARES
 from taxi_report.profile.layout import Layout
 from taxi_report.profile.version import VersionProfile
 
@@ -137,7 +137,10 @@ def _parts(layout: Layout, table: str, cell: int) -> list[tuple[str, int]]:
     if "|" not in table:
         return [(table, cell)]
     first, second = table.split("|")
-    return [(first, cell // layout.slice_sizes()[second]), (second, cell % layout.slice_sizes()[second])]
+    return [
+        (first, cell // layout.slice_sizes()[second]),
+        (second, cell % layout.slice_sizes()[second]),
+    ]
 
 
 def _parents(layout: Layout, table: str, cell: int) -> list[tuple[str, int]]:
@@ -146,7 +149,9 @@ def _parents(layout: Layout, table: str, cell: int) -> list[tuple[str, int]]:
 
 
 def _value(layout: Layout, table: str, cell: int) -> str:
-    return ", ".join(f"{name} {layout.label(name, one)}" for name, one in _parts(layout, table, cell))
+    return ", ".join(
+        f"{name} {layout.label(name, one)}" for name, one in _parts(layout, table, cell)
+    )
 
 
 def _interval(sums: Floats, z: float) -> Interval:
@@ -201,9 +206,7 @@ def _drift(
         counts = [one.T for one in counts]
     own, theirs = counts
     return {
-        cell: distance_of_shares(
-            theirs[cell] / theirs[cell].sum(), own[cell] / own[cell].sum()
-        )
+        cell: distance_of_shares(theirs[cell] / theirs[cell].sum(), own[cell] / own[cell].sum())
         for cell in range(len(own))
         if own[cell].sum() >= MIN_ROWS and theirs[cell].sum() >= MIN_ROWS
     }

@@ -6,7 +6,7 @@ from typing import Any, Final
 _QUANTILE_MEDIAN: Final = 3
 
 
-def words_of(served: Any, versions: Sequence[dict[str, Any]]) -> list[str]:  # noqa: ANN401
+def words_of(served: Any, versions: Sequence[dict[str, Any]]) -> list[str]:
     """Return sentences, the most important first.
 
     Args:
@@ -22,7 +22,7 @@ def words_of(served: Any, versions: Sequence[dict[str, Any]]) -> list[str]:  # n
     return [*words, *_served(served, versions)]
 
 
-def _served(served: Any, versions: Sequence[dict[str, Any]]) -> list[str]:  # noqa: ANN401
+def _served(served: Any, versions: Sequence[dict[str, Any]]) -> list[str]:
     words = [f"{_count(served.rows, 'row')} answered{_change(served.rows, served.rows_before)}."]
     if len(versions) > 1:
         words.append(f"{len(versions)} versions answered in this span.")
@@ -107,7 +107,8 @@ def _quality(name: str, version: dict[str, Any]) -> list[str]:
     if outside:
         low, high = version["target_limits"]
         words.append(
-            f"{name}: {outside:.1%} of the labels are outside of {low:g} to {high:g} and count in no error."
+            f"{name}: {outside:.1%} of the labels are outside of {low:g} to {high:g} and count in "
+            "no error."
         )
     return words
 

@@ -74,7 +74,7 @@ def merge_categorical(first: CategoricalSummary, second: CategoricalSummary) -> 
         CategoricalSummary(
             first.known + second.known,
             unseen,
-            np.bincount(places, both, minlength=len(unseen)),
+            np.bincount(places, both, minlength=len(unseen)).astype(np.float64),
             first.crowd + second.crowd,
             first.missing + second.missing,
         )
@@ -82,8 +82,10 @@ def merge_categorical(first: CategoricalSummary, second: CategoricalSummary) -> 
 
 
 def _bounded(summary: CategoricalSummary) -> CategoricalSummary:
-    """Stop telling unseen categories apart when there are too many, for ever: merging in any
-    order then ends with the same."""
+    """Stop telling unseen categories apart when there are too many.
+
+    For ever: merging in any order then ends with the same.
+    """
     if len(summary.unseen) <= MAX_UNSEEN and not summary.crowd:
         return summary
     return CategoricalSummary(

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-#: Rows of a table: rows, labelled rows, and over the labelled ones the sums of the error (prediction
-#: minus label), of its absolute value, of its square, and of its fourth power.
-ROWS, LABELLED, ERRORS, ABSOLUTE, SQUARES, FOURTHS = range(6)
-_SUMS: Final = 6
+#: Rows of a table: rows, labelled rows, and over the labelled ones the sums of the error
+#: (prediction minus label), of its absolute value, and of its square.
+ROWS, LABELLED, ERRORS, ABSOLUTE, SQUARES = range(5)
+_SUMS: Final = 5
 
 
 def table_of(cells: Ids, errors: Floats, size: int) -> Floats:
@@ -23,7 +23,7 @@ def table_of(cells: Ids, errors: Floats, size: int) -> Floats:
         size: Cells.
 
     Returns:
-        Shape (6, size); tables of other rows are added to it.
+        Shape (5, size); tables of other rows are added to it.
     """
     labelled = np.isfinite(errors)
     own, known = cells[labelled], errors[labelled]
@@ -34,7 +34,6 @@ def table_of(cells: Ids, errors: Floats, size: int) -> Floats:
         (ERRORS, known),
         (ABSOLUTE, np.abs(known)),
         (SQUARES, known**2),
-        (FOURTHS, known**4),
     ):
         table[place] = np.bincount(own, values, minlength=size)
     return table

@@ -7,7 +7,7 @@ alone is wrong only where both distribution functions cross between two of its p
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,7 +145,13 @@ def _merged_exactly(first: NumericSummary, second: NumericSummary) -> NumericSum
     )
     moments = _merged_moments(first, second)
     return NumericSummary(
-        values, counts, moments.squares, moments.low, moments.high, moments.missing, by_cells=False
+        values,
+        counts.astype(np.float64),
+        moments.squares,
+        moments.low,
+        moments.high,
+        moments.missing,
+        by_cells=False,
     )
 
 
@@ -163,7 +169,7 @@ def _merged_moments(first: NumericSummary, second: NumericSummary) -> NumericSum
 
 
 def _of_cells(
-    summary: NumericSummary, counts: Floats, sums: Floats, grid: Floats
+    summary: NumericSummary, counts: NDArray[Any], sums: NDArray[Any], grid: Floats
 ) -> NumericSummary:
     filled = counts > 0
     # Rounding must not carry a mean over the edge of its cell.

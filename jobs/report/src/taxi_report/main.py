@@ -1,0 +1,202 @@
+"""Command line of batch reports.
+
+Exit codes: 0 the report was made (what is missing stands in it), 1 failed, 2 usage or settings.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from taxi_domain.errors import FieldError, TaxiError
+from taxi_domain.mongodb import DATABASE
+from taxi_domain.reports import RunState
+from taxi_domain.runs import EXIT_FAILED, EXIT_USAGE
+from taxi_report import steps
+from taxi_report.settings import Settings
+from taxi_report.spans import Span, last, span_between
+from taxi_runtime.settings import read
+from taxi_store.connection import connect
+from taxi_store.report_runs import begin_run, end_run
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+logger = logging.getLogger("taxi_report")
+
+
+class Output(StrEnum):
+    """What is made and printed."""
+
+    HTML = "html"
+    JSON = "json"
+    BOTH = "both"
+
+
+@app.callback()
+def _main() -> None:
+    """Report what happened over a span of the prediction log."""
+
+
+@app.command()
+def run(
+    model: Annotated[str, typer.Option(help="Name of the model; TAXI_MODEL by default.")] = "",
+    start: Annotated[str, typer.Option("--from", help="Local time: 2021-03-01T08:30.")] = "",
+    end: Annotated[str, typer.Option("--to", help="Local time; now by default.")] = "",
+    last_: Annotated[str, typer.Option("--last", help="Instead: 24h, 7d, 2w or 90m.")] = "",
+    version: Annotated[str, typer.Option(help="Only what this version answered.")] = "",
+    zone: Annotated[str, typer.Option(help="Time zone; TAXI_REPORT_TIME_ZONE by default.")] = "",
+    output: Annotated[Output, typer.Option(help="What is made.")] = Output.BOTH,
+    out: Annotated[Path | None, typer.Option(help="Folder for a copy of what is made.")] = None,
+) -> None:
+    """Make the report of a span, and store it."""
+    with _guarded():
+        settings = _settings(model, zone)
+        now = datetime.now(UTC)
+        span = _span(start, end, last_, ZoneInfo(settings.time_zone), now)
+        _report(settings, span, version or None, now, output, out)
+
+
+def _report(
+    settings: Settings,
+    span: Span,
+    version: str | None,
+    now: datetime,
+    output: Output,
+    out: Path | None,
+) -> None:
+    with connect(
+        settings.mongodb_uri, app_name="taxi-report", timeout_seconds=settings.timeout_seconds
+    ) as client:
+        request = steps.Request(
+            span, version, settings, client[DATABASE], with_html=output != Output.JSON, now=now
+        )
+        logger.info("%s: from %s to %s", request.id, span.local(span.start), span.local(span.end))
+        with _recorded(request), _progress() as progress:
+            stored = _runner(settings)(request, progress)
+    for one in stored.left_out:
+        logger.warning("%s", one)
+    if out is not None:
+        _copy(stored, out, output)
+    for sentence in (*stored.document["problems"], *stored.document["words"]):
+        typer.echo(sentence)
+    typer.echo(f"{request.id}: {stored.document['verdict']}")
+
+
+def _runner(settings: Settings) -> "steps.Runner":
+    """Return what runs the steps: Prefect, which imports for seconds, where it is configured."""
+    if not settings.prefect_api_url:
+        from taxi_report.plain import make_report
+
+        return make_report
+    from taxi_report.flow import make_report_with_prefect
+
+    return make_report_with_prefect
+
+
+def _settings(model: str, zone: str) -> Settings:
+    given = {"TAXI_MODEL": model, "TAXI_REPORT_TIME_ZONE": zone}
+    return read(Settings, {name: value for name, value in given.items() if value})
+
+
+def _span(start: str, end: str, length: str, zone: ZoneInfo, now: datetime) -> Span:
+    if length and (start or end):
+        raise FieldError("--last", "is given beside --from or --to", "give one or the other")
+    if length:
+        return last(length, zone, now)
+    if not start:
+        raise FieldError("--from", "is missing", "give --from (and --to), or --last 24h")
+    return span_between(start, end or now.isoformat(), zone, now)
+
+
+def _copy(stored: steps.Stored, out: Path, output: Output) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    name = stored.document["id"]
+    if output != Output.HTML:
+        (out / f"{name}.json").write_bytes(stored.contents.json)
+    if stored.contents.html is not None:
+        (out / f"{name}.html").write_bytes(stored.contents.html)
+
+
+@contextmanager
+def _recorded(request: steps.Request) -> Iterator[None]:
+    """Record begin and end of a run where the monitor finds them, also when it fails."""
+    database, model = request.database, request.settings.model
+
+    def ended(state: RunState, reason: str = "") -> None:
+        try:
+            end_run(
+                database, model, request.id, state,
+                started_at=request.now, now=datetime.now(UTC), reason=reason,
+            )  # fmt: skip
+        except TaxiError as error:
+            logger.error("how the run ended could not be recorded: %s", error)  # noqa: TRY400
+
+    try:
+        begin_run(database, model, request.id, request.now)
+    except TaxiError as error:
+        logger.warning("the begin of the run could not be recorded: %s", error)
+    try:
+        yield
+    except BaseException as error:
+        ended(RunState.FAILED, f"{error}" or type(error).__name__)
+        raise
+    ended(RunState.DONE)
+
+
+class _Bar(steps.Progress):
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("partitions", total=None)
+
+    def begin(self, partitions: int) -> None:
+        self._progress.update(self._task, total=partitions)
+
+    def advance(self) -> None:
+        self._progress.advance(self._task)
+
+
+@contextmanager
+def _progress() -> Iterator[steps.Progress]:
+    """Show a bar where a person looks, nothing where the output goes into a log."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield steps.Progress()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield _Bar(progress)
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Turn errors that a user can act on into one line and an exit code."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    for noisy in ("httpx", "distributed", "prefect"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        yield
+    except FieldError as error:
+        logger.error("%s", error)  # noqa: TRY400 - the text says it all
+        sys.exit(EXIT_USAGE)
+    except TaxiError as error:
+        logger.error("%s", error)  # noqa: TRY400
+        sys.exit(EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,181 @@
+"""Rows and error over time."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from taxi_report.render.charts.svg import WIDTH, Scale, drawing, element, line, ticks
+from taxi_report.render.numbers import count, local, moment, number, signed
+
+_LEFT: Final = 46.0
+_RIGHT: Final = WIDTH - 10.0
+_TOP: Final = 10.0
+_MIDDLE: Final = 190.0
+_ROWS_TOP: Final = 206.0
+_BOTTOM: Final = 252.0
+_HEIGHT: Final = 276.0
+_SERIES: Final = (("mae", "series mae"), ("rmse", "series rmse"), ("bias", "series bias"))
+
+
+def timeline_chart(version: Mapping[str, Any], zone: ZoneInfo, identity: str) -> Markup:
+    """Draw a version's `timeline`: MAE, RMSE and bias above, rows below.
+
+    A stretch without labelled rows is a gap in the lines.
+    """
+    buckets = version["timeline"]["buckets"]
+    width = version["timeline"]["bucket_seconds"]
+    begin = local(buckets[0]["start"], zone).timestamp()
+    times = Scale(begin, begin + len(buckets) * width, _LEFT, _RIGHT)
+    limit = (version["limit"] or {}).get("rmse")
+    expected = (version["limit"] or {}).get("expected_rmse")
+    known = [one[name] for one in buckets for name, _ in _SERIES if one[name] is not None]
+    # One wild bucket must not press all the others flat.
+    most = _typical(known, [one for one in (limit, expected) if one is not None])
+    errors = Scale(min(0.0, *known, 0.0) if known else 0.0, most, _MIDDLE, _TOP)
+    return drawing(
+        identity,
+        "Error and rows over time",
+        _description(buckets, zone),
+        _HEIGHT,
+        *_grid(errors),
+        *_level(expected, errors, "level expected"),
+        *_level(limit, errors, "level limit"),
+        *_rows(buckets, width, times, zone),
+        *(
+            one
+            for name, class_ in _SERIES
+            for one in _series(buckets, name, class_, width, times, errors, zone)
+        ),
+        *_time_axis(times, zone),
+    )
+
+
+def _typical(known: Sequence[float], levels: Sequence[float]) -> float:
+    ordered = sorted(known)
+    if not ordered:
+        return max(levels, default=1.0)
+    high = ordered[min(int(len(ordered) * 0.98), len(ordered) - 1)]
+    return max(min(ordered[-1], 2 * high), *levels, 1e-9) * 1.05
+
+
+def _description(buckets: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> str:
+    judged = [one for one in buckets if one["mae"] is not None]
+    if not judged:
+        return "No labelled rows"
+    worst = max(judged, key=lambda one: float(one["mae"]))
+    best = min(judged, key=lambda one: float(one["mae"]))
+    return (
+        f"The mean absolute error lies between {number(best['mae'])} "
+        f"({moment(best['start'], zone)}) and {number(worst['mae'])} "
+        f"({moment(worst['start'], zone)})"
+    )
+
+
+def _grid(errors: Scale) -> list[Markup]:
+    found = []
+    for tick in ticks(errors.low, errors.high):
+        y = errors.at(tick)
+        class_ = "grid zero" if tick == 0 else "grid"
+        found.append(element("line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, class_=class_))
+        found.append(
+            element("text", number(tick), x=_LEFT - 6, y=y + 3.5, class_="tick", text_anchor="end")
+        )
+    return found
+
+
+def _level(value: float | None, errors: Scale, class_: str) -> list[Markup]:
+    if value is None:
+        return []
+    y = errors.at(value)
+    return [element("line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, class_=class_)]
+
+
+def _rows(
+    buckets: Sequence[Mapping[str, Any]], width: float, times: Scale, zone: ZoneInfo
+) -> list[Markup]:
+    most = max(one["rows"] for one in buckets) or 1
+    rows = Scale(0.0, float(most), _BOTTOM, _ROWS_TOP)
+    found = [
+        element("text", "rows", x=_LEFT - 6, y=_BOTTOM, class_="tick", text_anchor="end"),
+        element("text", count(most), x=_LEFT - 6, y=_ROWS_TOP + 8, class_="tick", text_anchor="end"),
+    ]
+    for place, one in enumerate(buckets):
+        x = times.at(times.low + place * width)
+        end = times.at(times.low + (place + 1) * width)
+        text = (
+            f"{moment(one['start'], zone)}: {count(one['rows'])} rows, "
+            f"{count(one['labelled'])} labelled"
+        )
+        for value, class_ in ((one["rows"], "bar rows"), (one["labelled"], "bar current")):
+            y = rows.at(value)
+            found.append(
+                element(
+                    "rect", element("title", text), x=x + 0.5, y=y,
+                    width=max(end - x - 1, 0.5), height=_BOTTOM - y, class_=class_,
+                )
+            )  # fmt: skip
+    return found
+
+
+def _series(
+    buckets: Sequence[Mapping[str, Any]],
+    name: str,
+    class_: str,
+    width: float,
+    times: Scale,
+    errors: Scale,
+    zone: ZoneInfo,
+) -> list[Markup]:
+    found = []
+    places = list(enumerate(buckets))
+    for known, group in groupby(places, key=lambda one: one[1][name] is not None):
+        if not known:
+            continue
+        stretch = [
+            (times.at(times.low + (place + 0.5) * width), errors.at(one[name]), one)
+            for place, one in group
+        ]
+        if len(stretch) > 1:
+            found.append(line([(x, y) for x, y, _ in stretch], class_))
+        show = signed if name == "bias" else number
+        found += [
+            element(
+                "circle",
+                element("title", f"{moment(one['start'], zone)}: {name} {show(one[name])}"),
+                cx=x, cy=y, r=1.8, class_=f"dot {name}",
+            )
+            for x, y, one in stretch
+        ]  # fmt: skip
+    return found
+
+
+def _time_axis(times: Scale, zone: ZoneInfo) -> list[Markup]:
+    found = []
+    for when in _round_times(times.low, times.high, zone):
+        x = times.at(when.timestamp())
+        days = times.high - times.low > 2 * 86_400
+        text = f"{when:%-d %b}" if days else f"{when:%H:%M}"
+        found.append(element("line", x1=x, x2=x, y1=_TOP, y2=_BOTTOM, class_="grid"))
+        found.append(
+            element("text", text, x=x, y=_BOTTOM + 16, class_="tick", text_anchor="middle")
+        )
+    return found
+
+
+def _round_times(low: float, high: float, zone: ZoneInfo) -> list[datetime]:
+    """Return local midnights or round hours, at most nine; across a change of clocks too."""
+    start = datetime.fromtimestamp(low, zone).replace(minute=0, second=0, microsecond=0)
+    hours = (high - low) / 3600
+    if hours > 48:
+        step = max(1, round(hours / 24 / 8))
+        day = start.replace(hour=0)
+        steps = (day + timedelta(days=step * place) for place in range(11))
+    else:
+        step = next(one for one in (1, 2, 3, 6, 12) if hours / one <= 9)
+        first = start.replace(hour=start.hour // step * step)
+        steps = (first + timedelta(hours=step * place) for place in range(12))
+    return [one for one in steps if low <= one.timestamp() <= high]

@@ -1,0 +1,323 @@
+"""The steps of a report, each a function of what the one before it gave.
+
+`taxi_report.plain` runs them one after the other; `taxi_report.flow` runs the same as tasks of
+Prefect.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import tenacity
+from pymongo.database import Database
+
+from taxi_domain.errors import NotAvailableError
+from taxi_report.collect.counters import Counters
+from taxi_report.collect.partition import Task, known_to
+from taxi_report.collect.reference import Known
+from taxi_report.collect.run import Outcome, collect
+from taxi_report.collect.workers import Workers
+from taxi_report.document import Document, Served, VersionFacts, document_of, report_id
+from taxi_report.profile.layout import Layout
+from taxi_report.profile.version import profile_of
+from taxi_report.settings import Settings
+from taxi_report.spans import Span
+from taxi_store import reports
+from taxi_store.connection import Document as StoreDocument
+from taxi_store.partitions import Key, Partition, plan
+from taxi_store.reports import ReportContents, ReportEntry
+
+logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """Told how far a report is; this one tells nobody."""
+
+    def begin(self, partitions: int) -> None:
+        """Hear how many partitions there are."""
+
+    def advance(self) -> None:
+        """Hear that one is done."""
+
+
+class Request:
+    """What a report is about.
+
+    Steps hand plain objects on, no dataclasses: Prefect looks into these, row by row.
+
+    Args:
+        span: Answer times.
+        version: The one version that is wanted, None for all.
+        settings: Where everything is.
+        database: Log, registry and reports.
+        with_html: Whether a page is made.
+        now: When the report is made.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        span: Span,
+        version: str | None,
+        settings: Settings,
+        database: Database[StoreDocument],
+        *,
+        with_html: bool,
+        now: datetime,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.span = span
+        self.version = version
+        self.settings = settings
+        self.database = database
+        self.with_html = with_html
+        self.now = now
+        self.clock = clock
+        self.began = clock()
+        self.id = report_id(settings.model, span, version)
+
+    def task(self, span: Span) -> Callable[[Partition], Task]:
+        """Return what makes tasks of partitions of a span."""
+        settings = self.settings
+        return lambda partition: Task(
+            partition, span.start.timestamp(), span.end.timestamp(), self.version,
+            settings.sample_rows, settings.event_time_zone, settings.timeout_seconds,
+        )  # fmt: skip
+
+
+class Collected:
+    """Where the rows are: tasks of the span and of the span before, and what was never logged."""
+
+    def __init__(self, tasks: list[Task], before: list[Task]) -> None:
+        self.tasks = tasks
+        self.before = before
+        self.refused: int | None = None
+        self.unlogged: int | None = None
+        self.problems: list[str] = []
+
+    @property
+    def partitions(self) -> int:
+        """Partitions to read, those of the span before included."""
+        return len(self.tasks) + len(self.before)
+
+
+class Profiled:
+    """All rows as profiles."""
+
+    def __init__(self, collected: Collected, current: Outcome, before: Outcome) -> None:
+        self.collected = collected
+        self.current = current
+        self.before = before
+
+
+class Rendered:
+    """What is stored."""
+
+    def __init__(self, document: Document, contents: ReportContents) -> None:
+        self.document = document
+        self.contents = contents
+
+
+class Stored:
+    """A report that was stored."""
+
+    def __init__(self, rendered: Rendered, left_out: list[str]) -> None:
+        self.document = rendered.document
+        self.contents = rendered.contents
+        self.left_out = left_out
+
+
+#: Makes a report, all its steps.
+Runner = Callable[["Request", Progress], Stored]
+
+
+class Compared:
+    """The document, and the facts by version that the page's interactive part is made of."""
+
+    def __init__(
+        self, document: Document, versions: list[VersionFacts], known: list[Known]
+    ) -> None:
+        self.document = document
+        self.versions = versions
+        self.known = known
+
+
+def collect_rows(request: Request) -> Collected:
+    """Find out where the rows are.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer.
+    """
+    settings, span = request.settings, request.span
+    tasks, before = (
+        [
+            request.task(one)(partition)
+            for partition in plan(
+                request.database, settings.model, one.start, one.end,
+                max_rows=settings.partition_rows,
+            )
+        ]
+        for one in (span, span.before)
+    )  # fmt: skip
+    collected = Collected(tasks, before)
+    if settings.prometheus_url:
+        counters = Counters(
+            settings.prometheus_url, settings.prometheus_selector, settings.timeout_seconds
+        )
+        try:
+            collected.refused, collected.unlogged = counters.refused(span), counters.unlogged(span)
+        except NotAvailableError as error:
+            collected.problems.append(f"What was refused or not logged is not known: {error}.")
+    logger.info("%d partitions to read, %d of the span before", len(tasks), len(before))
+    return collected
+
+
+def profile_rows(
+    request: Request,
+    collected: Collected,
+    workers: Workers,
+    advance: Callable[[], None] = lambda: None,
+) -> Profiled:
+    """Read all rows and profile them.
+
+    Raises:
+        NotAvailableError: MongoDB or the workers were away for too long.
+    """
+    current, before = (
+        collect(
+            tasks, workers, _layouts(request, span), advance=advance,
+            patience_seconds=request.settings.patience_seconds,
+        )
+        for tasks, span in (
+            (collected.tasks, request.span),
+            (collected.before, request.span.before),
+        )
+    )  # fmt: skip
+    return Profiled(collected, current, before)
+
+
+def compare_rows(request: Request, profiled: Profiled) -> Compared:
+    """Compare what was served with its references and with the span before."""
+    part, before = profiled.current.part, profiled.before.part
+    ordered = sorted(part.profiles.items(), key=lambda item: (-item[1].rows, item[0]))
+    known = [_known(request, request.span, version) for version, _ in ordered]
+    versions = [
+        VersionFacts(
+            layout=one.layout,
+            reference=one.reference,
+            # The reference's rows lie at other times: its own buckets of time say nothing.
+            expected=profile_of(one.rows, one.layout),
+            current=profile,
+            before=before.profiles.get(version),
+        )
+        for one, (version, profile) in zip(known, ordered, strict=True)
+    ]
+    served = Served(
+        rows=part.rows,
+        rows_before=before.rows,
+        refused=profiled.collected.refused,
+        unlogged=profiled.collected.unlogged,
+        unreadable=part.unreadable,
+        unprofiled=part.unprofiled,
+    )
+    problems = [
+        *profiled.collected.problems,
+        *_missing("the span", profiled.current, len(profiled.collected.tasks)),
+        *_missing("the span before", profiled.before, len(profiled.collected.before)),
+        *(
+            f"{rows:,} rows of version {version} were counted only: {reason}."
+            for version, (rows, reason) in part.unprofiled.items()
+        ),
+    ]
+    document = document_of(
+        request.settings.model, request.span, request.version, served, versions, problems
+    )
+    return Compared(document, versions, known)
+
+
+def render_report(request: Request, compared: Compared) -> Rendered:
+    """Make the page and the JSON document."""
+    document = compared.document
+    snapshots: dict[str, bytes] = {}
+    page: bytes | None = None
+    if request.with_html:
+        # Evidently and its friends take seconds to import.
+        from taxi_report.presets.snapshots import snapshots_of
+        from taxi_report.render.page import page_of
+
+        made, problems = snapshots_of(compared.versions, compared.known)
+        document["problems"] += problems
+        page = page_of(document, made)
+        snapshots = {name: one.dumps().encode() for name, one in made.items()}
+    return Rendered(document, ReportContents(json_of(document), page, snapshots))
+
+
+def json_of(document: Document) -> bytes:
+    """Return the JSON document: the same report gives the same bytes."""
+    return json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
+
+
+def store_report(request: Request, rendered: Rendered) -> Stored:
+    """Store a report and remove old ones.
+
+    Raises:
+        ReportTooLargeError: MongoDB cannot hold it.
+        StoreUnavailableError: MongoDB does not answer.
+    """
+    document, span, settings = rendered.document, request.span, request.settings
+    scores = [
+        one["relative"]
+        for version in document["versions"][:1]
+        for one in version["columns"]
+        if one["decides"] and one["relative"] is not None
+    ]
+    entry = ReportEntry(
+        report_id=request.id,
+        model=settings.model,
+        version=request.version,
+        start=span.start,
+        end=span.end,
+        time_zone=span.zone.key,
+        verdict=document["verdict"],
+        rows=document["served"]["rows"],
+        score=max(scores, default=None),
+        problems=len(document["problems"]),
+        seconds=request.clock() - request.began,
+        created_at=request.now,
+    )
+    left_out = reports.store_report(request.database, entry, rendered.contents)
+    reports.prune_reports(
+        request.database, settings.model, keep_count=settings.keep_reports,
+        keep_age=timedelta(days=settings.keep_days), now=request.now,
+    )  # fmt: skip
+    return Stored(rendered, left_out)
+
+
+def _missing(what: str, outcome: Outcome, count: int) -> list[str]:
+    if not outcome.failed:
+        return []
+    reason = next(iter(outcome.failed.values()))
+    return [
+        f"{len(outcome.failed)} of {count} partitions of {what} could not be read, so their rows "
+        f"are missing: {reason}."
+    ]
+
+
+def _layouts(request: Request, span: Span) -> Callable[[str], Layout]:
+    return lambda version: _known(request, span, version).layout
+
+
+def _known(request: Request, span: Span, version: str) -> Known:
+    """Return what a version brings along; workers found it before."""
+    task = request.task(span)(Partition(request.settings.model, Key(span.end), Key(span.start)))
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(NotAvailableError),
+        wait=tenacity.wait_random(0.5, 2),
+        stop=tenacity.stop_after_delay(request.settings.patience_seconds),
+        reraise=True,
+    )
+    found = retrying(known_to, task, version)
+    assert isinstance(found, Known)
+    return found
