@@ -21,8 +21,10 @@ CASES = Path(__file__).with_name("alerts_test.yaml")
 
 
 def rules() -> list[dict[str, Any]]:
-    """Return the rules with a spool of the fallback as the cases expect it."""
-    values = {"fallback": {"spool": {"maxBytes": 67108864}}}
+    """Return all rules, with a spool of the fallback as the cases expect it."""
+    values = {
+        "fallback": {"spool": {"maxBytes": 67108864}}, "batchReport": {"enabled": True},
+    }  # fmt: skip
     (rule,) = (one for one in manifests(template(values)) if one["kind"] == "PrometheusRule")
     return list(rule["spec"]["groups"][0]["rules"])
 
@@ -138,6 +140,30 @@ def _with_neighbours(
 
 def _alerts(case: dict[str, Any]) -> set[str]:
     return {check["alertname"] for check in case["alert_rule_test"]}
+
+
+@pytest.mark.parametrize(("after", "seconds"), [("90m", 5400), ("26h", 93_600), ("8d", 691_200)])
+def test_how_late_a_report_may_be_reaches_its_alert(after: str, seconds: int) -> None:
+    found = alerts_of({"batchReport": {"enabled": True, "lateAfter": after}})
+
+    assert f"> {seconds} or" in found["TaxiReportLate"]
+    assert f"== 1) * {seconds} and" in found["TaxiReportLate"]
+    assert f"offset {after} unless" in found["TaxiReportLate"]
+
+
+@pytest.mark.parametrize("values", [{}, {"batchReport": None}, {"batchReport": {"enabled": False}}])
+def test_nobody_misses_reports_that_are_not_made(values: dict[str, Any]) -> None:
+    """`helm upgrade --reuse-values` from an earlier release has no `batchReport`."""
+    found = alerts_of(values)
+
+    assert "TaxiReportLate" not in found
+    assert "TaxiReportFailed" in found
+
+
+def alerts_of(values: dict[str, Any]) -> dict[str, str]:
+    """Return the expressions of the alerts by name."""
+    (rule,) = (one for one in manifests(template(values)) if one["kind"] == "PrometheusRule")
+    return {one["alert"]: one["expr"] for one in rule["spec"]["groups"][0]["rules"]}
 
 
 def test_values_of_another_release_lack_a_threshold_and_are_told_which() -> None:

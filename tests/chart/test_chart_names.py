@@ -23,7 +23,7 @@ def named(name: str) -> dict[str, Any]:
         "priorityClassName": name,
         "env": [{"name": "EXTRA", "value": name}],
     }
-    components = ("root", "predictor", "monitor", "train", "operator")
+    components = ("root", "predictor", "monitor", "train", "operator", "report")
     labels = {"labels": {"label": name}, "enabled": True}
     return {
         "nameOverride": name,
@@ -37,6 +37,7 @@ def named(name: str) -> dict[str, Any]:
         "monitor": {**part, "existingTokenSecret": name},
         "operator": part,
         "train": part,
+        "batchReport": {"enabled": True},
         "firstModel": {"data": name},
         "mongodb": {
             **part,

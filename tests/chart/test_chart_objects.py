@@ -172,6 +172,24 @@ def test_the_chart_never_renders_what_the_operator_owns(name: str) -> None:
         assert kube.MODEL_VERSION_ANNOTATION not in annotations
 
 
+@pytest.mark.parametrize("component", ["operator", "report"])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_part_that_is_off_has_no_user(component: str, enabled: bool) -> None:
+    switch = {"operator": "operator", "report": "batchReport"}[component]
+    found = manifests(template({switch: {"enabled": enabled}}))
+
+    secrets = {one["metadata"]["name"] for one in found if one["kind"] == "Secret"}
+    (mongodb,) = (one for one in found if one["kind"] == "StatefulSet")
+    (credentials,) = (
+        one["projected"]["sources"]
+        for one in mongodb["spec"]["template"]["spec"]["volumes"] if one["name"] == "credentials"
+    )  # fmt: skip
+    mounted = {one["secret"]["name"] for one in credentials}
+    assert (f"taxi-mongodb-{component}" in secrets) == enabled
+    assert (f"taxi-mongodb-{component}" in mounted) == enabled
+    assert secrets >= mounted >= {f"taxi-mongodb-{one}" for one in ("root", "monitor", "train")}
+
+
 def test_secrets_stay_and_hold_whole_addresses() -> None:
     import base64
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.component
 
 WANTED = {
     name: Credential(name, f"secret of {name}: /?@")
-    for name in ("root", "predictor", "monitor", "train", "operator")
+    for name in ("root", "predictor", "monitor", "train", "operator", "report")
 }
 
 

@@ -32,7 +32,7 @@ DAY = 86_400
 FOR_EVER = 2**31 - 1
 NEVER = Retention(0, 0)
 QUARTER = Retention(90, 90)
-NAMES = ("root", "predictor", "monitor", "train", "operator")
+NAMES = ("root", "predictor", "monitor", "train", "operator", "report")
 USERS = {name: Credential(name, f"secret of {name}") for name in NAMES}
 
 
@@ -145,7 +145,7 @@ def test_train_may_change_it_and_nobody_else(server: Mongod, tmp_path: Path) -> 
     with connect(uri_of(server, "root"), app_name="test") as client:
         found = client["taxi"]
         assert (expiry(found), expiry(found, LABELS)) == (30 * DAY, FOR_EVER)
-    refused = [*((name, PREDICTIONS) for name in ("predictor", "monitor", "operator")),
+    refused = [*((name, PREDICTIONS) for name in ("predictor", "monitor", "operator", "report")),
                ("train", "models")]  # fmt: skip
     change = {"keyPattern": {"stored_at": 1}, "expireAfterSeconds": 1}
     for name, collection in refused:

@@ -12,6 +12,12 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Those that have a user of their own, and root; parts that are off have none. */}}
+{{- define "taxi.mongodb.components" -}}
+{{- $report := (default dict .Values.batchReport).enabled -}}
+{{- list "root" "predictor" "monitor" "train" (ternary "operator" "" .Values.operator.enabled) (ternary "report" "" (default false $report)) | compact | join " " -}}
+{{- end -}}
+
 {{/* The connection of a part. Arguments: root, component. */}}
 {{- define "taxi.mongodb.env" -}}
 - name: TAXI_MONGODB_URI

@@ -255,6 +255,29 @@ MONITOR_THREAD_UP: Final = _gauge(
     "taxi_monitor_background_up", "1 while the background thread lives.", "thread"
 )
 
+REPORT_LAST_SUCCESS: Final = _gauge(
+    "taxi_report_last_success_timestamp_seconds", "When a batch report was last made.", "model"
+)
+REPORT_LAST_FAILURE: Final = _gauge(
+    "taxi_report_last_failure_timestamp_seconds", "When a batch report last failed.", "model"
+)
+REPORT_DURATION: Final = _gauge(
+    "taxi_report_duration_seconds", "Time to make the batch report of the newest span.", "model"
+)
+REPORT_ROWS: Final = _gauge(
+    "taxi_report_rows", "Answered rows of the batch report of the newest span.", "model"
+)
+REPORT_SCORE_RELATIVE: Final = _gauge(
+    "taxi_report_score_relative",
+    "Largest score over its threshold in the batch report of the newest span; 1 is a breach.",
+    "model",
+)
+REPORT_DRIFT: Final = _gauge(
+    "taxi_report_drift",
+    "1 when the batch report of the newest span says drift, 0 when it says there is none.",
+    "model",
+)
+
 OPERATOR_TICKS: Final = _counter(
     "taxi_operator_ticks_total", "Evaluations of a policy, by result.", "policy", "result"
 )
