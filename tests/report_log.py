@@ -1,6 +1,5 @@
 """A prediction log of real rides, as the predictor and the monitor would have written it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -125,9 +124,3 @@ def at_random(rides: Rides, rows: int, seed: int) -> Rides:
     """Return rides drawn with replacement, in the order of time."""
     places = np.sort(np.random.default_rng(seed).integers(0, len(rides), rows))
     return rides[places]
-
-
-def parts(rides: Rides, count: int) -> Sequence[Rides]:
-    """Cut rides into stretches of time."""
-    edges = np.linspace(0, len(rides), count + 1).astype(int)
-    return [rides[one:other] for one, other in zip(edges, edges[1:], strict=False)]

@@ -1,0 +1,217 @@
+"""Partitions are read whatever dies: lost workers, a database that is away, one bad partition."""
+
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Future
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_rows import columns_of, layout, reference, rows_of
+
+from taxi_domain.errors import NotAvailableError
+from taxi_report.collect import run as run_module
+from taxi_report.collect.columns import local_seconds, numbers
+from taxi_report.collect.merge import MergeTree
+from taxi_report.collect.partition import Part, Task
+from taxi_report.collect.run import MAX_ATTEMPTS, Outcome, collect
+from taxi_report.profile.version import profile_of
+from taxi_store.partitions import Key, Partition
+
+REFERENCE, _ = reference(3000)
+LAYOUT = layout(REFERENCE, sample_rows=50)
+ROWS = rows_of(columns_of(700, 4))
+COUNT = 7
+PARTS = [
+    Part(100, {"v1": profile_of(ROWS.taken(range(at * 100, at * 100 + 100)), LAYOUT)}, {}, {})
+    for at in range(COUNT)
+]
+AT = Key(datetime(2021, 1, 1, tzinfo=UTC))
+
+
+def task(place: int) -> Task:
+    """Return a task that is told by its sample's size."""
+    return Task(Partition("m", AT, AT), 0.0, 1.0, None, place, "UTC", 1.0)
+
+
+class Scripted:
+    """Workers whose tasks end as a script says; a loss ends all that runs, as in a pool."""
+
+    size = 2
+
+    def __init__(self, script: Callable[[int, int], BaseException | None]) -> None:
+        self._script = script
+        self._tries = [0] * COUNT
+        self._open: list[tuple[int, Future[Part]]] = []
+        self.restarts = 0
+        self.most = 0
+
+    def submit(self, one: Task) -> "Future[Part]":
+        future: Future[Part] = Future()
+        self._open.append((one.sample_rows, future))
+        self.most = max(self.most, len(self._open))
+        # Full hands, or a suspect alone: the oldest ends.
+        self._work()
+        return future
+
+    def _work(self) -> None:
+        place, future = self._open[0]
+        self._tries[place] += 1
+        error = self._script(place, self._tries[place])
+        if isinstance(error, BrokenExecutor):
+            for _, one in self._open:
+                one.set_exception(error)
+            self._open.clear()
+            return
+        self._open.pop(0)
+        if error is None:
+            future.set_result(PARTS[place])
+        else:
+            future.set_exception(error)
+
+    def is_loss(self, error: BaseException) -> bool:
+        return isinstance(error, BrokenExecutor)
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "_PAUSE_SECONDS", (0.0, 0.001))
+
+
+def gathered(
+    script: Callable[[int, int], BaseException | None], patience: float = 60.0
+) -> tuple[Outcome, Scripted]:
+    """Collect all parts with scripted workers."""
+    workers = Scripted(script)
+    done: list[int] = []
+    outcome = collect(
+        [task(place) for place in range(COUNT)], workers, lambda _version: LAYOUT,
+        patience_seconds=patience, advance=lambda: done.append(1),
+    )  # fmt: skip
+    assert len(done) == COUNT
+    return outcome, workers
+
+
+def test_all_parts_are_in_the_whole_once() -> None:
+    outcome, _ = gathered(lambda _place, _number: None)
+
+    assert outcome.part.rows == 700
+    assert outcome.part.profiles["v1"].rows == 700
+    assert outcome.failed == {}
+
+
+def test_a_partition_that_fails_once_is_read_again() -> None:
+    outcome, _ = gathered(
+        lambda place, number: ValueError("x") if number == 1 and place == 3 else None
+    )
+
+    assert outcome.part.rows == 700
+    assert outcome.failed == {}
+
+
+def test_a_partition_that_fails_for_good_is_named_and_the_others_stay() -> None:
+    outcome, _ = gathered(lambda place, _number: ValueError("broken") if place == 3 else None)
+
+    assert outcome.part.rows == 600
+    assert outcome.failed == {3: "ValueError: broken"}
+
+
+def test_one_lost_worker_loses_nothing() -> None:
+    outcome, workers = gathered(
+        lambda place, number: BrokenExecutor() if place == 2 and number == 1 else None
+    )
+
+    assert outcome.part.rows == 700
+    assert workers.restarts == 1
+
+
+def test_a_partition_that_kills_its_workers_takes_no_other_along() -> None:
+    outcome, workers = gathered(lambda place, _number: BrokenExecutor() if place == 2 else None)
+
+    assert outcome.part.rows == 600
+    assert outcome.failed == {2: "RuntimeError: the worker that read it died"}
+    assert workers.restarts <= MAX_ATTEMPTS + 1
+
+
+def test_a_database_that_is_away_for_a_while_costs_no_attempt() -> None:
+    outcome, _ = gathered(
+        lambda place, number: NotAvailableError("away") if place == 1 and number < 10 else None
+    )
+
+    assert outcome.part.rows == 700
+    assert outcome.failed == {}
+
+
+def test_a_database_that_stays_away_ends_the_report() -> None:
+    with pytest.raises(NotAvailableError, match="away"):
+        gathered(lambda _place, _number: NotAvailableError("away"), patience=0.05)
+
+
+@given(st.permutations(range(COUNT)))
+def test_the_order_of_coming_does_not_matter(order: list[int]) -> None:
+    tree = MergeTree(COUNT, lambda _version: LAYOUT)
+    straight = MergeTree(COUNT, lambda _version: LAYOUT)
+    for place in order:
+        tree.add(place, PARTS[place])
+    for place in range(COUNT):
+        straight.add(place, PARTS[place])
+
+    first, second = (one.result().profiles["v1"] for one in (tree, straight))
+    assert all((table == second.tables[name]).all() for name, table in first.tables.items())
+    assert first.sample.rows.ids == second.sample.rows.ids
+    assert all(one.squares == second.numeric[name].squares for name, one in first.numeric.items())
+
+
+def test_nothing_is_counted_twice_and_nothing_may_be_missing() -> None:
+    tree = MergeTree(2, lambda _version: LAYOUT)
+    tree.add(0, PARTS[0])
+
+    with pytest.raises(ValueError, match="came twice"):
+        tree.add(0, PARTS[0])
+    with pytest.raises(ValueError, match="1 parts are missing"):
+        tree.result()
+
+
+def test_no_partitions_are_an_empty_part() -> None:
+    assert MergeTree(0, lambda _version: LAYOUT).result() == Part()
+
+
+def test_versions_without_a_reference_are_counted() -> None:
+    tree = MergeTree(3, lambda _version: LAYOUT)
+    for place in range(3):
+        tree.add(place, Part(5, {}, {"gone": (5, "no artifact")}, {"predictions": 1}))
+
+    assert tree.result() == Part(15, {}, {"gone": (15, "no artifact")}, {"predictions": 3})
+
+
+def test_what_is_no_number_is_missing() -> None:
+    found = numbers([1, 10**400, None, "3", True, {}, 2.5, float("inf")])
+
+    assert np.isnan(found[[2, 3, 4, 5]]).all()
+    assert found[[0, 6]].tolist() == [1.0, 2.5]
+    assert not np.isfinite(found[[1, 7]]).any()
+
+
+@pytest.mark.parametrize(
+    "zone", ["America/New_York", "UTC", "Asia/Kathmandu", "Australia/Lord_Howe"]
+)
+def test_local_times_are_pythons(zone: str) -> None:
+    known = ZoneInfo(zone)
+    # Around both changes of the clock, every 10 minutes.
+    ts = np.concatenate(
+        [np.arange(at, at + 4 * 86_400, 600.0) for at in (1_615_500_000, 1_636_000_000)]
+    )
+
+    found = local_seconds(ts, known)
+
+    epoch = datetime(1970, 1, 1)  # noqa: DTZ001 - local times
+    exact = [
+        (datetime.fromtimestamp(one, known).replace(tzinfo=None) - epoch).total_seconds()
+        for one in ts
+    ]
+    assert found.tolist() == exact
