@@ -6,8 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from taxi_domain.errors import FieldError
-from taxi_report.document import report_id
-from taxi_report.spans import Span, last, span_between
+from taxi_report.spans import last, span_between
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 26, 5, 0, 42, 123456, tzinfo=UTC)
@@ -70,15 +69,3 @@ def test_what_is_no_length_is_refused(text: str) -> None:
 def test_what_is_no_span_is_refused(start: str, end: str, message: str) -> None:
     with pytest.raises(FieldError, match=message):
         span_between(start, end, NEW_YORK, NOW)
-
-
-def test_ids_differ_by_model_span_and_version() -> None:
-    span = Span(datetime(2021, 1, 1, tzinfo=UTC), datetime(2021, 1, 2, tzinfo=UTC), NEW_YORK)
-    other = Span(span.start, span.end + timedelta(seconds=1), NEW_YORK)
-
-    ids = {
-        report_id("m", span, None), report_id("n", span, None), report_id("m", other, None),
-        report_id("m", span, "abc"),
-    }  # fmt: skip
-
-    assert len(ids) == 4

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from taxi_domain.reports import report_id
 from taxi_profiles.reference import TARGET, Reference
 from taxi_report.compare.drift import QUANTILES, ColumnDrift, column_drift, verdict_of
 from taxi_report.compare.influence import pushers
@@ -71,18 +72,6 @@ class Served:
     unprofiled: Mapping[str, tuple[int, str]]
 
 
-def report_id(model: str, span: Span, version: str | None) -> str:
-    """Return a report's id: the same model, span and version give the same report.
-
-    >>> from zoneinfo import ZoneInfo
-    >>> begin, end = datetime(2021, 3, 1, tzinfo=UTC), datetime(2021, 3, 2, tzinfo=UTC)
-    >>> report_id("taxi-duration", Span(begin, end, ZoneInfo("UTC")), None)
-    'taxi-duration-20210301T000000Z-20210302T000000Z'
-    """
-    times = (one.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ") for one in (span.start, span.end))
-    return "-".join([model, *times, *([version] if version else [])])
-
-
 def document_of(
     model: str,
     span: Span,
@@ -105,7 +94,7 @@ def document_of(
     document: Document = _plain(
         {
             "format_version": FORMAT_VERSION,
-            "id": report_id(model, span, version),
+            "id": report_id(model, span.start, span.end, version),
             "model": model,
             "version": version,
             "span": {

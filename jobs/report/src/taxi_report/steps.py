@@ -14,12 +14,13 @@ import tenacity
 from pymongo.database import Database
 
 from taxi_domain.errors import NotAvailableError
+from taxi_domain.reports import report_id
 from taxi_report.collect.counters import Counters
 from taxi_report.collect.partition import Task, known_to
 from taxi_report.collect.reference import Known
 from taxi_report.collect.run import Outcome, collect
 from taxi_report.collect.workers import Workers
-from taxi_report.document import Document, Served, VersionFacts, document_of, report_id
+from taxi_report.document import Document, Served, VersionFacts, document_of
 from taxi_report.profile.layout import Layout
 from taxi_report.profile.version import profile_of
 from taxi_report.settings import Settings
@@ -76,7 +77,7 @@ class Request:
         self.now = now
         self.clock = clock
         self.began = clock()
-        self.id = report_id(settings.model, span, version)
+        self.id = report_id(settings.model, span.start, span.end, version)
 
     def task(self, span: Span) -> Callable[[Partition], Task]:
         """Return what makes tasks of partitions of a span."""

@@ -1,5 +1,6 @@
 """Words of batch reports that the report job, the store and the monitor share."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -21,3 +22,19 @@ class ReportPart(StrEnum):
 
     JSON = "json"
     HTML = "html"
+
+
+def report_id(model: str, start: datetime, end: datetime, version: str | None = None) -> str:
+    """Return a report's id: the same model, span and version give the same report.
+
+    Args:
+        model: Name of the model.
+        start: Begin of the span.
+        end: Its end.
+        version: The one version that the report is about, None for all.
+
+    >>> report_id("m", datetime(2021, 3, 1, tzinfo=UTC), datetime(2021, 3, 2, tzinfo=UTC))
+    'm-20210301T000000Z-20210302T000000Z'
+    """
+    times = (one.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ") for one in (start, end))
+    return "-".join([model, *times, *([version] if version else [])])
