@@ -16,6 +16,7 @@ from taxi_domain.reports import RunState
 from taxi_store.connection import Document, translated
 from taxi_store.entries import readable
 from taxi_store.indexes import ensure_report_index
+from taxi_store.unreadable import lenient
 
 MAX_REASON: Final = 500
 #: A read that takes longer is given up; it would hold a thread of the monitor.
@@ -103,7 +104,8 @@ def latest_run(database: Database[Document], model: str) -> ReportRun | None:
         StoreUnavailableError: MongoDB does not answer, or refuses.
     """
     with translated():
-        document = database[REPORTS].find_one({"_id": _run_id(model)}, max_time_ms=MAX_MILLISECONDS)
+        runs = lenient(database, REPORTS)
+        document = runs.find_one({"_id": _run_id(model)}, max_time_ms=MAX_MILLISECONDS)
     if document is None:
         return None
     with readable("report", document):

@@ -31,6 +31,7 @@ from taxi_store.indexes import (
     ensure_report_index,
 )
 from taxi_store.report_runs import MAX_MILLISECONDS, time_of, twice
+from taxi_store.unreadable import lenient
 
 #: MongoDB takes no larger document; the rest is for what the server adds to it.
 MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024 - 64 * 1024
@@ -187,7 +188,7 @@ def list_reports(database: Database[Document], model: str, limit: int) -> list[R
     if not 1 <= limit <= MAX_LISTED:
         raise FieldError("limit", f"{limit} is out of range", f"give 1 to {MAX_LISTED}")
     with translated():
-        found = list(_newest_first(database[REPORTS], model).limit(limit))
+        found = list(_newest_first(lenient(database, REPORTS), model).limit(limit))
     entries = []
     for document in found:
         try:
@@ -260,7 +261,7 @@ def prune_reports(
         if limit < 0:
             raise FieldError(name, "is negative", "give 0 to keep everything")
     with translated():
-        collection = database[REPORTS]
+        collection = lenient(database, REPORTS)
         made = [
             (one["created_at"], one["_id"])
             for one in _newest_first(collection, model)

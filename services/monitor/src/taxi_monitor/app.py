@@ -11,6 +11,8 @@ from taxi_monitor import problems
 from taxi_monitor.counters import Counters
 from taxi_monitor.follower import Follower
 from taxi_monitor.gauges import StateCollector
+from taxi_monitor.report_gauges import ReportCollector, ReportWatch
+from taxi_monitor.report_routes import report_blueprint
 from taxi_monitor.routes import MAX_BODY_BYTES, Parts, blueprint
 from taxi_monitor.settings import Settings
 from taxi_monitor.state import State
@@ -45,6 +47,9 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
         error_window_rows=settings.error_window_rows,
         evaluation_seconds=settings.evaluation_seconds,
     )  # fmt: skip
+    watch = ReportWatch(database, settings.model)
+    follower.each_cycle = watch.refresh
+    registry.register(ReportCollector(watch))
     registry.register(StateCollector(state, settings.model, follower.is_alive, time.time))
     parts = Parts(
         state, follower, counters, registry, database, settings.model, settings.token,
@@ -55,4 +60,5 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     app = Flask("taxi_monitor")
     problems.register(app)
     app.register_blueprint(blueprint(parts))
+    app.register_blueprint(report_blueprint(parts))
     return Monitor(app, follower)

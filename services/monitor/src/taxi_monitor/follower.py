@@ -63,6 +63,8 @@ class Follower:
         self.unreadable = Unreadable(
             lambda collection, field: counters.unreadable.labels("log", collection, field).inc()
         )
+        #: Called after each evaluation, for what else is read from MongoDB now and then.
+        self.each_cycle: Callable[[], None] = lambda: None
         self._thread: threading.Thread | None = None
         self.finished_at = clock()
 
@@ -118,6 +120,7 @@ class Follower:
                     logger.warning("log is not followed", extra={"reason": str(error)})
                 self._state.problem = str(error)
             self._evaluate()
+            self.each_cycle()
             self.finished_at = self._clock()
             self._stop.wait(self._seconds * random.uniform(0.9, 1.1))
 
