@@ -88,9 +88,12 @@ def moment(text: str | None, zone: ZoneInfo) -> str:
     """Show an ISO time as local time.
 
     >>> moment("2020-03-22T04:00:00+00:00", ZoneInfo("America/New_York"))
-    '22 Mar 2020 00:00:00'
+    '22 Mar 2020 00:00'
     """
-    return ABSENT if text is None else f"{local(text, zone):%-d %b %Y %H:%M:%S}"
+    if text is None:
+        return ABSENT
+    when = local(text, zone)
+    return f"{when:%-d %b %Y %H:%M:%S}" if when.second else f"{when:%-d %b %Y %H:%M}"
 
 
 def local(text: str, zone: ZoneInfo) -> datetime:

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from taxi_report.render.charts.svg import WIDTH, Scale, drawing, element, ticks
+from taxi_report.render.charts.svg import WIDE, Scale, drawing, element, ticks
 from taxi_report.render.numbers import percent, signed
 
 _LEFT: Final = 110.0
-_RIGHT: Final = WIDTH - 14.0
+_RIGHT: Final = WIDE - 24.0
 _TOP: Final = 8.0
 _STEP: Final = 30.0
 
@@ -40,7 +40,7 @@ def error_boxes(
         identity,
         "Quantiles of the error, prediction minus label",
         texts,
-        bottom + 20,
+        (WIDE, bottom + 20),
         *_axis(places, bottom),
         *(
             part

@@ -10,9 +10,11 @@ from taxi_report.render.numbers import percent
 
 _LEFT: Final = 46.0
 _RIGHT: Final = WIDTH - 8.0
-_TOP: Final = 10.0
+_TOP: Final = 14.0
 _BOTTOM: Final = 190.0
 _HEIGHT: Final = 232.0
+#: Bars of a category that stand for several: `other` and `unseen`, the last ones.
+_UNNAMED: Final = 2
 
 
 def distribution_chart(column: Mapping[str, Any], identity: str) -> Markup:
@@ -24,7 +26,10 @@ def distribution_chart(column: Mapping[str, Any], identity: str) -> Markup:
     current, reference, before = column["current"], column["reference"], column["before"]
     numeric = bool(reference["quantiles"] or current["quantiles"])
     sides = [one["shares"] for one in (current, reference, before) if one]
-    top = max((share for side in sides for share in side), default=0.0) or 1.0
+    # The bar of all other categories must not press those that have a name flat.
+    named = sides if numeric else [side[:-_UNNAMED] for side in sides]
+    top = max((share for side in named for share in side), default=0.0)
+    top = top or max((share for side in sides for share in side), default=0.0) or 1.0
     shares = Scale(0.0, top * 1.05, _BOTTOM, _TOP)
     width = (_RIGHT - _LEFT) / max(len(current["shares"]), 1)
     name = column["name"]
@@ -32,7 +37,7 @@ def distribution_chart(column: Mapping[str, Any], identity: str) -> Markup:
         identity,
         f"Distribution of {name}",
         _description(current, reference),
-        _HEIGHT,
+        (WIDTH, _HEIGHT),
         *_share_axis(top * 1.05, shares),
         *_bars(current, reference, before, width, shares),
         *_marks(reference["shares"], width, shares, "reference", joined=numeric),
@@ -83,6 +88,12 @@ def _bars(
                 height=max(_BOTTOM - y, 0.0), class_="bar current",
             )
         )  # fmt: skip
+        if share > shares.high:
+            x = _LEFT + (place + 0.5) * width
+            found.append(
+                element("text", f"↑ {percent(share)}", x=x, y=_TOP - 2, class_="tick cut",
+                        text_anchor="middle")
+            )  # fmt: skip
     return found
 
 
@@ -92,6 +103,7 @@ def _marks(
     ends = [
         (_LEFT + place * width, _LEFT + (place + 1) * width, shares.at(share))
         for place, share in enumerate(side)
+        if joined or share <= shares.high
     ]
     if joined:
         points = [point for x1, x2, y in ends for point in ((x1, y), (x2, y))]

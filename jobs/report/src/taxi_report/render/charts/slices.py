@@ -34,17 +34,18 @@ def slice_chart(
     # A cell with few rows has a wide interval; it is cut rather than all others pressed flat.
     means = [one["mae"]["mae"] for one in cells if one["mae"]] + ([overall] if overall else [])
     most = min(max(known, default=1.0), 2.5 * max(means, default=1.0)) or 1.0
-    errors = Scale(0.0, most, _LEFT, _MIDDLE)
-    drifts = [one["prediction_drift"] or 0.0 for one in cells]
-    drift = Scale(0.0, max(0.2, *drifts), _DRIFT, _RIGHT) if cells else Scale(0, 1, 0, 1)
+    has_drift = any(one["prediction_drift"] is not None for one in cells)
+    errors = Scale(0.0, most, _LEFT, _MIDDLE if has_drift else _RIGHT)
+    drifts = [one["prediction_drift"] for one in cells if one["prediction_drift"] is not None]
+    drift = Scale(0.0, max([0.2, *drifts]), _DRIFT, _RIGHT)
     bottom = _TOP + _STEP * len(cells)
     return drawing(
         identity,
         f"Error and drift of the predictions by {name}",
         _description(cells),
-        bottom + 22,
+        (WIDTH, bottom + 22),
         *_axis(errors, bottom, "mean absolute error"),
-        *_axis(drift, bottom, "drift of predictions"),
+        *(_axis(drift, bottom, "drift of predictions") if has_drift else []),
         *_overall(overall, errors, bottom),
         *(part for row, one in enumerate(cells) for part in _cell(one, row, errors, drift)),
     )

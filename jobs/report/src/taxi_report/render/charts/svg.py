@@ -6,7 +6,9 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
+#: Units of a drawing that is half as wide as the page, and of one that is as wide.
 WIDTH: Final = 640
+WIDE: Final = 1120
 #: Characters of a label that fit beside a chart.
 MAX_LABEL: Final = 24
 
@@ -43,7 +45,11 @@ def element(name: str, *children: str | Markup, **attributes: str | float | None
 
 
 def drawing(
-    identity: str, title: str, description: str, height: float, *children: Markup
+    identity: str,
+    title: str,
+    description: str,
+    size: tuple[float, float],
+    *children: Markup,
 ) -> Markup:
     """Return a drawing with a title and a description for those who do not see it.
 
@@ -51,7 +57,7 @@ def drawing(
         identity: Unique in the page.
         title: What is drawn.
         description: What it shows, in a sentence.
-        height: For a width of `WIDTH`.
+        size: Width and height.
         children: Its elements.
     """
     return element(
@@ -59,7 +65,7 @@ def drawing(
         element("title", title, id=f"{identity}-title"),
         element("desc", description, id=f"{identity}-desc"),
         *children,
-        viewBox=f"0 0 {WIDTH} {height:g}",
+        viewBox=f"0 0 {size[0]:g} {size[1]:g}",
         role="img",
         aria_labelledby=f"{identity}-title {identity}-desc",
         class_="chart",

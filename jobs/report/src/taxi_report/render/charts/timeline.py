@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from taxi_report.render.charts.svg import WIDTH, Scale, drawing, element, line, ticks
+from taxi_report.render.charts.svg import WIDE, Scale, drawing, element, line, ticks
 from taxi_report.render.numbers import count, local, moment, number, signed
 
 _LEFT: Final = 46.0
-_RIGHT: Final = WIDTH - 10.0
+_RIGHT: Final = WIDE - 24.0
 _TOP: Final = 10.0
 _MIDDLE: Final = 190.0
 _ROWS_TOP: Final = 206.0
@@ -40,17 +40,17 @@ def timeline_chart(version: Mapping[str, Any], zone: ZoneInfo, identity: str) ->
         identity,
         "Error and rows over time",
         _description(buckets, zone),
-        _HEIGHT,
+        (WIDE, _HEIGHT),
         *_grid(errors),
         *_level(expected, errors, "level expected"),
         *_level(limit, errors, "level limit"),
+        *_time_axis(times, zone),
         *_rows(buckets, width, times, zone),
         *(
             one
             for name, class_ in _SERIES
             for one in _series(buckets, name, class_, width, times, errors, zone)
         ),
-        *_time_axis(times, zone),
     )
 
 

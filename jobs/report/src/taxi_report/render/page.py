@@ -1,0 +1,111 @@
+"""The HTML page of a report: one file, no request, complete without script."""
+
+from collections.abc import Mapping
+from functools import partial
+from itertools import groupby
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from evidently.core.report import Snapshot
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from taxi_report.document import Document
+from taxi_report.render import numbers
+from taxi_report.render.charts.boxes import error_boxes
+from taxi_report.render.charts.distribution import distribution_chart
+from taxi_report.render.charts.slices import slice_chart
+from taxi_report.render.charts.timeline import timeline_chart
+from taxi_report.render.interactive import Interactive, interactive_of
+
+#: What a page takes at most, bytes.
+MAX_BYTES: Final = 5_000_000
+#: Versions that are shown in full, those with the most rows; the others have a line in a table.
+MAX_VERSIONS: Final = 8
+#: Columns of a version that are drawn, and those of a pushing row that are shown.
+MAX_CHARTS: Final = 60
+MAX_VALUES: Final = 12
+#: The policy that the page needs and carries itself: inline script and style, no request at all.
+#: Evidently's frames inherit it. A server may send the same with `frame-ancestors` added.
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
+)
+
+Snapshots = Mapping[str, Mapping[str, Snapshot]]
+
+
+def page_of(document: Document, snapshots: Snapshots) -> bytes:
+    """Return the page, UTF-8, at most `MAX_BYTES`.
+
+    Args:
+        document: Of `taxi_report.document.document_of`.
+        snapshots: Evidently's snapshots by model version and name of the preset
+            (`taxi_report.presets.run.TITLES`); those that make the page too large are left out
+            and named in it.
+
+    Raises:
+        ValueError: the page is too large without any of them.
+    """
+    template = _environment(document).get_template("page.html.j2")
+    shown = document["versions"][:MAX_VERSIONS]
+    context = {
+        "report": document,
+        "shown": shown,
+        "hidden": document["versions"][MAX_VERSIONS:],
+        "policy": CONTENT_SECURITY_POLICY,
+        "style": _text("style.css"),
+        "script": _text("explore.js"),
+        "max_charts": MAX_CHARTS,
+        "max_values": MAX_VALUES,
+    }
+    bare = template.render(**context, interactive=Interactive.empty()).encode()
+    names = [one["model_version"] for one in shown]
+    wanted = {name: snapshots[name] for name in names if name in snapshots}
+    # What naming the parts takes is small beside the parts; the rest is kept free for it.
+    interactive = interactive_of(wanted, MAX_BYTES - len(bare) - 100_000)
+    page = template.render(**context, interactive=interactive).encode()
+    if len(page) > MAX_BYTES:
+        raise ValueError(f"{document['id']}: the page has {len(page)} bytes; ask for a version alone")
+    return page
+
+
+def _environment(document: Document) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("taxi_report.render"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    zone = ZoneInfo(document["span"]["time_zone"])
+    environment.filters |= {
+        "count": numbers.count,
+        "number": numbers.number,
+        "signed": numbers.signed,
+        "percent": numbers.percent,
+        "times": numbers.times,
+        "seconds": numbers.seconds,
+        "slug": numbers.slug,
+        "moment": partial(numbers.moment, zone=zone),
+        "offset": partial(numbers.offset, zone=zone),
+    }
+    environment.globals |= {
+        "distribution_chart": distribution_chart,
+        "timeline_chart": partial(timeline_chart, zone=zone),
+        "slice_chart": slice_chart,
+        "error_boxes": error_boxes,
+        "groups": _groups,
+    }
+    return environment
+
+
+def _groups(slices: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the cells of each slice."""
+    return [(name, list(cells)) for name, cells in groupby(slices, key=lambda one: one["name"])]
+
+
+def _text(name: str) -> Markup:
+    """Return a file of our own that goes into the page as it is."""
+    loader = PackageLoader("taxi_report.render")
+    return Markup(loader.get_source(Environment(autoescape=True), name)[0])  # noqa: S704

@@ -1,0 +1,125 @@
+"""A report of the shipped rides: the collapse of March 2020, answered by a simple model."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taxi_profiles.reference import DISTANCE, DROPOFF, MOMENT, PICKUP, PREDICTION, TARGET
+from taxi_profiles.reference import Reference, reference_of
+from taxi_report.document import Document, Served, VersionFacts, document_of
+from taxi_report.profile.layout import Layout, layout_of
+from taxi_report.profile.version import profile_of
+from taxi_report.rows import Rows
+from taxi_report.spans import Span
+from taxi_train.rides import Rides, read_all, within_limits
+
+Floats = NDArray[np.float64]
+
+SAMPLES: Final = Path(__file__).parents[1] / "jobs/train/src/taxi_train/samples"
+ZONE: Final = ZoneInfo("America/New_York")
+MODEL: Final = "taxi-duration"
+VERSION: Final = "v-20200313-1a2b3c"
+LIMITS: Final = (1.0, 60.0)
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """One version's rows and what the report computes from them."""
+
+    span: Span
+    layout: Layout
+    reference: Reference
+    expected: Rows
+    current: Rows
+    before: Rows
+    facts: VersionFacts
+
+
+def model_of(rides: Rides) -> Floats:
+    """Return coefficients that predict a duration from distance and hour."""
+    solved: Floats = np.linalg.lstsq(_inputs(rides), rides.duration, rcond=None)[0]
+    return solved
+
+
+def rows_of(rides: Rides, model: Floats, *, labelled: float, prefix: str) -> Rows:
+    """Return rides as rows of the log; `labelled` is the share, the oldest, that has a label."""
+    rows = len(rides)
+    random = np.random.default_rng(rows)
+    # The clocks of New York were four hours behind UTC from 8 March on.
+    ts = np.sort(rides.moment) + 4 * 3600 + 1
+    known = np.arange(rows) < labelled * rows
+    return Rows(
+        ids=[f"{prefix}-{place:06d}" for place in range(rows)],
+        ts=ts,
+        moments=rides.moment,
+        timed=np.ones(rows, dtype=bool),
+        roles=["champion"] * rows,
+        columns={
+            PICKUP: rides.pickup,
+            DROPOFF: rides.dropoff,
+            DISTANCE: rides.distance,
+            PREDICTION: np.clip(_inputs(rides) @ model, 1.0, 90.0),
+        },
+        labels=np.where(known, rides.duration, np.nan),
+        lags=np.where(known, rides.duration * 60 + random.exponential(90, rows), np.nan),
+        latencies=random.lognormal(-6.2, 0.3, rows),
+    )
+
+
+@cache
+def collapse(sample_rows: int = 5000) -> Collapse:
+    """Return the collapse: reference of early March, span from 22 March on."""
+    old = read_all(SAMPLES / "green-2020-03-before.parquet")
+    served = old[np.isfinite(old.distance) & (old.distance > 0) & (old.distance <= 100)]
+    known = within_limits(served)
+    model = model_of(known[:20_000])
+    expected = rows_of(known[20_000:120_000:2], model, labelled=1.0, prefix="reference")
+    new = within_limits(read_all(SAMPLES / "green-2020-03-after.parquet"))
+    current = rows_of(new, model, labelled=0.93, prefix="ride")
+    # Labels of the log are whatever meters say; rides of the earlier span have them all.
+    before = rows_of(served[-15_000:], model, labelled=1.0, prefix="earlier")
+    reference = reference_of(
+        {
+            **{name: expected.columns[name] for name in (PICKUP, DROPOFF, DISTANCE, PREDICTION)},
+            TARGET: expected.labels,
+            MOMENT: expected.moments,
+        }
+    )
+    span = Span(
+        datetime.fromtimestamp(float(current.ts[0]) // 3600 * 3600, UTC),
+        datetime.fromtimestamp(float(current.ts[-1]) // 3600 * 3600 + 3600, UTC),
+        ZONE,
+    )
+    layout = layout_of(
+        VERSION, reference, start=span.start.timestamp(), end=span.end.timestamp(),
+        target_limits=LIMITS, sample_rows=sample_rows,
+    )  # fmt: skip
+    profiles = [profile_of(one, layout) for one in (expected, current, before)]
+    facts = VersionFacts(layout, reference, *profiles)
+    return Collapse(span, layout, reference, expected, current, before, facts)
+
+
+@cache
+def collapse_document() -> Document:
+    """Return the report of the collapse with something of everything that may be missing."""
+    found = collapse()
+    served = Served(
+        rows=len(found.current) + 17, rows_before=len(found.before), refused=120, unlogged=3,
+        unreadable={"predictions": 2}, unprofiled={"v-20200101-ffffff": (17, "its artifact is gone")},
+    )  # fmt: skip
+    problems = ["2 of 200 partitions could not be read (1,204 rows are not in this report)"]
+    return document_of(MODEL, found.span, None, served, [found.facts], problems)
+
+
+def _inputs(rides: Rides) -> Floats:
+    hour = rides.moment % 86_400 / 86_400 * 2 * np.pi
+    distance = rides.distance
+    return np.column_stack(
+        [np.ones(len(rides)), distance, np.sqrt(distance), np.sin(hour), np.cos(hour)]
+    )
