@@ -7,6 +7,7 @@ plainly, because Prefect would start a server of its own for each run.
 import logging
 from typing import Any
 
+import httpx
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -15,6 +16,8 @@ from prefect.concurrency.sync import concurrency
 from taxi_domain.errors import FieldError
 from taxi_report import steps
 from taxi_report.collect.workers import workers_of
+from taxi_report.plain import make_report
+from taxi_report.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -91,13 +94,25 @@ def monitor_span(request: steps.Request, progress: steps.Progress) -> steps.Stor
 
 
 def make_report_with_prefect(request: steps.Request, progress: steps.Progress) -> steps.Stored:
-    """Make a report as a flow run named after it.
+    """Make a report as a flow run named after it; without Prefect when its server is away.
 
     Raises:
         TaxiError: as `taxi_report.plain.make_report`.
     """
+    if not _answers(request.settings):
+        logger.warning("Prefect does not answer; the report is made without it")
+        return make_report(request, progress)
     named = monitor_span.with_options(flow_run_name=request.id)
     return named(request, progress)
+
+
+def _answers(settings: Settings) -> bool:
+    """Tell whether the server is there: a report is worth more than a line in its list."""
+    try:
+        url = f"{settings.prefect_api_url}/health"
+        return httpx.get(url, timeout=settings.timeout_seconds).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
 
 
 def verdicts(document: dict[str, Any]) -> list[dict[str, Any]]:

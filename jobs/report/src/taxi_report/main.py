@@ -14,6 +14,7 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
+from pymongo.database import Database
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -25,11 +26,16 @@ from taxi_report import steps
 from taxi_report.settings import Settings
 from taxi_report.spans import Span, last, span_between
 from taxi_runtime.settings import read
-from taxi_store.connection import connect
+from taxi_store.connection import Document, connect
 from taxi_store.report_runs import begin_run, end_run
+from taxi_store.reports import MAX_LISTED
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 logger = logging.getLogger("taxi_report")
+
+
+class CopyError(TaxiError):
+    """The copy of a report could not be written."""
 
 
 class Output(StrEnum):
@@ -64,6 +70,32 @@ def run(
         _report(settings, span, version or None, now, output, out)
 
 
+@app.command()
+def workspace(
+    folder: Annotated[Path, typer.Argument(help="Folder of the workspace; made when it is none.")],
+    model: Annotated[str, typer.Option(help="Name of the model; TAXI_MODEL by default.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=MAX_LISTED, help="Newest reports.")] = 100,
+) -> None:
+    """Write Evidently's snapshots of the stored reports into a workspace of Evidently's own UI.
+
+    Open it with: evidently ui --workspace FOLDER
+    """
+    with _guarded():
+        settings = _settings(model, "")
+        with _database(settings) as database:
+            # Evidently takes seconds to import.
+            from taxi_report.presets.stored import stored_snapshots
+            from taxi_report.presets.workspace import write_workspace
+
+            try:
+                written = write_workspace(folder, stored_snapshots(database, settings.model, limit))
+            except OSError as error:
+                raise CopyError(f"{folder}: {error.strerror}; name a folder that can be") from error
+        for problem in written.problems:
+            typer.echo(problem)
+        typer.echo(f"{folder}: {written.added} runs added, {written.present} were there")
+
+
 def _report(
     settings: Settings,
     span: Span,
@@ -72,11 +104,9 @@ def _report(
     output: Output,
     out: Path | None,
 ) -> None:
-    with connect(
-        settings.mongodb_uri, app_name="taxi-report", timeout_seconds=settings.timeout_seconds
-    ) as client:
+    with _database(settings) as database:
         request = steps.Request(
-            span, version, settings, client[DATABASE], with_html=output != Output.JSON, now=now
+            span, version, settings, database, with_html=output != Output.JSON, now=now
         )
         logger.info("%s: from %s to %s", request.id, span.local(span.start), span.local(span.end))
         with _recorded(request), _progress() as progress:
@@ -101,6 +131,14 @@ def _runner(settings: Settings) -> "steps.Runner":
     return make_report_with_prefect
 
 
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database[Document]]:
+    with connect(
+        settings.mongodb_uri, app_name="taxi-report", timeout_seconds=settings.timeout_seconds
+    ) as client:
+        yield client[DATABASE]
+
+
 def _settings(model: str, zone: str) -> Settings:
     given = {"TAXI_MODEL": model, "TAXI_REPORT_TIME_ZONE": zone}
     return read(Settings, {name: value for name, value in given.items() if value})
@@ -117,12 +155,17 @@ def _span(start: str, end: str, length: str, zone: ZoneInfo, now: datetime) -> S
 
 
 def _copy(stored: steps.Stored, out: Path, output: Output) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     name = stored.document["id"]
-    if output != Output.HTML:
-        (out / f"{name}.json").write_bytes(stored.contents.json)
-    if stored.contents.html is not None:
-        (out / f"{name}.html").write_bytes(stored.contents.html)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if output != Output.HTML:
+            (out / f"{name}.json").write_bytes(stored.contents.json)
+        if stored.contents.html is not None:
+            (out / f"{name}.html").write_bytes(stored.contents.html)
+    except OSError as error:
+        raise CopyError(
+            f"--out {out}: {error.strerror}; the report is stored, its copy is not whole"
+        ) from error
 
 
 @contextmanager

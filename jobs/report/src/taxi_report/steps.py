@@ -22,6 +22,7 @@ from taxi_report.collect.run import Outcome, collect
 from taxi_report.collect.workers import Workers
 from taxi_report.document import Document, Served, VersionFacts, document_of
 from taxi_report.profile.layout import Layout
+from taxi_report.profile.sample import sample_of
 from taxi_report.profile.version import profile_of
 from taxi_report.settings import Settings
 from taxi_report.spans import Span
@@ -196,6 +197,7 @@ def profile_rows(
             (collected.before, request.span.before),
         )
     )  # fmt: skip
+    logger.info("%d rows profiled", current.part.rows)
     return Profiled(collected, current, before)
 
 
@@ -235,24 +237,52 @@ def compare_rows(request: Request, profiled: Profiled) -> Compared:
     document = document_of(
         request.settings.model, request.span, request.version, served, versions, problems
     )
+    logger.info("compared with the references: %s", document["verdict"])
     return Compared(document, versions, known)
 
 
 def render_report(request: Request, compared: Compared) -> Rendered:
     """Make the page and the JSON document."""
     document = compared.document
-    snapshots: dict[str, bytes] = {}
-    page: bytes | None = None
-    if request.with_html:
-        # Evidently and its friends take seconds to import.
-        from taxi_report.presets.snapshots import snapshots_of
-        from taxi_report.render.page import page_of
+    page, snapshots = _page(request, compared) if request.with_html else (None, {})
+    contents = ReportContents(json_of(document), page, snapshots)
+    logger.info("rendered: %d bytes of JSON, %d of HTML", len(contents.json), len(page or b""))
+    return Rendered(document, contents)
 
-        made, problems = snapshots_of(compared.versions, compared.known)
-        document["problems"] += problems
-        page = page_of(document, made)
-        snapshots = {name: one.dumps().encode() for name, one in made.items()}
-    return Rendered(document, ReportContents(json_of(document), page, snapshots))
+
+def _page(request: Request, compared: Compared) -> tuple[bytes, dict[str, bytes]]:
+    """Return the page, and Evidently's snapshots; what these lack is added to the problems."""
+    # Evidently takes seconds to import.
+    from taxi_report.presets.run import run_presets
+    from taxi_report.render.page import MAX_VERSIONS, page_of
+
+    made = {}
+    for facts, known in list(zip(compared.versions, compared.known, strict=True))[:MAX_VERSIONS]:
+        version = facts.layout.version
+        runs = run_presets(
+            facts.layout,
+            facts.current.sample.rows,
+            sample_of(known.rows, request.settings.sample_rows).rows,
+            timestamp=request.span.end,
+            metadata={"model": request.settings.model, "version": version, "report": request.id},
+        )
+        made[version] = runs.snapshots
+        compared.document["problems"] += [f"Version {version}, {one}." for one in runs.problems]
+    snapshots = {
+        snapshot_name(version, preset): snapshot.dumps().encode()
+        for version, presets in made.items()
+        for preset, snapshot in presets.items()
+    }
+    return page_of(compared.document, made), snapshots
+
+
+def snapshot_name(version: str, preset: str) -> str:
+    """Return under which name a snapshot is stored.
+
+    >>> snapshot_name("0123456789ab", "data-drift")
+    '0123456789ab_data-drift'
+    """
+    return f"{version}_{preset}"
 
 
 def json_of(document: Document) -> bytes:
@@ -293,6 +323,7 @@ def store_report(request: Request, rendered: Rendered) -> Stored:
         request.database, settings.model, keep_count=settings.keep_reports,
         keep_age=timedelta(days=settings.keep_days), now=request.now,
     )  # fmt: skip
+    logger.info("stored")
     return Stored(rendered, left_out)
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
@@ -202,6 +202,8 @@ def _fault(document: Document) -> str:
     return "" if type(document.get("model_version")) is str else "model_version"
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     """Tell whether a value is a finite number; the exact types, because a boolean is an int."""
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
+    if type(value) is float or type(value) is int:
+        return abs(value) <= sys.float_info.max
+    return False

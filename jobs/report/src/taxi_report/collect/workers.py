@@ -7,6 +7,7 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from typing import Any, Final, Protocol
 
 from taxi_domain.errors import NotAvailableError
@@ -108,10 +109,10 @@ def dask_workers(address: str) -> Iterator[Workers]:
         NotAvailableError: the scheduler does not answer, has no workers, or these have other
             versions of the packages.
     """
-    from distributed import Client
-
+    # ships types for a part only
+    client_of: Any = import_module("distributed").Client
     try:
-        client = Client(address, timeout=_START_SECONDS, set_as_default=False)
+        client = client_of(address, timeout=_START_SECONDS, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise NotAvailableError(f"Dask: {address} does not answer ({error})") from None
     try:
