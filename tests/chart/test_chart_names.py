@@ -37,7 +37,12 @@ def named(name: str) -> dict[str, Any]:
         "monitor": {**part, "existingTokenSecret": name},
         "operator": part,
         "train": part,
-        "batchReport": {"enabled": True},
+        "batchReport": {
+            **part,
+            "enabled": True,
+            "prefect": {"existingSecret": name},
+            "dask": {"enabled": True},
+        },
         "firstModel": {"data": name},
         "mongodb": {
             **part,

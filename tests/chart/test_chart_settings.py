@@ -1,10 +1,11 @@
 """The environment that the chart sets is the one that the parts read."""
 
 import importlib
+from functools import cache
 from typing import Any
 
 import pytest
-from fixtures_chart import CHART, environment, pods, rendered
+from fixtures_chart import CHART, environment, manifests, pods, template
 
 from taxi_runtime.settings import read
 
@@ -16,10 +17,11 @@ SETTINGS = {
     "monitor": "taxi_monitor.settings",
     "train": "taxi_train.settings",
     "operator": "taxi_operator.settings",
+    "report": "taxi_report.settings",
 }
 GIVEN_BY_REFERENCE = {"TAXI_MONGODB_URI": "mongodb://from-a-secret/taxi"}
 #: Read by a library, not by our settings.
-OF_LIBRARIES = {"PROMETHEUS_MULTIPROC_DIR"}
+OF_LIBRARIES = {"PROMETHEUS_MULTIPROC_DIR", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"}
 
 
 def variables_of(module: str) -> dict[str, Any]:
@@ -27,10 +29,22 @@ def variables_of(module: str) -> dict[str, Any]:
     return {str(field.validation_alias or field.alias): field for field in fields.values()}
 
 
+@cache
+def release() -> list[dict[str, Any]]:
+    """Return a release with all parts and as many settings of theirs as can be."""
+    report = {
+        "enabled": True,
+        "prometheus": {"url": "http://prometheus:9090"},
+        "prefect": {"apiUrl": "http://prefect:4200/api", "existingSecret": "prefect"},
+        "dask": {"enabled": True},
+    }
+    return manifests(template({"batchReport": report}))
+
+
 def containers(name: str) -> list[dict[str, Any]]:
     return [
         container
-        for _, spec in pods(rendered("default"))
+        for _, spec in pods(release())
         for container in spec["containers"]
         if container["name"] == name
     ]
@@ -73,6 +87,7 @@ def test_the_values_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> 
         ("predictor", "services/predict/Dockerfile"),
         ("monitor", "services/monitor/Dockerfile"),
         ("train", "jobs/train/Dockerfile"),
+        ("report", "jobs/report/Dockerfile"),
         ("operator", "operator/Dockerfile"),
     ],
 )

@@ -29,6 +29,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"firstModel": {"from": "March"}}, "from"),
     ({"operator": {"resources": {"limit": {}}}}, "limit"),
     ({"train": {"env": [{"nam": "A"}]}}, "env"),
+    ({"batchReport": {"schedule": "daily"}}, "schedule"),
+    ({"batchReport": {"timeZone": "Local"}}, "timeZone"),
+    ({"batchReport": {"last": "a day"}}, "last"),
+    ({"batchReport": {"output": "pdf"}}, "output"),
+    ({"batchReport": {"keep": {"days": -1}}}, "days"),
+    ({"batchReport": {"prometheus": {"url": "prometheus:9090"}}}, "url"),
+    ({"batchReport": {"url": "monitor.example"}}, "url"),
+    ({"batchReport": {"dask": {"address": "dask:8786"}}}, "address"),
+    ({"batchReport": {"dask": {"workers": 0}}}, "workers"),
 ]
 
 
@@ -132,8 +141,11 @@ def test_the_notes_tell_the_next_commands(tmp_path: Path) -> None:
     # `helm template` leaves the notes out; a client-side dry run needs no cluster with helm 3 only.
     notes = (CHART / "templates" / "NOTES.txt").read_text()
 
-    for command in ("helm test", "port-forward", "curl", "kubectl explain driftpolicy.spec"):
-        assert command in notes
+    commands = (
+        "helm test", "port-forward", "curl", "kubectl explain driftpolicy.spec",
+        "create job --from=cronjob/",
+    )  # fmt: skip
+    assert [command for command in commands if command not in notes] == []
 
 
 def test_the_packed_chart_is_small() -> None:

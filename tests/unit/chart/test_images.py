@@ -13,6 +13,7 @@ DOCKERFILES = {
     "predict": ROOT / "services/predict/Dockerfile",
     "monitor": ROOT / "services/monitor/Dockerfile",
     "train": ROOT / "jobs/train/Dockerfile",
+    "report": ROOT / "jobs/report/Dockerfile",
     "operator": ROOT / "operator/Dockerfile",
 }
 #: Classes of the Kubernetes client that are not generated per kind or call.

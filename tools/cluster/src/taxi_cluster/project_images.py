@@ -38,6 +38,7 @@ IMAGES = (
         "monitor", "services/monitor/Dockerfile", (*_LIBS, "libs/profiles", "services/monitor")
     ),
     ProjectImage("train", "jobs/train/Dockerfile", (*_LIBS, "libs/profiles", "jobs/train")),
+    ProjectImage("report", "jobs/report/Dockerfile", (*_LIBS, "libs/profiles", "jobs/report")),
     ProjectImage("operator", "operator/Dockerfile", (*_LIBS, "operator")),
 )
 
