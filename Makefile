@@ -40,7 +40,7 @@ RELEASE_OPTIONS = --context "$(CONTEXT)" --namespace "$(NAMESPACE)" --release "$
 help: ## List the verbs
 	@awk -F':.*## ' '/^[a-z0-9%-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  CLUSTER=kind|minikube|existing  IMAGE_REGISTRY=...  TAXI_START_DOCKER=0  KEEP=1  PURGE=1"
+	@echo "  CLUSTER=kind|minikube|existing  IMAGE_REGISTRY=...  TAXI_START_DOCKER=0  KEEP=1  PURGE=1  LAST=24h"
 
 .PHONY: setup
 setup: ## Install the pinned development environment into the cache
@@ -88,6 +88,10 @@ quiet: up ## Tell the quiet story: no alarm, nothing done
 	@$(TIMED) "quiet" $(MAKE) tell STORY=quiet
 collapse: up ## Tell the collapse: alarm, retrain, promotion, the error falls
 	@$(TIMED) "collapse" $(MAKE) tell STORY=collapse
+
+.PHONY: report
+report: setup ## Show the collapse's batch report after `demo` (LAST=24h: make one of the release)
+	@$(if $(LAST),$(WITH_CLIENTS)) $(TIMED) "report" $(STORIES) report $(if $(LAST),--last "$(LAST)") $(RELEASE_OPTIONS)
 
 .PHONY: traffic
 traffic: setup ## Send the rides of FILE (ARGS="--help" tells all options)

@@ -23,6 +23,8 @@ POLICY_LABEL: Final = f"{GROUP}/policy"
 POLICY_UID_LABEL: Final = f"{GROUP}/policy-uid"
 DECISION_LABEL: Final = f"{GROUP}/decision"
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
+#: Decision that a report Job is about; of the labels of retrain Jobs it has the policy alone.
+REPORT_LABEL: Final = f"{GROUP}/report-of"
 
 #: Values of `app.kubernetes.io/component`; `active` is the Service that clients use.
 ACTIVE: Final = "active"
@@ -32,3 +34,4 @@ MONITOR: Final = "monitor"
 OPERATOR: Final = "operator"
 MONGODB: Final = "mongodb"
 TRAIN: Final = "train"
+REPORT: Final = "report"

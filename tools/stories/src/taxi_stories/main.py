@@ -2,9 +2,10 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -14,7 +15,8 @@ from taxi_domain.errors import TaxiError
 from taxi_stories.kubectl import Kubectl
 from taxi_stories.plots import PLOTS
 from taxi_stories.release import Release
-from taxi_stories.story import Teller
+from taxi_stories.reports import make_report, said, saved_report, span_of
+from taxi_stories.story import BUILT, Teller
 from taxi_stories.traffic import traffic
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -44,10 +46,11 @@ def install(
     values: Values = None,
     helm: Helm = "helm",
 ) -> None:
-    """Install or upgrade the chart and wait until it serves."""
+    """Install or upgrade the chart, with batch reports, and wait until it serves."""
     try:
         Release(Kubectl(context, namespace), release, helm).install(
-            _values(values), say=lambda text: typer.echo(f"  {text}")
+            {"batchReport": {"enabled": True}, **_values(values)},
+            say=lambda text: typer.echo(f"  {text}"),
         )
     except TaxiError as error:
         _fail(error)
@@ -69,6 +72,35 @@ def uninstall(
         f"  release {release} is removed from namespace {namespace}; what must not be lost by "
         "accident stays:\n  volume and passwords, the CRD and its policies, the namespace, and "
         "the images; README.md, section Remove it, tells how to remove them"
+    )
+
+
+@app.command()
+def report(
+    last: Annotated[
+        str, typer.Option(help="Make the report of a release's last 24h, 7d or 90m.")
+    ] = "",
+    folder: Annotated[Path, typer.Option(help="Where report.html and report.json are.")] = BUILT,
+    context: Context = "kind-taxi",
+    namespace: Annotated[str, typer.Option()] = "taxi",
+    release: Annotated[str, typer.Option()] = "taxi",
+    helm: Helm = "helm",
+) -> None:
+    """Show the newest report of the stories, or make one of a release (--last)."""
+    try:
+        if last:
+            start, end = span_of(last, datetime.now(UTC))
+            found = make_report(Release(Kubectl(context, namespace), release, helm), start, end)
+            found.save(folder)
+        path, document = saved_report(folder)
+    except TaxiError as error:
+        _fail(error)
+    for sentence in said(document):
+        typer.echo(f"  {sentence}")
+    span = document["span"]
+    typer.echo(
+        f"Verdict: {document['verdict']}, from {span['local_from']} to {span['local_to']} "
+        f"({span['time_zone']}). The whole report: {path.resolve().as_uri()}"
     )
 
 
@@ -102,7 +134,7 @@ def _values(path: Path | None) -> dict[str, object]:
     return found
 
 
-def _fail(error: TaxiError) -> None:
+def _fail(error: TaxiError) -> NoReturn:
     _err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
     raise typer.Exit(1) from error
 

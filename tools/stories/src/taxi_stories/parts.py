@@ -54,6 +54,16 @@ def token(kubectl: Kubectl, release: str) -> str:
     )
 
 
+def cron_job(kubectl: Kubectl, release: str, component: str) -> Mapping[str, Any]:
+    """Return a part's CronJob.
+
+    Raises:
+        PartError: there is none.
+        CommandError: the cluster does not answer.
+    """
+    return _only(kubectl, "cronjob", release, component)
+
+
 def _only(kubectl: Kubectl, kind: str, release: str, component: str) -> Mapping[str, Any]:
     """Return the only object of a kind that a part has."""
     items: list[Mapping[str, Any]] = kubectl.get(kind, "-l", selector(release, component))["items"]

@@ -1,8 +1,9 @@
 """The two stories of the shipped rides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from taxi_domain.reports import DRIFT
 from taxi_stories.sender import Pace
 from taxi_stories.story import Look, Plot
 
@@ -90,6 +91,14 @@ def _collapse_claims(looks: Sequence[Look]) -> list[tuple[str, bool]]:
     ]
 
 
+def _collapse_report_claims(document: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    return [
+        ("the batch report says drift", document["verdict"] == DRIFT),
+        ("it has the model of before and the one that was promoted",
+         len(document["versions"]) > 1),
+    ]  # fmt: skip
+
+
 QUIET: Final = Plot(
     name="quiet",
     opening="""
@@ -119,6 +128,7 @@ promote it; and the error has to fall.
     pace=Pace(rides_per_second=100, batch_size=25, label_delay_seconds=3, patience_seconds=120),
     is_over=_collapse_is_over,
     claims=_collapse_claims,
+    report_claims=_collapse_report_claims,
     reserve=3_000,
     spends_reserve=lambda looks: bool(_promoted(looks)),
     seconds=700,

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.kube import ACTIVE, GROUP, INSTANCE_LABEL, MONITOR, PLURAL
+from taxi_domain.kube import (
+    ACTIVE,
+    COMPONENT_LABEL,
+    GROUP,
+    INSTANCE_LABEL,
+    MONITOR,
+    PLURAL,
+    REPORT,
+)
 from taxi_stories import parts
 from taxi_stories.forwards import Forward
 from taxi_stories.kubectl import CommandError, Kubectl, run
@@ -151,7 +159,8 @@ class Release:
                     )
 
     def _waiting_for(self) -> list[str]:
-        selector = f"{INSTANCE_LABEL}={self.name}"
+        # Whether a report could be made says nothing about what serves.
+        selector = f"{INSTANCE_LABEL}={self.name},{COMPONENT_LABEL}!={REPORT}"
         pods = self.kubectl.get("pods", "-l", selector)["items"]
         self._check_crashes(pods)
         items = self.kubectl.get("deployments,statefulsets,jobs", "-l", selector)["items"]

@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import tenacity
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from taxi_domain.errors import TaxiError
@@ -23,12 +25,17 @@ from taxi_stories.kubectl import CommandError, Kubectl
 from taxi_stories.progress import Progress
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
+from taxi_stories.reports import make_report, said
 from taxi_stories.rides import TrueRide, read_rides
 from taxi_stories.sender import Pace, Sender
 
 ROOT = Path(__file__).parents[4]
 SAMPLES = ROOT / "jobs" / "train" / "src" / "taxi_train" / "samples"
 EXAMPLES = ROOT / "k8s" / "examples"
+#: Where the newest report of a story is kept.
+BUILT = ROOT / ".build"
+#: The cluster's Prometheus, as a pod finds it.
+_PROMETHEUS = "http://prometheus-operated.monitoring:9090"
 _LOOK_SECONDS = 5.0
 #: Reads again: a busy API server's one failed answer is not the end of a story.
 _patiently = tenacity.Retrying(
@@ -83,6 +90,7 @@ class Plot:
         pace: How they are sent.
         is_over: Tells from all looks so far that nothing more is to be waited for.
         claims: Checks at the end: pairs of a sentence and whether it held.
+        report_claims: Checks of the batch report of the story's time; None makes no report.
         reserve: How many of the rides wait until `spends_reserve` says so of the looks so far: a
             slow machine must not run out of rides before they matter.
         spends_reserve: See `reserve`.
@@ -97,6 +105,7 @@ class Plot:
     pace: Pace
     is_over: Callable[[Sequence[Look], bool], bool]
     claims: Callable[[Sequence[Look]], list[tuple[str, bool]]]
+    report_claims: Callable[[Mapping[str, Any]], list[tuple[str, bool]]] | None = None
     reserve: int = 0
     spends_reserve: Callable[[Sequence[Look]], bool] = lambda _: True
     seconds: float = 300.0
@@ -131,8 +140,10 @@ class Teller:
         release.uninstall()
         try:
             self._install(release)
+            first_ride = datetime.now(UTC)
             looks = self._play(release, rides)
-            self._judge(looks, time.monotonic() - begin)
+            claims = self.plot.claims(looks) + self._reported(release, first_ride)
+            self._judge(looks, claims, time.monotonic() - begin)
         finally:
             if self.keep:
                 self.console.print(
@@ -155,6 +166,7 @@ class Teller:
             "fullnameOverride": release.name,
             "firstModel": dict(self.plot.first_model),
             "metrics": {"serviceMonitor": {"interval": "5s"}},
+            "batchReport": {"enabled": True, "prometheus": {"url": _PROMETHEUS}},
         }
         release.install(values, say=self._say)
         policy = EXAMPLES / f"{self.plot.name}.yaml"
@@ -241,9 +253,24 @@ class Teller:
                 seen.add(event["metadata"]["uid"])
                 self.console.print(f"         [bold cyan]{event['reason']}[/]: {event['message']}")
 
-    def _judge(self, looks: Sequence[Look], seconds: float) -> None:
+    def _reported(self, release: Release, first_ride: datetime) -> list[tuple[str, bool]]:
+        """Make the batch report of the story, save it, and return the claims about it."""
+        if self.plot.report_claims is None:
+            return []
+        begin = time.monotonic()
+        self.console.print("What happened, as the batch report of these minutes tells it:")
+        end = datetime.now(UTC).replace(microsecond=0)
+        report = make_report(release, first_ride.replace(microsecond=0), end)
+        path = report.save(BUILT)
+        for sentence in said(report.document):
+            self._say(escape(sentence))
+        self._say(f"the whole report, made in {time.monotonic() - begin:.0f} s: {path}")
+        return self.plot.report_claims(report.document)
+
+    def _judge(
+        self, looks: Sequence[Look], claims: Sequence[tuple[str, bool]], seconds: float
+    ) -> None:
         table = Table("claim", "holds", title=f"{self.plot.name}: {seconds:.0f} s")
-        claims = self.plot.claims(looks)
         for sentence, held in claims:
             table.add_row(sentence, "[green]yes[/]" if held else "[red]NO[/]")
         self.console.print(table)
