@@ -25,6 +25,8 @@ from taxi_store.registry import Registry
 from taxi_store.runs import RunStore
 
 CHAMPION, FALLBACK, SERVICE = "taxi-predictor", "taxi-fallback", "taxi-predict"
+#: CronJob of the reports, and the address that links to them begin with.
+REPORT, REPORT_URL = "taxi-report", "https://monitor.example"
 _numbers = itertools.count(1)
 
 
@@ -47,6 +49,18 @@ def object_of_chart(kind: str, name: str = "") -> Manifest:
 def crd() -> Manifest:
     """Return the chart's resource."""
     return object_of_chart("CustomResourceDefinition")
+
+
+def report_cron_job() -> Manifest:
+    """Return the CronJob of the chart's reports, which its defaults leave out."""
+    found = template({"batchReport": {"enabled": True}}, monitoring=False, binary=program("helm"))
+    (cron_job,) = (
+        one
+        for one in manifests(found)
+        if one["kind"] == "CronJob" and one["metadata"]["name"] == REPORT
+    )
+    cron_job["metadata"].pop("namespace", None)
+    return cron_job
 
 
 def serve_resource(plane: ControlPlane) -> None:
@@ -136,14 +150,18 @@ class World:
         for one in self._operators:
             one.kill()
 
-    def operator(self, *, fault: str = "", instance: str = "") -> OperatorProcess:
-        """Start an operator."""
+    def operator(
+        self, *, fault: str = "", instance: str = "", reports: bool = False
+    ) -> OperatorProcess:
+        """Start an operator; with `reports` it makes them of decisions."""
+        links = {"TAXI_OPERATOR_REPORT_CRONJOB": REPORT, "TAXI_OPERATOR_REPORT_URL": REPORT_URL}
         one = OperatorProcess(
             self._folder,
             {
                 "TAXI_OPERATOR_NAMESPACE": self.namespace, "TAXI_MONGODB_URI": self._mongodb_uri,
                 "KUBECONFIG": str(self.plane.kubeconfig()), "TAXI_OPERATOR_API_TIMEOUT": "3",
                 "TAXI_OPERATOR_FAULT": fault, "TAXI_OPERATOR_INSTANCE": instance,
+                **(links if reports else {}),
             },
         )  # fmt: skip
         self._operators.append(one)

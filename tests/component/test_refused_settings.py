@@ -42,6 +42,7 @@ EVERY_PART = [(part, "TAXI_MONGODB_URI", "mongodb://%") for part in PARTS]
         ("monitor", "TAXI_MONITOR_TOKEN", "short\n\n\n\n\n"),
         ("monitor", "TAXI_MONITOR_MIN_ROWS", "5000"),
         ("operator", "TAXI_OPERATOR_API_TIMEOUT", "inf"),
+        ("operator", "TAXI_OPERATOR_REPORT_CRONJOB", "taxi-report"),
         ("train", "TAXI_TRAIN_TIMEOUT_SECONDS", "inf"),
     ],
 )

@@ -14,6 +14,7 @@ from taxi_domain.mongodb import DATABASE
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.conductor import Conductor
 from taxi_operator.metrics import Metrics, serve
+from taxi_operator.reports import ReportSource
 from taxi_operator.retraining import Retraining
 from taxi_operator.scheduler import Scheduler
 from taxi_operator.settings import FaultPoint, Settings
@@ -54,7 +55,10 @@ class Operator:
 
         retraining = Retraining(cluster, AsyncRegistry(mongodb[DATABASE]), die_at)
         traffic = TrafficControl(cluster, settings.instance)
-        conductor = Conductor(cluster, retraining, traffic, metrics, cluster.clock, die_at)
+        reports = ReportSource(
+            settings.report_cron_job, settings.report_url, settings.report_span_seconds
+        )
+        conductor = Conductor(cluster, retraining, traffic, metrics, cluster.clock, die_at, reports)
         return cls(Scheduler(conductor, metrics, settings.concurrency), cluster, mongodb)
 
     async def stop(self) -> None:

@@ -19,6 +19,7 @@ from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
 from taxi_operator.policies import Mode, Policy, policy_of
 from taxi_operator.reporting import Reporter
+from taxi_operator.reports import Reports, ReportSource
 from taxi_operator.retraining import Retraining
 from taxi_operator.settings import FaultPoint
 from taxi_operator.statuses import Run, RunState, Status, status_of
@@ -54,12 +55,14 @@ class Conductor:
         metrics: Metrics,
         clock: Callable[[], float],
         die_at: Callable[[FaultPoint], None],
+        report_source: ReportSource,
     ) -> None:
         self._cluster = cluster
         self._retraining = retraining
         self._traffic = traffic
         self._reporter = Reporter(cluster, metrics, clock)
         self._swaps = Swaps(cluster, self._traffic, self._reporter, die_at)
+        self._reports = Reports(cluster, self._reporter, report_source, die_at)
         self._orphans = Orphans(cluster, retraining, traffic, self._reporter)
         self._metrics = metrics
         self._clock = clock
@@ -164,7 +167,7 @@ class Conductor:
         self._reporter.measure(found["metadata"]["name"], readings)
         await self._go_through(
             tick, self._look_at_jobs, self._look_at_template, self._carry_on_swap,
-            self._carry_on_run, self._decide,
+            self._carry_on_run, self._decide, self._reports.carry_on,
         )  # fmt: skip
         champion = tick.champion
         outcome = Outcome(
@@ -342,22 +345,16 @@ class Conductor:
         if decision.action is Action.RETRAIN:
             number = await self._retraining.unused(tick.policy, tick.key, number)
         status = tick.status.decided(number, decision.action, decision.because, now)
+        status = await self._reports.planned(tick.policy, status)
+        why = ", ".join(decision.because) or decision.reason
         if decision.action is Action.RETRAIN:
             status = await self._retraining.begin(tick.policy, tick.key, status, now)
             await self._reporter.save(tick, status)
-            await self._announce(tick, decision)
+            await self._reporter.announce(tick.found, status, why)
             await self._carry_on_run(tick)
             return
-        await self._announce(tick, decision, number)
+        await self._reporter.announce(tick.found, status, why)
         await self._swaps.swap(tick, status, decision)
-
-    async def _announce(self, tick: Tick, decision: Decision, number: int | None = None) -> None:
-        self._metrics.decisions.labels(tick.key.name, str(decision.action)).inc()
-        why = ", ".join(decision.because) or decision.reason
-        await self._reporter.tell(
-            tick.found, f"{decision.action}Decided",
-            f"decision {number or tick.status.number}: because of {why}",
-        )  # fmt: skip
 
     async def _dry(self, tick: Tick, decision: Decision) -> None:
         """Write down what would have been done, once for each change of mind."""

@@ -58,6 +58,11 @@ class PolicyKey:
     name: str
     uid: str
 
+    @property
+    def label(self) -> str:
+        """The name as the value of a label."""
+        return self.name[:63].rstrip("-.")
+
 
 def run_id(uid: str, number: int, attempt: int) -> str:
     """Return the id of an attempt; the same decision always gives the same.
@@ -70,7 +75,11 @@ def run_id(uid: str, number: int, attempt: int) -> str:
 
 def job_name(policy: PolicyKey, number: int, attempt: int) -> str:
     """Return a Job's name: policy, decision and attempt, at most 52 characters."""
-    tail = run_id(policy.uid, number, attempt)
+    return named_after(policy, run_id(policy.uid, number, attempt))
+
+
+def named_after(policy: PolicyKey, tail: str) -> str:
+    """Return a name of at most 52 characters: the policy's, cut where it is long, and a tail."""
     head = policy.name.replace(".", "-")
     room = _LONGEST_NAME - len(tail) - 1
     if len(head) > room:
@@ -117,7 +126,7 @@ def job_manifest(
     limits = (retrain.deadline_seconds, spec.get("activeDeadlineSeconds"))
     spec["activeDeadlineSeconds"] = min((one for one in limits if one), default=_LONGEST_RUN)
     labels = {
-        POLICY_LABEL: policy.name[:63].rstrip("-."), POLICY_UID_LABEL: policy.uid,
+        POLICY_LABEL: policy.label, POLICY_UID_LABEL: policy.uid,
         DECISION_LABEL: str(number), ATTEMPT_LABEL: str(attempt),
     }  # fmt: skip
     inherited = (template.get("metadata") or {}).get("labels") or {}
@@ -127,15 +136,24 @@ def job_manifest(
         "metadata": {
             "name": job_name(policy, number, attempt),
             "labels": {**inherited, **labels},
-            "ownerReferences": [
-                {
-                    "apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": policy.name,
-                    "uid": policy.uid, "controller": True, "blockOwnerDeletion": False,
-                }
-            ],
+            "ownerReferences": [owner_reference(policy)],
         },
         "spec": spec,
     }  # fmt: skip
+
+
+def owner_reference(policy: PolicyKey) -> Manifest:
+    """Return what lets a Job go with its policy."""
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": policy.name,
+        "uid": policy.uid, "controller": True, "blockOwnerDeletion": False,
+    }  # fmt: skip
+
+
+def is_owned_by(job: Mapping[str, Any], policy: PolicyKey) -> bool:
+    """Tell whether a Job belongs to a policy."""
+    owners = job["metadata"].get("ownerReferences") or []
+    return any(one["uid"] == policy.uid for one in owners)
 
 
 def outcome_of(job: Mapping[str, Any] | None, pods: Sequence[Mapping[str, Any]]) -> JobOutcome:

@@ -56,6 +56,18 @@ class Reporter:
             await self.tell(found, *step.event, warning=step.warning)
         return step.status
 
+    async def announce(self, found: Document, status: Status, why: str) -> None:
+        """Tell people of the newest decision of a status, with the link to its report."""
+        assert status.decision is not None
+        decision, name = status.decision, found["metadata"]["name"]
+        self.metrics.decisions.labels(name, decision["action"]).inc()
+        text = f"decision {decision['number']}: because of {why}"
+        if "reportURL" in decision:
+            text += f"; report: {decision['reportURL']}"
+        elif "reportMessage" in decision:
+            text += f"; no report: {decision['reportMessage']}"
+        await self.tell(found, f"{decision['action']}Decided", text)
+
     async def heal(self, found: Document, status: Status) -> None:
         """Remove what cannot be read from a policy's status, and tell people once."""
         parts = [one for one in status.unreadable if one]

@@ -135,8 +135,7 @@ class Retraining:
 
     async def _check_owner(self, name: str, key: PolicyKey) -> None:
         found = await self._cluster.job(name)
-        owners = (found or {}).get("metadata", {}).get("ownerReferences") or []
-        if found is not None and not any(one["uid"] == key.uid for one in owners):
+        if found is not None and not jobs.is_owned_by(found, key):
             raise TaxiError(f"Job {name}: exists and belongs to somebody else; remove it")
 
     async def _look(

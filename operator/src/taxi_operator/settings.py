@@ -1,10 +1,11 @@
 """The only reader of the environment."""
 
 from enum import StrEnum
+from typing import Final
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from taxi_runtime.settings import Environment, MongodbUri, Name
+from taxi_runtime.settings import Environment, HttpUrl, MongodbUri, Name
 
 
 class FaultPoint(StrEnum):
@@ -15,6 +16,12 @@ class FaultPoint(StrEnum):
     AFTER_JOB = "after-job"
     BEFORE_ALIAS = "before-alias"
     AFTER_ALIAS = "after-alias"
+    AFTER_REPORT = "after-report"
+
+
+#: Shortest and longest span of a decision's report, seconds.
+MIN_REPORT_SPAN: Final = 3600
+MAX_REPORT_SPAN: Final = 31 * 86_400
 
 
 class Settings(Environment):
@@ -33,5 +40,23 @@ class Settings(Environment):
     concurrency: int = Field(default=8, alias="TAXI_OPERATOR_CONCURRENCY", ge=1, le=100)
     #: Time-out of a call to the API server, seconds.
     api_timeout_seconds: float = Field(default=15.0, alias="TAXI_OPERATOR_API_TIMEOUT", gt=0)
+    #: Base address of the monitor in links to reports, as their readers know it.
+    report_url: HttpUrl = Field(default="", alias="TAXI_OPERATOR_REPORT_URL")
+    #: CronJob that the reports of decisions are made from; empty: none are made.
+    report_cron_job: str = Field(
+        default="", alias="TAXI_OPERATOR_REPORT_CRONJOB", pattern=r"^[a-z0-9.-]{0,253}$"
+    )
+    #: Shortest span of such a report, seconds; signals that look back further make it longer.
+    report_span_seconds: int = Field(
+        default=86_400, alias="TAXI_OPERATOR_REPORT_SPAN_SECONDS",
+        ge=MIN_REPORT_SPAN, le=MAX_REPORT_SPAN,
+    )  # fmt: skip
     #: Where to die, for tests only.
     fault: FaultPoint = Field(default=FaultPoint.NONE, alias="TAXI_OPERATOR_FAULT")
+
+    @field_validator("report_cron_job")
+    @classmethod
+    def _has_links(cls, value: str, others: ValidationInfo) -> str:
+        if value and not others.data.get("report_url"):
+            raise ValueError("needs an address for links; give TAXI_OPERATOR_REPORT_URL too")
+        return value

@@ -117,10 +117,39 @@ class Status:
             "id": f"{number:04d}", "number": number, "action": str(action),
             "because": list(because), "at": text_of(now),
         }  # fmt: skip
+        # Nobody makes the report of an older decision any more.
+        before = self.with_report(url=None, start=None) if self.report_is_open else self
         return replace(
             self, number=number, decision=decision,
-            history=(decision, *self.history)[:_MOST_HISTORY],
+            history=(decision, *before.history)[:_MOST_HISTORY],
         )  # fmt: skip
+
+    @property
+    def report_is_open(self) -> bool:
+        """Whether the newest decision has a link to a report whose Job is not made yet."""
+        found = self.decision or {}
+        return found.keys() >= {"reportURL", "reportFrom", "at"} and "reportJobName" not in found
+
+    def with_report(
+        self, *, url: str | None, start: str | None, job: str | None = None, message: str = ""
+    ) -> "Status":
+        """Return the status with what is known of the newest decision's report.
+
+        Args:
+            url: Where it is, or is going to be.
+            start: Begin of its span, which the decision ends (RFC 3339).
+            job: Job that makes it, None before there is one.
+            message: Why there is no Job.
+        """
+        assert self.decision is not None
+        facts = {
+            "reportURL": url, "reportFrom": start, "reportJobName": job, "reportMessage": message,
+        }  # fmt: skip
+        decision = {name: value for name, value in self.decision.items() if name not in facts}
+        decision |= {name: value for name, value in facts.items() if value}
+        number = decision["number"]
+        history = tuple(decision if one["number"] == number else one for one in self.history)
+        return replace(self, decision=decision, history=history)
 
     def without_traffic(self) -> "Status":
         """Return the status without a memory of the traffic: another policy moves it now.
@@ -256,6 +285,9 @@ def _decision(found: Fields) -> Mapping[str, Any] | None:
         "id": found.text("id"), "number": found.integer("number"), "action": found.text("action"),
         "because": found.texts("because", _MOST_BECAUSE) if "because" in found.found else None,
         "at": text_of(found.time("at")),
+        "reportURL": found.text("reportURL"), "reportFrom": text_of(found.time("reportFrom")),
+        "reportJobName": found.text("reportJobName"),
+        "reportMessage": found.text("reportMessage"),
     }  # fmt: skip
     if shown["number"] is None:
         found.note("", "has no number")

@@ -19,16 +19,21 @@ CONDITION = {
     "type": "Ready", "status": "True", "reason": "r", "message": "m", "observedGeneration": 1,
     "lastTransitionTime": PAST,
 }  # fmt: skip
+DECISION = {
+    "id": "0003", "number": 3, "action": "Retrain", "because": ["s"], "at": PAST,
+    "reportURL": "http://m/reports/r", "reportFrom": PAST, "reportJobName": "j",
+    "reportMessage": "m",
+}  # fmt: skip
 WHOLE: dict[str, Any] = {
     "conditions": [CONDITION],
     "signals": [{"name": "s", "state": "Breached", "breached": True, "samples": 7}],
-    "decision": {"id": "0003", "number": 3, "action": "Retrain", "because": ["s"], "at": PAST},
+    "decision": DECISION,
     "run": RUN,
     "candidate": {"state": "Promoting", "ci": ["0.1", "0.2"], "evaluatedRows": 9},
     "traffic": TRAFFIC,
     "budget": {"runsInWindow": 1, "maxRuns": 4},
     "signalsResetAt": PAST,
-    "history": [{"id": "0003", "number": 3, "action": "Retrain", "because": ["s"], "at": PAST}],
+    "history": [DECISION],
 }
 PARTS = list(WHOLE)
 
@@ -55,6 +60,8 @@ def test_status_of_this_release_is_read_whole() -> None:
         ("signals", [{"state": "Breached"}]),
         ("signals", "s"),
         ("decision", {"number": 2**63}),
+        ("decision", {**DECISION, "reportURL": ["http://m"]}),
+        ("decision", {**DECISION, "reportFrom": "yesterday"}),
         ("history", [None]),
         ("history", [WHOLE["history"][0]] * 10_000),
         ("conditions", [{"type": "Ready"}]),

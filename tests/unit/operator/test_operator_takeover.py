@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from taxi_operator.conductor import Conductor
 from taxi_operator.metrics import Metrics
+from taxi_operator.reports import ReportSource
 from taxi_operator.traffic import TrafficControl
 
 Document = dict[str, Any]
@@ -83,7 +84,7 @@ def conductor_of(cluster: Any) -> Conductor:
     retraining: Any = None
     return Conductor(
         cluster, retraining, TrafficControl(cluster), metrics, lambda: 1_800_000_000.0,
-        lambda _point: None,
+        lambda _point: None, ReportSource(),
     )  # fmt: skip
 
 
