@@ -188,7 +188,9 @@ class Browser:
 
     def _receive(self, deadline: float) -> Message:
         while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._answers], [], [], max(deadline - time.monotonic(), 0))
+            ready, _, _ = select.select(
+                [self._answers], [], [], max(deadline - time.monotonic(), 0)
+            )
             assert ready, "chromium: no answer in time"
             part = os.read(self._answers, 1 << 20)
             assert part, "chromium: it ended"

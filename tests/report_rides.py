@@ -10,10 +10,18 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.reference import DISTANCE, DROPOFF, MOMENT, PICKUP, PREDICTION, TARGET
-from taxi_profiles.reference import Reference, reference_of
+from taxi_profiles.reference import (
+    DISTANCE,
+    DROPOFF,
+    MOMENT,
+    PICKUP,
+    PREDICTION,
+    TARGET,
+    Reference,
+    reference_of,
+)
 from taxi_report.document import Document, Served, VersionFacts, document_of
-from taxi_report.profile.layout import Layout, layout_of
+from taxi_report.profile.layout import layout_of
 from taxi_report.profile.version import profile_of
 from taxi_report.rows import Rows
 from taxi_report.spans import Span
@@ -26,15 +34,13 @@ ZONE: Final = ZoneInfo("America/New_York")
 MODEL: Final = "taxi-duration"
 VERSION: Final = "v-20200313-1a2b3c"
 LIMITS: Final = (1.0, 60.0)
+SAMPLE_ROWS: Final = 5000
 
 
 @dataclass(frozen=True)
 class Collapse:
     """One version's rows and what the report computes from them."""
 
-    span: Span
-    layout: Layout
-    reference: Reference
     expected: Rows
     current: Rows
     before: Rows
@@ -43,8 +49,8 @@ class Collapse:
 
 def model_of(rides: Rides) -> Floats:
     """Return coefficients that predict a duration from distance and hour."""
-    solved: Floats = np.linalg.lstsq(_inputs(rides), rides.duration, rcond=None)[0]
-    return solved
+    solved = np.linalg.lstsq(_inputs(rides), rides.duration, rcond=None)[0]
+    return np.asarray(solved, np.float64)
 
 
 def rows_of(rides: Rides, model: Floats, *, labelled: float, prefix: str) -> Rows:
@@ -72,37 +78,48 @@ def rows_of(rides: Rides, model: Floats, *, labelled: float, prefix: str) -> Row
     )
 
 
+def reference_of_rows(rows: Rows) -> Reference:
+    """Return the reference that training makes of labelled rows."""
+    inputs = {name: rows.columns[name] for name in (PICKUP, DROPOFF, DISTANCE, PREDICTION)}
+    return reference_of({**inputs, TARGET: rows.labels, MOMENT: rows.moments})
+
+
+def span_of(rows: Rows) -> Span:
+    """Return the whole hours that rows were answered in."""
+    first, last = float(rows.ts[0]), float(rows.ts[-1])
+    return Span(
+        datetime.fromtimestamp(first // 3600 * 3600, UTC),
+        datetime.fromtimestamp(last // 3600 * 3600 + 3600, UTC),
+        ZONE,
+    )
+
+
+def compared(expected: Rows, current: Rows, before: Rows | None) -> VersionFacts:
+    """Profile rows with the reference that the expected ones make."""
+    reference, span = reference_of_rows(expected), span_of(current)
+    layout = layout_of(
+        VERSION, reference, start=span.start.timestamp(), end=span.end.timestamp(),
+        target_limits=LIMITS, sample_rows=SAMPLE_ROWS,
+    )  # fmt: skip
+    old = None if before is None else profile_of(before, layout)
+    return VersionFacts(
+        layout, reference, profile_of(expected, layout), profile_of(current, layout), old
+    )
+
+
 @cache
-def collapse(sample_rows: int = 5000) -> Collapse:
+def collapse() -> Collapse:
     """Return the collapse: reference of early March, span from 22 March on."""
     old = read_all(SAMPLES / "green-2020-03-before.parquet")
+    # Labels of the log are whatever meters say, so rides of any duration are served.
     served = old[np.isfinite(old.distance) & (old.distance > 0) & (old.distance <= 100)]
     known = within_limits(served)
     model = model_of(known[:20_000])
     expected = rows_of(known[20_000:120_000:2], model, labelled=1.0, prefix="reference")
     new = within_limits(read_all(SAMPLES / "green-2020-03-after.parquet"))
     current = rows_of(new, model, labelled=0.93, prefix="ride")
-    # Labels of the log are whatever meters say; rides of the earlier span have them all.
     before = rows_of(served[-15_000:], model, labelled=1.0, prefix="earlier")
-    reference = reference_of(
-        {
-            **{name: expected.columns[name] for name in (PICKUP, DROPOFF, DISTANCE, PREDICTION)},
-            TARGET: expected.labels,
-            MOMENT: expected.moments,
-        }
-    )
-    span = Span(
-        datetime.fromtimestamp(float(current.ts[0]) // 3600 * 3600, UTC),
-        datetime.fromtimestamp(float(current.ts[-1]) // 3600 * 3600 + 3600, UTC),
-        ZONE,
-    )
-    layout = layout_of(
-        VERSION, reference, start=span.start.timestamp(), end=span.end.timestamp(),
-        target_limits=LIMITS, sample_rows=sample_rows,
-    )  # fmt: skip
-    profiles = [profile_of(one, layout) for one in (expected, current, before)]
-    facts = VersionFacts(layout, reference, *profiles)
-    return Collapse(span, layout, reference, expected, current, before, facts)
+    return Collapse(expected, current, before, compared(expected, current, before))
 
 
 @cache
@@ -111,10 +128,11 @@ def collapse_document() -> Document:
     found = collapse()
     served = Served(
         rows=len(found.current) + 17, rows_before=len(found.before), refused=120, unlogged=3,
-        unreadable={"predictions": 2}, unprofiled={"v-20200101-ffffff": (17, "its artifact is gone")},
+        unreadable={"predictions": 2},
+        unprofiled={"v-20200101-ffffff": (17, "its artifact is gone")},
     )  # fmt: skip
     problems = ["2 of 200 partitions could not be read (1,204 rows are not in this report)"]
-    return document_of(MODEL, found.span, None, served, [found.facts], problems)
+    return document_of(MODEL, span_of(found.current), None, served, [found.facts], problems)
 
 
 def _inputs(rides: Rides) -> Floats:

@@ -1,5 +1,6 @@
 """Rows as the data frames that Evidently compares, without the columns that it cannot."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +81,8 @@ def frames_of(rows: Rows, reference: Rows, layout: Layout) -> tuple[Frames, list
         {one.name: _values(side, one, layout) for one in columns} for side in (rows, reference)
     ]
     frames = Frames(
-        *(pd.DataFrame(side) for side in sides),
+        current=pd.DataFrame(sides[0]),
+        reference=pd.DataFrame(sides[1]),
         numerical=tuple(one.name for one in columns if one.numeric),
         categorical=tuple(one.name for one in columns if not one.numeric),
     )
@@ -118,6 +120,6 @@ def _category(value: float) -> str | None:
     >>> _category(265.0), _category(2.5), _category(float("nan"))
     ('265', '2.5', None)
     """
-    if value != value:  # NaN
+    if math.isnan(value):
         return None
     return str(int(value)) if value.is_integer() else repr(value)

@@ -162,7 +162,7 @@ def _tried(make: Make, frames: Frames, evaluation: _Evaluation) -> tuple[Snapsho
         snapshot = make(frames, evaluation)
         # Drawn and packed here, so that nothing fails later on.
         snapshot.dumps()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         LOG.debug("a preset of Evidently failed", exc_info=error)
         return None, " ".join(f"{type(error).__name__}: {error}".split())[:200]
     return snapshot, ""

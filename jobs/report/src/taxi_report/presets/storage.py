@@ -36,5 +36,7 @@ def unpacked(data: bytes) -> Snapshot:
         return Snapshot.load_dict(json.loads(text))
     except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
         # ValueError has those of pydantic and json.
-        text = " ".join(str(error).split())[:200]
-        raise SnapshotError(f"snapshot: cannot be read ({text}); make the report again") from error
+        reason = " ".join(str(error).split())[:200]
+        raise SnapshotError(
+            f"snapshot: cannot be read ({reason}); make the report again"
+        ) from error

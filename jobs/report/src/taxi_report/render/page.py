@@ -20,11 +20,13 @@ from taxi_report.render.interactive import Interactive, interactive_of
 
 #: What a page takes at most, bytes.
 MAX_BYTES: Final = 5_000_000
-#: Versions that are shown in full, those with the most rows; the others have a line in a table.
-MAX_VERSIONS: Final = 8
-#: Columns of a version that are drawn, and those of a pushing row that are shown.
-MAX_CHARTS: Final = 60
+#: Versions that are shown in full, those with the most rows, and columns of each that are drawn:
+#: the first of these with which the page is small enough. All others have a line in a table.
+DETAILS: Final = ((8, 60), (4, 40), (2, 30), (1, 30), (1, 10))
+#: Columns of a pushing row that are shown.
 MAX_VALUES: Final = 12
+#: Of `MAX_BYTES`, what is kept free for the frame around Evidently's parts.
+_RESERVE: Final = 100_000
 #: The policy that the page needs and carries itself: inline script and style, no request at all.
 #: Evidently's frames inherit it. A server may send the same with `frame-ancestors` added.
 CONTENT_SECURITY_POLICY: Final = (
@@ -48,26 +50,31 @@ def page_of(document: Document, snapshots: Snapshots) -> bytes:
         ValueError: the page is too large without any of them.
     """
     template = _environment(document).get_template("page.html.j2")
-    shown = document["versions"][:MAX_VERSIONS]
-    context = {
-        "report": document,
-        "shown": shown,
-        "hidden": document["versions"][MAX_VERSIONS:],
-        "policy": CONTENT_SECURITY_POLICY,
-        "style": _text("style.css"),
-        "script": _text("explore.js"),
-        "max_charts": MAX_CHARTS,
-        "max_values": MAX_VALUES,
-    }
-    bare = template.render(**context, interactive=Interactive.empty()).encode()
-    names = [one["model_version"] for one in shown]
+
+    def render(versions: int, charts: int, interactive: Interactive) -> bytes:
+        return template.render(
+            report=document,
+            shown=document["versions"][:versions],
+            hidden=document["versions"][versions:],
+            max_charts=charts,
+            max_values=MAX_VALUES,
+            policy=CONTENT_SECURITY_POLICY,
+            style=_text("style.css"),
+            script=_text("explore.js"),
+            interactive=interactive,
+        ).encode()
+
+    size = versions = charts = 0
+    for versions, charts in DETAILS:
+        size = len(render(versions, charts, Interactive.empty()))
+        if size <= MAX_BYTES - _RESERVE:
+            break
+    else:
+        raise ValueError(f"{document['id']}: the page has {size} bytes; read the JSON document")
+    names = [one["model_version"] for one in document["versions"][:versions]]
     wanted = {name: snapshots[name] for name in names if name in snapshots}
-    # What naming the parts takes is small beside the parts; the rest is kept free for it.
-    interactive = interactive_of(wanted, MAX_BYTES - len(bare) - 100_000)
-    page = template.render(**context, interactive=interactive).encode()
-    if len(page) > MAX_BYTES:
-        raise ValueError(f"{document['id']}: the page has {len(page)} bytes; ask for a version alone")
-    return page
+    interactive = interactive_of(wanted, MAX_BYTES - _RESERVE - size)
+    return render(versions, charts, interactive)
 
 
 def _environment(document: Document) -> Environment:

@@ -101,7 +101,9 @@ def _rows(
     rows = Scale(0.0, float(most), _BOTTOM, _ROWS_TOP)
     found = [
         element("text", "rows", x=_LEFT - 6, y=_BOTTOM, class_="tick", text_anchor="end"),
-        element("text", count(most), x=_LEFT - 6, y=_ROWS_TOP + 8, class_="tick", text_anchor="end"),
+        element(
+            "text", count(most), x=_LEFT - 6, y=_ROWS_TOP + 8, class_="tick", text_anchor="end"
+        ),
     ]
     for place, one in enumerate(buckets):
         x = times.at(times.low + place * width)
