@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES
-from taxi_stories.plots import QUIET
+from taxi_stories.plots import COLLAPSE, QUIET
 from taxi_stories.rides import read_rides
 from taxi_stories.story import SAMPLES, Look
 
@@ -58,3 +58,21 @@ def test_anything_that_the_policy_does_breaks_the_quiet() -> None:
     decided = {**WELL.policy["status"], "decision": {"action": "Retrain"}}
 
     assert broken(replace(WELL, policy={"status": decided}), WELL) == ["the policy did nothing"]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "problems"),
+    [
+        (["drift", "no drift"], []),
+        (["no drift", "drift"], []),
+        (["no drift", "too few rows"], ["the batch report says drift"]),
+        (["drift"], ["it has the model of before and the one that was promoted"]),
+    ],
+)
+def test_the_report_of_the_collapse_shows_drift_and_both_models(
+    verdicts: list[str], problems: list[str]
+) -> None:
+    assert COLLAPSE.report_claims is not None
+    claims = COLLAPSE.report_claims({"versions": [{"verdict": one} for one in verdicts]})
+
+    assert [sentence for sentence, held in claims if not held] == problems
