@@ -1,6 +1,7 @@
 """Evidently's own HTML of a snapshot, apart from the program and the font that all share."""
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,9 @@ from evidently.core.report import Snapshot
 from evidently.legacy.utils import dashboard
 
 from taxi_domain.errors import TaxiError
+
+#: Snapshots by model version and name of the preset (`taxi_report.presets.run.TITLES`).
+Snapshots = Mapping[str, Mapping[str, Snapshot]]
 
 _FONT_START: Final = "url(data:font/ttf;base64,"
 

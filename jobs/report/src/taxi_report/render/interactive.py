@@ -7,14 +7,12 @@ page's origin, so it reaches neither the page nor the network.
 import base64
 import gzip
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from evidently.core.report import Snapshot
 from jinja2 import Environment, PackageLoader
 
-from taxi_report.presets.html import own_parts, shared_parts
+from taxi_report.presets.html import Snapshots, own_parts, shared_parts
 from taxi_report.presets.run import TITLES
 
 _HEAD: Final = "<head>"
@@ -55,7 +53,7 @@ class Interactive:
         return cls("", (), ())
 
 
-def interactive_of(snapshots: Mapping[str, Mapping[str, Snapshot]], room: int) -> Interactive:
+def interactive_of(snapshots: Snapshots, room: int) -> Interactive:
     """Pack snapshots, in the order of versions and of `TITLES`, as long as there is room.
 
     Args:

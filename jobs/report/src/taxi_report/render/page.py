@@ -1,16 +1,15 @@
 """The HTML page of a report: one file, no request, complete without script."""
 
-from collections.abc import Mapping
 from functools import partial
 from itertools import groupby
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from evidently.core.report import Snapshot
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from taxi_report.document import Document
+from taxi_report.presets.html import Snapshots
 from taxi_report.render import numbers
 from taxi_report.render.charts.boxes import error_boxes
 from taxi_report.render.charts.distribution import distribution_chart
@@ -33,8 +32,6 @@ CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
 )
-
-Snapshots = Mapping[str, Mapping[str, Snapshot]]
 
 
 def page_of(document: Document, snapshots: Snapshots) -> bytes:
