@@ -19,9 +19,11 @@ from taxi_report.render.interactive import Interactive, interactive_of
 
 #: What a page takes at most, bytes.
 MAX_BYTES: Final = 5_000_000
-#: Versions that are shown in full, those with the most rows, and columns of each that are drawn:
+#: Versions that are shown in full at most: those with the most rows.
+MAX_VERSIONS: Final = 8
+#: Versions that are shown in full, and columns of each that are drawn:
 #: the first of these with which the page is small enough. All others have a line in a table.
-DETAILS: Final = ((8, 60), (4, 40), (2, 30), (1, 30), (1, 10))
+DETAILS: Final = ((MAX_VERSIONS, 60), (4, 40), (2, 30), (1, 30), (1, 10))
 #: Columns of a pushing row that are shown.
 MAX_VALUES: Final = 12
 #: Of `MAX_BYTES`, what is kept free for the frame around Evidently's parts.
