@@ -46,9 +46,12 @@ class Scripted:
         self._tries = [0] * COUNT
         self._open: list[tuple[int, Future[Part]]] = []
         self.restarts = 0
+        self.broken = False
         self.most = 0
 
     def submit(self, one: Task) -> "Future[Part]":
+        if self.broken:
+            raise BrokenExecutor
         future: Future[Part] = Future()
         self._open.append((one.sample_rows, future))
         self.most = max(self.most, len(self._open))
@@ -64,6 +67,7 @@ class Scripted:
             for _, one in self._open:
                 one.set_exception(error)
             self._open.clear()
+            self.broken = True
             return
         self._open.pop(0)
         if error is None:
@@ -76,6 +80,7 @@ class Scripted:
 
     def restart(self) -> None:
         self.restarts += 1
+        self.broken = False
 
 
 @pytest.fixture(autouse=True)

@@ -146,7 +146,7 @@ def test_unseen_categories_are_bounded_whatever_the_order() -> None:
     ]
 
     def counts(summary: CategoricalSummary) -> list[float]:
-        return summary.cells().tolist()
+        return [float(one) for one in summary.cells()]
 
     left = merge_categorical(merge_categorical(parts[0], parts[1]), parts[2])
     right = merge_categorical(parts[0], merge_categorical(parts[1], parts[2]))

@@ -133,7 +133,6 @@ def _version(facts: VersionFacts, span: Span) -> Document:
     return {
         "model_version": layout.version,
         "rows": current.rows,
-        "share": None,
         "first": _iso(current.first),
         "last": _iso(current.last),
         "roles": dict(current.roles),

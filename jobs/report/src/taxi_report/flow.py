@@ -12,8 +12,9 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
+from prefect.exceptions import PrefectHTTPStatusError
 
-from taxi_domain.errors import FieldError
+from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_report import steps
 from taxi_report.collect.workers import workers_of
 from taxi_report.plain import make_report
@@ -103,16 +104,24 @@ def make_report_with_prefect(request: steps.Request, progress: steps.Progress) -
         logger.warning("Prefect does not answer; the report is made without it")
         return make_report(request, progress)
     named = monitor_span.with_options(flow_run_name=request.id)
-    return named(request, progress)
+    try:
+        return named(request, progress)
+    except PrefectHTTPStatusError as error:
+        raise NotAvailableError(
+            f"Prefect: answers {error.response.status_code}; check PREFECT_API_URL and its key"
+        ) from error
 
 
 def _answers(settings: Settings) -> bool:
-    """Tell whether the server is there: a report is worth more than a line in its list."""
+    """Tell whether a server is there: a report is worth more than a line in its list.
+
+    One that asks for a key answers too, if only to say so.
+    """
     try:
-        url = f"{settings.prefect_api_url}/health"
-        return httpx.get(url, timeout=settings.timeout_seconds).status_code == httpx.codes.OK
+        answer = httpx.get(f"{settings.prefect_api_url}/health", timeout=settings.timeout_seconds)
     except httpx.HTTPError:
         return False
+    return answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR
 
 
 def verdicts(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -81,12 +81,12 @@ class _Collection:
 
     def run(self) -> Outcome:
         while self._waiting or self._suspects or self._running:
-            alone = self._submit()
-            done, _ = wait(self._running, return_when=FIRST_COMPLETED)
-            taken = [(self._running.pop(future), future) for future in done]
-            lost = [
-                place for place, future in sorted(taken, key=_place) if self._take(place, future)
-            ]
+            lost, alone = self._submit()
+            if not lost:
+                done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+                taken = [(self._running.pop(future), future) for future in done]
+                ended = sorted(taken, key=_place)
+                lost = [place for place, future in ended if self._take(place, future)]
             if lost:
                 # What else ran ends with the pool, and is as much a suspect.
                 lost += sorted(self._running.values())
@@ -95,19 +95,33 @@ class _Collection:
                 self._suspect(lost, alone=alone)
         return Outcome(self._tree.result(), self._failed)
 
-    def _submit(self) -> bool:
-        """Begin what there is room for; tell whether a suspect runs alone."""
+    def _submit(self) -> tuple[list[int], bool]:
+        """Begin what there is room for.
+
+        Returns:
+            What could not begin because a worker was lost meanwhile, and whether a suspect runs
+            alone.
+        """
         if self._suspects:
             if not self._running:
-                self._start(self._suspects.popleft())
-                return True
-            return False
+                place = self._suspects.popleft()
+                return ([] if self._start(place) else [place]), True
+            return [], False
         while self._waiting and len(self._running) < self._workers.size * _AHEAD:
-            self._start(self._waiting.popleft())
-        return False
+            place = self._waiting.popleft()
+            if not self._start(place):
+                return [place], False
+        return [], False
 
-    def _start(self, place: int) -> None:
-        self._running[self._workers.submit(self._tasks[place])] = place
+    def _start(self, place: int) -> bool:
+        try:
+            future = self._workers.submit(self._tasks[place])
+        except Exception as error:
+            if not self._workers.is_loss(error):
+                raise
+            return False
+        self._running[future] = place
+        return True
 
     def _take(self, place: int, future: "Future[Part]") -> bool:
         """Take what a task gave; tell whether its worker was lost."""

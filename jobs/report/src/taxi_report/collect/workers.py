@@ -3,12 +3,13 @@
 Both are used as executors of `concurrent.futures`.
 """
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import Any, Final, Protocol
+
+from loky import ProcessPoolExecutor
 
 from taxi_domain.errors import NotAvailableError
 from taxi_report.collect.partition import Part, Task, part_of
@@ -35,17 +36,21 @@ class Workers(Protocol):
 class LocalWorkers:
     """Processes of this machine.
 
+    The standard library's pool can wait for ever once one of its processes was killed; loky's
+    cannot.
+
     Args:
         size: Their number.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._pool = self._new()
+        self._pool = ProcessPoolExecutor(size)
 
     def submit(self, task: Task) -> "Future[Part]":
         """Begin a task."""
-        return self._pool.submit(part_of, task)
+        future: Future[Part] = self._pool.submit(part_of, task)
+        return future
 
     def is_loss(self, error: BaseException) -> bool:
         """Tell whether a process was killed; all tasks of the pool end then."""
@@ -53,17 +58,12 @@ class LocalWorkers:
 
     def restart(self) -> None:
         """Start processes anew."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._pool = self._new()
+        self.close()
+        self._pool = ProcessPoolExecutor(self.size)
 
     def close(self) -> None:
-        """End the processes."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _new(self) -> ProcessPoolExecutor:
-        # A fork would copy the driver's locks and connections.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.size, mp_context=context)
+        """End the processes, whatever they do."""
+        self._pool.shutdown(wait=True, kill_workers=True)
 
 
 class DaskWorkers:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from taxi_domain.reports import DRIFT, NO_DRIFT
 from taxi_profiles.categorical import distance_of_shares
 from taxi_profiles.numeric import SMALLEST_STD, area_between
 from taxi_profiles.reference import DECIDING, Reference
@@ -243,7 +244,7 @@ def verdict_of(columns: Mapping[str, ColumnDrift] | tuple[ColumnDrift, ...]) -> 
     found = tuple(columns.values()) if isinstance(columns, Mapping) else columns
     deciding = [one for one in found if one.decides]
     if any(one.drifted for one in deciding):
-        return "drift"
+        return DRIFT
     if deciding:
-        return "no drift"
+        return NO_DRIFT
     return UNJUDGED if any(one.score is not None for one in found) else "no rows"
