@@ -15,6 +15,7 @@ from taxi_domain.errors import NotAvailableError
 from taxi_report.collect.partition import Part, Task, part_of
 
 _START_SECONDS: Final = 60
+_IDLE_SECONDS: Final = 20
 
 
 class Workers(Protocol):
@@ -45,7 +46,7 @@ class LocalWorkers:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._pool = ProcessPoolExecutor(size)
+        self._pool = _pool(size)
 
     def submit(self, task: Task) -> "Future[Part]":
         """Begin a task."""
@@ -59,11 +60,16 @@ class LocalWorkers:
     def restart(self) -> None:
         """Start processes anew."""
         self.close()
-        self._pool = ProcessPoolExecutor(self.size)
+        self._pool = _pool(self.size)
 
     def close(self) -> None:
         """End the processes, whatever they do."""
         self._pool.shutdown(wait=True, kill_workers=True)
+
+
+def _pool(size: int) -> ProcessPoolExecutor:
+    # Processes whose driver was killed have nothing to do any more, and end.
+    return ProcessPoolExecutor(size, timeout=_IDLE_SECONDS)
 
 
 class DaskWorkers:
