@@ -40,7 +40,7 @@ export_to() {
     uv export --quiet --locked --no-emit-workspace --no-header --no-annotate --no-emit-index-url "$@"
   } >"$out/$file"
 }
-for part in predict monitor train operator; do
+for part in predict monitor train report operator; do
   export_to "$part.txt" --package "taxi-$part" --no-dev
 done
 export_to dev.txt --package taxi-workspace
