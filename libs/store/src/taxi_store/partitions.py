@@ -173,9 +173,7 @@ def _bound(model: str, key: Key) -> list[tuple[str, Any]]:
 
 
 def _key_of(document: Document) -> Key:
-    return Key(
-        datetime.fromtimestamp(int(document["ts"]) / 1000, UTC), document["_id"]
-    )
+    return Key(datetime.fromtimestamp(int(document["ts"]) / 1000, UTC), document["_id"])
 
 
 def _sound(chunk: list[Document], unreadable: Unreadable) -> list[Document]:
