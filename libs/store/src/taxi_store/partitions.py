@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, Final, TypeGuard
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -106,8 +107,7 @@ def plan(
                 break
             edges.append(_key_of(following))
     edges.append(last)
-    pairs = zip(edges, edges[1:], strict=False)
-    return [Partition(model, newest, end) for newest, end in pairs][::-1]
+    return [Partition(model, newest, end) for newest, end in pairwise(edges)][::-1]
 
 
 def read(
