@@ -126,11 +126,17 @@ test-e2e: up ## On the cluster
 	@$(WITH_ALL_TOOLS) TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \
 	   $(TIMED) "e2e" $(PYTHON) -m pytest tests/e2e -m "not soak"
 
+.PHONY: pictures
+pictures: setup ## Draw the pictures of docs/reports.md again
+	@TAXI_ARTIFACTS="$(CURDIR)/.build/artifacts" $(TIMED) "pictures" $(PYTHON) -m pytest -q \
+	   tests/component/test_report_page.py -k pictures
+	@mkdir -p docs/pictures && cp .build/artifacts/report/pictures/*.png docs/pictures/
+
 .PHONY: requirements
 requirements: setup ## Compile the pins from the pyprojects; they stay but for PACKAGES ("--upgrade": all)
 	@PATH="$(VENV)/bin:$$PATH" $(TIMED) "requirements" tools/requirements/compile.sh $(PACKAGES)
 
-bench-%: setup ## Measure: predict, fit; gate, offline-stories (DATA=folder of whole months)
+bench-%: setup ## Measure: predict, fit, report; gate, offline-stories (DATA=folder of whole months)
 	@$(WITH_ALL_TOOLS) mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" \
 	   $(TIMED) "bench $*" $(PYTHON) benchmarks/$(subst -,_,$*).py $(if $(DATA),--data "$(DATA)")
 

@@ -103,12 +103,15 @@ class Page:
                 found.append(str(event["params"]["exceptionDetails"]))
         return found
 
-    def screenshot(self, path: Path, most: int = 12_000) -> None:
-        """Write the whole page as a picture, at most so many pixels of it from the top."""
-        size = self.command("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {
-            "x": 0, "y": 0, "width": size["width"], "height": min(size["height"], most), "scale": 1,
-        }  # fmt: skip
+    def screenshot(self, path: Path, most: int = 12_000, element: str = "") -> None:
+        """Write the page, or one element by its id, as a picture of at most so many pixels."""
+        place = {"x": 0, "y": 0, **self.command("Page.getLayoutMetrics")["cssContentSize"]}
+        if element:
+            place = self.evaluate(
+                f"(({{x, y, width, height}}) => ({{x, y: y + scrollY, width, height}}))"
+                f"(document.getElementById('{element}').getBoundingClientRect())"
+            )
+        clip = {**place, "height": min(place["height"], most), "scale": 1}
         found = self.command(
             "Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip
         )

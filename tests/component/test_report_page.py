@@ -27,6 +27,7 @@ from taxi_report.render.page import CONTENT_SECURITY_POLICY, MAX_BYTES, page_of
 
 pytestmark = pytest.mark.component
 
+ROOT = Path(__file__).resolve().parents[2]
 BUTTON = "document.querySelectorAll('button[data-parts]')"
 
 
@@ -147,6 +148,25 @@ def test_evidently_opens_in_sandboxed_frames_without_a_request(
         assert page.requests() == [url]
         assert page.complaints() == []
         assert asked == ["/report"]
+
+
+def test_the_guide_shows_pictures_of_the_page(
+    page: Page, page_file: Path, artifacts: Path
+) -> None:
+    pictures = artifacts / "pictures"
+    pictures.mkdir(exist_ok=True)
+    page.emulate()
+    page.open(page_file.as_uri(), width=1100)
+    version = page.evaluate("document.querySelector('article.version').id")
+    places = {"changed": "changed", "served": "served"} | {
+        part: f"{version}-{part}"
+        for part in ("columns", "column-1", "performance", "time", "worst", "pushers")
+    }
+    for part, element in places.items():
+        page.screenshot(pictures / f"report-{part}.png", element=element)
+
+    shown = re.findall(r"\(pictures/(.+?)\)", (ROOT / "docs" / "reports.md").read_text())
+    assert sorted(shown) == sorted(one.name for one in pictures.iterdir())
 
 
 def test_page_fits_a_narrow_screen(page: Page, page_file: Path, artifacts: Path) -> None:
