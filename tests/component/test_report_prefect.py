@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ import httpx
 import pytest
 from fixtures_mongod import running_mongod
 from ports import free_port
-from report_log import register, write_rides
+from pymongo.database import Database
+from report_log import Written, register, write_rides
+from waiting import wait_for
 
 from taxi_domain.mongodb import DATABASE, REPORTS
 from taxi_store.connection import Document, connect
@@ -29,30 +33,49 @@ NOW = datetime(2021, 1, 1, tzinfo=UTC)
 START_SECONDS = 180
 
 
-@pytest.fixture(scope="module")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a Prefect server with a database of its own; return the address of its API."""
-    home = tmp_path_factory.mktemp("prefect")
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A Prefect server: its process and the address of its API."""
+
+    process: "subprocess.Popen[bytes]"
+    url: str
+
+    def kill(self) -> None:
+        """End it at once, with all that it started."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def running_prefect(home: Path) -> Iterator[Server]:
+    """Run a Prefect server with a database of its own."""
     port = free_port()
     with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1",
              "--port", str(port), "--no-ui"],
             env={**os.environ, **quiet(home)}, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
-    url = f"http://127.0.0.1:{port}/api"
+    server = Server(process, f"http://127.0.0.1:{port}/api")
     try:
-        wait_until_it_answers(server, url, home / "log")
-        yield url
+        wait_until_it_answers(process, server.url, home / "log")
+        yield server
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_prefect(tmp_path_factory.mktemp("prefect")) as server:
+        yield server
 
 
 def quiet(home: Path) -> dict[str, str]:
-    """Return the environment of Prefect without a word to anybody outside."""
+    """Return the environment of Prefect without a word to anybody outside, and with few retries."""
     return {
         "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
+        "PREFECT_CLIENT_MAX_RETRIES": "2",
     }  # fmt: skip
 
 
@@ -70,50 +93,89 @@ def wait_until_it_answers(server: "subprocess.Popen[bytes]", url: str, log: Path
         time.sleep(0.3)
 
 
-def report(url: str, home: Path) -> tuple["subprocess.CompletedProcess[str]", Document]:
-    """Make a report with Prefect's API at an address; return how it ended, and the report."""
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log of some rides."""
+
+    uri: str
+    database: Database[Document]
+    written: Written
+
+    def start(self, url: str, home: Path) -> "subprocess.Popen[str]":
+        """Start a report of all of it, with Prefect's API at an address."""
+        span = ["--from", self.written.start.isoformat(), "--to", self.written.end.isoformat()]
+        return subprocess.Popen(
+            [sys.executable, "-m", "taxi_report.main", "run", *span, "--output", "json"],
+            env={
+                **os.environ, **quiet(home), "PYTHONPATH": ":".join(sys.path),
+                "TAXI_MONGODB_URI": self.uri, "TAXI_REPORT_PROCESSES": "1",
+                "PREFECT_API_URL": url,
+            },
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def made(self, process: "subprocess.Popen[str]") -> tuple[Document, str]:
+        """Return the report that a process makes, and what it says."""
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors
+        (one,) = self.database[REPORTS].find({"kind": "report"}, {"verdict": 1})
+        return one, errors
+
+
+@pytest.fixture(scope="module")
+def rides_log() -> Iterator[Log]:
     rides = read_file(SAMPLES / "green-2020-03-before.parquet")[-6000:]
     artifact = train(rides[:4000])
     with running_mongod() as server, connect(server.uri, app_name="test") as client:
         database = client[DATABASE]
         register(database, artifact, NOW)
-        written = write_rides(database, rides[4000:], artifact)
-        span = ["--from", written.start.isoformat(), "--to", written.end.isoformat()]
-        done = subprocess.run(
-            [sys.executable, "-m", "taxi_report.main", "run", *span, "--output", "json"],
-            env={
-                **os.environ, **quiet(home), "PYTHONPATH": ":".join(sys.path),
-                "TAXI_MONGODB_URI": server.uri, "TAXI_REPORT_PROCESSES": "1",
-                "PREFECT_API_URL": url,
-            },
-            capture_output=True, text=True, timeout=240, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        (made,) = database[REPORTS].find({"kind": "report"}, {"verdict": 1})
-        return done, made
+        yield Log(server.uri, database, write_rides(database, rides[4000:], artifact))
 
 
-def test_a_run_is_seen_with_its_tasks_and_its_verdicts(prefect: str, tmp_path: Path) -> None:
-    _, made = report(prefect, tmp_path)
+@pytest.fixture
+def log(rides_log: Log) -> Log:
+    rides_log.database[REPORTS].delete_many({})
+    return rides_log
 
-    (flow_run,) = found(prefect, "flow_runs/filter")
+
+def test_a_run_is_seen_with_its_tasks_and_its_verdicts(
+    prefect: Server, log: Log, tmp_path: Path
+) -> None:
+    made, _ = log.made(log.start(prefect.url, tmp_path))
+
+    (flow_run,) = found(prefect.url, "flow_runs/filter")
     assert flow_run["name"] == made["_id"]
     assert flow_run["state_type"] == "COMPLETED"
-    tasks = found(prefect, "task_runs/filter")
+    tasks = found(prefect.url, "task_runs/filter")
     assert {one["name"].rsplit("-", 1)[0] for one in tasks} == {
         "collect", "profile", "compare", "render", "store",
     }  # fmt: skip
     assert {one["state_type"] for one in tasks} == {"COMPLETED"}
-    (artifact,) = found(prefect, "artifacts/filter")
+    (artifact,) = found(prefect.url, "artifacts/filter")
     assert artifact["type"] == "table"
     assert made["verdict"] in artifact["description"]
     assert "threshold" in artifact["data"]
 
 
-def test_a_server_that_does_not_answer_keeps_no_report_from_being_made(tmp_path: Path) -> None:
-    done, _ = report(f"http://127.0.0.1:{free_port()}/api", tmp_path)
+def test_a_server_that_does_not_answer_keeps_no_report_from_being_made(
+    log: Log, tmp_path: Path
+) -> None:
+    _, said = log.made(log.start(f"http://127.0.0.1:{free_port()}/api", tmp_path))
 
-    assert "Prefect does not answer" in done.stderr
+    assert "Prefect does not answer" in said
+
+
+def test_a_server_that_dies_in_the_middle_keeps_no_report_from_being_made(
+    log: Log, tmp_path: Path
+) -> None:
+    with running_prefect(tmp_path) as server:
+        process = log.start(server.url, tmp_path)
+        wait_for("run", lambda: bool(found(server.url, "flow_runs/filter")))
+        server.kill()
+        assert process.poll() is None
+        _, said = log.made(process)
+
+    assert "Prefect went away" in said
 
 
 def found(url: str, route: str) -> list[dict[str, Any]]:

@@ -12,7 +12,6 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
-from prefect.exceptions import PrefectHTTPStatusError
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_report import steps
@@ -95,9 +94,10 @@ def monitor_span(request: steps.Request, progress: steps.Progress) -> steps.Stor
 
 
 def make_report_with_prefect(request: steps.Request, progress: steps.Progress) -> steps.Stored:
-    """Make a report as a flow run named after it; without Prefect when its server is away.
+    """Make a report as a flow run named after it; without Prefect when its server is or goes away.
 
     Raises:
+        NotAvailableError: the server refuses the run.
         TaxiError: as `taxi_report.plain.make_report`.
     """
     if not _answers(request.settings):
@@ -106,10 +106,20 @@ def make_report_with_prefect(request: steps.Request, progress: steps.Progress) -
     named = monitor_span.with_options(flow_run_name=request.id)
     try:
         return named(request, progress)
-    except PrefectHTTPStatusError as error:
-        raise NotAvailableError(
-            f"Prefect: answers {error.response.status_code}; check PREFECT_API_URL and its key"
-        ) from error
+    except httpx.HTTPError as error:
+        refused = _refusal(error)
+        if refused:
+            raise NotAvailableError(
+                f"Prefect: answers {refused}; check PREFECT_API_URL and its key"
+            ) from error
+        logger.warning("Prefect went away (%s); the report is made without it", error)
+        return make_report(request, progress)
+
+
+def _refusal(error: httpx.HTTPError) -> int:
+    """Return the status with which Prefect refuses, 0 when it has only gone away."""
+    status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
+    return status if status < httpx.codes.INTERNAL_SERVER_ERROR else 0
 
 
 def _answers(settings: Settings) -> bool:
