@@ -1,5 +1,7 @@
 """Each decision that acts gets one report of its window; that it cannot be made stops nothing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,15 @@ import pytest
 from fixtures_control_plane import condition_of
 from fixtures_operator import eventually
 from fixtures_prometheus import selector
-from fixtures_world import FALLBACK, REPORT, REPORT_URL, World, object_of_chart, report_cron_job
+from fixtures_world import (
+    FALLBACK,
+    REPORT,
+    REPORT_URL,
+    World,
+    crd,
+    object_of_chart,
+    report_cron_job,
+)
 
 from taxi_domain.kube import ATTEMPT_LABEL, DECISION_LABEL, POLICY_UID_LABEL, REPORT_LABEL
 from taxi_domain.reports import report_id
@@ -259,3 +269,62 @@ def test_operator_that_knows_of_no_reports_makes_none(world: World) -> None:
     operator.tick()
     assert reports(world) == []
     assert not [name for name in decision(world) if name.startswith("report")]
+
+
+@contextmanager
+def resource_without_reports(world: World) -> Iterator[None]:
+    """Let the API server know the resource as releases before the reports had it."""
+    older = crd()
+    (version,) = older["spec"]["versions"]
+    status = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+    for facts in (status["decision"], status["history"]["items"]):
+        facts["properties"] = {
+            name: one for name, one in facts["properties"].items() if not name.startswith("report")
+        }
+    world.apply_policy("probe", mode="Suspend")
+    world.api.apply(older)
+    eventually("fields of reports are not served", lambda: not keeps_links(world))
+    try:
+        world.delete_policy("probe")
+        yield
+    finally:
+        world.apply_policy("probe", mode="Suspend")
+        world.api.apply(crd())
+        eventually("fields of reports are served", lambda: keeps_links(world))
+        world.delete_policy("probe")
+
+
+def keeps_links(world: World) -> bool:
+    """Tell whether the API server keeps what it is told of a report: it drops unknown fields."""
+    told = {"id": "0001", "number": 1, "action": "Retrain", "because": [], "reportMessage": "m"}
+    world.api.patch(
+        "DriftPolicy", world.namespace, "probe", {"status": {"decision": None}}, "/status"
+    )
+    world.api.patch(
+        "DriftPolicy", world.namespace, "probe", {"status": {"decision": told}}, "/status"
+    )
+    return "reportMessage" in world.status("probe")["decision"]
+
+
+def test_older_resource_holds_up_no_decision(world: World, tmp_path: Path) -> None:
+    add_reports(world)
+    with resource_without_reports(world):
+        operator = world.operator(reports=True)
+        world.say(drift=2)
+        world.apply_policy()
+
+        eventually("the run's Job", lambda: runs(world))
+        operator.tick(2)
+        world.say(drift=0, error=2)
+        eventually("the move", lambda: world.selects() == FALLBACK)
+        operator.tick(2)
+        assert condition_of(world.policy(), "Ready") == ("True", "PolicyAccepted")
+        assert [one["action"] for one in world.status()["history"]] == ["Fallback", "Retrain"]
+        assert not [name for name in decision(world) if name.startswith("report")]
+        log = (tmp_path / "operator.log").read_text()
+        told = [line for line in log.splitlines() if "CustomResourceDefinition" in line]
+        assert len(told) == 1
+        assert "upgrade" in told[0]
+        # The report is made all the same; Event and log lead to it.
+        assert len(reports(world)) == 2
+        world.kill_operators()

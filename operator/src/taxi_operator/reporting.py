@@ -13,7 +13,7 @@ from taxi_operator.adapters.prometheus import QueryError
 from taxi_operator.conditions import READY, Finding, Outcome, rebuilt
 from taxi_operator.metrics import Metrics
 from taxi_operator.signals import Reading
-from taxi_operator.statuses import Status, document_of
+from taxi_operator.statuses import Status, document_of, without_reports
 from taxi_operator.steps import Step
 from taxi_operator.texts import bounded, cut
 from taxi_operator.ticks import Tick
@@ -26,6 +26,8 @@ Document = dict[str, Any]
 
 #: The API server takes no longer text of an Event.
 _MAX_EVENT: Final = 1024
+#: What it says of a field that the resource does not have.
+_UNDECLARED: Final = "not declared in schema"
 
 
 class Reporter:
@@ -35,13 +37,35 @@ class Reporter:
         self._cluster = cluster
         self.metrics = metrics
         self.clock = clock
+        self._told_of_resource = False
 
     async def write(self, found: Document, status: Status) -> None:
         """Write a status; the policy at hand then has it too."""
         document = bounded(document_of(status, found["metadata"]["generation"]))
         if document != (found.get("status") or {}):
+            found["status"] = await self._apply(found, document)
+
+    async def _apply(self, found: Document, document: Document) -> Document:
+        """Write a status; return what was written, which is less where the resource is older.
+
+        An apply with one field that the resource does not have is refused as a whole. Decisions
+        go before their links.
+        """
+        try:
             await self._cluster.apply_status(found, document)
-            found["status"] = document
+        except ApiError as error:
+            if _UNDECLARED not in str(error):
+                raise
+            if not self._told_of_resource:
+                logger.warning(
+                    "the CustomResourceDefinition is of an older release, so decisions have no "
+                    "links to reports; upgrade it",
+                    extra={"problem": str(error)},
+                )
+            self._told_of_resource = True
+            document = without_reports(document)
+            await self._cluster.apply_status(found, document)
+        return document
 
     async def save(self, tick: Tick, status: Status) -> None:
         """Write a status in the middle of a tick, before or after an action."""

@@ -249,6 +249,20 @@ def document_of(status: Status, generation: int) -> Document:
     return {name: value for name, value in parts.items() if value not in (None, [], {})}
 
 
+def without_reports(document: Document) -> Document:
+    """Return the form of a status without what resources before the reports do not have."""
+    kept = dict(document)
+    if "decision" in kept:
+        kept["decision"] = _without_report(kept["decision"])
+    if "history" in kept:
+        kept["history"] = [_without_report(one) for one in kept["history"]]
+    return kept
+
+
+def _without_report(decision: Mapping[str, Any]) -> Document:
+    return {name: value for name, value in decision.items() if not name.startswith("report")}
+
+
 def _champion(traffic: Fields) -> Readiness | None:
     pods, since = traffic.integer("championReadyPods"), traffic.time("championSince")
     return None if pods is None or since is None else Readiness(pods, since)
