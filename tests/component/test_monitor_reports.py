@@ -4,7 +4,9 @@ import gzip
 import itertools
 import random
 import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,7 @@ from taxi_domain.metrics import CATALOGUE
 from taxi_domain.mongodb import DATABASE, REPORTS
 from taxi_domain.reports import ReportPart, RunState
 from taxi_monitor.report_gauges import ReportCollector, ReportWatch
+from taxi_monitor.report_readers import MAX_WAITING
 from taxi_monitor.report_routes import CONTENT_SECURITY_POLICY, MAX_PLAIN_BYTES
 from taxi_store.connection import Document, connect
 from taxi_store.report_runs import begin_run, end_run
@@ -325,6 +328,37 @@ def test_while_mongodb_is_away_it_says_so(mongod: Mongod, tmp_path: Path) -> Non
         mongod.start()
         wait_for("the report", lambda: get(monitor, "/reports/m-day-0").status_code == 200)
     finally:
+        monitor.stop()
+
+
+def test_open_reports_hold_up_no_probe_while_mongodb_hangs(mongod: Mongod, tmp_path: Path) -> None:
+    with connect(mongod.uri, app_name="test") as client:
+        store_report(client[DATABASE], entry(), CONTENTS)
+    monitor = Monitor(tmp_path, mongod.uri, TAXI_MODEL="m").start()
+    pages = ThreadPoolExecutor(24)
+    try:
+        wait_for("the report", lambda: get(monitor, "/reports/m-day-0").status_code == 200)
+        mongod.hang()
+        open_pages = [
+            pages.submit(get, monitor, path)
+            for path in ("/reports", "/v1/reports", "/reports/m-day-0", "/reports/m-day-0.json") * 6
+        ]
+        time.sleep(0.5)
+        for path in ("/metrics", "/v1/drift", "/healthz"):
+            begin = time.monotonic()
+            assert get(monitor, path).status_code == 200
+            assert time.monotonic() - begin < 1, path
+        answers = [one.result() for one in open_pages]
+        assert {one.status_code for one in answers} == {503}
+        assert {one.headers["Retry-After"] for one in answers} == {"5"}
+        refused = [one for one in answers if "too many are asked for" in one.json()["detail"]]
+        assert len(refused) == 24 - MAX_WAITING
+
+        mongod.go_on()
+        wait_for("the report", lambda: get(monitor, "/reports/m-day-0").status_code == 200)
+    finally:
+        mongod.go_on()
+        pages.shutdown()
         monitor.stop()
 
 

@@ -17,6 +17,7 @@ from flask import Blueprint, Response, render_template, request
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.reports import ReportPart
 from taxi_monitor.report_forms import list_form, row_of, run_in_words
+from taxi_monitor.report_readers import ReportReaders
 from taxi_monitor.routes import Parts
 from taxi_runtime.bodies import JSON
 from taxi_runtime.problems import ProblemError
@@ -89,11 +90,12 @@ def report_blueprint(parts: Parts) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("reports", __name__)
     held = _Held()
+    readers = ReportReaders()
 
     @routes.get("/reports")
     def page() -> str:
         limit = _limit()
-        found = parts.readers.run(lambda: _listed(parts, limit))
+        found = readers.run(lambda: _listed(parts, limit))
         return render_template(
             "reports.html", model=parts.model, rows=[row_of(one) for one in found.entries],
             run=run_in_words(found.run), failed=found.run is not None and bool(found.run.reason),
@@ -103,7 +105,7 @@ def report_blueprint(parts: Parts) -> Blueprint:
     @routes.get("/v1/reports")
     def listed() -> Response:
         limit = _limit()
-        found = parts.readers.run(lambda: _listed(parts, limit))
+        found = readers.run(lambda: _listed(parts, limit))
         body = list_form(parts.model, found.entries, found.run)
         return Response(
             msgspec.json.encode({**body, "problem": found.problem or None}), content_type=JSON
@@ -111,11 +113,11 @@ def report_blueprint(parts: Parts) -> Blueprint:
 
     @routes.get("/reports/<report_id>.json")
     def document(report_id: str) -> Response:
-        return _part(parts, held, report_id, ReportPart.JSON, JSON)
+        return _part(parts, readers, held, report_id, ReportPart.JSON, JSON)
 
     @routes.get("/reports/<report_id>")
     def report(report_id: str) -> Response:
-        return _part(parts, held, report_id, ReportPart.HTML, _HTML)
+        return _part(parts, readers, held, report_id, ReportPart.HTML, _HTML)
 
     return routes
 
@@ -134,14 +136,21 @@ def _listed(parts: Parts, limit: int) -> _Listed:
         return _Listed(entries, None, str(error))
 
 
-def _part(parts: Parts, held: _Held, report_id: str, part: ReportPart, kind: str) -> Response:
+def _part(
+    parts: Parts,
+    readers: ReportReaders,
+    held: _Held,
+    report_id: str,
+    part: ReportPart,
+    kind: str,
+) -> Response:
     """Answer with a part of a report, as the client takes it."""
     if not is_report_id(report_id):
         raise ProblemError(
             HTTPStatus.NOT_FOUND, "report: this is no id of one; /v1/reports lists what there is"
         )
     packed = accepts_gzip()
-    data = parts.readers.run(lambda: _loaded(parts, report_id, part, packed))
+    data = readers.run(lambda: _loaded(parts, report_id, part, packed))
     if data is None:
         return _headed(Response(_without_page(report_id), content_type=_HTML))
     response = _headed(Response(data, content_type=kind))
