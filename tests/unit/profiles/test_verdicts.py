@@ -130,7 +130,8 @@ def test_missing_values_and_unseen_zones_are_told(january: Reference) -> None:
 def test_threshold_falls_with_the_row_count() -> None:
     thresholds = Thresholds(np.array([100.0, 1000.0]), np.array([0.4, 0.1]))
 
-    assert thresholds.at(10) == pytest.approx(0.4)
+    assert thresholds.at(99) is None
+    assert thresholds.at(100) == pytest.approx(0.4)
     between = thresholds.at(300)
     assert between is not None
     assert 0.1 < between < 0.4

@@ -3,17 +3,21 @@
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from bson.datetime_ms import DatetimeMS
+from bson.int64 import Int64
 from hypothesis import given
 from hypothesis import strategies as st
-from report_rows import columns_of, layout, reference, rows_of
+from report_rows import columns_of, layout, reference
+from report_rows import rows_of as made_rows
 
 from taxi_domain.errors import NotAvailableError
 from taxi_report.collect import run as run_module
-from taxi_report.collect.columns import local_seconds, numbers
+from taxi_report.collect.columns import local_seconds, numbers, rows_of
 from taxi_report.collect.merge import MergeTree
 from taxi_report.collect.partition import Part, Task
 from taxi_report.collect.run import MAX_ATTEMPTS, Outcome, collect
@@ -22,7 +26,7 @@ from taxi_store.partitions import Key, Partition
 
 REFERENCE, _ = reference(3000)
 LAYOUT = layout(REFERENCE, sample_rows=50)
-ROWS = rows_of(columns_of(700, 4))
+ROWS = made_rows(columns_of(700, 4))
 COUNT = 7
 PARTS = [
     Part(100, {"v1": profile_of(ROWS.taken(range(at * 100, at * 100 + 100)), LAYOUT)}, {}, {})
@@ -200,6 +204,28 @@ def test_what_is_no_number_is_missing() -> None:
     assert np.isnan(found[[2, 3, 4, 5]]).all()
     assert found[[0, 6]].tolist() == [1.0, 2.5]
     assert not np.isfinite(found[[1, 7]]).any()
+
+
+def test_numbers_of_other_drivers_are_numbers_and_wild_ones_are_none() -> None:
+    found = numbers([Int64(2**40), Int64(5), 1e99, 1e155, -1e308, DatetimeMS(5)])
+
+    assert found[:3].tolist() == [2.0**40, 5.0, 1e99]
+    assert np.isnan(found[3:]).all()
+
+
+@pytest.mark.parametrize("event", [float("nan"), float("inf"), True, 5, 5.0, "noon", None])
+def test_an_odd_event_time_is_none_and_costs_no_row(event: object) -> None:
+    documents: list[dict[str, Any]] = [
+        {"_id": f"r{place}", "ts": DatetimeMS(place), "pickup_at": DatetimeMS(7000),
+         "features": {"a": 1.0}, "prediction": 2.0}
+        for place in range(3)
+    ]  # fmt: skip
+    documents[1]["pickup_at"] = event
+
+    found = rows_of(documents, ["a"], {}, ZoneInfo("UTC"))
+
+    assert found.timed.tolist() == [True, False, True]
+    assert found.moments.tolist() == [7.0, 0.001, 7.0]
 
 
 @pytest.mark.parametrize(

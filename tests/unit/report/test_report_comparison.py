@@ -10,7 +10,7 @@ from report_rows import NUMBER, columns_of, layout, reference, rows_of
 from taxi_profiles.errors import judge_errors
 from taxi_profiles.reference import CATEGORICAL, MOMENT, PREDICTION, TARGET
 from taxi_profiles.strata import strata_of
-from taxi_profiles.verdict import judge, judge_labelled
+from taxi_profiles.verdict import UNJUDGED, judge, judge_labelled
 from taxi_report.compare.drift import ColumnDrift, column_drift, verdict_of
 from taxi_report.compare.influence import pushers
 from taxi_report.compare.performance import labels_of, limit_of, performance_of, timeline_of
@@ -67,6 +67,15 @@ def test_scores_and_thresholds_are_the_monitors() -> None:
         assert own.decides == one.decides
     assert verdict_of(found) == "drift"
     assert verdict.drifted
+
+
+@pytest.mark.parametrize("rows", [1, 2, 20, 100])
+def test_few_quiet_rows_are_not_judged(rows: int) -> None:
+    few = drifts(profile_of(REFERENCE_ROWS.taken(range(rows)), LAYOUT))
+
+    assert {one.threshold for one in few.values()} == {None}
+    assert all(one.problem.startswith(UNJUDGED) for one in few.values())
+    assert verdict_of(few) == UNJUDGED
 
 
 def test_errors_are_numpys_and_the_limit_is_the_monitors() -> None:

@@ -6,7 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from taxi_domain.errors import FieldError
+from taxi_domain.reports import report_id
 from taxi_report.spans import last, span_between
+from taxi_store.reports import is_report_id
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 26, 5, 0, 42, 123456, tzinfo=UTC)
@@ -44,6 +46,12 @@ def test_the_future_has_no_rows_yet() -> None:
     assert span_between("2026-11-26", "2027-01-01", NEW_YORK, NOW).end == NOW
 
 
+def test_an_end_that_another_clock_gave_stays() -> None:
+    soon = NOW.replace(microsecond=0) + timedelta(seconds=40)
+
+    assert span_between("2026-11-25", soon.isoformat(), NEW_YORK, NOW).end == soon
+
+
 def test_the_last_hours_end_at_a_whole_minute() -> None:
     span = last("24h", NEW_YORK, NOW)
 
@@ -51,7 +59,34 @@ def test_the_last_hours_end_at_a_whole_minute() -> None:
     assert span.end - span.start == timedelta(hours=24)
 
 
-@pytest.mark.parametrize("text", ["", "24", "h", "0h", "-1h", "1y", "24h7d", "999999h"])
+@pytest.mark.parametrize(
+    "runs",
+    [
+        # Clocks are put back, put forward; the second Job starts a minute later in its hour.
+        ("2021-11-06T05:15", "2021-11-07T05:16", "2021-11-08T06:15"),
+        ("2021-03-13T06:15", "2021-03-14T06:15", "2021-03-15T05:17"),
+    ],
+)
+def test_reports_of_consecutive_days_leave_no_gap(runs: tuple[str, ...]) -> None:
+    spans = [last("1d", NEW_YORK, datetime.fromisoformat(f"{one}:30+00:00")) for one in runs]
+
+    assert [one.start for one in spans[1:]] == [one.end for one in spans[:-1]]
+    assert {one.local(one.end)[11:19] for one in spans} == {"00:00:00"}
+    # Another attempt of the same day is the same report.
+    again = datetime.fromisoformat(f"{runs[0]}:59+00:00") + timedelta(hours=3)
+    assert last("1d", NEW_YORK, again) == spans[0]
+
+
+def test_ids_of_different_spans_differ() -> None:
+    starts = (NOW, NOW + timedelta(milliseconds=1), NOW.replace(microsecond=0))
+
+    found = {report_id("m", one, NOW + timedelta(hours=1)) for one in starts}
+
+    assert len(found) == 3
+    assert all(is_report_id(one) for one in found)
+
+
+@pytest.mark.parametrize("text", ["", "24", "h", "0h", "-1h", "1y", "24h7d", "999999h", "9999d"])
 def test_what_is_no_length_is_refused(text: str) -> None:
     with pytest.raises(FieldError, match=r"last: .* give 24h"):
         last(text, NEW_YORK, NOW)

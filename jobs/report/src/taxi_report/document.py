@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from taxi_domain.reports import report_id
+from taxi_domain.reports import DRIFT, NO_DRIFT, NO_REFERENCE, NO_ROWS, report_id
 from taxi_profiles.reference import TARGET, Reference
 from taxi_report.compare.drift import QUANTILES, ColumnDrift, column_drift, verdict_of
 from taxi_report.compare.influence import pushers
@@ -24,7 +24,7 @@ from taxi_report.compare.slices import slices_of, worst_slices
 from taxi_report.compare.words import words_of
 from taxi_report.profile.distinct import distinct_rows
 from taxi_report.profile.layout import Layout
-from taxi_report.profile.version import LATENCY, VersionProfile
+from taxi_report.profile.version import VersionProfile
 from taxi_report.spans import Span
 
 FORMAT_VERSION: Final = 1
@@ -102,8 +102,8 @@ def document_of(
                 "time_zone": span.zone.key,
                 "local_from": span.local(span.start), "local_to": span.local(span.end),
             },
-            "verdict": parts[0]["verdict"] if parts else "no rows",
-            "words": words_of(served, parts),
+            "verdict": _verdict(served, parts),
+            "words": words_of(served, parts, whole=not problems),
             "problems": list(problems),
             "served": {
                 **asdict(served),
@@ -118,6 +118,17 @@ def document_of(
     return document
 
 
+def _verdict(served: Served, parts: Sequence[Document]) -> str:
+    """Return the worst verdict of any version, or why there is none."""
+    found = [one["verdict"] for one in parts]
+    for verdict in (DRIFT, NO_DRIFT):
+        if verdict in found:
+            return verdict
+    if found:
+        return str(found[0])
+    return NO_REFERENCE if served.rows else NO_ROWS
+
+
 def _version(facts: VersionFacts, span: Span) -> Document:
     layout, current = facts.layout, facts.current
     columns = (*layout.columns, layout.target)
@@ -128,7 +139,7 @@ def _version(facts: VersionFacts, span: Span) -> Document:
     found = performance_of(current)
     before = performance_of(facts.before) if facts.before else None
     rows, candidates = pushers(layout, facts.reference, current, list(drifts.values()))
-    latency = current.numeric[LATENCY]
+    latency = current.latency
     distinct = min(distinct_rows(current.registers), current.rows)
     return {
         "model_version": layout.version,

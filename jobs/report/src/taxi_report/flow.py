@@ -106,6 +106,11 @@ def make_report_with_prefect(request: steps.Request, progress: steps.Progress) -
     named = monitor_span.with_options(flow_run_name=request.id)
     try:
         return named(request, progress)
+    except TimeoutError as error:
+        raise NotAvailableError(
+            f"Prefect: {error or 'a step took too long'}; let reports that run end, or raise the "
+            f"limit {LIMIT}"
+        ) from error
     except httpx.HTTPError as error:
         refused = _refusal(error)
         if refused:

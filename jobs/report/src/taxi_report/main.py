@@ -4,7 +4,9 @@ Exit codes: 0 the report was made (what is missing stands in it), 1 failed, 2 us
 """
 
 import logging
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -38,6 +40,10 @@ class CopyError(TaxiError):
     """The copy of a report could not be written."""
 
 
+class EndedError(BaseException):
+    """The process was told to end; no handler of errors may keep it from that."""
+
+
 class Output(StrEnum):
     """What is made and printed."""
 
@@ -67,6 +73,8 @@ def run(
         settings = _settings(model, zone)
         now = datetime.now(UTC)
         span = _span(start, end, last_, ZoneInfo(settings.time_zone), now)
+        # What was asked for by a machine whose clock is ahead has to be over.
+        time.sleep(max(0.0, (span.end - now).total_seconds()))
         _report(settings, span, version or None, now, output, out)
 
 
@@ -229,6 +237,7 @@ def _guarded() -> Iterator[None]:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
+    signal.signal(signal.SIGTERM, _end)
     for noisy in ("httpx", "distributed", "prefect"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
@@ -239,6 +248,15 @@ def _guarded() -> Iterator[None]:
     except TaxiError as error:
         logger.error("%s", error)  # noqa: TRY400
         sys.exit(EXIT_FAILED)
+    except EndedError as error:
+        logger.error("%s", error)  # noqa: TRY400
+        sys.exit(EXIT_FAILED)
+
+
+def _end(*_: object) -> None:
+    # Once: what is recorded at the end is not to be broken off too.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise EndedError("report: was told to end (its deadline, or its pod had to go); make it again")
 
 
 if __name__ == "__main__":

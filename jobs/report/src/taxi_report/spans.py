@@ -1,4 +1,4 @@
-"""Spans of time as people give them: local times, or the last hours or days."""
+"""Spans of time as people give them: local times, the last hours, or whole days."""
 
 import re
 from dataclasses import dataclass
@@ -10,6 +10,9 @@ from taxi_domain.errors import FieldError
 
 _LAST: Final = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_WHOLE_DAYS: Final = "dw"
+#: How far the end of a span may be ahead of this machine's clock.
+AHEAD: Final = timedelta(minutes=2)
 _ADVICE: Final = "give 24h, 7d, 2w, or 90m"
 MAX_DAYS: Final = 3660
 
@@ -48,6 +51,9 @@ class Span:
 def span_between(start: str, end: str, zone: ZoneInfo, now: datetime) -> Span:
     """Return the span between two local times; an end in the future becomes now.
 
+    An end that is at most `AHEAD` in the future stays: another machine's clock may be ahead of this
+    one's, and the span is to be the one that was asked for.
+
     A local time that occurs twice, when clocks are put back, means the first of both; one with an
     offset means what it says.
 
@@ -59,23 +65,37 @@ def span_between(start: str, end: str, zone: ZoneInfo, now: datetime) -> Span:
     >>> found.end - found.start
     datetime.timedelta(seconds=7200)
     """
-    return Span(_moment("from", start, zone), min(_moment("to", end, zone), now), zone)
+    wanted = _moment("to", end, zone)
+    return Span(_moment("from", start, zone), wanted if wanted <= now + AHEAD else now, zone)
 
 
 def last(text: str, zone: ZoneInfo, now: datetime) -> Span:
-    """Return the span that ends now and began so long ago: `24h`, `7d`.
+    """Return the last minutes or hours until now (`90m`, `24h`), or whole days (`1d`, `2w`).
 
-    The end is cut to the minute, so that a report that is made again shortly after is the same.
+    Now is cut to the minute. Whole days end at the last midnight of the zone, so that reports of
+    consecutive days leave no gap and do not overlap, also where clocks change, whenever on
+    the day each is made.
 
     Raises:
         FieldError: the text is no length of time.
+
+    >>> zone = ZoneInfo("America/New_York")
+    >>> found = last("1d", zone, datetime(2021, 11, 8, 6, 17, tzinfo=UTC))
+    >>> found.local(found.start), found.local(found.end)
+    ('2021-11-07T00:00:00-04:00', '2021-11-08T00:00:00-05:00')
     """
     found = _LAST.fullmatch(text.strip())
     if not found or not int(found[1]):
         raise FieldError("last", f"{text!r} is no length of time", _ADVICE)
     length = timedelta(**{_UNITS[found[2]]: int(found[1])})
-    end = now.replace(second=0, microsecond=0)
-    return Span(end - min(length, timedelta(days=MAX_DAYS)), end, zone)
+    if length >= timedelta(days=MAX_DAYS):
+        raise FieldError("last", f"{text!r} is not less than {MAX_DAYS} days", _ADVICE)
+    if found[2] in _WHOLE_DAYS:
+        # Arithmetic of local times: a day is as long as the zone makes it.
+        end = datetime.combine(now.astimezone(zone).date(), datetime.min.time(), zone)
+    else:
+        end = now.replace(second=0, microsecond=0)
+    return Span((end - length).astimezone(UTC), end.astimezone(UTC), zone)
 
 
 def _moment(field: str, text: str, zone: ZoneInfo) -> datetime:

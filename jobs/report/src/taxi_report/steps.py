@@ -16,6 +16,7 @@ from pymongo.database import Database
 from taxi_domain.errors import NotAvailableError
 from taxi_domain.reports import report_id
 from taxi_report.collect.counters import Counters
+from taxi_report.collect.merge import added
 from taxi_report.collect.partition import Task, known_to
 from taxi_report.collect.reference import Known
 from taxi_report.collect.run import Outcome, collect
@@ -185,7 +186,8 @@ def profile_rows(
     """Read all rows and profile them.
 
     Raises:
-        NotAvailableError: MongoDB or the workers were away for too long.
+        NotAvailableError: MongoDB or the workers were away for too long, or none of the span's
+            partitions could be read.
     """
     current, before = (
         collect(
@@ -197,6 +199,11 @@ def profile_rows(
             (collected.before, request.span.before),
         )
     )  # fmt: skip
+    if collected.tasks and len(current.failed) == len(collected.tasks):
+        reason = next(iter(current.failed.values()))
+        raise NotAvailableError(
+            f"log: none of {len(collected.tasks)} partitions of the span could be read: {reason}"
+        )
     logger.info("%d rows profiled", current.part.rows)
     return Profiled(collected, current, before)
 
@@ -204,8 +211,14 @@ def profile_rows(
 def compare_rows(request: Request, profiled: Profiled) -> Compared:
     """Compare what was served with its references and with the span before."""
     part, before = profiled.current.part, profiled.before.part
-    ordered = sorted(part.profiles.items(), key=lambda item: (-item[1].rows, item[0]))
-    known = [_known(request, request.span, version) for version, _ in ordered]
+    ordered, known, unprofiled = [], [], dict(part.unprofiled)
+    for version, profile in sorted(part.profiles.items(), key=lambda one: (-one[1].rows, one[0])):
+        brought = _known(request, request.span, version)
+        if isinstance(brought, Known):
+            ordered.append((version, profile))
+            known.append(brought)
+        else:
+            unprofiled[version] = added(unprofiled.get(version), profile.rows, brought)
     versions = [
         VersionFacts(
             layout=one.layout,
@@ -223,7 +236,7 @@ def compare_rows(request: Request, profiled: Profiled) -> Compared:
         refused=profiled.collected.refused,
         unlogged=profiled.collected.unlogged,
         unreadable=part.unreadable,
-        unprofiled=part.unprofiled,
+        unprofiled=dict(sorted(unprofiled.items())),
     )
     problems = [
         *profiled.collected.problems,
@@ -231,7 +244,12 @@ def compare_rows(request: Request, profiled: Profiled) -> Compared:
         *_missing("the span before", profiled.before, len(profiled.collected.before)),
         *(
             f"{rows:,} rows of version {version} were counted only: {reason}."
-            for version, (rows, reason) in part.unprofiled.items()
+            for version, (rows, reason) in served.unprofiled.items()
+        ),
+        *(
+            f"{rows:,} rows of version {version} in the span before were counted only: {reason}."
+            for version, (rows, reason) in before.unprofiled.items()
+            if version in part.profiles
         ),
     ]
     document = document_of(
@@ -242,15 +260,25 @@ def compare_rows(request: Request, profiled: Profiled) -> Compared:
 
 
 def render_report(request: Request, compared: Compared) -> Rendered:
-    """Make the page and the JSON document."""
-    document = compared.document
-    page, snapshots = _page(request, compared) if request.with_html else (None, {})
+    """Make the page and the JSON document; without a page that cannot be made."""
+    problems = list(compared.document["problems"])
+    document = {**compared.document, "problems": problems}
+    page, snapshots = None, {}
+    if request.with_html:
+        try:
+            page, snapshots = _page(request, compared, document)
+        except Exception as error:
+            # All figures are there: they are worth more than their page.
+            logger.exception("the page could not be made")
+            problems.append(f"The page could not be made: {type(error).__name__}: {error}.")
     contents = ReportContents(json_of(document), page, snapshots)
     logger.info("rendered: %d bytes of JSON, %d of HTML", len(contents.json), len(page or b""))
     return Rendered(document, contents)
 
 
-def _page(request: Request, compared: Compared) -> tuple[bytes, dict[str, bytes]]:
+def _page(
+    request: Request, compared: Compared, document: Document
+) -> tuple[bytes | None, dict[str, bytes]]:
     """Return the page, and Evidently's snapshots; what these lack is added to the problems."""
     # Evidently takes seconds to import.
     from taxi_report.presets.run import run_presets
@@ -267,13 +295,13 @@ def _page(request: Request, compared: Compared) -> tuple[bytes, dict[str, bytes]
             metadata={"model": request.settings.model, "version": version, "report": request.id},
         )
         made[version] = runs.snapshots
-        compared.document["problems"] += [f"Version {version}, {one}." for one in runs.problems]
+        document["problems"] += [f"Version {version}, {one}." for one in runs.problems]
     snapshots = {
         snapshot_name(version, preset): snapshot.dumps().encode()
         for version, presets in made.items()
         for preset, snapshot in presets.items()
     }
-    return page_of(compared.document, made), snapshots
+    return page_of(document, made), snapshots
 
 
 def snapshot_name(version: str, preset: str) -> str:
@@ -300,7 +328,7 @@ def store_report(request: Request, rendered: Rendered) -> Stored:
     document, span, settings = rendered.document, request.span, request.settings
     scores = [
         one["relative"]
-        for version in document["versions"][:1]
+        for version in document["versions"]
         for one in version["columns"]
         if one["decides"] and one["relative"] is not None
     ]
@@ -337,12 +365,16 @@ def _missing(what: str, outcome: Outcome, count: int) -> list[str]:
     ]
 
 
-def _layouts(request: Request, span: Span) -> Callable[[str], Layout]:
-    return lambda version: _known(request, span, version).layout
+def _layouts(request: Request, span: Span) -> Callable[[str], Layout | str]:
+    def layout(version: str) -> Layout | str:
+        known = _known(request, span, version)
+        return known.layout if isinstance(known, Known) else known
+
+    return layout
 
 
-def _known(request: Request, span: Span, version: str) -> Known:
-    """Return what a version brings along; workers found it before."""
+def _known(request: Request, span: Span, version: str) -> Known | str:
+    """Return what a version brings along, or why it has nothing: workers found it, but before."""
     task = request.task(span)(Partition(request.settings.model, Key(span.end), Key(span.start)))
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(NotAvailableError),
@@ -350,6 +382,4 @@ def _known(request: Request, span: Span, version: str) -> Known:
         stop=tenacity.stop_after_delay(request.settings.patience_seconds),
         reraise=True,
     )
-    found = retrying(known_to, task, version)
-    assert isinstance(found, Known)
-    return found
+    return retrying(known_to, task, version)

@@ -7,6 +7,8 @@ from typing import Final
 #: Verdicts that say whether there is drift; any other word says why there is no verdict.
 DRIFT: Final = "drift"
 NO_DRIFT: Final = "no drift"
+NO_ROWS: Final = "no rows"
+NO_REFERENCE: Final = "no reference"
 
 
 class RunState(StrEnum):
@@ -36,5 +38,11 @@ def report_id(model: str, start: datetime, end: datetime, version: str | None = 
     >>> report_id("m", datetime(2021, 3, 1, tzinfo=UTC), datetime(2021, 3, 2, tzinfo=UTC))
     'm-20210301T000000Z-20210302T000000Z'
     """
-    times = (one.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ") for one in (start, end))
-    return "-".join([model, *times, *([version] if version else [])])
+    return "-".join([model, _compact(start), _compact(end), *([version] if version else [])])
+
+
+def _compact(moment: datetime) -> str:
+    """Return a time without signs; milliseconds only where there are some."""
+    text = moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+    milliseconds = moment.microsecond // 1000
+    return f"{text}{milliseconds:03d}Z" if milliseconds else f"{text}Z"

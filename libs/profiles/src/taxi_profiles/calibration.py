@@ -58,14 +58,15 @@ class Thresholds:
     def at(self, rows: int) -> float | None:
         """Threshold for a window of `rows` rides; None when so few cannot be judged.
 
-        Interpolated in the logarithm of the row count; beyond the range the nearest one is
-        taken, which is too wide for larger windows and never too narrow.
+        Interpolated in the logarithm of the row count. Beyond the largest calibrated one that
+        one's is taken, which is too wide and never too narrow; below the smallest it would be too
+        narrow, so these are not judged.
         """
         judged = np.isfinite(self.values)
         counts, values = self.row_counts[judged], self.values[judged]
-        if not len(counts) or (not judged.all() and rows < counts[0]):
+        if not len(counts) or rows < counts[0]:
             return None
-        return float(np.exp(np.interp(np.log(max(rows, 1)), np.log(counts), np.log(values))))
+        return float(np.exp(np.interp(np.log(rows), np.log(counts), np.log(values))))
 
 
 def blocks_of(rows: int, size: int) -> list[slice]:

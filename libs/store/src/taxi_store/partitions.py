@@ -5,7 +5,6 @@ records whenever it is read, however many have the same answer time. The end of 
 when it is planned: records that are answered later are in no partition.
 """
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import Any, Final, TypeGuard
 
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
+from bson.int64 import Int64
 from bson.min_key import MinKey
 from pymongo import DESCENDING
 from pymongo.collection import Collection
@@ -29,6 +29,10 @@ from taxi_store.unreadable import Unreadable
 #: Records of a partition at most, and bytes of documents.
 MAX_ROWS: Final = 50_000
 MAX_BYTES: Final = 64 * 1024 * 1024
+#: Where the event's own time stands, if it has one.
+EVENT_TIME: Final = "pickup_at"
+#: Numbers beyond are no measurements, and sums of their squares are no numbers.
+LARGEST: Final = 1e100
 
 _INDEX: Final = [("ts", DESCENDING), ("_id", DESCENDING)]
 _ORDER: Final = [("model", 1), *_INDEX]
@@ -38,7 +42,7 @@ _MILLISECONDS: Final = CodecOptions[dict[str, Any]](
     datetime_conversion=DatetimeConversion.DATETIME_MS, unicode_decode_error_handler="replace"
 )
 _FIELDS: Final = dict.fromkeys(
-    ("ts", "pickup_at", "model_version", "model_role", "features", "prediction", "latency_seconds"),
+    ("ts", EVENT_TIME, "model_version", "model_role", "features", "prediction", "latency_seconds"),
     1,
 )
 _MEASURED: Final = 200
@@ -201,7 +205,7 @@ def _fault(document: Document) -> str:
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    """Tell whether a value is a finite number; the exact types, because a boolean is an int."""
-    if type(value) is float or type(value) is int:
-        return abs(value) <= sys.float_info.max
+    """Tell whether a value is a number that can be one; a boolean, which is an int, is none."""
+    if type(value) is float or type(value) is int or type(value) is Int64:
+        return abs(value) <= LARGEST
     return False

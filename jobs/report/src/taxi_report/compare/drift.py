@@ -7,13 +7,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_domain.reports import DRIFT, NO_DRIFT
+from taxi_domain.reports import DRIFT, NO_DRIFT, NO_ROWS
 from taxi_profiles.categorical import distance_of_shares
 from taxi_profiles.numeric import SMALLEST_STD, area_between
 from taxi_profiles.reference import DECIDING, Reference
 from taxi_profiles.strata import STRATA
 from taxi_profiles.verdict import JENSEN_SHANNON, UNJUDGED, WASSERSTEIN
-from taxi_report.profile.categorical import CategoricalSummary
+from taxi_report.profile.categorical import CategoricalSummary, category_name
 from taxi_report.profile.layout import ColumnLayout, Layout
 from taxi_report.profile.numeric import NumericSummary
 from taxi_report.profile.version import VersionProfile
@@ -203,7 +203,7 @@ def _quality(own: Summary, theirs: Summary) -> Quality:
         missing_ratio=own.missing / total,
         unseen_ratio=own.unseen_rows / max(own.rows, 1),
         outside_ratio=0.0,
-        unseen=tuple((f"{own.unseen[one]:g}", int(own.unseen_counts[one])) for one in order),
+        unseen=tuple((category_name(own.unseen[one]), int(own.unseen_counts[one])) for one in order),
     )
 
 
@@ -247,4 +247,4 @@ def verdict_of(columns: Mapping[str, ColumnDrift] | tuple[ColumnDrift, ...]) -> 
         return DRIFT
     if deciding:
         return NO_DRIFT
-    return UNJUDGED if any(one.score is not None for one in found) else "no rows"
+    return UNJUDGED if any(one.score is not None for one in found) else NO_ROWS

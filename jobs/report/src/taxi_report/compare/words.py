@@ -6,15 +6,20 @@ from typing import Any, Final
 _QUANTILE_MEDIAN: Final = 3
 
 
-def words_of(served: Any, versions: Sequence[dict[str, Any]]) -> list[str]:
+def words_of(served: Any, versions: Sequence[dict[str, Any]], *, whole: bool) -> list[str]:
     """Return sentences, the most important first.
 
     Args:
         served: `taxi_report.document.Served`.
         versions: The report's parts by version, most rows first.
+        whole: Whether nothing is missing.
     """
     if not served.rows:
-        return ["No row was answered in this span."]
+        return [
+            "No row was answered in this span."
+            if whole
+            else "No row was found in what could be read of this span."
+        ]
     words = []
     for one in versions:
         name = f"Version {one['model_version']}"
@@ -26,6 +31,12 @@ def _served(served: Any, versions: Sequence[dict[str, Any]]) -> list[str]:
     words = [f"{_count(served.rows, 'row')} answered{_change(served.rows, served.rows_before)}."]
     if len(versions) > 1:
         words.append(f"{len(versions)} versions answered in this span.")
+    for version in versions if served.rows_before else ():
+        if all(one["before"] is None for one in version["columns"]):
+            words.append(
+                f"Version {version['model_version']} answered nothing in the span before, so "
+                "nothing of it is compared with that."
+            )
     if served.refused:
         share = served.refused / (served.refused + served.rows)
         words.append(f"{_count(served.refused, 'row')} refused ({share:.1%} of what was sent).")
@@ -58,10 +69,14 @@ def _error(name: str, version: dict[str, Any]) -> list[str]:
         first = worst[0]
         sentences.append(
             f"{name} is worst for {first['value']}: mean absolute error "
-            f"{first['mae']['mae']:.3g} ({first['mae']['low']:.3g} to {first['mae']['high']:.3g}) "
+            f"{first['mae']['mae']:.3g}{_range(first['mae'])} "
             f"against {found['mae']:.3g} in all, over {first['labelled']:,} labelled rows."
         )
     return sentences
+
+
+def _range(mae: dict[str, Any]) -> str:
+    return "" if mae["low"] is None else f" ({mae['low']:.3g} to {mae['high']:.3g})"
 
 
 def _bias(found: dict[str, Any]) -> str:
