@@ -52,6 +52,8 @@ class Scripted:
         self.restarts = 0
         self.broken = False
         self.most = 0
+        #: How often it is said that there are no workers.
+        self.away = 0
 
     def submit(self, one: Task) -> "Future[Part]":
         if self.broken:
@@ -81,6 +83,12 @@ class Scripted:
 
     def is_loss(self, error: BaseException) -> bool:
         return isinstance(error, BrokenExecutor)
+
+    def absence(self) -> str:
+        if self.away:
+            self.away -= 1
+            return "no workers"
+        return ""
 
     def restart(self) -> None:
         self.restarts += 1
@@ -159,6 +167,80 @@ def test_a_database_that_is_away_for_a_while_costs_no_attempt() -> None:
 def test_a_database_that_stays_away_ends_the_report() -> None:
     with pytest.raises(NotAvailableError, match="away"):
         gathered(lambda _place, _number: NotAvailableError("away"), patience=0.05)
+
+
+class Idle(Scripted):
+    """Workers that are away at first: what is begun ends once they are back."""
+
+    def __init__(self, away: int) -> None:
+        super().__init__(lambda _place, _number: None)
+        self.away = away
+
+    def submit(self, one: Task) -> "Future[Part]":
+        if not self.away:
+            return super().submit(one)
+        future: Future[Part] = Future()
+        self._open.append((one.sample_rows, future))
+        return future
+
+    def absence(self) -> str:
+        found = super().absence()
+        if not self.away:
+            while self._open:
+                self._work()
+        return found
+
+
+def test_workers_that_come_back_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "_LOOK_SECONDS", 0.01)
+    outcome = collect(
+        [task(place) for place in range(COUNT)], Idle(20), lambda _version: LAYOUT,
+        patience_seconds=60,
+    )  # fmt: skip
+
+    assert outcome.part.rows == 700
+    assert outcome.failed == {}
+
+
+def test_workers_that_stay_away_end_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "_LOOK_SECONDS", 0.01)
+    with pytest.raises(NotAvailableError, match="no workers"):
+        collect(
+            [task(place) for place in range(COUNT)], Idle(10**9), lambda _version: LAYOUT,
+            patience_seconds=0.1,
+        )  # fmt: skip
+
+
+def test_a_task_that_is_lost_with_all_workers_costs_no_attempt() -> None:
+    workers = Scripted(lambda place, number: None)
+
+    def script(place: int, number: int) -> BaseException | None:
+        if place != 2 or number > 2 * MAX_ATTEMPTS:
+            return None
+        workers.away = 3
+        return BrokenExecutor()
+
+    workers._script = script
+    outcome = collect(
+        [task(place) for place in range(COUNT)], workers, lambda _version: LAYOUT,
+        patience_seconds=60,
+    )  # fmt: skip
+
+    assert outcome.part.rows == 700
+    assert outcome.failed == {}
+
+
+def test_rows_of_a_version_whose_reference_goes_away_are_counted() -> None:
+    answers = iter([LAYOUT, "its archive is gone", LAYOUT, LAYOUT, LAYOUT, LAYOUT])
+    tree = MergeTree(COUNT, lambda _version: next(answers))
+    for place in range(COUNT):
+        tree.add(place, PARTS[place])
+
+    whole = tree.result()
+
+    assert whole.rows == 700
+    assert whole.unprofiled == {"v1": (200, "its archive is gone")}
+    assert whole.profiles["v1"].rows == 500
 
 
 @given(st.permutations(range(COUNT)))

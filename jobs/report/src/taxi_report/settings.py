@@ -44,7 +44,7 @@ class Settings(Environment):
     keep_days: int = Field(default=90, alias="TAXI_REPORT_KEEP_DAYS", ge=0, le=36_500)
     #: How long a call to MongoDB or Prometheus may take, seconds.
     timeout_seconds: float = Field(default=20.0, alias="TAXI_REPORT_TIMEOUT_SECONDS", gt=0, le=3600)
-    #: How long a report may wait for MongoDB, also in its middle, seconds.
+    #: How long a report may wait for MongoDB or workers of Dask, also in its middle, seconds.
     patience_seconds: float = Field(
         default=300.0, alias="TAXI_REPORT_PATIENCE_SECONDS", ge=0, le=86_400
     )

@@ -15,10 +15,11 @@ class MergeTree:
 
     Args:
         count: Partitions.
-        layout_of: Returns the layout of a version.
+        layout_of: Returns the layout of a version, or why there is none any more: its rows are
+            counted only then.
     """
 
-    def __init__(self, count: int, layout_of: Callable[[str], Layout]) -> None:
+    def __init__(self, count: int, layout_of: Callable[[str], Layout | str]) -> None:
         self._count = count
         self._layout_of = layout_of
         self._waiting: dict[tuple[int, int], Part] = {}
@@ -67,14 +68,19 @@ class MergeTree:
 
     def _merged(self, first: Part, second: Part) -> Part:
         profiles = dict(first.profiles)
-        for version, one in second.profiles.items():
-            known = profiles.get(version)
-            profiles[version] = (
-                one if known is None else merge_profiles(known, one, self._layout_of(version))
-            )
         unprofiled = dict(first.unprofiled)
-        for version, (rows, reason) in second.unprofiled.items():
-            unprofiled[version] = (unprofiled.get(version, (0, ""))[0] + rows, reason)
+        for version, found in second.unprofiled.items():
+            unprofiled[version] = added(unprofiled.get(version), *found)
+        for version, one in second.profiles.items():
+            known = profiles.pop(version, None)
+            layout = None if known is None else self._layout_of(version)
+            if known is None:
+                profiles[version] = one
+            elif isinstance(layout, Layout):
+                profiles[version] = merge_profiles(known, one, layout)
+            else:
+                rows = known.rows + one.rows
+                unprofiled[version] = added(unprofiled.get(version), rows, str(layout))
         unreadable = dict(first.unreadable)
         for collection, count in second.unreadable.items():
             unreadable[collection] = unreadable.get(collection, 0) + count
@@ -84,3 +90,12 @@ class MergeTree:
             dict(sorted(unprofiled.items())),
             dict(sorted(unreadable.items())),
         )
+
+
+def added(known: tuple[int, str] | None, rows: int, reason: str) -> tuple[int, str]:
+    """Return the unprofiled rows of a version with more of them, and the newest reason.
+
+    >>> added((3, "its archive is gone"), 2, "the registry has none")
+    (5, 'the registry has none')
+    """
+    return (known[0] if known else 0) + rows, reason

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from pymongo import MongoClient
 from pymongo.database import Database
+from pymongo.errors import OperationFailure, PyMongoError
 
 from taxi_domain.errors import NotAvailableError, TaxiError
 from taxi_domain.mongodb import DATABASE
@@ -16,9 +18,16 @@ from taxi_report.profile.version import VersionProfile, profile_of
 from taxi_report.rows import Rows
 from taxi_report.settings import Settings
 from taxi_runtime.settings import read as read_settings
-from taxi_store.connection import Document, connect
+from taxi_store.connection import Document, StoreUnavailableError, connect
 from taxi_store.partitions import Partition, label_values, read
 from taxi_store.unreadable import Unreadable
+
+#: The server's codes for users who may not read: no partition is at fault.
+_UNAUTHORIZED: Final = {13, 18}
+
+
+class PartitionRefusedError(TaxiError):
+    """MongoDB is there and does not give a partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +78,33 @@ def part_of(task: Task) -> Part:
 
     Raises:
         StoreUnavailableError: MongoDB does not answer.
+        PartitionRefusedError: it answers, but not about this partition.
     """
-    database = _client(task.timeout_seconds)[DATABASE]
+    client = _client(task.timeout_seconds)
+    try:
+        return _read(task, client[DATABASE])
+    except StoreUnavailableError as error:
+        if _is_of_the_partition(error, client):
+            raise PartitionRefusedError(str(error)) from error
+        raise
+
+
+def _is_of_the_partition(error: StoreUnavailableError, client: MongoClient[Document]) -> bool:
+    """Tell whether MongoDB is there: waiting for it would change nothing, trying again might.
+
+    The worker that saw the error asks: another one may have another way to the server.
+    """
+    cause = error.__cause__
+    if isinstance(cause, OperationFailure) and cause.code in _UNAUTHORIZED:
+        return False
+    try:
+        client.admin.command("ping")
+    except PyMongoError:
+        return False
+    return True
+
+
+def _read(task: Task, database: Database[Document]) -> Part:
     unreadable: dict[str, int] = {}
 
     def count(collection: str, _field: str) -> None:
@@ -79,11 +113,15 @@ def part_of(task: Task) -> Part:
     faults = Unreadable(count)
     pieces: dict[str, list[Rows]] = {}
     unprofiled: dict[str, tuple[int, str]] = {}
+    # Asked once, so that a version is profiled for the whole partition or not at all.
+    brought: dict[str, Known | str] = {}
     rows = 0
     for documents in read(database, task.partition, faults):
         for version, own in _by_version(documents, task.version).items():
             rows += len(own)
-            known = known_to(task, version)
+            if version not in brought:
+                brought[version] = known_to(task, version)
+            known = brought[version]
             if isinstance(known, str):
                 unprofiled[version] = (unprofiled.get(version, (0, ""))[0] + len(own), known)
                 continue
@@ -93,7 +131,7 @@ def part_of(task: Task) -> Part:
             pieces.setdefault(version, []).append(rows_of(own, names, labels, zone))
     profiles = {}
     for version, parts in sorted(pieces.items()):
-        known = known_to(task, version)
+        known = brought[version]
         assert isinstance(known, Known)
         whole = parts[0]
         for one in parts[1:]:
@@ -110,25 +148,28 @@ def _client(timeout_seconds: float) -> MongoClient[Document]:
 
 
 def known_to(task: Task, version: str) -> Known | str:
-    """Return what a version brings along, or why it has nothing; each process asks once.
+    """Return what a version brings along, or why it has nothing.
+
+    A process keeps what it found, but asks again for what was not there: an artifact can come back
+    while the process lives on.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer.
     """
-    return _loaded(version, task.start, task.end, task.sample_rows, task.timeout_seconds)
+    try:
+        return _loaded(version, task.start, task.end, task.sample_rows, task.timeout_seconds)
+    except NotAvailableError:
+        raise
+    except TaxiError as error:
+        return str(error)
 
 
 @lru_cache(maxsize=16)
 def _loaded(
     version: str, start: float, end: float, sample_rows: int, timeout_seconds: float
-) -> Known | str:
+) -> Known:
     database: Database[Document] = _client(timeout_seconds)[DATABASE]
-    try:
-        return known_version(database, version, start, end, sample_rows)
-    except NotAvailableError:
-        raise
-    except TaxiError as error:
-        return str(error)
+    return known_version(database, version, start, end, sample_rows)
 
 
 def _by_version(documents: list[Document], wanted: str | None) -> dict[str, list[Document]]:

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS: Final = 3
 #: Tasks that a worker has in hand, so that it never waits.
 _AHEAD: Final = 2
+#: How often somebody looks whether there are workers while nothing ends.
+_LOOK_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = (0.5, 2.0)
 _LONGEST_TEXT: Final = 300
 
@@ -36,7 +38,7 @@ class Outcome:
 def collect(
     tasks: Sequence[Task],
     workers: Workers,
-    layout_of: Callable[[str], Layout],
+    layout_of: Callable[[str], Layout | str],
     *,
     patience_seconds: float,
     advance: Callable[[], None] = lambda: None,
@@ -46,12 +48,12 @@ def collect(
     Args:
         tasks: One a partition.
         workers: Where they are read.
-        layout_of: Returns the layout of a version.
-        patience_seconds: How long MongoDB may be away.
+        layout_of: Returns the layout of a version, or why there is none any more.
+        patience_seconds: How long MongoDB or all workers may be away.
         advance: Called once for each partition that is done.
 
     Raises:
-        NotAvailableError: MongoDB was away for longer.
+        NotAvailableError: MongoDB, or all workers, were away for longer.
     """
     return _Collection(tasks, workers, layout_of, patience_seconds, advance).run()
 
@@ -61,7 +63,7 @@ class _Collection:
         self,
         tasks: Sequence[Task],
         workers: Workers,
-        layout_of: Callable[[str], Layout],
+        layout_of: Callable[[str], Layout | str],
         patience_seconds: float,
         advance: Callable[[], None],
     ) -> None:
@@ -83,8 +85,7 @@ class _Collection:
         while self._waiting or self._suspects or self._running:
             lost, alone = self._submit()
             if not lost:
-                done, _ = wait(self._running, return_when=FIRST_COMPLETED)
-                taken = [(self._running.pop(future), future) for future in done]
+                taken = [(self._running.pop(future), future) for future in self._ended()]
                 ended = sorted(taken, key=_place)
                 lost = [place for place, future in ended if self._take(place, future)]
             if lost:
@@ -92,8 +93,37 @@ class _Collection:
                 lost += sorted(self._running.values())
                 self._running.clear()
                 self._workers.restart()
-                self._suspect(lost, alone=alone)
+                away = self._await_workers()
+                self._suspect(lost, alone=alone and not away)
         return Outcome(self._tree.result(), self._failed)
+
+    def _ended(self) -> set["Future[Part]"]:
+        """Wait for tasks to end, as long as there are workers that could do them."""
+        while True:
+            done, _ = wait(self._running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            if done:
+                return done
+            self._await_workers(until=self._has_ended)
+
+    def _has_ended(self) -> bool:
+        return any(future.done() for future in self._running)
+
+    def _await_workers(self, until: Callable[[], bool] = lambda: False) -> bool:
+        """Wait for workers if there are none; tell whether that was so.
+
+        Raises:
+            NotAvailableError: there were none for too long.
+        """
+        began = time.monotonic()
+        away = False
+        while not until() and (absence := self._workers.absence()):
+            if time.monotonic() - began > self._patience:
+                raise NotAvailableError(absence)
+            if not away:
+                logger.warning("waiting for workers: %s", absence)
+            away = True
+            time.sleep(random.uniform(*_PAUSE_SECONDS))
+        return away
 
     def _submit(self) -> tuple[list[int], bool]:
         """Begin what there is room for.
@@ -128,7 +158,7 @@ class _Collection:
         try:
             part = future.result()
         except NotAvailableError as error:
-            self._wait_for_the_database(error)
+            self._wait_for(error)
             self._waiting.appendleft(place)
         except (Exception, CancelledError) as error:
             if self._workers.is_loss(error):
@@ -162,12 +192,12 @@ class _Collection:
         self._tree.add(place, part)
         self._advance()
 
-    def _wait_for_the_database(self, error: NotAvailableError) -> None:
+    def _wait_for(self, error: NotAvailableError) -> None:
         now = time.monotonic()
         self._away_since = now if self._away_since is None else self._away_since
         if now - self._away_since > self._patience:
             raise error
-        logger.warning("waiting for MongoDB: %s", str(error)[:_LONGEST_TEXT])
+        logger.warning("waiting: %s", str(error)[:_LONGEST_TEXT])
         time.sleep(random.uniform(*_PAUSE_SECONDS))
 
 

@@ -3,7 +3,7 @@
 Both are used as executors of `concurrent.futures`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
@@ -13,9 +13,22 @@ from loky import ProcessPoolExecutor
 
 from taxi_domain.errors import NotAvailableError
 from taxi_report.collect.partition import Part, Task, part_of
+from taxi_report.collect.versions import (
+    CODE,
+    NONE,
+    PACKAGES,
+    check,
+    code_version,
+    part_by,
+    versions,
+)
 
 _START_SECONDS: Final = 60
 _IDLE_SECONDS: Final = 20
+#: How long a scheduler may take that has nothing to do but to answer.
+_ANSWER_SECONDS: Final = 10
+_LOSSES: Final = ("KilledWorker", "FutureCancelledError", "CancelledError", "ClosedClientError")
+_NO_WORKERS: Final = "Dask: the scheduler has no workers; start some"
 
 
 class Workers(Protocol):
@@ -29,6 +42,9 @@ class Workers(Protocol):
 
     def is_loss(self, error: BaseException) -> bool:
         """Tell whether an error means that a worker was lost, not that the task is at fault."""
+
+    def absence(self) -> str:
+        """Return why no task can run at the moment, empty when workers are there."""
 
     def restart(self) -> None:
         """Replace workers that were lost."""
@@ -57,6 +73,10 @@ class LocalWorkers:
         """Tell whether a process was killed; all tasks of the pool end then."""
         return isinstance(error, BrokenExecutor)
 
+    def absence(self) -> str:
+        """Return nothing: a pool starts its processes itself."""
+        return ""
+
     def restart(self) -> None:
         """Start processes anew."""
         self.close()
@@ -76,25 +96,97 @@ class DaskWorkers:
     """Workers of a Dask cluster, which read the same settings as this process.
 
     Args:
-        client: `distributed.Client`.
+        address: Of the scheduler.
+
+    Raises:
+        NotAvailableError: the scheduler does not answer, has no workers, or one of the cluster's
+            parts has other versions of the packages.
     """
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self._executor = client.get_executor(pure=False, retries=0)
-        self.size = max(1, sum(client.nthreads().values()))
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._versions = dict(versions())
+        self._connect(_START_SECONDS)
+        try:
+            self._check()
+            self.size = max(1, sum(self._client.nthreads().values()))
+        except BaseException:
+            self.close()
+            raise
 
     def submit(self, task: Task) -> "Future[Part]":
         """Begin a task."""
-        future: Future[Part] = self._executor.submit(part_of, task)
+        future: Future[Part] = self._executor.submit(part_by, task, self._versions)
         return future
 
     def is_loss(self, error: BaseException) -> bool:
-        """Tell whether workers died under a task, more often than the scheduler allows."""
-        return type(error).__name__ in ("KilledWorker", "FutureCancelledError", "CancelledError")
+        """Tell whether workers died under a task, more often than the scheduler allows.
+
+        A scheduler that went away takes all tasks along.
+        """
+        return type(error).__name__ in _LOSSES or self._client.status != "running"
+
+    def absence(self) -> str:
+        """Ask the scheduler; connect again once the client has given it up."""
+        try:
+            if self._client.status == "closed":
+                self._connect(_ANSWER_SECONDS)
+            there = self._client.nthreads(callback_timeout=_ANSWER_SECONDS)
+        except NotAvailableError as error:
+            return str(error)
+        # The client's errors while it connects have no common base.
+        except Exception as error:
+            return _silence(self._address, error)
+        return "" if there else _NO_WORKERS
 
     def restart(self) -> None:
         """Do nothing: the scheduler's workers are replaced by whoever started them."""
+
+    def close(self) -> None:
+        """Let go of the scheduler, whether or not it is there."""
+        self._client.close(timeout=_ANSWER_SECONDS)
+
+    def _connect(self, timeout_seconds: float) -> None:
+        # ships types for a part only
+        client_of: Any = import_module("distributed").Client
+        try:
+            self._client: Any = client_of(
+                self._address, timeout=timeout_seconds, set_as_default=False
+            )
+        except (OSError, TimeoutError) as error:
+            raise NotAvailableError(_silence(self._address, error)) from None
+        self._executor = self._client.get_executor(pure=False, retries=0)
+
+    def _check(self) -> None:
+        """Compare the versions of all that is there; what comes later is compared by its tasks."""
+        client = self._client
+        try:
+            client.wait_for_workers(1, timeout=_START_SECONDS)
+        except TimeoutError:
+            raise NotAvailableError(_NO_WORKERS) from None
+        # Distributed's own comparison only warns, and does not know the project's code.
+        known = client.get_versions(packages=list(PACKAGES))
+        own = _packages(known["client"])
+        check("scheduler", _packages(known["scheduler"]), own)
+        for address, one in sorted(known["workers"].items()):
+            check(f"worker {address}", _packages(one), own)
+        code = {CODE: self._versions[CODE]}
+        for address, found in sorted(client.run(code_version, on_error="return").items()):
+            # One that went away meanwhile has nothing to compare.
+            if not isinstance(found, OSError):
+                check(f"worker {address}", {CODE: found if isinstance(found, str) else NONE}, code)
+
+
+def _packages(found: Mapping[str, Any]) -> dict[str, str]:
+    known = found["packages"]
+    return {name: known.get(name) or NONE for name in ("python", *PACKAGES)}
+
+
+def _silence(address: str, error: Exception) -> str:
+    reason = f"{error}" or type(error).__name__
+    return (
+        f"Dask: {address} does not answer ({reason}); start the scheduler, or correct the address"
+    )
 
 
 @contextmanager
@@ -112,32 +204,14 @@ def dask_workers(address: str) -> Iterator[Workers]:
     """Use a Dask cluster.
 
     Raises:
-        NotAvailableError: the scheduler does not answer, has no workers, or these have other
-            versions of the packages.
+        NotAvailableError: the scheduler does not answer, has no workers, or one of the cluster's
+            parts has other versions of the packages.
     """
-    # ships types for a part only
-    client_of: Any = import_module("distributed").Client
+    workers = DaskWorkers(address)
     try:
-        client = client_of(address, timeout=_START_SECONDS, set_as_default=False)
-    except (OSError, TimeoutError) as error:
-        raise NotAvailableError(f"Dask: {address} does not answer ({error})") from None
-    try:
-        _check(client)
-        yield DaskWorkers(client)
+        yield workers
     finally:
-        client.close(timeout=_START_SECONDS)
-
-
-def _check(client: Any) -> None:
-    try:
-        client.wait_for_workers(1, timeout=_START_SECONDS)
-        client.get_versions(check=True)
-    except TimeoutError as error:
-        raise NotAvailableError("Dask: the scheduler has no workers; start some") from error
-    except ValueError as error:
-        raise NotAvailableError(
-            f"Dask: versions differ; run scheduler and workers from the report's image\n{error}"
-        ) from error
+        workers.close()
 
 
 def workers_of(address: str, size: int) -> AbstractContextManager[Workers]:
