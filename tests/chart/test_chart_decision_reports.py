@@ -65,12 +65,14 @@ def test_address_of_an_ingress_is_that_of_the_links(monkeypatch: pytest.MonkeyPa
 
 
 def test_cronjob_of_the_chart_has_what_the_operator_changes() -> None:
-    cron_job = release({"batchReport": {"enabled": True}})["CronJob", "taxi-report"]
+    values = {"enabled": True, "output": "json", "timeZone": "Europe/Berlin"}
+    cron_job = release({"batchReport": values})["CronJob", "taxi-report"]
 
     job = report_job(cron_job, PolicyKey("p", "0a1b2c3d"), 1, ["run", "--from", "a"])
 
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    assert container["args"] == ["run", "--from", "a"]
+    assert container["args"] == ["run", "--from", "a", "--output=json"]
+    assert environment(container)["TAXI_REPORT_TIME_ZONE"] == "Europe/Berlin"
     assert job["spec"]["ttlSecondsAfterFinished"] > 0
 
 

@@ -87,7 +87,7 @@ def test_decision_makes_one_report_and_links_it(world: World, tmp_path: Path) ->
     (ours,) = template["template"]["spec"]["containers"]
     assert container["args"] == [
         "run", "--model", world.namespace, "--from", found["reportFrom"], "--to", found["at"],
-        "--zone", "UTC",
+        "--output=both",
     ]  # fmt: skip
     assert (container["image"], container["env"]) == (ours["image"], ours["env"])
     assert job["spec"]["ttlSecondsAfterFinished"] == template["ttlSecondsAfterFinished"]
@@ -297,12 +297,9 @@ def resource_without_reports(world: World) -> Iterator[None]:
 def keeps_links(world: World) -> bool:
     """Tell whether the API server keeps what it is told of a report: it drops unknown fields."""
     told = {"id": "0001", "number": 1, "action": "Retrain", "because": [], "reportMessage": "m"}
-    world.api.patch(
-        "DriftPolicy", world.namespace, "probe", {"status": {"decision": None}}, "/status"
-    )
-    world.api.patch(
-        "DriftPolicy", world.namespace, "probe", {"status": {"decision": told}}, "/status"
-    )
+    for one in (None, told):
+        change = {"status": {"decision": one}}
+        world.api.patch("DriftPolicy", world.namespace, "probe", change, "/status")
     return "reportMessage" in world.status("probe")["decision"]
 
 

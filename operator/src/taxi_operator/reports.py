@@ -30,6 +30,8 @@ from taxi_operator.times import seconds_since_epoch, text_of
 #: Decisions that a report explains; the way back to the champion is none.
 _REPORTED: Final = {Action.RETRAIN, Action.FALLBACK}
 _CONTAINER: Final = "report"
+#: The argument of the template that the Job keeps.
+_OUTPUT: Final = "--output="
 _VARIABLE: Final = "TAXI_OPERATOR_REPORT_CRONJOB"
 #: How long a decision waits to know whether there are reports, seconds.
 _LOOK_SECONDS: Final = 2.0
@@ -97,8 +99,8 @@ def report_job_name(policy: PolicyKey, number: int) -> str:
 
 
 def report_arguments(model: str, start: str, end: str) -> list[str]:
-    """Return the command line of a report over a span (RFC 3339)."""
-    return ["run", "--model", model, "--from", start, "--to", end, "--zone", "UTC"]
+    """Return the command line of a report over a span (RFC 3339, which names its zone)."""
+    return ["run", "--model", model, "--from", start, "--to", end]
 
 
 def report_job(
@@ -106,7 +108,7 @@ def report_job(
 ) -> Manifest:
     """Return the Job of a decision's report, made from a CronJob: only the arguments differ.
 
-    It has none of the labels that retrain Jobs are found and counted by.
+    Of the template's arguments it keeps what is made, page or document. It has none of the labels that retrain Jobs are found and counted by.
 
     Raises:
         FieldError: the template has no container `report`.
@@ -119,7 +121,8 @@ def report_job(
         raise FieldError(
             _VARIABLE, f"CronJob {name} has no container {_CONTAINER}", "name the chart's"
         )
-    container["args"] = list(arguments)
+    outputs = [one for one in container.get("args") or [] if one.startswith(_OUTPUT)]
+    container["args"] = [*arguments, *outputs]
     inherited = (template.get("metadata") or {}).get("labels") or {}
     labels = {POLICY_LABEL: policy.label, REPORT_LABEL: str(number)}
     return {
@@ -249,5 +252,7 @@ class Reports:
 
 def _is_of(job: Mapping[str, Any], key: PolicyKey, arguments: list[str]) -> bool:
     """Tell whether a Job makes the report of a policy's decision: a lost status counts anew."""
-    container = _container_of(job["spec"])
-    return is_owned_by(job, key) and container is not None and container["args"] == arguments
+    container = _container_of(job["spec"]) or {}
+    # What the template had beside them may have changed since.
+    begun = (container.get("args") or [])[: len(arguments)]
+    return is_owned_by(job, key) and begun == arguments

@@ -51,7 +51,10 @@ CRON_JOB: Document = {
                     "spec": {
                         "containers": [
                             {"name": "sidecar", "args": ["a"]},
-                            {"name": "report", "image": "report:1", "args": ["run", "--last=24h"]},
+                            {
+                                "name": "report", "image": "report:1",
+                                "args": ["run", "--scheduled", "--last=24h", "--output=json"],
+                            },
                         ]
                     }
                 },
@@ -148,7 +151,7 @@ def test_job_differs_from_its_cronjob_in_arguments_alone() -> None:
     wanted = copy.deepcopy(CRON_JOB["spec"]["jobTemplate"]["spec"])
     wanted["template"]["spec"]["containers"][1]["args"] = [
         "run", "--model", "m", "--from", "2025-10-08T08:53:20Z", "--to", "2025-10-09T08:53:20Z",
-        "--zone", "UTC",
+        "--output=json",
     ]  # fmt: skip
     assert job["spec"] == wanted
     assert before == CRON_JOB
@@ -341,6 +344,18 @@ def test_reports_that_were_switched_off_take_the_open_link_along() -> None:
 
     assert list(facts(off.carry_on(status))) == ["reportMessage"]
     assert off.cluster.tries == 0
+
+
+def test_job_that_was_made_before_the_template_changed_is_still_the_decision_s() -> None:
+    bench = Bench()
+    planned = bench.decide()
+    bench.carry_on(planned)
+    changed = copy.deepcopy(CRON_JOB)
+    for one in changed["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]:
+        one.pop("args")
+    bench.cluster.cron_job_found = changed
+
+    assert "reportJobName" in facts(bench.carry_on(planned))
 
 
 @pytest.mark.parametrize("change", ["owner", "arguments"])

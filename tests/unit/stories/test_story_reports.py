@@ -17,7 +17,16 @@ from taxi_stories.reports import Report, ReportError, make_report, report_job
 NOW = datetime(2021, 3, 1, tzinfo=UTC)
 LABELS = {INSTANCE_LABEL: "taxi", COMPONENT_LABEL: REPORT}
 ENV = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
-POD = {"containers": [{"name": "report", "args": ["run"], "image": "i", "env": ENV}]}
+POD = {
+    "containers": [
+        {
+            "name": "report",
+            "args": ["run", "--scheduled", "--output=json"],
+            "image": "i",
+            "env": ENV,
+        }
+    ]
+}
 CRON_JOB: dict[str, Any] = {
     "kind": "CronJob",
     "metadata": {"name": "taxi-report", "labels": LABELS},
@@ -50,7 +59,9 @@ def test_a_job_differs_from_its_template_in_what_is_given_alone() -> None:
     assert {one["name"]: one["value"] for one in container.pop("env")} == {
         "A": "1", "B": "", "C": "3",
     }  # fmt: skip
-    assert container == {"name": "report", "args": ["run", "--from=a"], "image": "i"}
+    assert container == {
+        "name": "report", "args": ["run", "--from=a", "--output=json"], "image": "i",
+    }  # fmt: skip
     assert (job["metadata"]["name"], job["spec"]["backoffLimit"]) == ("by-hand", 2)
     assert job["metadata"]["labels"] == LABELS
     assert json.dumps(CRON_JOB) == before

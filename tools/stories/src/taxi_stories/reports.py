@@ -25,6 +25,7 @@ from taxi_stories.release import Release
 PAGE: Final = "report.html"
 DOCUMENT: Final = "report.json"
 _MODEL_VARIABLE: Final = "TAXI_MODEL"
+_OUTPUT: Final = "--output="
 _MOMENT: Final = "%Y-%m-%dT%H:%M:%S+00:00"
 _LENGTH: Final = re.compile(r"([1-9]\d{0,3})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -102,13 +103,14 @@ def report_job(
     Args:
         cron_job: Its template.
         name: Name of the Job.
-        arguments: Command line of its container.
+        arguments: Command line of its container; the template's `--output=` is added.
         env: Environment variables that get another value.
     """
     template = cron_job["spec"]["jobTemplate"]
     spec = copy.deepcopy(template["spec"])
     (container,) = spec["template"]["spec"]["containers"]
-    container["args"] = list(arguments)
+    outputs = [one for one in container.get("args") or [] if one.startswith(_OUTPUT)]
+    container["args"] = [*arguments, *outputs]
     kept = [one for one in container["env"] if one["name"] not in env]
     container["env"] = [*kept, *({"name": key, "value": value} for key, value in env.items())]
     labels = (template.get("metadata") or {}).get("labels") or {}
