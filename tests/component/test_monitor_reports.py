@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -169,6 +170,27 @@ def test_a_run_of_a_newer_release_hides_no_report(
     found = monitor.get("/v1/reports")
     assert [one["id"] for one in found["reports"]] == ["m-day-0"]
     assert "a newer release may have written it" in found["problem"]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu"])
+@pytest.mark.parametrize("year", [1, 9999])
+def test_a_span_at_the_end_of_time_hides_no_report(
+    monitor: Monitor, database: Database[Document], year: int, zone: str
+) -> None:
+    start = (
+        datetime(year, 1, 1, tzinfo=UTC) if year == 1 else datetime(year, 12, 31, 23, tzinfo=UTC)
+    )
+    edge = {"start": start, "end": start + timedelta(minutes=59), "time_zone": zone}
+    store_report(database, entry(0), CONTENTS)
+    store_report(database, replace(entry(1), **edge), CONTENTS)
+
+    page = get(monitor, "/reports")
+    assert page.status_code == 200
+    assert ("m-day-0" in page.text, "m-day-1" in page.text) == (True, True)
+    found = monitor.get("/v1/reports")["reports"]
+    assert {one["id"] for one in found} == {"m-day-0", "m-day-1"}
+    (told,) = (one["local_from"] for one in found if one["id"] == "m-day-1")
+    assert datetime.fromisoformat(told) == start
 
 
 @pytest.mark.parametrize("limit", ["0", "501", "-1", "ten", "", "1e3", "٣", "9" * 400])
@@ -418,6 +440,51 @@ def test_the_end_of_the_last_good_run_counts_and_pruned_reports_do_not_take_it_b
     watch = ReportWatch(database, "m")
     watch.refresh()
     assert exported(watch) == {"last_success_timestamp_seconds": ended.timestamp()}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"rows": float("inf")}, {"rows": float("nan")}, {"seconds": "x"}, {"score": 10**18},
+        {"from": datetime(1, 1, 1, tzinfo=UTC)}, {"verdict": {"$a": 1}}, {"problems": float("inf")},
+        {"created_at": None}, {"report": float("inf")},
+    ],
+)  # fmt: skip
+def test_a_document_that_nobody_wrote_ends_no_thread(
+    database: Database[Document], broken: dict[str, Any]
+) -> None:
+    clock = itertools.count(0.0, 20.0)
+    watch = ReportWatch(database, "m", clock=lambda: next(clock))
+    store_report(database, entry(), CONTENTS)
+    begin_run(database, "m", "r", START)
+    watch.refresh()
+    assert exported(watch)["rows"] == 12_345
+    database[REPORTS].update_many({}, {"$set": broken})
+    watch.refresh()
+
+    store_report(database, entry(), CONTENTS)
+    begin_run(database, "m", "r", START)
+    watch.refresh()
+    assert exported(watch)["rows"] == 12_345
+
+
+def test_a_defect_in_one_document_is_logged_and_what_was_known_stays(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = itertools.count(0.0, 20.0)
+    watch = ReportWatch(database, "m", clock=lambda: next(clock))
+    store_report(database, entry(), CONTENTS)
+    watch.refresh()
+
+    def defect(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("taxi_monitor.report_gauges.list_reports", defect)
+    for _ in range(3):
+        watch.refresh()
+
+    assert exported(watch)["rows"] == 12_345
+    assert ["a defect" in str(vars(one)["reason"]) for one in caplog.records] == [True]
 
 
 def test_mongodb_is_asked_every_15_seconds_at_most(database: Database[Document]) -> None:

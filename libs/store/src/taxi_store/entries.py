@@ -20,7 +20,7 @@ def readable(kind: str, document: Document) -> Iterator[None]:
     """Turn what is wrong with a document into `UnreadableEntryError`, which names it."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnreadableEntryError(
             f"{kind} {document.get('_id')!r}: cannot be read ({error!r}); a newer release may have "
             "written it"

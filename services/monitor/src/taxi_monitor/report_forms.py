@@ -115,8 +115,16 @@ def _zone(name: str) -> tzinfo:
 
 
 def _local(moment: datetime, zone: tzinfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
+    return f"{_at(moment, zone):%Y-%m-%d %H:%M}"
 
 
 def _iso(moment: datetime | None, zone: tzinfo = UTC) -> str | None:
-    return None if moment is None else moment.astimezone(zone).isoformat(timespec="seconds")
+    return None if moment is None else _at(moment, zone).isoformat(timespec="seconds")
+
+
+def _at(moment: datetime, zone: tzinfo) -> datetime:
+    """Return a moment in a zone, in UTC where the calendar ends before the zone's day does."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment.astimezone(UTC)

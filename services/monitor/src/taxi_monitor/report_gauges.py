@@ -63,11 +63,18 @@ class ReportWatch:
             )
             self._problem = ""
         except TaxiError as error:
-            if self._problem != str(error):
-                logger.warning("reports are not known", extra={"reason": str(error)})
-            self._problem = str(error)
+            self._tell(str(error))
+        except Exception as error:
+            # This is the thread that follows the log; no document of a report may end it.
+            self._tell(f"a defect of the monitor ({error!r})", error)
         # Also after a failure: one that took its time-out must not hold up every evaluation.
         self._next_at = self._clock() + _PAUSE_SECONDS
+
+    def _tell(self, problem: str, defect: Exception | None = None) -> None:
+        """Log a problem unless it was the last one too."""
+        if self._problem != problem:
+            logger.warning("reports are not known", extra={"reason": problem}, exc_info=defect)
+        self._problem = problem
 
 
 class ReportCollector(Collector):
