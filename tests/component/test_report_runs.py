@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bson.int64 import Int64
 from fixtures_mongod import Mongod, running_mongod
 from pymongo.database import Database
 from report_log import Written, register, write_rides
 
 from taxi_domain.models import MODEL_NAME
 from taxi_domain.mongodb import DATABASE, LABELS, PREDICTIONS, REPORTS
-from taxi_domain.reports import ReportPart
+from taxi_domain.reports import ReportPart, RunState
 from taxi_store.artifacts import Artifact
 from taxi_store.connection import Document, connect
 from taxi_store.report_runs import latest_run
@@ -265,6 +266,44 @@ def test_killed_after_any_step_and_made_again_there_is_one_report(log: Log, line
     assert log.database[REPORTS].count_documents({"kind": "report"}) == 1
 
 
+def test_a_report_that_is_told_to_end_is_recorded_as_failed(log: Log) -> None:
+    process = command(log)
+    assert process.stderr is not None
+    for text in process.stderr:
+        if "partitions to read" in text:
+            process.send_signal(signal.SIGTERM)
+            break
+
+    code, said = ends(process)
+
+    assert code == 1
+    assert "was told to end" in said
+    run = latest_run(log.database, MODEL_NAME)
+    assert run is not None
+    assert (run.state, "was told to end" in run.reason) == (RunState.FAILED, True)
+    assert log.database[REPORTS].count_documents({"kind": "report"}) == 0
+
+
+def test_wild_numbers_and_times_of_other_programs_keep_no_report_from_being_made(log: Log) -> None:
+    whole = made(log)
+    (first,) = log.database[PREDICTIONS].find({"ts": {"$gte": log.after.start}}).sort("ts").limit(1)
+    for name, change in {
+        "huge": {"prediction": 1e300}, "event": {"pickup_at": float("nan")},
+        "int64": {"prediction": Int64(12)}, "inputs": {"features": dict.fromkeys(first["features"], -1e308)},
+    }.items():  # fmt: skip
+        log.database[PREDICTIONS].insert_one({**first, "_id": f"test-{name}", **change})
+        log.database[LABELS].insert_one({"_id": f"test-{name}", "duration": 9.0, "ts": first["ts"]})
+
+    document = made(log, "--output", "both")
+
+    assert document["problems"] == []
+    assert document["served"]["unreadable"] == {"predictions": 1}
+    assert document["served"]["rows"] == whole["served"]["rows"] + 3
+    (version,), (old,) = document["versions"], whole["versions"]
+    assert version["rows"] == old["rows"] + 3
+    assert version["performance"]["rmse"] < old["performance"]["rmse"] + 1
+
+
 def test_two_at_once_make_one_report(log: Log) -> None:
     both = [command(log), command(log)]
 
@@ -293,7 +332,7 @@ def test_mongodb_away_in_the_middle_is_waited_for(log: Log) -> None:
         if "partitions to read" in text:
             break
     log.server.hang()
-    waker = threading.Timer(8, log.server.go_on)
+    waker = threading.Timer(60, log.server.go_on)
     waker.start()
 
     _, errors = process.communicate(timeout=LONGEST)

@@ -11,12 +11,17 @@ import pytest
 from report_rides import collapse, collapse_document
 from report_rows import columns_of, layout, reference, rows_of
 
+from taxi_domain.errors import NotAvailableError
 from taxi_domain.reports import DRIFT, NO_DRIFT, NO_REFERENCE, NO_ROWS
+from taxi_report import steps
+from taxi_report.collect.partition import Part, Task
+from taxi_report.collect.run import Outcome
 from taxi_report.document import Served, VersionFacts, document_of
 from taxi_report.profile.version import profile_of
 from taxi_report.render import page
+from taxi_report.settings import Settings
 from taxi_report.spans import Span
-from taxi_report.steps import Compared, Request, render_report
+from taxi_report.steps import Collected, Compared, Request, render_report
 
 START = datetime(2021, 1, 4, tzinfo=UTC)
 SPAN = Span(START, START + timedelta(days=28), ZoneInfo("UTC"))
@@ -73,6 +78,17 @@ def test_a_version_that_is_new_says_why_there_is_no_drift_from_the_span_before()
     sentence = "Version v2 answered nothing in the span before"
     assert [one for one in new["words"] if one.startswith(sentence)]
     assert not [one for one in old["words"] if one.startswith(sentence)]
+
+
+def test_a_log_of_which_nothing_can_be_read_has_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = Outcome(Part(0, {}, {}, {}), {0: "a bad disk", 1: "a bad disk"})
+    monkeypatch.setattr(steps, "collect", lambda *_args, **_options: failed)
+    settings = Settings(TAXI_MONGODB_URI="mongodb://none")
+    request = Request(SPAN, None, settings, cast("Any", None), with_html=False, now=SPAN.end)
+    tasks = [cast("Task", None)] * 2
+
+    with pytest.raises(NotAvailableError, match="none of 2 partitions .* a bad disk"):
+        steps.profile_rows(request, Collected(tasks, []), cast("Any", None))
 
 
 def test_a_page_that_cannot_be_made_costs_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
