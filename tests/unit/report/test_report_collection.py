@@ -17,7 +17,7 @@ from report_rows import rows_of as made_rows
 
 from taxi_domain.errors import NotAvailableError
 from taxi_report.collect import run as run_module
-from taxi_report.collect.columns import local_seconds, numbers, rows_of
+from taxi_report.collect.columns import numbers, rows_of
 from taxi_report.collect.merge import MergeTree
 from taxi_report.collect.partition import Part, Task
 from taxi_report.collect.run import MAX_ATTEMPTS, Outcome, collect
@@ -308,23 +308,3 @@ def test_an_odd_event_time_is_none_and_costs_no_row(event: object) -> None:
 
     assert found.timed.tolist() == [True, False, True]
     assert found.moments.tolist() == [7.0, 0.001, 7.0]
-
-
-@pytest.mark.parametrize(
-    "zone", ["America/New_York", "UTC", "Asia/Kathmandu", "Australia/Lord_Howe"]
-)
-def test_local_times_are_pythons(zone: str) -> None:
-    known = ZoneInfo(zone)
-    # Around both changes of the clock, every 10 minutes.
-    ts = np.concatenate(
-        [np.arange(at, at + 4 * 86_400, 600.0) for at in (1_615_500_000, 1_636_000_000)]
-    )
-
-    found = local_seconds(ts, known)
-
-    epoch = datetime(1970, 1, 1)  # noqa: DTZ001 - local times
-    exact = [
-        (datetime.fromtimestamp(one, known).replace(tzinfo=None) - epoch).total_seconds()
-        for one in ts
-    ]
-    assert found.tolist() == exact

@@ -165,6 +165,7 @@ def test_a_bad_slice_is_found_and_named() -> None:
 
     assert worst
     assert worst[0].mae is not None
+    assert worst[0].mae.low is not None
     assert worst[0].labelled >= MIN_ROWS
     assert worst[0].mae.low > 5
     assert any(CATEGORICAL[0] in one.value or NUMBER in one.value for one in worst[:3])

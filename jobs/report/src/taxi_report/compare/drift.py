@@ -203,7 +203,9 @@ def _quality(own: Summary, theirs: Summary) -> Quality:
         missing_ratio=own.missing / total,
         unseen_ratio=own.unseen_rows / max(own.rows, 1),
         outside_ratio=0.0,
-        unseen=tuple((category_name(own.unseen[one]), int(own.unseen_counts[one])) for one in order),
+        unseen=tuple(
+            (category_name(own.unseen[one]), int(own.unseen_counts[one])) for one in order
+        ),
     )
 
 

@@ -68,7 +68,7 @@ def pushers(
     )
     best = influences.max(axis=0)
     columns = influences.argmax(axis=0)
-    order = np.lexsort((np.array(candidates.ids, dtype=str), -best))[:MAX_ROWS]
+    order = np.lexsort((np.array(candidates.ids, dtype=object), -best))[:MAX_ROWS]
     return [
         Pusher(
             candidates.ids[place],

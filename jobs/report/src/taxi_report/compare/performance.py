@@ -7,9 +7,7 @@ import numpy as np
 
 from taxi_profiles.reference import TARGET, Reference
 from taxi_report.profile.cells import ABSOLUTE, ERRORS, LABELLED, SQUARES
-from taxi_report.profile.layout import ERROR, TIME
 from taxi_report.profile.version import (
-    LAG,
     OVER,
     OVER_ROWS,
     RELATIVE,
@@ -85,11 +83,11 @@ class Limit:
 
 def performance_of(profile: VersionProfile) -> Performance | None:
     """Return a profile's errors, None without labels within the limits."""
-    error, target = profile.numeric[ERROR], profile.numeric[TARGET]
+    error, target = profile.error, profile.numeric[TARGET]
     rows = error.rows
     if not rows:
         return None
-    _, labelled, errors, absolute, squares = profile.tables[TIME].sum(axis=1)
+    _, labelled, errors, absolute, squares = profile.time.sum(axis=1)
     sides, relative = profile.sides, profile.relative_errors
     return Performance(
         rows=rows,
@@ -108,7 +106,7 @@ def performance_of(profile: VersionProfile) -> Performance | None:
 
 def labels_of(profile: VersionProfile) -> Labels:
     """Return how labels came."""
-    lag = profile.numeric[LAG]
+    lag = profile.lag
     return Labels(
         rows=profile.labelled,
         coverage_ratio=profile.labelled / max(profile.rows, 1),
@@ -143,7 +141,7 @@ class Bucket:
 def timeline_of(profile: VersionProfile, start: float, width: float) -> list[Bucket]:
     """Return rows and errors over time."""
     found = []
-    for place, sums in enumerate(profile.tables[TIME].T):
+    for place, sums in enumerate(profile.time.T):
         labelled = int(sums[LABELLED])
         mean_square = _ratio(sums[SQUARES], labelled)
         found.append(

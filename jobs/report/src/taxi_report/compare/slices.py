@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_profiles.categorical import distance_of_shares
-from taxi_profiles.reference import PREDICTION
 from taxi_report.profile.cells import ABSOLUTE, ERRORS, LABELLED, ROWS, SQUARES
 from taxi_report.profile.layout import Layout
 from taxi_report.profile.version import VersionProfile
 
 Floats = NDArray[np.float64]
+#: A table of `VersionProfile.tables`, and a cell of it.
+Cell = tuple[tuple[int, ...], int]
 
 #: Fewest labelled rows of a slice that is called worst, and of one whose drift is measured.
 MIN_ROWS: Final = 200
@@ -26,11 +27,18 @@ _CONFIDENCE: Final = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean absolute error with its confidence interval, in the target's unit."""
+    """A mean absolute error with its confidence interval, in the target's unit.
+
+    Attributes:
+        mae: The mean.
+        low: Lower end; None where the rows do not show how much errors differ, which takes two
+            labelled rows with different ones.
+        high: Upper end, None as `low` is.
+    """
 
     mae: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +82,19 @@ def slices_of(layout: Layout, current: VersionProfile, expected: VersionProfile)
         expected: Profile of the reference's rows.
     """
     found = []
-    for name, size in layout.slice_sizes().items():
-        rows = current.tables[name][ROWS]
-        shown = np.sort(np.argsort(-rows, kind="stable")[: min(size, MAX_CELLS)])
-        drift = _drift(layout, name, current, expected)
+    names = layout.slice_names()
+    for place, size in enumerate(layout.slice_sizes()):
+        own, theirs = current.tables[place,], expected.tables[place,]
+        shown = np.sort(np.argsort(-own[ROWS], kind="stable")[: min(size, MAX_CELLS)])
+        drift = _drift(layout, place, current, expected)
         found += [
             _slice(
-                name, layout.label(name, cell), current, expected,
-                current.tables[name][:, cell], expected.tables[name][:, cell], drift.get(cell),
+                names[place], layout.label(place, cell), current, expected,
+                own[:, cell], theirs[:, cell], drift.get(cell),
                 NormalDist().inv_cdf((1 + _CONFIDENCE) / 2),
             )
             for cell in map(int, shown)
-            if rows[cell]
+            if own[ROWS][cell]
         ]  # fmt: skip
     return found
 
@@ -95,10 +104,10 @@ def worst_slices(layout: Layout, current: VersionProfile, expected: VersionProfi
 
     Of all cells with `MIN_ROWS` labelled rows those whose interval lies wholly above the mean
     absolute error of all rows. The intervals hold for all cells together (Bonferroni), because
-    the worst of many would look bad by chance. A cell of two slices is left out when one of both
-    alone is as bad.
+    the worst of many would look bad by chance. A cell whose errors are all equal has no interval
+    and is judged by their mean. A cell of two slices is left out when one of both alone is as bad.
     """
-    overall = current.tables[next(iter(layout.slice_sizes()))].sum(axis=1)
+    overall = current.time.sum(axis=1)
     if not overall[LABELLED]:
         return []
     mean = overall[ABSOLUTE] / overall[LABELLED]
@@ -106,60 +115,65 @@ def worst_slices(layout: Layout, current: VersionProfile, expected: VersionProfi
     if not cells:
         return []
     z = NormalDist().inv_cdf(1 - (1 - _CONFIDENCE) / 2 / len(cells))
-    lows = {key: _interval(current.tables[key[0]][:, key[1]], z) for key in cells}
-    above = [key for key in cells if lows[key].low > mean]
-    chosen = []
-    for key in sorted(above, key=lambda one: (-lows[one].low, one)):
+    maes = {key: _interval(current.tables[key[0]][:, key[1]], z) for key in cells}
+    lows = {key: one.mae if one.low is None else one.low for key, one in maes.items()}
+    above = [key for key in cells if lows[key] > mean]
+    chosen: list[Cell] = []
+    for key in sorted(above, key=lambda one: (-lows[one], one)):
         parents = _parents(layout, *key)
-        if any(one in lows and lows[one].mae >= lows[key].mae for one in parents):
+        if any(one in maes and maes[one].mae >= maes[key].mae for one in parents):
             continue
         chosen.append(key)
         if len(chosen) == MAX_WORST:
             break
+    names = layout.slice_names()
     return [
         _slice(
-            table.replace("|", " × "), _value(layout, table, cell), current, expected,
+            " × ".join(names[one] for one in table), _value(layout, table, cell),
+            current, expected,
             current.tables[table][:, cell], expected.tables[table][:, cell], None, z,
         )
         for table, cell in chosen
     ]  # fmt: skip
 
 
-def _judged(layout: Layout, current: VersionProfile) -> Iterator[tuple[str, int]]:
-    names = [*layout.slice_sizes(), *("|".join(pair) for pair in layout.crossed())]
-    for name in names:
-        for cell in np.flatnonzero(current.tables[name][LABELLED] >= MIN_ROWS):
-            yield name, int(cell)
+def _judged(layout: Layout, current: VersionProfile) -> Iterator[Cell]:
+    singles = [(place,) for place in range(len(layout.slice_sizes()))]
+    for table in (*singles, *layout.crossed()):
+        for cell in np.flatnonzero(current.tables[table][LABELLED] >= MIN_ROWS):
+            yield table, int(cell)
 
 
-def _parts(layout: Layout, table: str, cell: int) -> list[tuple[str, int]]:
-    """Return the single slices whose cells a cell is made of."""
-    if "|" not in table:
-        return [(table, cell)]
-    first, second = table.split("|")
-    return [
-        (first, cell // layout.slice_sizes()[second]),
-        (second, cell % layout.slice_sizes()[second]),
-    ]
+def _parts(layout: Layout, table: tuple[int, ...], cell: int) -> list[tuple[int, int]]:
+    """Return the single slices, by place, and their cells that a cell is made of."""
+    if len(table) == 1:
+        return [(table[0], cell)]
+    first, second = table
+    width = layout.slice_sizes()[second]
+    return [(first, cell // width), (second, cell % width)]
 
 
-def _parents(layout: Layout, table: str, cell: int) -> list[tuple[str, int]]:
+def _parents(layout: Layout, table: tuple[int, ...], cell: int) -> list[Cell]:
     parts = _parts(layout, table, cell)
-    return parts if len(parts) > 1 else []
+    return [((place,), one) for place, one in parts] if len(parts) > 1 else []
 
 
-def _value(layout: Layout, table: str, cell: int) -> str:
+def _value(layout: Layout, table: tuple[int, ...], cell: int) -> str:
+    names = layout.slice_names()
     return ", ".join(
-        f"{name} {layout.label(name, one)}" for name, one in _parts(layout, table, cell)
+        f"{names[place]} {layout.label(place, one)}" for place, one in _parts(layout, table, cell)
     )
 
 
 def _interval(sums: Floats, z: float) -> Interval:
-    labelled = sums[LABELLED]
-    mean = sums[ABSOLUTE] / labelled
+    labelled = float(sums[LABELLED])
+    mean, square = sums[ABSOLUTE] / labelled, sums[SQUARES] / labelled
     # The square of the absolute error is that of the error.
-    variance = max(sums[SQUARES] / labelled - mean**2, 0.0) / max(labelled - 1, 1)
-    half = z * float(np.sqrt(variance))
+    variance = square - mean**2
+    # Equal errors, but for the rounding of sums of so many.
+    if labelled < 2 or variance <= 4 * labelled * np.finfo(np.float64).eps * square:
+        return Interval(float(mean), None, None)
+    half = z * float(np.sqrt(variance / (labelled - 1)))
     return Interval(float(mean), float(mean - half), float(mean + half))
 
 
@@ -190,21 +204,19 @@ def _slice(
 
 
 def _drift(
-    layout: Layout, name: str, current: VersionProfile, expected: VersionProfile
+    layout: Layout, place: int, current: VersionProfile, expected: VersionProfile
 ) -> dict[int, float]:
     """Return the drift of the predictions by cell, where both sides have rows enough."""
     sizes = layout.slice_sizes()
-    key = next(
-        (one for one in (f"{name}|{PREDICTION}", f"{PREDICTION}|{name}") if one in current.tables),
-        None,
-    )
-    if key is None:
+    # The prediction is the last of the columns.
+    predictions = len(layout.columns) - 1
+    key = (min(place, predictions), max(place, predictions))
+    if key not in current.tables:
         return {}
-    shape = [sizes[part] for part in key.split("|")]
-    counts = [one.tables[key][ROWS].reshape(shape) for one in (current, expected)]
-    if key.startswith(f"{PREDICTION}|"):
-        counts = [one.T for one in counts]
-    own, theirs = counts
+    counts = [
+        one.tables[key][ROWS].reshape([sizes[part] for part in key]) for one in (current, expected)
+    ]
+    own, theirs = counts if key[1] == predictions else [one.T for one in counts]
     return {
         cell: distance_of_shares(theirs[cell] / theirs[cell].sum(), own[cell] / own[cell].sum())
         for cell in range(len(own))

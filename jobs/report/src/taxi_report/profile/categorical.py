@@ -45,6 +45,16 @@ class CategoricalSummary:
         return np.append(self.known, self.unseen_rows)
 
 
+def category_name(value: float) -> str:
+    """Name a category, each with all of its digits: `1234567`, not `1.23457e+06`.
+
+    >>> category_name(1234567.0), category_name(2.5), category_name(-0.0)
+    ('1234567', '2.5', '0')
+    """
+    number = float(value)
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
 def categorical_summary(column: Floats, categories: Floats) -> CategoricalSummary:
     """Summarise a column.
 

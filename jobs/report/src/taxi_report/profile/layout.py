@@ -13,17 +13,15 @@ from numpy.typing import NDArray
 
 from taxi_profiles.matched import MatchedColumn
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
-from taxi_report.profile.numeric import grid_of
+from taxi_report.profile.categorical import category_name
+from taxi_report.profile.grid import grid_of, spread
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-#: Signed error, prediction minus label.
-ERROR: Final = "error"
 #: Slices that come from the event's time, not from a column.
 HOUR: Final = "event hour"
 WEEKDAY: Final = "event weekday"
-TIME: Final = "time"
 #: A numeric column is cut into so many bands with equally many reference rows.
 BANDS: Final = 10
 #: Two slices are crossed when both together have at most so many cells.
@@ -31,8 +29,8 @@ MAX_CROSSED: Final = 8192
 MAX_BUCKETS: Final = 200
 _BUCKETS_SECONDS: Final = (900, 3600, 3 * 3600, 6 * 3600, 86_400, 7 * 86_400, 28 * 86_400)
 _DAY: Final = 86_400.0
-#: Errors have no reference grid: cells a hundredth of the reference's RMSE wide, to 40 of it.
-_ERROR_CELLS: Final = 8000
+_HOURS: Final = 24
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,8 @@ class ColumnLayout:
     Attributes:
         name: Column name.
         numeric: Whether it is a number; a category otherwise.
-        points: Grid of a number, or the reference's categories, ascending.
+        points: Grid of a number (`taxi_report.profile.grid`), or the reference's categories,
+            ascending.
         bands: Inner edges of the bands of a number, shape (b - 1,); empty for a category.
         matched: The reference's counts by stratum.
     """
@@ -75,8 +74,8 @@ class ColumnLayout:
         if cell == self.size - 1:
             return "missing"
         if not self.numeric:
-            return "unseen" if cell == len(self.points) else f"{self.points[cell]:g}"
-        edges = ["", *(f"{edge:.4g}" for edge in self.bands), ""]
+            return "unseen" if cell == len(self.points) else category_name(self.points[cell])
+        edges = ["", *_edge_names(self.bands), ""]
         low, high = edges[cell], edges[cell + 1]
         if not low:
             return f"below {high}" if high else "all"
@@ -113,41 +112,45 @@ class Layout:
         """Return a column, the target included."""
         return next(one for one in (*self.columns, self.target) if one.name == name)
 
-    def slice_sizes(self) -> dict[str, int]:
-        """Return the cells of every slice."""
-        columns = {one.name: one.size for one in self.columns}
-        return {**columns, HOUR: 24, WEEKDAY: 7}
+    def slice_names(self) -> tuple[str, ...]:
+        """Return what rows are sliced by: the columns, then hour and weekday of the event.
 
-    def crossed(self) -> list[tuple[str, str]]:
+        A slice is known by its place here: a column may have any name.
+        """
+        columns = tuple(one.name for one in self.columns)
+        return (*columns, *(_other_name(one, columns) for one in (HOUR, WEEKDAY)))
+
+    def slice_sizes(self) -> tuple[int, ...]:
+        """Return the cells of every slice."""
+        return (*(one.size for one in self.columns), _HOURS, len(_WEEKDAYS))
+
+    def crossed(self) -> list[tuple[int, int]]:
         """Return the pairs of slices that are counted together."""
         sizes = self.slice_sizes()
         return [
             (first, second)
-            for first, second in combinations(sizes, 2)
+            for first, second in combinations(range(len(sizes)), 2)
             if sizes[first] * sizes[second] <= MAX_CROSSED
         ]
 
-    def slices(self, columns: Mapping[str, Floats], moments: Floats) -> dict[str, Ids]:
+    def slices(self, columns: Mapping[str, Floats], moments: Floats) -> list[Ids]:
         """Return the cell of each row in every slice."""
-        found = {one.name: one.cells(columns[one.name]) for one in self.columns}
         days = np.floor(moments / _DAY)
-        found[HOUR] = ((moments - days * _DAY) // 3600).astype(np.int64)
+        hours: Ids = ((moments - days * _DAY) // 3600).astype(np.int64)
         # 1970-01-01 was a Thursday.
-        found[WEEKDAY] = (days.astype(np.int64) + 3) % 7
-        return found
+        weekdays: Ids = (days.astype(np.int64) + 3) % 7
+        return [*(one.cells(columns[one.name]) for one in self.columns), hours, weekdays]
 
     def bucket_of(self, ts: Floats) -> Ids:
         """Return the bucket of each answer time."""
         places = ((ts - self.start) // self.bucket).astype(np.int64)
         return np.clip(places, 0, self.buckets - 1)
 
-    def label(self, slice_name: str, cell: int) -> str:
-        """Name a cell of a slice for people."""
-        if slice_name == HOUR:
-            return f"{cell:02d}:00"
-        if slice_name == WEEKDAY:
-            return ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[cell]
-        return self.column(slice_name).label(cell)
+    def label(self, place: int, cell: int) -> str:
+        """Name a cell of the slice at a place for people."""
+        if place < len(self.columns):
+            return self.columns[place].label(cell)
+        return f"{cell:02d}:00" if place == len(self.columns) else _WEEKDAYS[cell]
 
 
 def layout_of(
@@ -166,13 +169,13 @@ def layout_of(
         (one for one in _BUCKETS_SECONDS if (end - start) / one <= MAX_BUCKETS),
         (end - start) / MAX_BUCKETS,
     )
-    rmse = max(reference.error.rmse, 1e-9)
     return Layout(
         version=version,
         columns=tuple(_column(reference, name) for name in (*ordered, PREDICTION)),
         target=_column(reference, TARGET),
         target_limits=target_limits,
-        errors=np.linspace(-40 * rmse, 40 * rmse, _ERROR_CELLS + 1),
+        # Of errors only the RMSE is known beforehand.
+        errors=spread(0.0, max(reference.error.rmse, 1e-9)),
         start=start,
         bucket=float(bucket),
         buckets=max(1, int(np.ceil((end - start) / bucket))),
@@ -190,5 +193,23 @@ def _column(reference: Reference, name: str) -> ColumnLayout:
     places = np.searchsorted(below, below[-1] * np.arange(1, BANDS) / BANDS, side="right")
     edges = np.unique(profile.values[np.minimum(places, len(profile.values) - 1)])
     return ColumnLayout(
-        name, True, grid_of(profile.values), edges[edges > profile.values[0]], matched
-    )
+        name, True, grid_of(profile.values, profile.counts),
+        edges[edges > profile.values[0]], matched,
+    )  # fmt: skip
+
+
+def _edge_names(edges: Floats) -> list[str]:
+    """Name edges with four digits, or as many more as tell them apart."""
+    names: list[str] = []
+    for digits in (4, 6, 9, 17):
+        names = [f"{edge:.{digits}g}" for edge in edges]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _other_name(name: str, taken: tuple[str, ...]) -> str:
+    """Return a name that no column has."""
+    while name in taken:
+        name += " (clock)"
+    return name

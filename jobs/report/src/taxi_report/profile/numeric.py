@@ -1,8 +1,9 @@
 """Distribution of a numeric column: exact while it has few distinct values, then by cells.
 
-A cell is the half-open interval between two neighbouring values of a grid. It keeps how many
-values fall into it and their sum, so a distance from a distribution that has steps on the grid
-alone is wrong only where both distribution functions cross between two of its points.
+A cell is the half-open interval between two neighbouring points of a grid
+(`taxi_report.profile.grid`). It keeps how many values fall into it and their sum, so a distance
+from a distribution that has steps on the grid alone is wrong only where both distribution
+functions cross between two of its points; beyond the ends of that distribution they never do.
 """
 
 from collections.abc import Sequence
@@ -19,8 +20,6 @@ Ids = NDArray[np.int64]
 
 #: Distinct values that are kept as they are; beyond, cells take over.
 MAX_DISTINCT: Final = 50_000
-#: Points of a grid at most.
-MAX_POINTS: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,8 @@ class NumericSummary:
     def quantiles(self, shares: Sequence[float]) -> list[float]:
         """Return quantiles with linear interpolation between neighbouring rows, as numpy has it.
 
-        NaN without rows; by cells they are right to within one cell.
+        NaN without rows. By cells they are right to within one cell: a hundredth of the distance
+        from the grid's middle, or of the grid's scale near it.
         """
         if not self.rows:
             return [float("nan")] * len(shares)
@@ -75,7 +75,11 @@ class NumericSummary:
         return [float(one) for one in first + (places - below) * (second - first)]
 
     def share_outside(self, low: float, high: float) -> float:
-        """Share of rows below `low` or above `high`, 0 without rows."""
+        """Share of rows below `low` or above `high`, 0 without rows.
+
+        By cells it is exact for the smallest and the largest value of the reference that the grid
+        was made of (they have cells of their own), and right to within one cell for others.
+        """
         if not self.rows:
             return 0.0
         beyond = (self.values < low) | (self.values > high)
@@ -180,11 +184,3 @@ def _of_cells(
         means, counts[filled], summary.squares, summary.low, summary.high, summary.missing,
         by_cells=True,
     )  # fmt: skip
-
-
-def grid_of(values: Floats) -> Floats:
-    """Return the points between cells for a column with these distinct values (ascending)."""
-    if len(values) <= MAX_POINTS:
-        return values
-    places = np.linspace(0, len(values) - 1, MAX_POINTS).round().astype(np.int64)
-    return values[np.unique(places)]

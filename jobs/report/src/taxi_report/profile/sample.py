@@ -47,7 +47,7 @@ def extremes_of(rows: Rows, column: Floats) -> Rows:
     """Return the rows with the smallest and the largest values of a column, by id."""
     values = np.where(np.isfinite(column), column, np.nan)
     known = np.flatnonzero(~np.isnan(values))
-    ids = np.array([rows.ids[place] for place in known], dtype=str)
+    ids = _texts([rows.ids[place] for place in known])
     # Of equal values the smaller ids, so that the parts do not matter.
     ascending = known[np.lexsort((ids, values[known]))]
     descending = known[np.lexsort((ids, -values[known]))]
@@ -56,6 +56,10 @@ def extremes_of(rows: Rows, column: Floats) -> Rows:
 
 
 def _smallest(rows: Rows, hashes: Hashes, size: int) -> Sample:
-    ids = np.array(rows.ids, dtype=str)
-    order = np.lexsort((ids, hashes))[:size]
+    order = np.lexsort((_texts(rows.ids), hashes))[:size]
     return Sample(rows.taken(order.tolist()), hashes[order])
+
+
+def _texts(ids: list[str]) -> NDArray[np.object_]:
+    """Return ids as an array of references: numpy's own texts all take the room of the longest."""
+    return np.array(ids, dtype=object)

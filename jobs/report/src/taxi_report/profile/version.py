@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from taxi_report.profile.categorical import (
 )
 from taxi_report.profile.cells import table_of
 from taxi_report.profile.distinct import registers_of
-from taxi_report.profile.layout import ERROR, TIME, ColumnLayout, Layout
+from taxi_report.profile.layout import ColumnLayout, Layout
 from taxi_report.profile.numeric import NumericSummary, merge_numeric, numeric_summary
 from taxi_report.profile.sample import Sample, extremes_of, merge_samples, sample_of
 from taxi_report.rows import Rows
@@ -25,8 +25,7 @@ from taxi_report.rows import Rows
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-LAG: Final = "label lag"
-LATENCY: Final = "latency"
+_Key = TypeVar("_Key", str, tuple[int, ...])
 #: Seconds from a tenth of a millisecond to 300 years, 1 % apart.
 SECONDS_GRID: Final = np.geomspace(1e-4, 1e10, 3240)
 
@@ -47,8 +46,10 @@ class VersionProfile:
         last: Last answer time.
         untimed: Rows whose event has no time.
         roles: Rows by role of the version.
-        numeric: Inputs, prediction, target (labels within their limits), error, label lag and
-            latency (seconds), by name.
+        numeric: Inputs, prediction and target (labels within their limits), by name.
+        error: Prediction minus label, in the target's unit.
+        lag: From answer to label, seconds.
+        latency: To answer, seconds.
         categorical: Inputs by name.
         matched: Counts by cell of the reference's strata tables, by column.
         beside: Sum over the rows of what those cells do not show, by column.
@@ -57,8 +58,10 @@ class VersionProfile:
         outside: Of these, labels outside of their limits.
         relative_errors: See `RELATIVE`.
         sides: See `OVER_ROWS`.
-        tables: Rows and errors by cell of every slice, of crossed slices (`first|second`) and of
-            time (`taxi_report.profile.cells`).
+        tables: Rows and errors by cell of every slice and of crossed slices
+            (`taxi_report.profile.cells`), by the slices' places in `Layout.slice_names`: one of
+            them, or two.
+        time: Rows and errors by bucket of time.
         registers: Estimates the distinct rows.
         sample: Rows chosen by chance.
         extremes: Rows with the smallest and largest values, by numeric column.
@@ -70,6 +73,9 @@ class VersionProfile:
     untimed: int
     roles: Mapping[str, int]
     numeric: Mapping[str, NumericSummary]
+    error: NumericSummary
+    lag: NumericSummary
+    latency: NumericSummary
     categorical: Mapping[str, CategoricalSummary]
     matched: Mapping[str, Floats]
     beside: Mapping[str, float]
@@ -78,7 +84,8 @@ class VersionProfile:
     outside: int
     relative_errors: Floats
     sides: Floats
-    tables: Mapping[str, Floats]
+    tables: Mapping[tuple[int, ...], Floats]
+    time: Floats
     registers: NDArray[np.uint8]
     sample: Sample
     extremes: Mapping[str, Rows]
@@ -91,9 +98,6 @@ def profile_of(rows: Rows, layout: Layout) -> VersionProfile:
     strata = strata_of(rows.moments)
     values = {**rows.columns, TARGET: targets}
     columns = (*layout.columns, layout.target)
-    numeric = {
-        one.name: numeric_summary(values[one.name], one.points) for one in columns if one.numeric
-    }
     known = errors[np.isfinite(errors)]
     return VersionProfile(
         rows=len(rows),
@@ -102,11 +106,13 @@ def profile_of(rows: Rows, layout: Layout) -> VersionProfile:
         untimed=int(len(rows) - rows.timed.sum()),
         roles={role: rows.roles.count(role) for role in sorted(set(rows.roles))},
         numeric={
-            **numeric,
-            ERROR: numeric_summary(errors, layout.errors),
-            LAG: numeric_summary(rows.lags, SECONDS_GRID),
-            LATENCY: numeric_summary(rows.latencies, SECONDS_GRID),
+            one.name: numeric_summary(values[one.name], one.points)
+            for one in columns
+            if one.numeric
         },
+        error=numeric_summary(errors, layout.errors),
+        lag=numeric_summary(rows.lags, SECONDS_GRID),
+        latency=numeric_summary(rows.latencies, SECONDS_GRID),
         categorical={
             one.name: categorical_summary(values[one.name], one.points)
             for one in columns
@@ -128,6 +134,7 @@ def profile_of(rows: Rows, layout: Layout) -> VersionProfile:
             dtype=np.float64,
         ),
         tables=_tables(rows, errors, layout),
+        time=table_of(layout.bucket_of(rows.ts), errors, layout.buckets),
         registers=registers_of([*(rows.columns[one] for one in _inputs(layout)), rows.moments]),
         sample=sample_of(rows, layout.sample_rows),
         extremes={
@@ -141,7 +148,6 @@ def profile_of(rows: Rows, layout: Layout) -> VersionProfile:
 def merge(first: VersionProfile, second: VersionProfile, layout: Layout) -> VersionProfile:
     """Return the profile of the rows of both."""
     grids = {one.name: one.points for one in (*layout.columns, layout.target) if one.numeric}
-    grids |= {ERROR: layout.errors, LAG: SECONDS_GRID, LATENCY: SECONDS_GRID}
     roles = sorted({*first.roles, *second.roles})
     return VersionProfile(
         rows=first.rows + second.rows,
@@ -153,6 +159,9 @@ def merge(first: VersionProfile, second: VersionProfile, layout: Layout) -> Vers
             name: merge_numeric(one, second.numeric[name], grids[name])
             for name, one in first.numeric.items()
         },
+        error=merge_numeric(first.error, second.error, layout.errors),
+        lag=merge_numeric(first.lag, second.lag, SECONDS_GRID),
+        latency=merge_numeric(first.latency, second.latency, SECONDS_GRID),
         categorical={
             name: merge_categorical(one, second.categorical[name])
             for name, one in first.categorical.items()
@@ -165,6 +174,7 @@ def merge(first: VersionProfile, second: VersionProfile, layout: Layout) -> Vers
         relative_errors=first.relative_errors + second.relative_errors,
         sides=first.sides + second.sides,
         tables=_added(first.tables, second.tables),
+        time=first.time + second.time,
         registers=np.maximum(first.registers, second.registers),
         sample=merge_samples(first.sample, second.sample, layout.sample_rows),
         extremes={
@@ -187,14 +197,15 @@ def merged(profiles: list[VersionProfile], layout: Layout) -> VersionProfile:
     return profiles[0]
 
 
-def _tables(rows: Rows, errors: Floats, layout: Layout) -> dict[str, Floats]:
+def _tables(rows: Rows, errors: Floats, layout: Layout) -> dict[tuple[int, ...], Floats]:
     sizes = layout.slice_sizes()
     cells = layout.slices(rows.columns, rows.moments)
-    tables = {name: table_of(cells[name], errors, size) for name, size in sizes.items()}
+    tables: dict[tuple[int, ...], Floats] = {
+        (place,): table_of(cells[place], errors, size) for place, size in enumerate(sizes)
+    }
     for first, second in layout.crossed():
         both = cells[first] * sizes[second] + cells[second]
-        tables[f"{first}|{second}"] = table_of(both, errors, sizes[first] * sizes[second])
-    tables[TIME] = table_of(layout.bucket_of(rows.ts), errors, layout.buckets)
+        tables[first, second] = table_of(both, errors, sizes[first] * sizes[second])
     return tables
 
 
@@ -220,5 +231,5 @@ def _relative(errors: Floats, targets: Floats) -> Floats:
     return np.array([shares.sum(), known.sum()], dtype=np.float64)
 
 
-def _added(first: Mapping[str, Floats], second: Mapping[str, Floats]) -> dict[str, Floats]:
+def _added(first: Mapping[_Key, Floats], second: Mapping[_Key, Floats]) -> dict[_Key, Floats]:
     return {name: one + second[name] for name, one in first.items()}

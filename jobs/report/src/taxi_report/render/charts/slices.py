@@ -29,7 +29,7 @@ def slice_chart(
         overall: Mean absolute error of all rows; a vertical line.
         identity: Unique in the page.
     """
-    known = [one["mae"]["high"] for one in cells if one["mae"]]
+    known = [one["mae"]["high"] or one["mae"]["mae"] for one in cells if one["mae"]]
     known += [one["reference_mae"] for one in cells if one["reference_mae"] is not None]
     # A cell with few rows has a wide interval; it is cut rather than all others pressed flat.
     means = [one["mae"]["mae"] for one in cells if one["mae"]] + ([overall] if overall else [])
@@ -57,9 +57,15 @@ def _description(cells: Sequence[Mapping[str, Any]]) -> str:
         return "No labelled rows"
     worst = max(judged, key=lambda one: float(one["mae"]["mae"]))
     return (
-        f"Largest mean absolute error: {worst['value']} with {number(worst['mae']['mae'])} "
-        f"({number(worst['mae']['low'])} to {number(worst['mae']['high'])})"
+        f"Largest mean absolute error: {worst['value']} with {number(worst['mae']['mae'])}"
+        f"{_range(worst['mae'])}"
     )
+
+
+def _range(mae: Mapping[str, Any]) -> str:
+    if mae["low"] is None:
+        return ""
+    return f" ({number(mae['low'])} to {number(mae['high'])})"
 
 
 def _axis(scale: Scale, bottom: float, title: str) -> list[Markup]:
@@ -121,12 +127,12 @@ def _cell(one: Mapping[str, Any], row: int, errors: Scale, drift: Scale) -> list
 def _whisker(one: Mapping[str, Any], y: float, errors: Scale) -> list[Markup]:
     mae = one["mae"]
     text = (
-        f"{one['value']}: {number(mae['mae'])} ({number(mae['low'])} to {number(mae['high'])}) "
+        f"{one['value']}: {number(mae['mae'])}{_range(mae)} "
         f"over {count(one['labelled'])} labelled rows"
     )
+    dot = element("circle", element("title", text), cx=errors.at(mae["mae"]), cy=y, r=3.6,
+                  class_="dot current")  # fmt: skip
+    if mae["low"] is None:
+        return [dot]
     low, high = errors.at(mae["low"]), errors.at(mae["high"])
-    return [
-        element("line", x1=low, x2=high, y1=y, y2=y, class_="whisker"),
-        element("circle", element("title", text), cx=errors.at(mae["mae"]), cy=y, r=3.6,
-                class_="dot current"),
-    ]  # fmt: skip
+    return [element("line", x1=low, x2=high, y1=y, y2=y, class_="whisker"), dot]
