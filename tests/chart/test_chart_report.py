@@ -68,7 +68,7 @@ def test_a_report_is_made_every_day_once_and_its_job_can_be_made_by_hand() -> No
     assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
     container = container_of(job["spec"])
     assert (container["name"], container["args"]) == (
-        "report", ["run", "--last=24h", "--output=both"],
+        "report", ["run", "--scheduled", "--last=24h", "--output=both"],
     )  # fmt: skip
     assert "command" not in container
 
@@ -101,7 +101,7 @@ def test_every_value_reaches_the_report() -> None:
                    "failedJobsHistoryLimit")  # fmt: skip
     assert [job[name] for name in of_job] == [values[name] for name in of_job]
     assert [spec[name] for name in of_cron_job] == [values[name] for name in of_cron_job]
-    assert container_of(job)["args"] == ["run", "--last=7d", "--output=json"]
+    assert container_of(job)["args"] == ["run", "--scheduled", "--last=7d", "--output=json"]
     told = environment(container_of(job))
     assert told == {
         "TAXI_MONGODB_URI": {"secretKeyRef": {"name": "taxi-mongodb-report", "key": "uri"}},

@@ -107,7 +107,8 @@ def test_without_reports_it_says_so(monitor: Monitor, database: Database[Documen
     assert "There is no report yet." in page.text
     assert "No run of a report is known." in page.text
     assert monitor.get("/v1/reports") == {
-        "model": "m", "last_run": None, "reports": [], "problem": None,
+        "model": "m", "last_run": None, "last_scheduled_run": None, "reports": [],
+        "problem": None,
     }  # fmt: skip
 
 
@@ -158,6 +159,24 @@ def test_the_last_run_is_told(monitor: Monitor, database: Database[Document]) ->
         "started_at": "2021-03-01T05:00:00+00:00", "finished_at": "2021-03-02T05:00:00+00:00",
         "succeeded_at": None, "failed_at": "2021-03-02T05:00:00+00:00",
     }  # fmt: skip
+
+
+def test_a_run_by_hand_hides_no_run_of_the_schedule(
+    monitor: Monitor, database: Database[Document]
+) -> None:
+    end_run(
+        database, "m", "night", RunState.FAILED, started_at=START, now=START, reason="no room",
+        scheduled=True,
+    )  # fmt: skip
+    assert get(monitor, "/reports").text.count("of night: failed: no room; began") == 1
+    begin_run(database, "m", "hand", START + DAY)
+
+    page = get(monitor, "/reports").text
+    assert "Last run, of hand: running; began" in page
+    assert "Last run of the schedule, of night: failed: no room; began" in page
+    found = monitor.get("/v1/reports")
+    assert (found["last_run"]["report"], found["last_scheduled_run"]["report"]) == ("hand", "night")
+    assert found["last_scheduled_run"]["reason"] == "no room"
 
 
 def test_a_run_of_a_newer_release_hides_no_report(
@@ -388,16 +407,22 @@ def test_metrics_follow_the_store(monitor: Monitor, database: Database[Document]
     end_run(
         database, "m", "r", RunState.FAILED, started_at=START, now=START + 9 * DAY, reason="x"
     )  # fmt: skip
+    for state, day in ((RunState.DONE, 7), (RunState.FAILED, 8)):
+        end_run(
+            database, "m", "r", state, started_at=START, now=START + day * DAY, scheduled=True
+        )  # fmt: skip
     store_report(database, entry(), CONTENTS)
 
     def told() -> dict[str, float]:
         found = samples(get(monitor, "/metrics").text)
-        return found if len(found) == 6 else {}
+        return found if len(found) == 8 else {}
 
     found = wait_for("metrics of the report", told, seconds=60)
     assert found == {
-        "taxi_report_last_success_timestamp_seconds": entry().created_at.timestamp(),
+        "taxi_report_last_success_timestamp_seconds": (START + 7 * DAY).timestamp(),
         "taxi_report_last_failure_timestamp_seconds": (START + 9 * DAY).timestamp(),
+        "taxi_report_last_scheduled_success_timestamp_seconds": (START + 7 * DAY).timestamp(),
+        "taxi_report_last_scheduled_failure_timestamp_seconds": (START + 8 * DAY).timestamp(),
         "taxi_report_duration_seconds": 9.25,
         "taxi_report_rows": 12_345,
         "taxi_report_score_relative": 1.5,

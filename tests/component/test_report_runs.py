@@ -153,6 +153,15 @@ def test_figures_are_those_of_the_whole_log(log: Log) -> None:
     assert (run.state, run.report_id) == ("done", document["id"])
 
 
+def test_only_a_run_that_says_so_is_the_schedule_s(log: Log) -> None:
+    made(log, "--from", "2019-01-01", "--to", "2019-01-02")
+    assert latest_run(log.database, MODEL_NAME, scheduled=True) is None
+
+    document = made(log, "--from", "2019-01-02", "--to", "2019-01-03", "--scheduled")
+    both = [latest_run(log.database, MODEL_NAME, scheduled=kind) for kind in (False, True)]
+    assert [one and (one.state, one.report_id) for one in both] == [("done", document["id"])] * 2
+
+
 def test_partitions_and_processes_change_nothing(log: Log) -> None:
     many = made(log)
     again = made(log)

@@ -225,6 +225,31 @@ def test_the_next_run_does_not_hide_that_the_last_one_failed(
     assert begun.succeeded_at == START
 
 
+def test_a_run_beside_the_schedule_does_not_hide_what_became_of_the_schedule_s(
+    database: Database[Document],
+) -> None:
+    assert latest_run(database, "m", scheduled=True) is None
+    begin_run(database, "m", "night", START, scheduled=True)
+    end_run(
+        database, "m", "night", RunState.FAILED, started_at=START, now=START + DAY,
+        reason="no room", scheduled=True,
+    )  # fmt: skip
+    both = [latest_run(database, "m", scheduled=kind) for kind in (False, True)]
+    begin_run(database, "m", "hand", START + 2 * DAY)
+    end_run(
+        database, "m", "hand", RunState.DONE, started_at=START + 2 * DAY, now=START + 3 * DAY
+    )  # fmt: skip
+
+    last, night = (latest_run(database, "m", scheduled=kind) for kind in (False, True))
+    assert both == [night, night]
+    assert last is not None
+    assert night is not None
+    assert (night.report_id, night.state, night.reason) == ("night", RunState.FAILED, "no room")
+    assert (night.succeeded_at, night.failed_at) == (None, START + DAY)
+    assert (last.report_id, last.state) == ("hand", RunState.DONE)
+    assert (last.succeeded_at, last.failed_at) == (START + 3 * DAY, START + DAY)
+
+
 def test_runs_of_two_processes_share_one_document(database: Database[Document]) -> None:
     barrier = Barrier(8)
 

@@ -108,7 +108,8 @@ def report_job(
 ) -> Manifest:
     """Return the Job of a decision's report, made from a CronJob: only the arguments differ.
 
-    Of the template's arguments it keeps what is made, page or document. It has none of the labels that retrain Jobs are found and counted by.
+    Of the template's arguments it keeps what is made, page or document. It has none of the labels
+    that retrain Jobs are found and counted by.
 
     Raises:
         FieldError: the template has no container `report`.

@@ -58,7 +58,7 @@ def _main() -> None:
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 - one for each option
     model: Annotated[str, typer.Option(help="Name of the model; TAXI_MODEL by default.")] = "",
     start: Annotated[str, typer.Option("--from", help="Local time: 2021-03-01T08:30.")] = "",
     end: Annotated[str, typer.Option("--to", help="Local time; now by default.")] = "",
@@ -67,6 +67,9 @@ def run(
     zone: Annotated[str, typer.Option(help="Time zone; TAXI_REPORT_TIME_ZONE by default.")] = "",
     output: Annotated[Output, typer.Option(help="What is made.")] = Output.BOTH,
     out: Annotated[Path | None, typer.Option(help="Folder for a copy of what is made.")] = None,
+    scheduled: Annotated[
+        bool, typer.Option("--scheduled", help="The schedule asks for it.")
+    ] = False,
 ) -> None:
     """Make the report of a span, and store it."""
     with _guarded():
@@ -75,7 +78,7 @@ def run(
         span = _span(start, end, last_, ZoneInfo(settings.time_zone), now)
         # What was asked for by a machine whose clock is ahead has to be over.
         time.sleep(max(0.0, (span.end - now).total_seconds()))
-        _report(settings, span, version or None, now, output, out)
+        _report(settings, span, version or None, now, output, out, scheduled=scheduled)
 
 
 @app.command()
@@ -111,13 +114,15 @@ def _report(
     now: datetime,
     output: Output,
     out: Path | None,
+    *,
+    scheduled: bool,
 ) -> None:
     with _database(settings) as database:
         request = steps.Request(
             span, version, settings, database, with_html=output != Output.JSON, now=now
         )
         logger.info("%s: from %s to %s", request.id, span.local(span.start), span.local(span.end))
-        with _recorded(request), _progress() as progress:
+        with _recorded(request, scheduled=scheduled), _progress() as progress:
             stored = _runner(settings)(request, progress)
     for one in stored.left_out:
         logger.warning("%s", one)
@@ -177,7 +182,7 @@ def _copy(stored: steps.Stored, out: Path, output: Output) -> None:
 
 
 @contextmanager
-def _recorded(request: steps.Request) -> Iterator[None]:
+def _recorded(request: steps.Request, *, scheduled: bool) -> Iterator[None]:
     """Record begin and end of a run where the monitor finds them, also when it fails."""
     database, model = request.database, request.settings.model
 
@@ -185,13 +190,13 @@ def _recorded(request: steps.Request) -> Iterator[None]:
         try:
             end_run(
                 database, model, request.id, state,
-                started_at=request.now, now=datetime.now(UTC), reason=reason,
+                started_at=request.now, now=datetime.now(UTC), reason=reason, scheduled=scheduled,
             )  # fmt: skip
         except TaxiError as error:
             logger.error("how the run ended could not be recorded: %s", error)  # noqa: TRY400
 
     try:
-        begin_run(database, model, request.id, request.now)
+        begin_run(database, model, request.id, request.now, scheduled=scheduled)
     except TaxiError as error:
         logger.warning("the begin of the run could not be recorded: %s", error)
     try:

@@ -261,6 +261,16 @@ REPORT_LAST_SUCCESS: Final = _gauge(
 REPORT_LAST_FAILURE: Final = _gauge(
     "taxi_report_last_failure_timestamp_seconds", "When a batch report last failed.", "model"
 )
+REPORT_LAST_SCHEDULED_SUCCESS: Final = _gauge(
+    "taxi_report_last_scheduled_success_timestamp_seconds",
+    "When the schedule last made a batch report.",
+    "model",
+)
+REPORT_LAST_SCHEDULED_FAILURE: Final = _gauge(
+    "taxi_report_last_scheduled_failure_timestamp_seconds",
+    "When a batch report of the schedule last failed.",
+    "model",
+)
 REPORT_DURATION: Final = _gauge(
     "taxi_report_duration_seconds", "Time to make the batch report of the newest span.", "model"
 )

@@ -1,11 +1,13 @@
 """The last run of each model's report: one document a model, beside the reports.
 
 It also keeps when a run last ended well and when not, since one that begins anew would hide both.
+Runs of the schedule have a second document: any other run would hide what became of them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from pymongo.database import Database
@@ -50,8 +52,22 @@ class ReportRun:
     failed_at: datetime | None
 
 
-def begin_run(database: Database[Document], model: str, report_id: str, now: datetime) -> None:
+def begin_run(
+    database: Database[Document],
+    model: str,
+    report_id: str,
+    now: datetime,
+    *,
+    scheduled: bool = False,
+) -> None:
     """Record that a run of a model's report began.
+
+    Args:
+        database: Where it is recorded.
+        model: Name of the model.
+        report_id: The report that is to be made.
+        now: The time, UTC.
+        scheduled: Whether the schedule began it.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer, or refuses.
@@ -61,7 +77,7 @@ def begin_run(database: Database[Document], model: str, report_id: str, now: dat
         "report": report_id, "state": str(RunState.RUNNING), "started_at": now,
         "finished_at": None, "reason": "",
     }  # fmt: skip
-    _update(database, model, {"$set": begun})
+    _update(database, model, {"$set": begun}, scheduled=scheduled)
 
 
 def end_run(
@@ -73,6 +89,7 @@ def end_run(
     started_at: datetime,
     now: datetime,
     reason: str = "",
+    scheduled: bool = False,
 ) -> None:
     """Record how a run ended, whether or not its begin could be recorded.
 
@@ -84,6 +101,7 @@ def end_run(
         started_at: When it began, UTC.
         now: When it ended, UTC.
         reason: Why it failed, in a line.
+        scheduled: Whether the schedule began it.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer, or refuses.
@@ -93,11 +111,18 @@ def end_run(
         "finished_at": now, "reason": reason[:MAX_REASON],
     }  # fmt: skip
     last = "succeeded_at" if state == RunState.DONE else "failed_at"
-    _update(database, model, {"$set": ended, "$max": {last: now}})
+    _update(database, model, {"$set": ended, "$max": {last: now}}, scheduled=scheduled)
 
 
-def latest_run(database: Database[Document], model: str) -> ReportRun | None:
+def latest_run(
+    database: Database[Document], model: str, *, scheduled: bool = False
+) -> ReportRun | None:
     """Return the last run of a model's report, None when there never was one.
+
+    Args:
+        database: Where it is recorded.
+        model: Name of the model.
+        scheduled: Only runs that the schedule began; all otherwise.
 
     Raises:
         UnreadableEntryError: its document is not as one.
@@ -105,7 +130,8 @@ def latest_run(database: Database[Document], model: str) -> ReportRun | None:
     """
     with translated():
         runs = lenient(database, REPORTS)
-        document = runs.find_one({"_id": _run_id(model)}, max_time_ms=MAX_MILLISECONDS)
+        name = {"_id": _run_id(model, scheduled=scheduled)}
+        document = runs.find_one(name, max_time_ms=MAX_MILLISECONDS)
     if document is None:
         return None
     with readable("report", document):
@@ -144,13 +170,17 @@ def _time_or_none(value: object) -> datetime | None:
     return None if value is None else time_of(value)
 
 
-def _update(database: Database[Document], model: str, change: Document) -> None:
-    """Change the document of a model's run, which is made when there is none."""
+def _update(database: Database[Document], model: str, change: Document, *, scheduled: bool) -> None:
+    """Change the documents of a model's run, which are made when there are none."""
     whole = {**change, "$setOnInsert": {"kind": _KIND, "model": model}}
-    with translated():
-        twice(lambda: database[REPORTS].update_one({"_id": _run_id(model)}, whole, upsert=True))
+    runs = database[REPORTS]
+    # The one that an alert waits for comes first.
+    for kind in (True, False) if scheduled else (False,):
+        name = {"_id": _run_id(model, scheduled=kind)}
+        with translated():
+            twice(partial(runs.update_one, name, whole, upsert=True))
 
 
-def _run_id(model: str) -> str:
+def _run_id(model: str, *, scheduled: bool) -> str:
     """Return the id of a model's run; the slash keeps it apart from reports' ids."""
-    return f"run/{model}"
+    return f"run/{model}/scheduled" if scheduled else f"run/{model}"

@@ -68,20 +68,49 @@ def row_of(entry: ReportEntry) -> ReportRow:
     )
 
 
-def run_in_words(run: ReportRun | None) -> str:
-    """Return what the last run did, in a sentence; empty when there never was one."""
-    if run is None:
-        return ""
+@dataclass(frozen=True, slots=True)
+class RunWords:
+    """A run in words for people.
+
+    Attributes:
+        text: A sentence.
+        failed: Whether it is bad news.
+    """
+
+    text: str
+    failed: bool
+
+
+def runs_in_words(run: ReportRun | None, scheduled: ReportRun | None) -> list[RunWords]:
+    """Return what the last run did, and that of the schedule where it was another."""
+    found = [] if run is None else [RunWords(f"Last run, {_told(run)}", bool(run.reason))]
+    if scheduled is not None and not (run and _is_same(run, scheduled)):
+        text = f"Last run of the schedule, {_told(scheduled)}"
+        found.append(RunWords(text, bool(scheduled.reason)))
+    return found
+
+
+def _is_same(one: ReportRun, other: ReportRun) -> bool:
+    return (one.report_id, one.started_at) == (other.report_id, other.started_at)
+
+
+def _told(run: ReportRun) -> str:
     end = f", ended {_iso(run.finished_at)}" if run.finished_at else ""
     reason = f": {run.reason}" if run.reason else ""
-    return f"Last run, of {run.report_id}: {run.state}{reason}; began {_iso(run.started_at)}{end}."
+    return f"of {run.report_id}: {run.state}{reason}; began {_iso(run.started_at)}{end}."
 
 
-def list_form(model: str, entries: Sequence[ReportEntry], run: ReportRun | None) -> dict[str, Any]:
+def list_form(
+    model: str,
+    entries: Sequence[ReportEntry],
+    run: ReportRun | None,
+    scheduled: ReportRun | None,
+) -> dict[str, Any]:
     """Return the list of reports as JSON has it (times in UTC, durations in seconds)."""
     return {
         "model": model,
         "last_run": None if run is None else _run_form(run),
+        "last_scheduled_run": None if scheduled is None else _run_form(scheduled),
         "reports": [_form(one) for one in entries],
     }
 

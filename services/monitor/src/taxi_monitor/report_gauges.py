@@ -27,9 +27,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class KnownReports:
-    """The last run, and the report of the newest span; None for what there is not."""
+    """What is known; None for what there is not.
+
+    Attributes:
+        run: The last run of any kind.
+        scheduled: The last run of the schedule.
+        newest: The report of the newest span.
+    """
 
     run: ReportRun | None = None
+    scheduled: ReportRun | None = None
     newest: ReportEntry | None = None
 
 
@@ -59,7 +66,9 @@ class ReportWatch:
         try:
             newest = list_reports(self._database, self.model, 1)
             self.known = KnownReports(
-                latest_run(self._database, self.model), newest[0] if newest else None
+                latest_run(self._database, self.model),
+                latest_run(self._database, self.model, scheduled=True),
+                newest[0] if newest else None,
             )
             self._problem = ""
         except TaxiError as error:
@@ -92,7 +101,7 @@ class ReportCollector(Collector):
 
 
 def _values(known: KnownReports) -> Iterator[tuple[Metric, float]]:
-    run, newest = known.run, known.newest
+    run, scheduled, newest = known.run, known.scheduled, known.newest
     # A run that was killed after its report was stored did not say so.
     made = [run.succeeded_at if run else None, newest.created_at if newest else None]
     times = [one.timestamp() for one in made if one is not None]
@@ -100,6 +109,10 @@ def _values(known: KnownReports) -> Iterator[tuple[Metric, float]]:
         yield catalogue.REPORT_LAST_SUCCESS, max(times)
     if run is not None and run.failed_at is not None:
         yield catalogue.REPORT_LAST_FAILURE, run.failed_at.timestamp()
+    if scheduled is not None and scheduled.succeeded_at is not None:
+        yield catalogue.REPORT_LAST_SCHEDULED_SUCCESS, scheduled.succeeded_at.timestamp()
+    if scheduled is not None and scheduled.failed_at is not None:
+        yield catalogue.REPORT_LAST_SCHEDULED_FAILURE, scheduled.failed_at.timestamp()
     if newest is None:
         return
     yield catalogue.REPORT_DURATION, newest.seconds

@@ -16,7 +16,7 @@ from flask import Blueprint, Response, render_template, request
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.reports import ReportPart
-from taxi_monitor.report_forms import list_form, row_of, run_in_words
+from taxi_monitor.report_forms import list_form, row_of, runs_in_words
 from taxi_monitor.report_readers import ReportReaders
 from taxi_monitor.routes import Parts
 from taxi_runtime.bodies import JSON
@@ -57,6 +57,7 @@ class _Listed:
 
     entries: list[ReportEntry]
     run: ReportRun | None
+    scheduled: ReportRun | None
     problem: str
 
 
@@ -98,15 +99,14 @@ def report_blueprint(parts: Parts) -> Blueprint:
         found = readers.run(lambda: _listed(parts, limit))
         return render_template(
             "reports.html", model=parts.model, rows=[row_of(one) for one in found.entries],
-            run=run_in_words(found.run), failed=found.run is not None and bool(found.run.reason),
-            problem=found.problem,
+            runs=runs_in_words(found.run, found.scheduled), problem=found.problem,
         )  # fmt: skip
 
     @routes.get("/v1/reports")
     def listed() -> Response:
         limit = _limit()
         found = readers.run(lambda: _listed(parts, limit))
-        body = list_form(parts.model, found.entries, found.run)
+        body = list_form(parts.model, found.entries, found.run, found.scheduled)
         return Response(
             msgspec.json.encode({**body, "problem": found.problem or None}), content_type=JSON
         )
@@ -131,9 +131,11 @@ def accepts_gzip() -> bool:
 def _listed(parts: Parts, limit: int) -> _Listed:
     entries = _read(lambda: list_reports(parts.database, parts.model, limit))
     try:
-        return _Listed(entries, _read(lambda: latest_run(parts.database, parts.model)), "")
+        run = _read(lambda: latest_run(parts.database, parts.model))
+        scheduled = _read(lambda: latest_run(parts.database, parts.model, scheduled=True))
     except UnreadableEntryError as error:
-        return _Listed(entries, None, str(error))
+        return _Listed(entries, None, None, str(error))
+    return _Listed(entries, run, scheduled, "")
 
 
 def _part(
