@@ -1,5 +1,6 @@
 """Decisions link to reports where the release makes reports, and nowhere else."""
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -62,6 +63,17 @@ def test_address_of_an_ingress_is_that_of_the_links(monkeypatch: pytest.MonkeyPa
         "taxi-report", "https://taxi.example/m",
     )  # fmt: skip
     assert settings.report_span_seconds == ReportSource().span_seconds
+
+
+@pytest.mark.parametrize(
+    "url", ["https://u:secret@taxi.example", "http://u@taxi.example/m", "http://@taxi.example"]
+)
+def test_address_with_a_password_is_refused_since_links_are_published(url: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        release({"batchReport": {"enabled": True, "url": url}})
+
+    assert "url" in caught.value.stderr
+    assert told(release({"batchReport": {"enabled": True, "url": "http://m/a@b"}}))
 
 
 def test_cronjob_of_the_chart_has_what_the_operator_changes() -> None:

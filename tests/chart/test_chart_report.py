@@ -1,11 +1,14 @@
 """The batch report in the chart: its CronJob, what it is told, and Dask's scheduler and workers."""
 
 import importlib
+import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
 import pytest
+import yaml
 from fixtures_chart import (
     CHART,
     VALUE_SETS,
@@ -54,6 +57,36 @@ def test_a_release_makes_no_reports_unless_it_is_told_to(values: dict[str, Any])
     names = {one["metadata"]["name"] for one in found}
     assert {"taxi-train", "taxi-predictor"} <= names
     assert not [name for name in names if "report" in name or "dask" in name]
+
+
+@pytest.mark.parametrize(
+    ("missing", "named"),
+    [
+        (["batchReport"], "batchReport.schedule"),
+        (["batchReport", "dask"], "batchReport.dask"),
+        (["images", "report"], "images.report"),
+        (["batchReport", "failedJobsHistoryLimit"], "batchReport.failedJobsHistoryLimit"),
+    ],
+)
+def test_values_of_an_older_chart_lack_what_reports_need_and_are_told_what(
+    tmp_path: Path, missing: list[str], named: str
+) -> None:
+    """`helm upgrade --reuse-values` gives the chart the defaults of the release before."""
+    older = tmp_path / "chart"
+    shutil.copytree(CHART, older)
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    block = values
+    for name in missing[:-1]:
+        block = block[name]
+    del block[missing[-1]]
+    (older / "values.yaml").write_text(yaml.safe_dump(values))
+
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        template({"batchReport": {"enabled": True}}, chart=older)
+
+    assert f"{named}: is missing; give it, or upgrade with --reset-then-reuse-values" in (
+        caught.value.stderr
+    )
 
 
 def test_a_report_is_made_every_day_once_and_its_job_can_be_made_by_hand() -> None:

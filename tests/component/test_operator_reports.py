@@ -259,6 +259,25 @@ def test_dry_run_has_no_report(world: World) -> None:
     assert not [name for name in decision(world) if name.startswith("report")]
 
 
+def test_dry_run_leaves_no_link_that_nobody_fills(world: World) -> None:
+    add_reports(world)
+    world.say(drift=2)
+    world.apply_policy()
+    assert world.operator(fault="after-intent", reports=True).wait_for_death() == KILLED
+    assert "reportURL" in decision(world)
+    world.say(drift=0, error=2)
+    world.api.patch("DriftPolicy", world.namespace, "p", {"spec": {"mode": "DryRun"}})
+
+    operator = world.operator(reports=True)
+
+    eventually("it decides", lambda: decision(world).get("action", "").startswith("DryRun"))
+    operator.tick()
+    (retrain,) = world.status()["history"]
+    assert retrain["action"] == "Retrain"
+    assert not {"reportURL", "reportFrom"} & set(retrain)
+    assert reports(world) == []
+
+
 def test_operator_that_knows_of_no_reports_makes_none(world: World) -> None:
     add_reports(world)
     operator = world.operator()

@@ -362,9 +362,13 @@ class Conductor:
         last = tick.status.decision or {}
         if all(last.get(name) == value for name, value in shown.items()):
             return
-        number = tick.status.number
+        status = tick.status
+        if status.report_is_open:
+            # Nobody makes the report of what a dry run takes the place of.
+            status = status.with_report(url=None, start=None)
+        number = status.number
         entry = {"id": f"{number:04d}", "number": number, **shown, "at": text_of(self._clock())}
-        tick.status = replace(tick.status, decision=entry)
+        tick.status = replace(status, decision=entry)
         why = ", ".join(decision.because) or decision.reason
         await self._reporter.tell(tick.found, "DryRun", f"would {decision.action} because of {why}")
 

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -53,6 +54,13 @@ class Settings(Environment):
     )  # fmt: skip
     #: Where to die, for tests only.
     fault: FaultPoint = Field(default=FaultPoint.NONE, alias="TAXI_OPERATOR_FAULT")
+
+    @field_validator("report_url")
+    @classmethod
+    def _is_public(cls, value: str) -> str:
+        if "@" in urlsplit(value).netloc:
+            raise ValueError("has a user or a password, and links are published; give it without")
+        return value
 
     @field_validator("report_cron_job")
     @classmethod

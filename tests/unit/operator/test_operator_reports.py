@@ -415,6 +415,11 @@ def test_reports_are_off_unless_a_cronjob_is_named(monkeypatch: pytest.MonkeyPat
             "TAXI_OPERATOR_REPORT_CRONJOB: needs an address for links",
         ),
         ({"CRONJOB": "taxi/report", "URL": "http://m"}, "TAXI_OPERATOR_REPORT_CRONJOB"),
+        (
+            {"CRONJOB": "r", "URL": "http://u:secret@m/x"},
+            "TAXI_OPERATOR_REPORT_URL: has a user or a password",
+        ),
+        ({"CRONJOB": "r", "URL": "http://u@m"}, "TAXI_OPERATOR_REPORT_URL: has a user"),
         ({"CRONJOB": "r", "URL": "monitor"}, "TAXI_OPERATOR_REPORT_URL: is no address"),
         ({"SPAN_SECONDS": "3599"}, "TAXI_OPERATOR_REPORT_SPAN_SECONDS"),
         ({"SPAN_SECONDS": "2678401"}, "TAXI_OPERATOR_REPORT_SPAN_SECONDS"),
