@@ -1,14 +1,17 @@
-"""The same report from a real Dask cluster, also when a worker dies in the middle."""
+"""The same report from a real Dask cluster, also when parts of it die or differ."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from ports import free_port
 from pymongo.database import Database
 from report_log import Written, register, write_rides
 
+import taxi_report
 from taxi_domain.mongodb import DATABASE, REPORTS
 from taxi_domain.reports import ReportPart
 from taxi_store.connection import Document, connect
@@ -31,6 +35,8 @@ pytestmark = pytest.mark.component
 
 NOW = datetime(2021, 1, 1, tzinfo=UTC)
 START_SECONDS = 120
+#: Patience, time-outs of Dask and the end of all processes together.
+LONGEST_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,50 +68,80 @@ def environment(log: Log, **variables: str) -> dict[str, str]:
 
 
 @contextmanager
-def process(log: Log, folder: Path, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a part of a Dask cluster, in a group of its own."""
+def process(
+    log: Log, folder: Path, *arguments: str, first: Path | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a part of a Dask cluster, in a group of its own; what is in `first` hides the rest."""
+    path = ":".join([*([str(first)] if first else []), *sys.path])
     with (folder / f"{time.monotonic()}.log").open("wb") as out:
         one = subprocess.Popen(
-            [sys.executable, "-m", "dask", *arguments], env=environment(log), stdout=out,
-            stderr=out, start_new_session=True, cwd=folder,
+            [sys.executable, "-m", "dask", *arguments], env=environment(log, PYTHONPATH=path),
+            stdout=out, stderr=out, start_new_session=True, cwd=folder,
         )  # fmt: skip
     try:
         yield one
     finally:
-        if one.poll() is None:
-            os.killpg(one.pid, signal.SIGKILL)
-        one.wait()
+        kill(one)
 
 
-@dataclass(frozen=True, slots=True)
 class Cluster:
-    """A scheduler and its workers."""
+    """A scheduler and its workers on loopback."""
 
-    address: str
-    dashboard: str
-    workers: Sequence["subprocess.Popen[bytes]"]
+    def __init__(self, log: Log, folder: Path, stack: ExitStack) -> None:
+        self._log = log
+        self._folder = folder
+        self._stack = stack
+        self._port, self._dashboard_port = free_port(), free_port()
+        self.address = f"tcp://127.0.0.1:{self._port}"
+        self.dashboard = f"http://127.0.0.1:{self._dashboard_port}"
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def start_scheduler(self, first: Path | None = None) -> None:
+        """Start the scheduler."""
+        self.scheduler = self._start(
+            "scheduler", "--host", "127.0.0.1", "--port", str(self._port),
+            "--dashboard-address", f"127.0.0.1:{self._dashboard_port}", first=first,
+        )  # fmt: skip
+
+    def start_worker(self, first: Path | None = None) -> None:
+        """Start one more worker."""
+        self.workers.append(
+            self._start("worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard",
+                        "--host", "127.0.0.1", first=first)
+        )  # fmt: skip
+
+    def kill_workers(self) -> None:
+        """Kill all workers."""
+        for one in self.workers:
+            kill(one)
+        self.workers.clear()
+
+    def _start(self, *arguments: str, first: Path | None) -> "subprocess.Popen[bytes]":
+        return self._stack.enter_context(process(self._log, self._folder, *arguments, first=first))
+
+
+def kill(one: "subprocess.Popen[bytes]") -> None:
+    """Kill a part of a cluster."""
+    if one.poll() is None:
+        os.killpg(one.pid, signal.SIGKILL)
+    one.wait()
 
 
 @pytest.fixture
-def cluster(log: Log, tmp_path: Path) -> Iterator[Cluster]:
-    """Run a scheduler and two workers on loopback."""
-    port, dashboard = free_port(), free_port()
-    address = f"tcp://127.0.0.1:{port}"
+def empty(log: Log, tmp_path: Path) -> Iterator[Cluster]:
+    """Return a cluster of which nothing runs yet."""
     with ExitStack() as stack:
-        stack.enter_context(
-            process(log, tmp_path, "scheduler", "--host", "127.0.0.1", "--port", str(port),
-                    "--dashboard-address", f"127.0.0.1:{dashboard}")
-        )  # fmt: skip
-        workers = [
-            stack.enter_context(
-                process(log, tmp_path, "worker", address, "--nthreads", "1", "--no-nanny",
-                        "--no-dashboard", "--host", "127.0.0.1")
-            )
-            for _ in range(2)
-        ]  # fmt: skip
-        found = Cluster(address, f"http://127.0.0.1:{dashboard}", workers)
-        wait_for_workers(found, 2)
-        yield found
+        yield Cluster(log, tmp_path, stack)
+
+
+@pytest.fixture
+def cluster(empty: Cluster) -> Cluster:
+    """Run a scheduler and two workers."""
+    empty.start_scheduler()
+    for _ in range(2):
+        empty.start_worker()
+    wait_for_workers(empty, 2)
+    return empty
 
 
 def wait_for_workers(cluster: Cluster, count: int) -> None:
@@ -137,6 +173,44 @@ def start(log: Log, **variables: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
+def in_the_middle(log: Log, cluster: Cluster, **variables: str) -> "subprocess.Popen[str]":
+    """Start making the report; return once some of its tasks are done and others are not."""
+    running = start(log, TAXI_REPORT_DASK_ADDRESS=cluster.address, **variables)
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "partitions to read" in line:
+            break
+    _wait_for_work(cluster)
+    return running
+
+
+def failure(one: "subprocess.Popen[str]", seconds: float) -> str:
+    """Wait for a report that fails; return the last line of what it says."""
+    try:
+        _, errors = one.communicate(timeout=seconds)
+    finally:
+        one.kill()
+    assert one.returncode == 1, errors
+    return errors.strip().splitlines()[-1]
+
+
+def another_release(folder: Path) -> Path:
+    """Return a folder with the report's code, of which one line is another."""
+    (own,) = taxi_report.__path__
+    copied = shutil.copytree(own, folder / "another" / "taxi_report")
+    with (copied / "profile" / "numeric.py").open("a") as changed:
+        changed.write("\nANOTHER = True\n")
+    return folder / "another"
+
+
+def another_package(folder: Path, name: str, number: str) -> Path:
+    """Return a folder in which a package of another version seems to be installed."""
+    described = folder / "another" / f"{name}-{number}.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n")
+    return folder / "another"
+
+
 def document(log: Log, one: "subprocess.Popen[str]") -> bytes:
     """Wait for a report; return its document."""
     out, errors = one.communicate(timeout=240)
@@ -155,15 +229,96 @@ def test_dask_and_processes_give_the_same_report(log: Log, cluster: Cluster) -> 
 
 def test_a_worker_that_dies_in_the_middle_is_not_missed(log: Log, cluster: Cluster) -> None:
     local = document(log, start(log))
-    running = start(log, TAXI_REPORT_DASK_ADDRESS=cluster.address)
-    assert running.stderr is not None
-    for line in running.stderr:
-        if "partitions to read" in line:
-            break
-    _wait_for_work(cluster)
-    os.killpg(cluster.workers[0].pid, signal.SIGKILL)
+    running = in_the_middle(log, cluster)
+    kill(cluster.workers[0])
 
     assert document(log, running) == local
+
+
+def test_workers_that_are_all_gone_end_the_report_with_one_line(log: Log, cluster: Cluster) -> None:
+    running = in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="2")
+    cluster.kill_workers()
+
+    assert "Dask: the scheduler has no workers; start some" in failure(running, LONGEST_SECONDS)
+
+
+def test_workers_that_are_all_replaced_are_waited_for(log: Log, cluster: Cluster) -> None:
+    local = document(log, start(log))
+    running = in_the_middle(log, cluster)
+    cluster.kill_workers()
+    cluster.start_worker()
+
+    assert document(log, running) == local
+
+
+def test_a_scheduler_that_is_gone_ends_the_report_with_one_line(log: Log, cluster: Cluster) -> None:
+    running = in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="2")
+    kill(cluster.scheduler)
+
+    assert f"Dask: {cluster.address} does not answer" in failure(running, LONGEST_SECONDS)
+
+
+def test_a_scheduler_that_hangs_ends_the_report_with_one_line(log: Log, cluster: Cluster) -> None:
+    running = in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="2")
+    cluster.scheduler.send_signal(signal.SIGSTOP)
+
+    assert f"Dask: {cluster.address} does not answer" in failure(running, LONGEST_SECONDS)
+
+
+def test_a_scheduler_that_is_replaced_is_waited_for(log: Log, cluster: Cluster) -> None:
+    local = document(log, start(log))
+    running = in_the_middle(log, cluster)
+    kill(cluster.scheduler)
+    cluster.kill_workers()
+    cluster.start_scheduler()
+    cluster.start_worker()
+
+    assert document(log, running) == local
+
+
+def test_a_worker_of_another_release_is_refused_at_the_start(
+    log: Log, empty: Cluster, tmp_path: Path
+) -> None:
+    empty.start_scheduler()
+    empty.start_worker()
+    empty.start_worker(first=another_release(tmp_path))
+    wait_for_workers(empty, 2)
+
+    said = failure(start(log, TAXI_REPORT_DASK_ADDRESS=empty.address), LONGEST_SECONDS)
+
+    assert re.search(
+        r"Dask: the worker tcp://127\.0\.0\.1:\d+ has taxi_report [0-9a-f]{12} "
+        r"\(report: [0-9a-f]{12}\); run scheduler and workers from the report's image$",
+        said,
+    )
+
+
+def test_a_worker_of_another_release_that_joins_in_the_middle_reads_nothing(
+    log: Log, cluster: Cluster, tmp_path: Path
+) -> None:
+    running = in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="20")
+    cluster.kill_workers()
+    cluster.start_worker(first=another_release(tmp_path))
+
+    said = failure(running, LONGEST_SECONDS)
+
+    assert re.search(r"Dask: the worker on \S+ has taxi_report [0-9a-f]{12} \(report: ", said)
+    assert log.database[REPORTS].count_documents({"kind": "report"}) == 0
+
+
+@pytest.mark.parametrize("part", ["scheduler", "worker"])
+def test_another_version_of_a_package_is_refused_at_the_start(
+    log: Log, empty: Cluster, tmp_path: Path, part: str
+) -> None:
+    other = another_package(tmp_path, "pymongo", "4.0.1")
+    empty.start_scheduler(first=other if part == "scheduler" else None)
+    empty.start_worker(first=other if part == "worker" else None)
+    wait_for_workers(empty, 1)
+
+    said = failure(start(log, TAXI_REPORT_DASK_ADDRESS=empty.address), LONGEST_SECONDS)
+
+    assert f"Dask: the {part}" in said
+    assert f"has pymongo 4.0.1 (report: {version('pymongo')}); run scheduler" in said
 
 
 def test_no_scheduler_fails_with_one_line(log: Log) -> None:
