@@ -1,6 +1,6 @@
 """Partitions are read whatever dies: lost workers, a database that is away, one bad partition."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,7 @@ from taxi_report.collect.columns import numbers, rows_of
 from taxi_report.collect.merge import MergeTree
 from taxi_report.collect.partition import Part, Task
 from taxi_report.collect.run import MAX_ATTEMPTS, Outcome, collect
+from taxi_report.profile.layout import Layout
 from taxi_report.profile.version import profile_of
 from taxi_store.partitions import Key, Partition
 
@@ -231,7 +232,9 @@ def test_a_task_that_is_lost_with_all_workers_costs_no_attempt() -> None:
 
 
 def test_rows_of_a_version_whose_reference_goes_away_are_counted() -> None:
-    answers = iter([LAYOUT, "its archive is gone", LAYOUT, LAYOUT, LAYOUT, LAYOUT])
+    answers: Iterator[Layout | str] = iter(
+        [LAYOUT, "its archive is gone", LAYOUT, LAYOUT, LAYOUT, LAYOUT]
+    )
     tree = MergeTree(COUNT, lambda _version: next(answers))
     for place in range(COUNT):
         tree.add(place, PARTS[place])

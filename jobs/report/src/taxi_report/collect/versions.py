@@ -48,7 +48,6 @@ def code_version() -> str:
     """
     digest = sha256()
     for package in _OWN:
-        # a package's file is known unless it is a namespace
         (folder,) = package.__path__
         for path in sorted(Path(folder).rglob("*.py")):
             digest.update(f"{package.__name__}/{path.relative_to(folder)}\0".encode())

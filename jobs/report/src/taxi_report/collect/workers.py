@@ -110,6 +110,9 @@ class DaskWorkers:
         try:
             self._check()
             self.size = max(1, sum(self._client.nthreads().values()))
+        except (OSError, TimeoutError) as error:
+            self.close()
+            raise NotAvailableError(_silence(address, error)) from error
         except BaseException:
             self.close()
             raise
