@@ -101,7 +101,7 @@ def test_a_report_is_made_every_day_once_and_its_job_can_be_made_by_hand() -> No
     assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
     container = container_of(job["spec"])
     assert (container["name"], container["args"]) == (
-        "report", ["run", "--scheduled", "--last=24h", "--output=both"],
+        "report", ["run", "--scheduled", "--last=1d", "--output=both"],
     )  # fmt: skip
     assert "command" not in container
 

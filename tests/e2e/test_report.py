@@ -62,6 +62,7 @@ def own_values() -> dict[str, Any]:
     return {
         "batchReport": {
             "enabled": True,
+            "last": "24h",
             "partitionRows": 1000,
             "prometheus": {"url": "http://prometheus-operated.monitoring:9090"},
             "dask": {"enabled": True, "workers": 2},
