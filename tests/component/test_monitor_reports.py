@@ -199,9 +199,9 @@ def test_a_span_at_the_end_of_time_hides_no_report(
     start = (
         datetime(year, 1, 1, tzinfo=UTC) if year == 1 else datetime(year, 12, 31, 23, tzinfo=UTC)
     )
-    edge = {"start": start, "end": start + timedelta(minutes=59), "time_zone": zone}
+    end = start + timedelta(minutes=59)
     store_report(database, entry(0), CONTENTS)
-    store_report(database, replace(entry(1), **edge), CONTENTS)
+    store_report(database, replace(entry(1), start=start, end=end, time_zone=zone), CONTENTS)
 
     page = get(monitor, "/reports")
     assert page.status_code == 200

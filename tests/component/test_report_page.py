@@ -150,9 +150,7 @@ def test_evidently_opens_in_sandboxed_frames_without_a_request(
         assert asked == ["/report"]
 
 
-def test_the_guide_shows_pictures_of_the_page(
-    page: Page, page_file: Path, artifacts: Path
-) -> None:
+def test_the_guide_shows_pictures_of_the_page(page: Page, page_file: Path, artifacts: Path) -> None:
     pictures = artifacts / "pictures"
     pictures.mkdir(exist_ok=True)
     page.emulate()

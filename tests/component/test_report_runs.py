@@ -296,10 +296,13 @@ def test_a_report_that_is_told_to_end_is_recorded_as_failed(log: Log) -> None:
 def test_wild_numbers_and_times_of_other_programs_keep_no_report_from_being_made(log: Log) -> None:
     whole = made(log)
     (first,) = log.database[PREDICTIONS].find({"ts": {"$gte": log.after.start}}).sort("ts").limit(1)
-    for name, change in {
-        "huge": {"prediction": 1e300}, "event": {"pickup_at": float("nan")},
-        "int64": {"prediction": Int64(12)}, "inputs": {"features": dict.fromkeys(first["features"], -1e308)},
-    }.items():  # fmt: skip
+    changes: dict[str, Document] = {
+        "huge": {"prediction": 1e300},
+        "event": {"pickup_at": float("nan")},
+        "int64": {"prediction": Int64(12)},
+        "inputs": {"features": dict.fromkeys(first["features"], -1e308)},
+    }
+    for name, change in changes.items():
         log.database[PREDICTIONS].insert_one({**first, "_id": f"test-{name}", **change})
         log.database[LABELS].insert_one({"_id": f"test-{name}", "duration": 9.0, "ts": first["ts"]})
 

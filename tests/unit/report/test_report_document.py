@@ -87,7 +87,7 @@ def test_a_log_of_which_nothing_can_be_read_has_no_report(monkeypatch: pytest.Mo
     request = Request(SPAN, None, settings, cast("Any", None), with_html=False, now=SPAN.end)
     tasks = [cast("Task", None)] * 2
 
-    with pytest.raises(NotAvailableError, match="none of 2 partitions .* a bad disk"):
+    with pytest.raises(NotAvailableError, match=r"none of 2 partitions .* a bad disk"):
         steps.profile_rows(request, Collected(tasks, []), cast("Any", None))
 
 

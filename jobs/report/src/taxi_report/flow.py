@@ -108,8 +108,7 @@ def make_report_with_prefect(request: steps.Request, progress: steps.Progress) -
         return named(request, progress)
     except TimeoutError as error:
         raise NotAvailableError(
-            f"Prefect: {error or 'a step took too long'}; let reports that run end, or raise the "
-            f"limit {LIMIT}"
+            f"Prefect: {error!s:.200}; let reports that run end, or raise the limit {LIMIT}"
         ) from error
     except httpx.HTTPError as error:
         refused = _refusal(error)

@@ -263,7 +263,8 @@ def render_report(request: Request, compared: Compared) -> Rendered:
     """Make the page and the JSON document; without a page that cannot be made."""
     problems = list(compared.document["problems"])
     document = {**compared.document, "problems": problems}
-    page, snapshots = None, {}
+    page: bytes | None = None
+    snapshots: dict[str, bytes] = {}
     if request.with_html:
         try:
             page, snapshots = _page(request, compared, document)

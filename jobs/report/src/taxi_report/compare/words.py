@@ -31,12 +31,13 @@ def _served(served: Any, versions: Sequence[dict[str, Any]]) -> list[str]:
     words = [f"{_count(served.rows, 'row')} answered{_change(served.rows, served.rows_before)}."]
     if len(versions) > 1:
         words.append(f"{len(versions)} versions answered in this span.")
-    for version in versions if served.rows_before else ():
-        if all(one["before"] is None for one in version["columns"]):
-            words.append(
-                f"Version {version['model_version']} answered nothing in the span before, so "
-                "nothing of it is compared with that."
-            )
+    if served.rows_before:
+        words += [
+            f"Version {version['model_version']} answered nothing in the span before, so nothing "
+            "of it is compared with that."
+            for version in versions
+            if all(one["before"] is None for one in version["columns"])
+        ]
     if served.refused:
         share = served.refused / (served.refused + served.rows)
         words.append(f"{_count(served.refused, 'row')} refused ({share:.1%} of what was sent).")
