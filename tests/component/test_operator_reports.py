@@ -153,6 +153,84 @@ def test_move_to_the_fallback_has_a_report_and_the_way_back_has_none(world: Worl
     assert len(reports(world)) == 1
 
 
+def kill_pod_of(world: World, job: dict[str, Any]) -> None:
+    """Let the pod of a Job end as the kernel ends one that takes too much memory."""
+    name = f"{job['metadata']['name']}-x"
+    world.api.apply({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": name, "labels": {"batch.kubernetes.io/job-name": job["metadata"]["name"]},
+        },
+        "spec": {"containers": [{"name": "report", "image": "none"}]},
+    }, world.namespace)  # fmt: skip
+    ended = {"exitCode": 137, "reason": "OOMKilled"}
+    world.api.patch("Pod", world.namespace, name, {"status": {"containerStatuses": [{
+        "name": "report", "image": "none", "imageID": "", "ready": False, "restartCount": 0,
+        "state": {"terminated": ended},
+    }]}}, "/status")  # fmt: skip
+
+
+def test_link_of_a_report_whose_job_failed_says_so_once(world: World) -> None:
+    add_reports(world)
+    operator = world.operator(reports=True)
+    world.say(drift=2)
+    world.apply_policy()
+    eventually("the report is known", lambda: "reportJobName" in decision(world))
+    (job,) = reports(world)
+    link = decision(world)["reportURL"]
+    # The next decision comes before the Job of this one has ended.
+    world.say(drift=0, error=2)
+    eventually("the next decision", lambda: decision(world)["action"] == "Fallback")
+    assert "reportMessage" not in world.status()["history"][1]
+    kill_pod_of(world, job)
+    world.end_job(job, *ENDS_BADLY)
+
+    def told() -> str:
+        text: str = world.status()["history"][1].get("reportMessage", "")
+        return text
+
+    message = eventually("it is told", told)
+    operator.tick(3)
+    assert message == f"Job {job['metadata']['name']}: OOMKilled: raise the Job's memory limit"
+    assert world.status()["history"][1]["reportURL"] == link
+    (event,) = messages(world, "ReportFailed")
+    assert event == f"decision 1: {message}"
+    assert condition_of(world.policy(), "Ready") == ("True", "PolicyAccepted")
+
+
+def test_job_that_ended_well_is_looked_at_no_more(world: World) -> None:
+    add_reports(world)
+    operator = world.operator(reports=True)
+    world.say(drift=2)
+    world.apply_policy()
+    eventually("the report is known", lambda: "reportJobName" in decision(world))
+    (job,) = reports(world)
+    world.end_job(job, *ENDS_WELL)
+
+    eventually("it is told", lambda: decision(world).get("reportMessage") == "the report was made")
+    world.remove_job(job)
+    operator.tick(3)
+    assert decision(world)["reportMessage"] == "the report was made"
+    assert world.status()["history"] == [decision(world)]
+    assert messages(world, "ReportFailed") == []
+
+
+def test_job_that_is_gone_before_its_end_was_seen_is_told(world: World) -> None:
+    add_reports(world)
+    operator = world.operator(reports=True)
+    world.say(drift=2)
+    world.apply_policy()
+    eventually("the report is known", lambda: "reportJobName" in decision(world))
+    (job,) = reports(world)
+    world.remove_job(job)
+
+    eventually("it is told", lambda: "reportMessage" in decision(world))
+    operator.tick(3)
+    assert "is gone; how it ended is not known" in decision(world)["reportMessage"]
+    assert len(messages(world, "ReportFailed")) == 1
+    assert reports(world) == []
+
+
 @pytest.mark.parametrize("fault", ["after-intent", "after-job", "after-report"])
 def test_death_at_any_step_makes_one_report(world: World, fault: str) -> None:
     add_reports(world)

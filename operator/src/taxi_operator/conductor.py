@@ -18,6 +18,7 @@ from taxi_operator.obligations import promotion_of, recalled
 from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
 from taxi_operator.policies import Mode, Policy, policy_of
+from taxi_operator.report_ends import ReportEnds
 from taxi_operator.reporting import Reporter
 from taxi_operator.reports import Reports, ReportSource
 from taxi_operator.retraining import Retraining
@@ -63,6 +64,7 @@ class Conductor:
         self._reporter = Reporter(cluster, metrics, clock)
         self._swaps = Swaps(cluster, self._traffic, self._reporter, die_at)
         self._reports = Reports(cluster, self._reporter, report_source, die_at)
+        self._report_ends = ReportEnds(cluster, self._reporter)
         self._orphans = Orphans(cluster, retraining, traffic, self._reporter)
         self._metrics = metrics
         self._clock = clock
@@ -167,7 +169,7 @@ class Conductor:
         self._reporter.measure(found["metadata"]["name"], readings)
         await self._go_through(
             tick, self._look_at_jobs, self._look_at_template, self._carry_on_swap,
-            self._carry_on_run, self._decide, self._reports.carry_on,
+            self._carry_on_run, self._decide, self._reports.carry_on, self._report_ends.look,
         )  # fmt: skip
         champion = tick.champion
         outcome = Outcome(

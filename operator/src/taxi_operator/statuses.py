@@ -139,7 +139,7 @@ class Status:
             url: Where it is, or is going to be.
             start: Begin of its span, which the decision ends (RFC 3339).
             job: Job that makes it, None before there is one.
-            message: Why there is no Job.
+            message: Why there is no Job, or what became of it.
         """
         assert self.decision is not None
         facts = {
@@ -150,6 +150,21 @@ class Status:
         number = decision["number"]
         history = tuple(decision if one["number"] == number else one for one in self.history)
         return replace(self, decision=decision, history=history)
+
+    @property
+    def reports_under_way(self) -> tuple[Mapping[str, Any], ...]:
+        """Decisions whose reports have a Job that has not been seen to end."""
+        return tuple(
+            one for one in self.history if "reportJobName" in one and "reportMessage" not in one
+        )
+
+    def with_report_message(self, decision: Mapping[str, Any], message: str) -> "Status":
+        """Return the status with what became of the Job of a decision's report."""
+        told = {**decision, "reportMessage": message}
+        history = tuple(told if one == decision else one for one in self.history)
+        # A dry run may have taken the place of the newest decision.
+        newest = told if self.decision == decision else self.decision
+        return replace(self, decision=newest, history=history)
 
     def without_traffic(self) -> "Status":
         """Return the status without a memory of the traffic: another policy moves it now.

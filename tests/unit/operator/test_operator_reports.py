@@ -19,6 +19,7 @@ from taxi_operator.decisions import CHAMPION_UNAVAILABLE, Action
 from taxi_operator.jobs import PolicyKey, decision_number, job_name
 from taxi_operator.metrics import Metrics
 from taxi_operator.policies import Policy, policy_of
+from taxi_operator.report_ends import PATIENCE_OF_JOBS_SECONDS, ReportEnds
 from taxi_operator.reporting import Reporter
 from taxi_operator.reports import (
     PATIENCE_SECONDS,
@@ -33,6 +34,7 @@ from taxi_operator.reports import (
 from taxi_operator.settings import MAX_REPORT_SPAN, MIN_REPORT_SPAN, Settings
 from taxi_operator.statuses import Status, document_of, status_of
 from taxi_operator.ticks import Tick
+from taxi_operator.times import text_of
 from taxi_runtime.settings import read
 
 Document = dict[str, Any]
@@ -193,6 +195,8 @@ class FakeCluster:
         return self.jobs.setdefault(name, manifest) is manifest
 
     async def job(self, name: str) -> Document | None:
+        if self.error:
+            raise self.error
         return self.jobs.get(name)
 
     async def apply_status(self, _policy: Document, status: Document) -> None:
@@ -211,12 +215,19 @@ class Bench:
         cluster: Any = self.cluster
         reporter = Reporter(cluster, Metrics(CollectorRegistry()), lambda: self.now)
         self.reports = Reports(cluster, reporter, source, lambda _point: None)
+        self.ends = ReportEnds(cluster, reporter)
         metadata = {"name": KEY.name, "uid": KEY.uid, "generation": 1}
         self.found: Document = {"metadata": metadata}
 
     def decide(self, action: Action = Action.RETRAIN, number: int = 3) -> Status:
         status = Status().decided(number, action, ["drift"], self.now)
         return asyncio.run(self.reports.planned(policy(), status))
+
+    def look(self, status: Status) -> Status:
+        """Look at the ends of Jobs, with no more than the status as it is written."""
+        tick = Tick(self.found, policy(), status_of(document_of(status, 1), self.now))
+        asyncio.run(self.ends.look(tick))
+        return tick.status
 
     def carry_on(self, status: Status) -> Status:
         """Go on as after a restart: with no more than the status as it is written."""
@@ -295,6 +306,45 @@ def test_job_is_made_once_and_noted() -> None:
     (event,) = bench.cluster.events
     assert event.startswith("ReportStarted: decision 3:")
     assert facts(planned)["reportURL"] in event
+
+
+def test_end_of_a_job_is_waited_for_a_day() -> None:
+    bench = Bench()
+    status = bench.carry_on(bench.decide())
+    bench.now += PATIENCE_OF_JOBS_SECONDS - 1
+    assert bench.look(status) == status
+    bench.now += 2
+
+    late = bench.look(status)
+
+    assert facts(late)["reportMessage"].endswith("has not ended within a day")
+    assert facts(late) == {**facts(status), "reportMessage": facts(late)["reportMessage"]}
+    assert late.history == (late.decision,)
+    assert bench.look(late) == late
+    assert [one.split(":")[0] for one in bench.cluster.events] == ["ReportStarted", "ReportFailed"]
+
+
+def test_api_server_that_does_not_tell_of_a_job_is_asked_again() -> None:
+    bench = Bench()
+    status = bench.carry_on(bench.decide())
+    bench.cluster.error = NotAvailableError("away")
+
+    assert bench.look(status) == status
+    bench.cluster.error = None
+    bench.cluster.jobs.clear()
+    assert "is gone" in facts(bench.look(status))["reportMessage"]
+
+
+def test_dry_run_s_decision_of_the_same_number_is_not_told_of_the_report() -> None:
+    bench = Bench()
+    made = bench.carry_on(bench.decide())
+    dry = {"id": "0003", "number": 3, "action": "DryRunFallback", "because": [], "at": text_of(NOW)}
+    bench.cluster.jobs.clear()
+
+    status = bench.look(replace(made, decision=dry))
+
+    assert status.decision == dry
+    assert "reportMessage" in status.history[0]
 
 
 def test_outage_is_told_once_and_tried_again_while_it_may_end() -> None:
