@@ -110,8 +110,9 @@ lint: setup ## ruff, mypy strict, import rules
 fmt: setup ## Format the code
 	@PATH="$(VENV)/bin:$$PATH" $(TIMED) "fmt" bash -c "ruff format . && ruff check --fix ."
 
-# These tests wait most of the time: for deadlines, for processes that start and end.
-SIDE_BY_SIDE := --numprocesses 3 --dist loadfile
+# These tests wait most of the time: for deadlines, for processes that start and end. Their files go
+# by name: those with few tests, which may be the longest, would come last otherwise.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-unit test-component test-chart test-e2e
 test-unit: setup ## Fast tests without network
