@@ -269,8 +269,7 @@ def main() -> None:
         "machine": {"processors": len(os.sched_getaffinity(0)), "platform": platform.platform()},
         "libraries": {one: version(one) for one in ("numpy", "pymongo", "evidently", "pandas")},
     }
-    arguments = ("--wiredTigerCacheSizeGB", "1")
-    with tempfile.TemporaryDirectory() as name, running_mongod(*arguments) as server:
+    with tempfile.TemporaryDirectory() as name, running_mongod(cache_gib=1) as server:
         folder = Path(name)
         with connect(server.uri, app_name="bench") as client:
             from datetime import UTC, datetime

@@ -21,11 +21,11 @@ from taxi_store.connection import Document
 class Mongod:
     """One mongod with its own data folder; ended by its pid."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, cache_gib: float = 0.25) -> None:
         self.port = free_port()
         self.uri = f"mongodb://127.0.0.1:{self.port}/taxi"
         self._folder = folder
-        self._arguments = arguments
+        self._arguments = ("--wiredTigerCacheSizeGB", str(cache_gib), *arguments)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -35,8 +35,7 @@ class Mongod:
         with (self._folder / "mongod.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [path, "--dbpath", str(self._folder / "db"), "--port", str(self.port),
-                 "--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25",
-                 *self._arguments],
+                 "--bind_ip", "127.0.0.1", "--nounixsocket", *self._arguments],
                 stdout=log, stderr=log,
             )  # fmt: skip
         deadline = time.monotonic() + 60
@@ -90,10 +89,12 @@ class Mongod:
 
 
 @contextmanager
-def running_mongod(*arguments: str, folder: Path | None = None) -> Iterator[Mongod]:
-    """Run a mongod, in a new folder unless one is given."""
+def running_mongod(
+    *arguments: str, folder: Path | None = None, cache_gib: float = 0.25
+) -> Iterator[Mongod]:
+    """Run a mongod, in a new folder unless one is given, with so large a cache."""
     with tempfile.TemporaryDirectory() as scratch:
-        one = Mongod(folder or Path(scratch), *arguments)
+        one = Mongod(folder or Path(scratch), *arguments, cache_gib=cache_gib)
         one.start()
         try:
             yield one
