@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fixtures_control_plane import condition_of
-from fixtures_operator import eventually
+from fixtures_operator import OperatorProcess, eventually
 from fixtures_prometheus import selector
 from fixtures_world import (
     FALLBACK,
@@ -170,13 +170,19 @@ def kill_pod_of(world: World, job: dict[str, Any]) -> None:
     }]}}, "/status")  # fmt: skip
 
 
-def test_link_of_a_report_whose_job_failed_says_so_once(world: World) -> None:
+def decided(world: World) -> tuple[OperatorProcess, dict[str, Any]]:
+    """Let an operator decide to retrain; return it and the Job of the decision's report."""
     add_reports(world)
     operator = world.operator(reports=True)
     world.say(drift=2)
     world.apply_policy()
     eventually("the report is known", lambda: "reportJobName" in decision(world))
     (job,) = reports(world)
+    return operator, job
+
+
+def test_link_of_a_report_whose_job_failed_says_so_once(world: World) -> None:
+    operator, job = decided(world)
     link = decision(world)["reportURL"]
     # The next decision comes before the Job of this one has ended.
     world.say(drift=0, error=2)
@@ -199,12 +205,7 @@ def test_link_of_a_report_whose_job_failed_says_so_once(world: World) -> None:
 
 
 def test_job_that_ended_well_is_looked_at_no_more(world: World) -> None:
-    add_reports(world)
-    operator = world.operator(reports=True)
-    world.say(drift=2)
-    world.apply_policy()
-    eventually("the report is known", lambda: "reportJobName" in decision(world))
-    (job,) = reports(world)
+    operator, job = decided(world)
     world.end_job(job, *ENDS_WELL)
 
     eventually("it is told", lambda: decision(world).get("reportMessage") == "the report was made")
@@ -216,12 +217,7 @@ def test_job_that_ended_well_is_looked_at_no_more(world: World) -> None:
 
 
 def test_job_that_is_gone_before_its_end_was_seen_is_told(world: World) -> None:
-    add_reports(world)
-    operator = world.operator(reports=True)
-    world.say(drift=2)
-    world.apply_policy()
-    eventually("the report is known", lambda: "reportJobName" in decision(world))
-    (job,) = reports(world)
+    operator, job = decided(world)
     world.remove_job(job)
 
     eventually("it is told", lambda: "reportMessage" in decision(world))

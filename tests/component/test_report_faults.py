@@ -14,9 +14,10 @@ from report_log import Written, register, write_rides
 from taxi_domain.mongodb import ARTIFACTS_BUCKET, DATABASE, LABELS, PREDICTIONS
 from taxi_report.collect.partition import Part, Task
 from taxi_report.collect.workers import LocalWorkers
+from taxi_report.request import Request
 from taxi_report.settings import Settings
 from taxi_report.spans import Span, span_between
-from taxi_report.steps import Request, collect_rows, compare_rows, profile_rows
+from taxi_report.steps import collect_rows, compare_rows, profile_rows
 from taxi_runtime.settings import read
 from taxi_store.artifacts import Artifact
 from taxi_store.connection import Document, connect

@@ -19,9 +19,11 @@ from taxi_report.collect.run import Outcome
 from taxi_report.document import Served, VersionFacts, document_of
 from taxi_report.profile.version import profile_of
 from taxi_report.render import page
+from taxi_report.request import Request
+from taxi_report.results import Collected, Compared
 from taxi_report.settings import Settings
 from taxi_report.spans import Span
-from taxi_report.steps import Collected, Compared, Request, render_report
+from taxi_report.steps import render_report
 
 START = datetime(2021, 1, 4, tzinfo=UTC)
 SPAN = Span(START, START + timedelta(days=28), ZoneInfo("UTC"))

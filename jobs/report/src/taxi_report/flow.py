@@ -17,6 +17,8 @@ from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_report import steps
 from taxi_report.collect.workers import workers_of
 from taxi_report.plain import make_report
+from taxi_report.request import Progress, Request
+from taxi_report.results import Collected, Compared, Profiled, Rendered, Stored
 from taxi_report.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -47,14 +49,12 @@ def _is_worth_it(state: Any) -> bool:
 
 
 @task(name="collect", timeout_seconds=600, **_RETRIES, **_IN_MEMORY)
-def _collect(request: steps.Request) -> steps.Collected:
+def _collect(request: Request) -> Collected:
     return steps.collect_rows(request)
 
 
 @task(name="profile", timeout_seconds=4 * _HOUR, **_RETRIES, **_IN_MEMORY)
-def _profile(
-    request: steps.Request, collected: steps.Collected, progress: steps.Progress
-) -> steps.Profiled:
+def _profile(request: Request, collected: Collected, progress: Progress) -> Profiled:
     settings = request.settings
     progress.begin(collected.partitions)
     with workers_of(settings.dask_address, settings.workers) as workers:
@@ -62,22 +62,22 @@ def _profile(
 
 
 @task(name="compare", timeout_seconds=600, **_RETRIES, **_IN_MEMORY)
-def _compare(request: steps.Request, profiled: steps.Profiled) -> steps.Compared:
+def _compare(request: Request, profiled: Profiled) -> Compared:
     return steps.compare_rows(request, profiled)
 
 
 @task(name="render", timeout_seconds=600, **_RETRIES, **_IN_MEMORY)
-def _render(request: steps.Request, compared: steps.Compared) -> steps.Rendered:
+def _render(request: Request, compared: Compared) -> Rendered:
     return steps.render_report(request, compared)
 
 
 @task(name="store", timeout_seconds=600, **_RETRIES, **_IN_MEMORY)
-def _store(request: steps.Request, rendered: steps.Rendered) -> steps.Stored:
+def _store(request: Request, rendered: Rendered) -> Stored:
     return steps.store_report(request, rendered)
 
 
 @flow(name="monitor_span", persist_result=False, validate_parameters=False)
-def monitor_span(request: steps.Request, progress: steps.Progress) -> steps.Stored:
+def monitor_span(request: Request, progress: Progress) -> Stored:
     """Make the report of a span, and show its verdicts as an artifact."""
     log = get_run_logger()
     log.info("report %s", request.id)
@@ -93,7 +93,7 @@ def monitor_span(request: steps.Request, progress: steps.Progress) -> steps.Stor
     return stored
 
 
-def make_report_with_prefect(request: steps.Request, progress: steps.Progress) -> steps.Stored:
+def make_report_with_prefect(request: Request, progress: Progress) -> Stored:
     """Make a report as a flow run named after it; without Prefect when its server is or goes away.
 
     Raises:

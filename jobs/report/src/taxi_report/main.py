@@ -18,13 +18,15 @@ from zoneinfo import ZoneInfo
 import typer
 from pymongo.database import Database
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.mongodb import DATABASE
 from taxi_domain.reports import RunState
 from taxi_domain.runs import EXIT_FAILED, EXIT_USAGE
-from taxi_report import steps
+from taxi_report.request import Progress, Request
+from taxi_report.results import Runner, Stored
 from taxi_report.settings import Settings
 from taxi_report.spans import Span, last, span_between
 from taxi_runtime.settings import read
@@ -118,7 +120,7 @@ def _report(
     scheduled: bool,
 ) -> None:
     with _database(settings) as database:
-        request = steps.Request(
+        request = Request(
             span, version, settings, database, with_html=output != Output.JSON, now=now
         )
         logger.info("%s: from %s to %s", request.id, span.local(span.start), span.local(span.end))
@@ -133,7 +135,7 @@ def _report(
     typer.echo(f"{request.id}: {stored.document['verdict']}")
 
 
-def _runner(settings: Settings) -> "steps.Runner":
+def _runner(settings: Settings) -> "Runner":
     """Return what runs the steps: Prefect, which imports for seconds, where it is configured."""
     if not settings.prefect_api_url:
         from taxi_report.plain import make_report
@@ -167,7 +169,7 @@ def _span(start: str, end: str, length: str, zone: ZoneInfo, now: datetime) -> S
     return span_between(start, end or now.isoformat(), zone, now)
 
 
-def _copy(stored: steps.Stored, out: Path, output: Output) -> None:
+def _copy(stored: Stored, out: Path, output: Output) -> None:
     name = stored.document["id"]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -182,7 +184,7 @@ def _copy(stored: steps.Stored, out: Path, output: Output) -> None:
 
 
 @contextmanager
-def _recorded(request: steps.Request, *, scheduled: bool) -> Iterator[None]:
+def _recorded(request: Request, *, scheduled: bool) -> Iterator[None]:
     """Record begin and end of a run where the monitor finds them, also when it fails."""
     database, model = request.database, request.settings.model
 
@@ -207,24 +209,24 @@ def _recorded(request: steps.Request, *, scheduled: bool) -> Iterator[None]:
     ended(RunState.DONE)
 
 
-class _Bar(steps.Progress):
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("partitions", total=None)
+class _Bar(Progress):
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._task = bars.add_task("partitions", total=None)
 
     def begin(self, partitions: int) -> None:
-        self._progress.update(self._task, total=partitions)
+        self._bars.update(self._task, total=partitions)
 
     def advance(self) -> None:
-        self._progress.advance(self._task)
+        self._bars.advance(self._task)
 
 
 @contextmanager
-def _progress() -> Iterator[steps.Progress]:
+def _progress() -> Iterator[Progress]:
     """Show a bar where a person looks, nothing where the output goes into a log."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield steps.Progress()
+        yield Progress()
         return
     columns = (
         TextColumn("{task.description}"),
@@ -232,8 +234,8 @@ def _progress() -> Iterator[steps.Progress]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as progress:
-        yield _Bar(progress)
+    with Bars(*columns, console=console) as bars:
+        yield _Bar(bars)
 
 
 @contextmanager
@@ -250,10 +252,7 @@ def _guarded() -> Iterator[None]:
     except FieldError as error:
         logger.error("%s", error)  # noqa: TRY400 - the text says it all
         sys.exit(EXIT_USAGE)
-    except TaxiError as error:
-        logger.error("%s", error)  # noqa: TRY400
-        sys.exit(EXIT_FAILED)
-    except EndedError as error:
+    except (TaxiError, EndedError) as error:
         logger.error("%s", error)  # noqa: TRY400
         sys.exit(EXIT_FAILED)
 

@@ -9,13 +9,15 @@ import tenacity
 from taxi_domain.errors import NotAvailableError
 from taxi_report import steps
 from taxi_report.collect.workers import workers_of
+from taxi_report.request import Progress, Request
+from taxi_report.results import Stored
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
 
-def make_report(request: steps.Request, progress: steps.Progress) -> steps.Stored:
+def make_report(request: Request, progress: Progress) -> Stored:
     """Make a report and store it.
 
     Raises:
@@ -32,7 +34,7 @@ def make_report(request: steps.Request, progress: steps.Progress) -> steps.Store
     return _patiently(request, lambda: steps.store_report(request, rendered))
 
 
-def _patiently(request: steps.Request, step: Callable[[], Result]) -> Result:
+def _patiently(request: Request, step: Callable[[], Result]) -> Result:
     """Do a step again while MongoDB is away, as long as the settings say."""
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(NotAvailableError),

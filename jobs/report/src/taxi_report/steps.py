@@ -6,18 +6,15 @@ Prefect.
 
 import json
 import logging
-import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import tenacity
-from pymongo.database import Database
 
 from taxi_domain.errors import NotAvailableError
-from taxi_domain.reports import report_id
 from taxi_report.collect.counters import Counters
 from taxi_report.collect.merge import added
-from taxi_report.collect.partition import Task, known_to
+from taxi_report.collect.partition import known_to
 from taxi_report.collect.reference import Known
 from taxi_report.collect.run import Outcome, collect
 from taxi_report.collect.workers import Workers
@@ -25,126 +22,14 @@ from taxi_report.document import Document, Served, VersionFacts, document_of
 from taxi_report.profile.layout import Layout
 from taxi_report.profile.sample import sample_of
 from taxi_report.profile.version import profile_of
-from taxi_report.settings import Settings
+from taxi_report.request import Request
+from taxi_report.results import Collected, Compared, Profiled, Rendered, Stored
 from taxi_report.spans import Span
 from taxi_store import reports
-from taxi_store.connection import Document as StoreDocument
 from taxi_store.partitions import Key, Partition, plan
 from taxi_store.reports import ReportContents, ReportEntry
 
 logger = logging.getLogger(__name__)
-
-
-class Progress:
-    """Told how far a report is; this one tells nobody."""
-
-    def begin(self, partitions: int) -> None:
-        """Hear how many partitions there are."""
-
-    def advance(self) -> None:
-        """Hear that one is done."""
-
-
-class Request:
-    """What a report is about.
-
-    Steps hand plain objects on, no dataclasses: Prefect looks into these, row by row.
-
-    Args:
-        span: Answer times.
-        version: The one version that is wanted, None for all.
-        settings: Where everything is.
-        database: Log, registry and reports.
-        with_html: Whether a page is made.
-        now: When the report is made.
-        clock: Seconds that only go forward.
-    """
-
-    def __init__(
-        self,
-        span: Span,
-        version: str | None,
-        settings: Settings,
-        database: Database[StoreDocument],
-        *,
-        with_html: bool,
-        now: datetime,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.span = span
-        self.version = version
-        self.settings = settings
-        self.database = database
-        self.with_html = with_html
-        self.now = now
-        self.clock = clock
-        self.began = clock()
-        self.id = report_id(settings.model, span.start, span.end, version)
-
-    def task(self, span: Span) -> Callable[[Partition], Task]:
-        """Return what makes tasks of partitions of a span."""
-        settings = self.settings
-        return lambda partition: Task(
-            partition, span.start.timestamp(), span.end.timestamp(), self.version,
-            settings.sample_rows, settings.event_time_zone, settings.timeout_seconds,
-        )  # fmt: skip
-
-
-class Collected:
-    """Where the rows are: tasks of the span and of the span before, and what was never logged."""
-
-    def __init__(self, tasks: list[Task], before: list[Task]) -> None:
-        self.tasks = tasks
-        self.before = before
-        self.refused: int | None = None
-        self.unlogged: int | None = None
-        self.problems: list[str] = []
-
-    @property
-    def partitions(self) -> int:
-        """Partitions to read, those of the span before included."""
-        return len(self.tasks) + len(self.before)
-
-
-class Profiled:
-    """All rows as profiles."""
-
-    def __init__(self, collected: Collected, current: Outcome, before: Outcome) -> None:
-        self.collected = collected
-        self.current = current
-        self.before = before
-
-
-class Rendered:
-    """What is stored."""
-
-    def __init__(self, document: Document, contents: ReportContents) -> None:
-        self.document = document
-        self.contents = contents
-
-
-class Stored:
-    """A report that was stored."""
-
-    def __init__(self, rendered: Rendered, left_out: list[str]) -> None:
-        self.document = rendered.document
-        self.contents = rendered.contents
-        self.left_out = left_out
-
-
-#: Makes a report, all its steps.
-Runner = Callable[["Request", Progress], Stored]
-
-
-class Compared:
-    """The document, and the facts by version that the page's interactive part is made of."""
-
-    def __init__(
-        self, document: Document, versions: list[VersionFacts], known: list[Known]
-    ) -> None:
-        self.document = document
-        self.versions = versions
-        self.known = known
 
 
 def collect_rows(request: Request) -> Collected:

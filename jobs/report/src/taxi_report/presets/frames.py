@@ -9,6 +9,7 @@ from evidently import DataDefinition, Dataset, Regression
 from numpy.typing import NDArray
 
 from taxi_profiles.reference import PREDICTION, TARGET
+from taxi_report.profile.categorical import category_name
 from taxi_report.profile.layout import ColumnLayout, Layout
 from taxi_report.rows import Rows
 
@@ -111,15 +112,5 @@ def _values(rows: Rows, column: ColumnLayout, layout: Layout) -> Floats | pd.Ser
     finite = np.where(np.isfinite(values), values, np.nan)
     if column.numeric:
         return finite
-    return pd.Series([_category(one) for one in finite.tolist()], dtype="object")
-
-
-def _category(value: float) -> str | None:
-    """Name a category; whole numbers without a point, however large they are.
-
-    >>> _category(265.0), _category(2.5), _category(float("nan"))
-    ('265', '2.5', None)
-    """
-    if math.isnan(value):
-        return None
-    return str(int(value)) if value.is_integer() else repr(value)
+    names = [None if math.isnan(one) else category_name(one) for one in finite.tolist()]
+    return pd.Series(names, dtype="object")
