@@ -216,7 +216,8 @@ def test_readers_of_the_screen_are_told_what_each_part_is(page: Page, page_file:
 
 def test_presets_beyond_the_room_are_left_out_by_name(runs: PresetRuns) -> None:
     whole = interactive_of({VERSION: runs.snapshots}, MAX_BYTES)
-    first = len(whole.shared) + len(whole.parts[0].data)
+    # Evidently names its widgets at random, so that one snapshot packs to sizes a few bytes apart.
+    first = len(whole.shared) + len(whole.parts[0].data) + 1000
 
     part = interactive_of({VERSION: runs.snapshots}, first)
     none = interactive_of({VERSION: runs.snapshots}, 1000)
