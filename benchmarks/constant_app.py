@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask, Response
 
-from taxi_predict.server import Server
+from taxi_predict.server.gunicorn_app import Server
 from taxi_predict.settings import Settings
 from taxi_runtime.settings import read
 

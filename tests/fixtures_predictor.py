@@ -86,7 +86,7 @@ class Predictor(ServerProcess):
     """One predictor container's processes, with its own data folder."""
 
     def __init__(self, folder: Path, uri: str, **variables: str) -> None:
-        super().__init__("taxi_predict.main", folder / "log.txt", variables)
+        super().__init__("taxi_predict.server.main", folder / "log.txt", variables)
         self.folder = folder
         self._variables |= {
             "TAXI_MONGODB_URI": uri,
@@ -117,7 +117,7 @@ class Predictor(ServerProcess):
 
     def delivery(self) -> int:
         """Return the pid of that process."""
-        (pid,) = (one for one in self.pids() if "taxi_predict.deliver" in _command_of(one))
+        (pid,) = (one for one in self.pids() if "taxi_predict.delivery.main" in _command_of(one))
         return pid
 
     def terminate(self) -> int:

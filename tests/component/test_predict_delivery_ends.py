@@ -24,7 +24,7 @@ from fixtures_predictor import (
 
 from taxi_domain.errors import NotAvailableError
 from taxi_domain.models import Alias
-from taxi_predict.destinations import Monitor
+from taxi_predict.delivery.sinks import Monitor
 
 pytestmark = pytest.mark.component
 

@@ -27,7 +27,7 @@ from fixtures_predictor import (
 from ports import free_port
 
 from taxi_domain.models import Alias
-from taxi_predict.segments import SegmentReader, frame
+from taxi_predict.spool.segments import SegmentReader, frame
 from taxi_store.connection import connect
 
 pytestmark = pytest.mark.component

@@ -14,7 +14,7 @@ from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_domain.models import Alias
-from taxi_predict.undeclared import MAX_NAME_LENGTH, MAX_NAMES
+from taxi_predict.serving.undeclared_fields import MAX_NAME_LENGTH, MAX_NAMES
 
 pytestmark = pytest.mark.component
 
@@ -197,7 +197,7 @@ def test_a_delivery_names_the_variable_that_it_cannot_use(
         "PYTHONPATH": ":".join(sys.path),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "taxi_predict.deliver", "--drain"],
+        [sys.executable, "-m", "taxi_predict.delivery.main", "--drain"],
         env={**variables, variable: wrong}, capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip

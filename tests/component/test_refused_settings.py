@@ -16,8 +16,8 @@ GOOD = {
     "TAXI_PREDICT_DATA_DIR": "/tmp",
 }
 PARTS = {
-    "predictor": ["taxi_predict.main"],
-    "delivery": ["taxi_predict.deliver", "--drain"],
+    "predictor": ["taxi_predict.server.main"],
+    "delivery": ["taxi_predict.delivery.main", "--drain"],
     "monitor": ["taxi_monitor.main"],
     "operator": ["taxi_operator.main"],
     "train": ["taxi_train.main", "run"],

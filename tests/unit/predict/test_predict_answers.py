@@ -17,20 +17,20 @@ from taxi_domain.features import Features
 from taxi_domain.models import CARD_FILE, ONNX_FILE, Alias
 from taxi_domain.records import PredictionRecord
 from taxi_domain.rides import Ride
-from taxi_predict.backlog import Backlog
-from taxi_predict.crew import Crew
-from taxi_predict.entries import decode
-from taxi_predict.fast_path import ROUTE, FastPath
+from taxi_predict.delivery.shadow import ShadowScorer
+from taxi_predict.http.fast_path import ROUTE, FastPath
+from taxi_predict.http.routes import blueprint, register
 from taxi_predict.metrics import Metrics
-from taxi_predict.model_source import ModelHolder, loaded
-from taxi_predict.onnx_model import ModelError, OnnxModel
-from taxi_predict.routes import blueprint, register
-from taxi_predict.service import Predictions
+from taxi_predict.serving.buffered_metrics import Tally
+from taxi_predict.serving.model_cache import ModelHolder, loaded
+from taxi_predict.serving.onnx_model import ModelError, OnnxModel
+from taxi_predict.serving.predictions import Predictions
+from taxi_predict.serving.readiness import Crew
+from taxi_predict.serving.undeclared_fields import FieldNames
 from taxi_predict.settings import Settings
-from taxi_predict.shadow import ShadowScorer
-from taxi_predict.spool import Spool
-from taxi_predict.tally import Tally
-from taxi_predict.undeclared import FieldNames
+from taxi_predict.spool.reader import Backlog
+from taxi_predict.spool.record import decode
+from taxi_predict.spool.writer import Spool
 from taxi_runtime.bodies import Bodies
 from taxi_store.artifacts import artifact_of
 

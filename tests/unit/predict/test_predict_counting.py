@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from prometheus_client import Counter
 from waiting import wait_for
 
-from taxi_predict.crew import Crew
-from taxi_predict.fast_path import ROUTE, FastPath
+from taxi_predict.http.fast_path import ROUTE, FastPath
+from taxi_predict.http.routes import blueprint, register
 from taxi_predict.metrics import Metrics
-from taxi_predict.model_source import LoadedModel, ModelHolder, loaded
-from taxi_predict.routes import blueprint, register
-from taxi_predict.service import Predictions
+from taxi_predict.serving.buffered_metrics import Tally
+from taxi_predict.serving.model_cache import LoadedModel, ModelHolder, loaded
+from taxi_predict.serving.predictions import Predictions
+from taxi_predict.serving.readiness import Crew
+from taxi_predict.serving.undeclared_fields import FieldNames
 from taxi_predict.settings import Settings
-from taxi_predict.spool import Spool, SpoolFullError
-from taxi_predict.tally import Tally
-from taxi_predict.undeclared import FieldNames
+from taxi_predict.spool.writer import Spool, SpoolFullError
 from taxi_runtime.bodies import Bodies
 
 BATCH_MAX_RIDES = 5

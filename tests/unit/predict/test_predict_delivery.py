@@ -8,11 +8,11 @@ import bson
 import pytest
 
 from taxi_domain.errors import NotAvailableError
-from taxi_predict.backlog import Backlog
-from taxi_predict.delivery import Delivery
-from taxi_predict.entries import Entry, encode
+from taxi_predict.delivery.shipper import Delivery
 from taxi_predict.metrics import Metrics
-from taxi_predict.spool import Spool
+from taxi_predict.spool.reader import Backlog
+from taxi_predict.spool.record import Entry, encode
+from taxi_predict.spool.writer import Spool
 
 
 class Taker:

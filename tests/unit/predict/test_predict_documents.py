@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from taxi_predict.documents import Documents
-from taxi_predict.entries import Entry, decode, encode
+from taxi_predict.delivery.bson_template import Documents
+from taxi_predict.spool.record import Entry, decode, encode
 from taxi_store.encoding import encoded
 
 

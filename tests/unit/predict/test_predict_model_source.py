@@ -8,8 +8,8 @@ import pytest
 from fixtures_predictor import small_artifact
 
 from taxi_domain.models import CARD_FILE, ONNX_FILE
-from taxi_predict import model_source
-from taxi_predict.model_source import ModelCache, ModelHolder
+from taxi_predict.serving import model_cache as model_source
+from taxi_predict.serving.model_cache import ModelCache, ModelHolder
 from taxi_store.artifacts import Artifact, artifact_of
 
 

@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from taxi_predict.shifts import Shifts
+from taxi_predict.delivery.loop import Shifts
 
 BEAT_FILE = "delivery.beat"
 
@@ -147,7 +147,7 @@ def test_a_slow_call_while_it_drains_delays_no_sign_of_life(
 def test_a_batch_that_does_not_end_gives_no_signs_of_life(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taxi_predict.shifts._STUCK_SECONDS", -1.0)
+    monkeypatch.setattr("taxi_predict.delivery.loop._STUCK_SECONDS", -1.0)
     heap, beat = Heap(10), tmp_path / BEAT_FILE
     began, goes_on = slow_batch(heap, monkeypatch)
     shifts = Shifts(heap, beat)
@@ -183,7 +183,7 @@ def test_a_drain_ends_in_time(tmp_path: Path) -> None:
 def test_a_long_load_holds_up_neither_delivery_nor_signs_of_life(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taxi_predict.shifts._FIRST_SECONDS", 0.2)
+    monkeypatch.setattr("taxi_predict.delivery.loop._FIRST_SECONDS", 0.2)
     heap = Heap(1234)
     loaded = threading.Event()
     monkeypatch.setattr(heap, "refresh", loaded.wait)

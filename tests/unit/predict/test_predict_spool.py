@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxi_predict.backlog import Backlog
-from taxi_predict.segments import SUFFIX, UNNAMED, SegmentReader, frame
-from taxi_predict.spool import Spool, SpoolFullError, bytes_of
+from taxi_predict.spool.reader import Backlog
+from taxi_predict.spool.segments import SUFFIX, UNNAMED, SegmentReader, frame
+from taxi_predict.spool.writer import Spool, SpoolFullError, bytes_of
 
 ROOM = 1 << 20
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from flask import Flask
 
 from taxi_domain.mongodb import DATABASE
-from taxi_predict.crew import Crew
-from taxi_predict.fast_path import ROUTE, FastPath
 from taxi_predict.heartbeat import Heartbeat
+from taxi_predict.http.fast_path import ROUTE, FastPath
+from taxi_predict.http.routes import blueprint, register
 from taxi_predict.metrics import Metrics
-from taxi_predict.model_source import ModelCache, ModelHolder, fetch
-from taxi_predict.routes import blueprint, register
-from taxi_predict.service import Predictions
+from taxi_predict.serving.buffered_metrics import Tally
+from taxi_predict.serving.model_cache import ModelCache, ModelHolder, fetch
+from taxi_predict.serving.predictions import Predictions
+from taxi_predict.serving.readiness import Crew
+from taxi_predict.serving.undeclared_fields import FieldNames
 from taxi_predict.settings import Settings, metrics_folder
-from taxi_predict.spool import Spool
-from taxi_predict.tally import Tally
-from taxi_predict.undeclared import FieldNames
+from taxi_predict.spool.writer import Spool
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.restarts import Restarts
 from taxi_store.artifacts import Artifact

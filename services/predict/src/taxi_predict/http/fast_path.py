@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from taxi_predict.service import Predictions
-from taxi_predict.tally import Tally
+from taxi_predict.serving.buffered_metrics import Tally
+from taxi_predict.serving.predictions import Predictions
 from taxi_runtime.bodies import JSON, Environ, MalformedBodyError
 
 Application = Callable[[Environ, Any], Iterable[bytes]]

@@ -7,9 +7,9 @@ from gunicorn.app.base import BaseApplication
 
 from taxi_domain.metrics import PREDICTOR_WORKER_RESTARTS
 from taxi_predict.counter_files import forget_worker
-from taxi_predict.crew import Crew
+from taxi_predict.server.delivery_process import DeliveryProcess, Supervisor
+from taxi_predict.serving.readiness import Crew
 from taxi_predict.settings import Settings, metrics_folder
-from taxi_predict.supervisor import DeliveryProcess, Supervisor
 from taxi_runtime.options import OPTIONS
 from taxi_runtime.restarts import Restarts
 

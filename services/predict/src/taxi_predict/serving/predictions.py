@@ -12,12 +12,12 @@ from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
 from taxi_domain.features import MODEL_OUTPUT, features_of
 from taxi_domain.metrics import PREDICTOR_REFUSED
 from taxi_domain.rides import Ride, RideFields
-from taxi_predict.entries import Entry, encode
 from taxi_predict.metrics import Metrics
-from taxi_predict.model_source import LoadedModel, ModelHolder
+from taxi_predict.serving.buffered_metrics import Tally
+from taxi_predict.serving.model_cache import LoadedModel, ModelHolder
 from taxi_predict.settings import Settings, SpoolFull
-from taxi_predict.spool import Spool, SpoolFullError
-from taxi_predict.tally import Tally
+from taxi_predict.spool.record import Entry, encode
+from taxi_predict.spool.writer import Spool, SpoolFullError
 
 _ID_BYTES: Final = 16
 _REASONS: Final = {reason for (reason,) in PREDICTOR_REFUSED.series}

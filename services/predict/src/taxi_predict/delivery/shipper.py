@@ -14,10 +14,10 @@ import msgspec
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.records import PredictionRecord
-from taxi_predict.backlog import Backlog, Waiting
-from taxi_predict.documents import Documents
-from taxi_predict.entries import Entry, decode
+from taxi_predict.delivery.bson_template import Documents
 from taxi_predict.metrics import Metrics
+from taxi_predict.spool.reader import Backlog, Waiting
+from taxi_predict.spool.record import Entry, decode
 from taxi_store.encoding import encoded
 
 logger = logging.getLogger(__name__)

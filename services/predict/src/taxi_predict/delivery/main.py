@@ -1,4 +1,4 @@
-"""Process entry of the delivery: `python -m taxi_predict.deliver`, started by the server.
+"""Process entry of the delivery: `python -m taxi_predict.delivery.main`, started by the server.
 
 With `--drain` it delivers what waits and ends.
 """
@@ -13,13 +13,13 @@ from prometheus_client import values
 from taxi_domain.errors import FieldError
 from taxi_domain.logs import set_up
 from taxi_domain.mongodb import DATABASE
-from taxi_predict.backlog import Backlog
-from taxi_predict.delivery import Delivery, Scorer
-from taxi_predict.destinations import MongoLog, Monitor
+from taxi_predict.delivery.loop import Shifts
+from taxi_predict.delivery.shipper import Delivery, Scorer
+from taxi_predict.delivery.sinks import MongoLog, Monitor
 from taxi_predict.identity import IDENTITY
 from taxi_predict.metrics import Metrics
 from taxi_predict.settings import Settings
-from taxi_predict.shifts import Shifts
+from taxi_predict.spool.reader import Backlog
 from taxi_runtime.settings import read
 from taxi_store.connection import connect
 from taxi_store.registry import Registry
@@ -60,7 +60,7 @@ def _delivery(settings: Settings) -> Delivery:
     scorer: Scorer | None = None
     if settings.shadow_alias:
         # Only fallback and candidate pods pay for a second model.
-        from taxi_predict.shadow import ShadowScorer
+        from taxi_predict.delivery.shadow import ShadowScorer
 
         scorer = ShadowScorer(Registry(database), settings.model, settings.shadow_alias, metrics)
     return Delivery(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from taxi_domain.errors import TaxiError
-from taxi_predict.segments import SUFFIX, UNNAMED, SegmentWriter, frame
+from taxi_predict.spool.segments import SUFFIX, UNNAMED, SegmentWriter, frame
 
 _SEGMENT_BYTES: Final = 2 * 1024 * 1024
 _SMALLEST_SEGMENT: Final = 4096

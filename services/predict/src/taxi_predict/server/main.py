@@ -1,4 +1,4 @@
-"""Process entry: `python -m taxi_predict.main`."""
+"""Process entry: `python -m taxi_predict.server.main`."""
 
 import sys
 
@@ -17,7 +17,7 @@ def main() -> int:
     prepare_metrics_folder()
     # prometheus_client reads the folder when it is imported.
     from taxi_domain.logs import set_up
-    from taxi_predict.server import serve
+    from taxi_predict.server.gunicorn_app import serve
 
     set_up()
     serve(settings)

@@ -17,8 +17,8 @@ from gunicorn.arbiter import Arbiter
 from taxi_predict.counter_files import forget_worker
 from taxi_predict.heartbeat import Heartbeat
 from taxi_predict.identity import IDENTITY
-from taxi_predict.segments import SUFFIX
 from taxi_predict.settings import metrics_folder
+from taxi_predict.spool.segments import SUFFIX
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class DeliveryProcess:
 
 
 def _started(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "taxi_predict.deliver", *arguments])
+    return subprocess.Popen([sys.executable, "-m", "taxi_predict.delivery.main", *arguments])
 
 
 class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn ships no types

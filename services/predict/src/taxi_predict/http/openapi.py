@@ -6,7 +6,7 @@ from msgspec.json import schema_components
 
 from taxi_domain.fields import Schema
 from taxi_domain.rides import RideFields
-from taxi_predict.service import Answer, Refusal, Serving
+from taxi_predict.serving.predictions import Answer, Refusal, Serving
 from taxi_runtime.problems import CONTENT_TYPE, Problem
 
 _TEMPLATE: Final = "#/components/schemas/{name}"

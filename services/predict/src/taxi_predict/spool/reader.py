@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from taxi_predict.segments import SUFFIX, UNNAMED, Batch, SegmentReader
+from taxi_predict.spool.segments import SUFFIX, UNNAMED, Batch, SegmentReader
 
 #: Making a segment takes milliseconds; who did not finish it by now was killed.
 _ABANDONED_SECONDS: Final = 60.0

@@ -17,11 +17,11 @@ from taxi_domain.errors import FieldError
 from taxi_domain.features import MODEL_OUTPUT
 from taxi_domain.metrics import NOT_FINITE, PREDICTOR_FAILED
 from taxi_predict import metrics as exposed
-from taxi_predict.crew import Crew
 from taxi_predict.heartbeat import Heartbeat
+from taxi_predict.http.openapi import document
 from taxi_predict.metrics import Metrics
-from taxi_predict.openapi import document
-from taxi_predict.service import (
+from taxi_predict.serving.buffered_metrics import Tally
+from taxi_predict.serving.predictions import (
     Answer,
     NoAnswerError,
     NoModelError,
@@ -29,8 +29,8 @@ from taxi_predict.service import (
     Refusal,
     reason_of,
 )
-from taxi_predict.spool import SpoolFullError
-from taxi_predict.tally import Tally
+from taxi_predict.serving.readiness import Crew
+from taxi_predict.spool.writer import SpoolFullError
 from taxi_runtime.bodies import JSON, Bodies, media_type
 from taxi_runtime.problems import ProblemError
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from taxi_domain.errors import NotAvailableError, TaxiError
 from taxi_domain.models import ONNX_FILE, Alias
-from taxi_predict.onnx_model import OnnxModel
+from taxi_predict.serving.onnx_model import OnnxModel
 from taxi_store.artifacts import Artifact, ArtifactError, pack, unpack
 from taxi_store.registry import Registry
 

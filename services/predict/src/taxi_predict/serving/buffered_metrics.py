@@ -9,7 +9,7 @@ import threading
 from typing import Final
 
 from taxi_predict.metrics import Metrics
-from taxi_predict.undeclared import OTHER, FieldNames, UndeclaredFields
+from taxi_predict.serving.undeclared_fields import OTHER, FieldNames, UndeclaredFields
 
 logger = logging.getLogger(__name__)
 

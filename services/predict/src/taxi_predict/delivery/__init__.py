@@ -1,0 +1,1 @@
+"""The delivery process: from the spool to MongoDB and the monitor."""

@@ -1,0 +1,1 @@
+"""The pod's processes: gunicorn, its workers, and the delivery process beside them."""

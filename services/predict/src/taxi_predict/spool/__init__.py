@@ -1,0 +1,1 @@
+"""Answers on the pod's disk until MongoDB has them."""
