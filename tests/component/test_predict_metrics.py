@@ -106,7 +106,7 @@ def test_undeclared_fields_are_few_whatever_the_workers_and_the_names(
         predictor.stop()
 
 
-BEAT_AGE = "taxi_predictor_delivery_beat_age_seconds"
+BEAT_AGE = "taxi_predictor_delivery_heartbeat_age_seconds"
 
 
 def silence(predictor: Predictor) -> float:
@@ -142,9 +142,9 @@ def test_a_delivery_that_cannot_run_shows_in_the_age_of_its_last_sign(
 ) -> None:
     register(mongod.uri, Alias.CHAMPION, small_artifact())
     broken_spool(tmp_path)
-    beat = tmp_path / "data" / "spool" / "delivery.beat"
-    beat.touch()
-    os.utime(beat, (0, 0))
+    heartbeat = tmp_path / "data" / "spool" / "delivery.heartbeat"
+    heartbeat.touch()
+    os.utime(heartbeat, (0, 0))
     predictor = Predictor(tmp_path, mongod.uri).start()
     try:
         first = silence(predictor)
@@ -164,8 +164,8 @@ def test_a_pod_whose_delivery_cannot_start_for_a_minute_is_not_ready(
     obstacle = broken_spool(tmp_path)
     predictor = Predictor(tmp_path, mongod.uri).start()
     try:
-        beat = tmp_path / "data" / "spool" / "delivery.beat"
-        os.utime(beat, (time.time() - 61, time.time() - 61))
+        heartbeat = tmp_path / "data" / "spool" / "delivery.heartbeat"
+        os.utime(heartbeat, (time.time() - 61, time.time() - 61))
         answer = httpx.get(f"{predictor.url}/readyz")
         assert answer.status_code == 503
         assert answer.json()["detail"].startswith("delivery: cannot start")
@@ -178,7 +178,7 @@ def test_a_pod_whose_delivery_cannot_start_for_a_minute_is_not_ready(
             time.sleep(0.2)
         # One that ran is told by its age alone.
         predictor.hang_the_delivery()
-        os.utime(beat, (time.time() - 61, time.time() - 61))
+        os.utime(heartbeat, (time.time() - 61, time.time() - 61))
         assert httpx.get(f"{predictor.url}/readyz").status_code == 200
     finally:
         predictor.stop()

@@ -21,16 +21,16 @@ from taxi_predict.delivery.shadow import ShadowScorer
 from taxi_predict.http.fast_path import ROUTE, FastPath
 from taxi_predict.http.routes import blueprint, register
 from taxi_predict.metrics import Metrics
-from taxi_predict.serving.buffered_metrics import Tally
+from taxi_predict.serving.buffered_metrics import BufferedMetrics
 from taxi_predict.serving.model_cache import ModelHolder, loaded
 from taxi_predict.serving.onnx_model import ModelError, OnnxModel
 from taxi_predict.serving.predictions import Predictions
-from taxi_predict.serving.readiness import Crew
+from taxi_predict.serving.readiness import WorkerReadiness
 from taxi_predict.serving.undeclared_fields import FieldNames
 from taxi_predict.settings import Settings
-from taxi_predict.spool.reader import Backlog
+from taxi_predict.spool.reader import SpoolReader
 from taxi_predict.spool.record import decode
-from taxi_predict.spool.writer import Spool
+from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.bodies import Bodies
 from taxi_store.artifacts import artifact_of
 
@@ -44,12 +44,12 @@ class Worker:
     client: FlaskClient
     metrics: Metrics
     folder: Path
-    spool: Spool
+    spool: SpoolWriter
 
     def logged(self) -> list[float]:
         """Return the predictions in the spool."""
         self.spool.close()
-        return [decode(one).prediction for one in Backlog(self.folder).next(100).payloads]
+        return [decode(one).prediction for one in SpoolReader(self.folder).next(100).payloads]
 
     def failed(self) -> float:
         """Return how many rides had no answer."""
@@ -62,15 +62,17 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
     settings = Settings.model_validate({"TAXI_MONGODB_URI": "mongodb://nowhere"})
     metrics, holder = Metrics(), ModelHolder(lambda: None)
     holder.current = loaded(division_artifact())
-    spool = Spool(tmp_path / "spool", 1 << 20)
-    tally = Tally(metrics, settings.model, settings.alias, ROUTE, FieldNames(tmp_path))
-    predictions = Predictions(holder, spool, metrics, tally, settings, time.time)
+    spool = SpoolWriter(tmp_path / "spool", 1 << 20)
+    buffered = BufferedMetrics(metrics, settings.model, settings.alias, ROUTE, FieldNames(tmp_path))
+    predictions = Predictions(holder, spool, metrics, buffered, settings, time.time)
     app = Flask("test")
     register(app, metrics)
     app.register_blueprint(
-        blueprint(predictions, metrics, tally, Crew(tmp_path, 1), None, Bodies(100_000), 10)
+        blueprint(
+            predictions, metrics, buffered, WorkerReadiness(tmp_path, 1), None, Bodies(100_000), 10
+        )
     )
-    app.wsgi_app = FastPath(app.wsgi_app, predictions, tally)  # type: ignore[method-assign]
+    app.wsgi_app = FastPath(app.wsgi_app, predictions, buffered)  # type: ignore[method-assign]
     yield Worker(app.test_client(), metrics, tmp_path / "spool", spool)
     spool.close()
 

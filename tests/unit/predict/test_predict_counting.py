@@ -18,20 +18,20 @@ from waiting import wait_for
 from taxi_predict.http.fast_path import ROUTE, FastPath
 from taxi_predict.http.routes import blueprint, register
 from taxi_predict.metrics import Metrics
-from taxi_predict.serving.buffered_metrics import Tally
+from taxi_predict.serving.buffered_metrics import BufferedMetrics
 from taxi_predict.serving.model_cache import LoadedModel, ModelHolder, loaded
 from taxi_predict.serving.predictions import Predictions
-from taxi_predict.serving.readiness import Crew
+from taxi_predict.serving.readiness import WorkerReadiness
 from taxi_predict.serving.undeclared_fields import FieldNames
 from taxi_predict.settings import Settings
-from taxi_predict.spool.writer import Spool, SpoolFullError
+from taxi_predict.spool.writer import SpoolFullError, SpoolWriter
 from taxi_runtime.bodies import Bodies
 
 BATCH_MAX_RIDES = 5
 JSON = "application/json"
 
 
-class FullSpool(Spool):
+class FullSpool(SpoolWriter):
     """A spool without room."""
 
     def append(self, payloads: list[bytes]) -> None:
@@ -51,11 +51,11 @@ class Door:
 
     client: FlaskClient
     metrics: Metrics
-    tally: Tally
+    buffered: BufferedMetrics
 
     def counts(self) -> dict[str, float]:
         """Return how many rides were answered, refused (by reason) and failed (by reason)."""
-        self.tally.flush()
+        self.buffered.flush()
         found = {"answered": sum(values_of(self.metrics.predictions).values())}
         for counter in (self.metrics.refused, self.metrics.failed):
             found |= {labels[-1]: value for labels, value in values_of(counter).items() if value}
@@ -63,7 +63,7 @@ class Door:
 
     def undeclared(self) -> dict[str, float]:
         """Return the rides by undeclared field."""
-        self.tally.flush()
+        self.buffered.flush()
         return {
             labels[-1]: value
             for labels, value in values_of(self.metrics.undeclared).items() if value
@@ -97,18 +97,24 @@ def door(folder: Path, state: str = "well") -> Door:
     if state != "no model":
         holder.current = model
     spool = FullSpool(folder / "spool", 65536) if state == "spool full" else None
-    tally = Tally(metrics, "m", "champion", ROUTE, FieldNames(folder))
-    predictions = Predictions(holder, spool, metrics, tally, configured, lambda: 0.0)
+    buffered = BufferedMetrics(metrics, "m", "champion", ROUTE, FieldNames(folder))
+    predictions = Predictions(holder, spool, metrics, buffered, configured, lambda: 0.0)
     app = Flask("test")
     app.logger.disabled = True
     register(app, metrics)
     app.register_blueprint(
         blueprint(
-            predictions, metrics, tally, Crew(folder, 1), None, Bodies(100_000), BATCH_MAX_RIDES
+            predictions,
+            metrics,
+            buffered,
+            WorkerReadiness(folder, 1),
+            None,
+            Bodies(100_000),
+            BATCH_MAX_RIDES,
         )
     )
-    app.wsgi_app = FastPath(app.wsgi_app, predictions, tally)  # type: ignore[method-assign]
-    return Door(app.test_client(), metrics, tally)
+    app.wsgi_app = FastPath(app.wsgi_app, predictions, buffered)  # type: ignore[method-assign]
+    return Door(app.test_client(), metrics, buffered)
 
 
 @pytest.fixture(scope="module", params=STATES)
@@ -229,7 +235,7 @@ def test_counting_goes_on_after_counts_could_not_be_written(
     well: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = threading.Event()
-    flush = well.tally.flush
+    flush = well.buffered.flush
 
     def full_disk() -> None:
         if not failed.is_set():
@@ -237,12 +243,12 @@ def test_counting_goes_on_after_counts_could_not_be_written(
             raise OSError(28, "No space left on device")
         flush()
 
-    monkeypatch.setattr(well.tally, "flush", full_disk)
-    well.tally.start()
+    monkeypatch.setattr(well.buffered, "flush", full_disk)
+    well.buffered.start()
     assert failed.wait(10)
 
     assert well.post(ROUTE, PLAIN) == 200
 
     predictions = well.metrics.predictions
     wait_for("the count", lambda: sum(values_of(predictions).values()) == 1, 10)
-    well.tally.stop()
+    well.buffered.stop()

@@ -127,10 +127,10 @@ PREDICTOR_SPOOL_OLDEST_AGE: Final = _gauge(
 PREDICTOR_SPOOL_LOST: Final = _counter(
     "taxi_predictor_spool_lost_bytes_total",
     "Bytes of answered rides that could not be read from the spool, by reason.",
-    "reason", series=[["damaged"], ["strange"]],
+    "reason", series=[["damaged"], ["malformed"]],
 )  # fmt: skip
-PREDICTOR_DELIVERY_BEAT_AGE: Final = _gauge(
-    "taxi_predictor_delivery_beat_age_seconds",
+PREDICTOR_DELIVERY_HEARTBEAT_AGE: Final = _gauge(
+    "taxi_predictor_delivery_heartbeat_age_seconds",
     "Time since the pod's delivery to the log gave a sign of life.",
 )
 PREDICTOR_UNLOGGED: Final = _counter(

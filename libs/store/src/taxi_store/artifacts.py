@@ -66,11 +66,11 @@ def artifact_of(files: Mapping[str, bytes]) -> Artifact:
     """Check the files and make an artifact of them.
 
     Raises:
-        ArtifactError: a file is missing or strange, or the card is not of our format.
+        ArtifactError: a file is missing or unknown, or the card is not of our format.
     """
-    strange = set(files) - set(ARTIFACT_FILES)
-    if strange:
-        raise ArtifactError(f"artifact: {', '.join(sorted(strange))} does not belong into it")
+    unknown = set(files) - set(ARTIFACT_FILES)
+    if unknown:
+        raise ArtifactError(f"artifact: {', '.join(sorted(unknown))} does not belong into it")
     missing = {CARD_FILE, ONNX_FILE} - set(files)
     if missing:
         raise ArtifactError(f"artifact: {', '.join(sorted(missing))} is missing")
@@ -101,7 +101,7 @@ def unpack(archive: bytes, *, expected_digest: str | None = None) -> Artifact:
     """Read an archive into memory; nothing is written anywhere.
 
     Raises:
-        ArtifactError: damaged, too large, strange members, or another digest than expected.
+        ArtifactError: damaged, too large, unexpected members, or another digest than expected.
     """
     if len(archive) > MAX_ARCHIVE_BYTES:
         raise ArtifactError(f"artifact: {len(archive)} bytes, more than {MAX_ARCHIVE_BYTES}")
@@ -117,7 +117,7 @@ def unpack(archive: bytes, *, expected_digest: str | None = None) -> Artifact:
                 plain = member.type == tarfile.REGTYPE and not member.issparse()
                 content = opened.extractfile(member) if plain else None
                 if content is None or member.name in files or member.name not in ARTIFACT_FILES:
-                    raise ArtifactError(f"artifact: strange member {member.name!r}")
+                    raise ArtifactError(f"artifact: unexpected member {member.name!r}")
                 files[member.name] = content.read()
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise ArtifactError(f"artifact: is damaged ({error}); load it again") from error

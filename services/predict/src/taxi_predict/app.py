@@ -11,13 +11,13 @@ from taxi_predict.heartbeat import Heartbeat
 from taxi_predict.http.fast_path import ROUTE, FastPath
 from taxi_predict.http.routes import blueprint, register
 from taxi_predict.metrics import Metrics
-from taxi_predict.serving.buffered_metrics import Tally
+from taxi_predict.serving.buffered_metrics import BufferedMetrics
 from taxi_predict.serving.model_cache import ModelCache, ModelHolder, fetch
 from taxi_predict.serving.predictions import Predictions
-from taxi_predict.serving.readiness import Crew
+from taxi_predict.serving.readiness import WorkerReadiness
 from taxi_predict.serving.undeclared_fields import FieldNames
 from taxi_predict.settings import Settings, metrics_folder
-from taxi_predict.spool.writer import Spool
+from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.restarts import Restarts
 from taxi_store.artifacts import Artifact
@@ -32,40 +32,42 @@ class Worker:
     """A worker's application, and what must be ended with it."""
 
     app: Flask
-    spool: Spool | None
-    tally: Tally
+    spool: SpoolWriter | None
+    buffered: BufferedMetrics
 
     def stop(self) -> None:
         """Leave the spool to the delivery; called when the worker ends."""
-        self.tally.stop()
+        self.buffered.stop()
         if self.spool is not None:
             self.spool.close()
 
 
-def create_worker(settings: Settings, crew: Crew, restarts: Restarts) -> Worker:
+def create_worker(settings: Settings, readiness: WorkerReadiness, restarts: Restarts) -> Worker:
     """Build the object graph of one worker."""
-    metrics = Metrics(settings.beat_file if settings.log else None, restarts)
-    holder = ModelHolder(crew.join)
+    metrics = Metrics(settings.heartbeat_file if settings.log else None, restarts)
+    holder = ModelHolder(readiness.mark_ready)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     holder.load(lambda: _from_registry(settings), ModelCache(settings.data_dir))
     spool = (
-        Spool(settings.spool_dir, settings.spool_max_bytes, settings.workers)
+        SpoolWriter(settings.spool_dir, settings.spool_max_bytes, settings.workers)
         if settings.log
         else None
     )
-    tally = Tally(metrics, settings.model, settings.alias, ROUTE, FieldNames(metrics_folder()))
-    tally.start()
-    predictions = Predictions(holder, spool, metrics, tally, settings, time.time)
+    buffered = BufferedMetrics(
+        metrics, settings.model, settings.alias, ROUTE, FieldNames(metrics_folder())
+    )
+    buffered.start()
+    predictions = Predictions(holder, spool, metrics, buffered, settings, time.time)
     app = Flask("taxi_predict")
     register(app, metrics)
     bodies = Bodies(settings.max_body_bytes)
-    heartbeat = Heartbeat(settings.beat_file) if settings.log else None
+    heartbeat = Heartbeat(settings.heartbeat_file) if settings.log else None
     routes = blueprint(
-        predictions, metrics, tally, crew, heartbeat, bodies, settings.batch_max_rides
+        predictions, metrics, buffered, readiness, heartbeat, bodies, settings.batch_max_rides
     )
     app.register_blueprint(routes)
-    app.wsgi_app = FastPath(app.wsgi_app, predictions, tally)  # type: ignore[method-assign]
-    return Worker(app, spool, tally)
+    app.wsgi_app = FastPath(app.wsgi_app, predictions, buffered)  # type: ignore[method-assign]
+    return Worker(app, spool, buffered)
 
 
 def _from_registry(settings: Settings) -> Artifact:

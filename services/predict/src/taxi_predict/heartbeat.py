@@ -9,7 +9,7 @@ from typing import Final
 #: room on the disk, which records may have filled.
 _NOT_STARTED: Final = 0o600
 _STARTED: Final = 0o644
-_MOST_SECONDS: Final = 60.0
+_MAX_START_SECONDS: Final = 60.0
 
 
 class Heartbeat:
@@ -40,4 +40,4 @@ class Heartbeat:
         """Tell whether the delivery had a minute and did not start."""
         found = self._file.stat()
         waits = stat.S_IMODE(found.st_mode) == _NOT_STARTED
-        return waits and time.time() - found.st_mtime > _MOST_SECONDS
+        return waits and time.time() - found.st_mtime > _MAX_START_SECONDS

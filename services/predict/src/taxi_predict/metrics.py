@@ -39,12 +39,12 @@ class Metrics:
     """Metric objects of one worker; values of all workers meet in the shared folder.
 
     Args:
-        beat: File that the delivery touches; without one, its age is not exported.
+        heartbeat: File that the delivery touches; without one, its age is not exported.
         restarts: The count of workers that died; without one, it is not exported.
     """
 
-    def __init__(self, beat: Path | None = None, restarts: Collector | None = None) -> None:
-        self._beat = beat
+    def __init__(self, heartbeat: Path | None = None, restarts: Collector | None = None) -> None:
+        self._heartbeat = heartbeat
         self._restarts = restarts
         registry = CollectorRegistry()
 
@@ -85,21 +85,21 @@ class Metrics:
         """Return the values of all workers, dead ones included where they count."""
         registry = CollectorRegistry()
         registry.register(CounterFiles(metrics_folder()))
-        if self._beat is not None:
-            registry.register(_BeatAge(self._beat))
+        if self._heartbeat is not None:
+            registry.register(_HeartbeatAge(self._heartbeat))
         if self._restarts is not None:
             registry.register(self._restarts)
         return generate_latest(registry)
 
 
-class _BeatAge(Collector):
+class _HeartbeatAge(Collector):
     """Read at each scrape by whichever worker answers: what is dead exports nothing itself."""
 
-    def __init__(self, beat: Path) -> None:
-        self._beat = beat
+    def __init__(self, heartbeat: Path) -> None:
+        self._heartbeat = heartbeat
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the age of the delivery's last sign of life."""
-        metric = catalogue.PREDICTOR_DELIVERY_BEAT_AGE
-        age = max(time.time() - self._beat.stat().st_mtime, 0.0)
+        metric = catalogue.PREDICTOR_DELIVERY_HEARTBEAT_AGE
+        age = max(time.time() - self._heartbeat.stat().st_mtime, 0.0)
         yield GaugeMetricFamily(metric.name, metric.help, age)

@@ -12,7 +12,7 @@ from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES
 from taxi_runtime.settings import Environment, Folder, HttpUrl, MongodbUri, Name, Token
 
 #: Bytes of the spool that a worker needs at least.
-SMALLEST_SHARE = 65536
+MIN_SPOOL_BYTES = 65536
 #: A ride has about 150 bytes; with what else a client sends along, so many at most.
 RIDE_BYTES = 2048
 _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -52,7 +52,7 @@ class Settings(Environment):
     keepalive_seconds: int = Field(default=75, alias="TAXI_PREDICT_KEEPALIVE_SECONDS", ge=1)
     #: Records that MongoDB does not have yet may take this much, in bytes, over all workers.
     spool_max_bytes: int = Field(
-        default=256 * 1024 * 1024, alias="TAXI_PREDICT_SPOOL_MAX_BYTES", ge=SMALLEST_SHARE
+        default=256 * 1024 * 1024, alias="TAXI_PREDICT_SPOOL_MAX_BYTES", ge=MIN_SPOOL_BYTES
     )
     #: What happens when they do: refuse (503) or answer unlogged.
     spool_full: SpoolFull = Field(default=SpoolFull.REFUSE, alias="TAXI_PREDICT_SPOOL_FULL")
@@ -78,14 +78,14 @@ class Settings(Environment):
     @classmethod
     def _every_worker_has_room(cls, value: int, info: ValidationInfo) -> int:
         workers = info.data.get("workers", 1)
-        if value < workers * SMALLEST_SHARE:
-            raise ValueError(f"{value} bytes; {workers} workers need {SMALLEST_SHARE} each")
+        if value < workers * MIN_SPOOL_BYTES:
+            raise ValueError(f"{value} bytes; {workers} workers need {MIN_SPOOL_BYTES} each")
         return value
 
     @property
-    def crew_dir(self) -> Path:
+    def readiness_dir(self) -> Path:
         """Folder in which the workers say that they can answer."""
-        return self.data_dir / "crew"
+        return self.data_dir / "readiness"
 
     @property
     def restarts_file(self) -> Path:
@@ -103,9 +103,9 @@ class Settings(Environment):
         return self.data_dir / "spool"
 
     @property
-    def beat_file(self) -> Path:
+    def heartbeat_file(self) -> Path:
         """File that the delivery touches again and again."""
-        return self.spool_dir / "delivery.beat"
+        return self.spool_dir / "delivery.heartbeat"
 
 
 def metrics_folder() -> Path:

@@ -1,7 +1,7 @@
 """Entries of the spool as the documents of the log, in BSON.
 
-A document's layout follows from a few lengths and from what is missing. The BSON library
-encodes each layout once, with values that can be found again in the bytes; a ride then costs
+A document's template follows from a few lengths and from what is missing. The BSON library
+encodes each template once, with values that can be found again in the bytes; a ride then costs
 one `struct.pack` of its own values, a quarter of what encoding it costs.
 """
 
@@ -39,37 +39,37 @@ _SAMPLE_TIME: Final = datetime(2001, 2, 3, 4, 5, 6)  # noqa: DTZ001 - local, as 
 _ID_LETTER: Final = "~"  # in no id
 
 
-class LayoutError(TaxiError):
+class TemplateError(TaxiError):
     """A value does not stand in a document where it is expected, or something looks like it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Template:
     """Where the values stand in the documents of one shape.
 
     Attributes:
         whole: All pieces, constant ones and those of a ride.
-        pieces: The constants, with holes for the values.
-        holes: Indexes of the holes and of the value that belongs into each.
+        pieces: The constants, with slots for the values.
+        slots: Indexes of the slots and of the value that belongs into each.
     """
 
     whole: struct.Struct
     pieces: tuple[Any, ...]
-    holes: tuple[tuple[int, int], ...]
+    slots: tuple[tuple[int, int], ...]
 
     def fill(self, values: Sequence[Any]) -> bytes:
         """Return the document with these values."""
         pieces = list(self.pieces)
-        for hole, value in self.holes:
-            pieces[hole] = values[value]
+        for slot, value in self.slots:
+            pieces[slot] = values[value]
         return self.whole.pack(*pieces)
 
 
-class Documents:
-    """Makes documents of entries; learns each layout at its first ride."""
+class BsonTemplates:
+    """Makes documents of entries; learns each template at its first ride."""
 
     def __init__(self) -> None:
-        self._layouts: dict[Shape, Layout | None] = {}
+        self._templates: dict[Shape, Template | None] = {}
 
     def encoded(self, entry: Entry) -> bytes:
         """Return the same bytes as encoding the entry's record."""
@@ -80,12 +80,12 @@ class Documents:
             len(entry.ride_id), len(written), entry.hour == entry.hour,
             entry.weekday == entry.weekday, entry.model, entry.model_version, entry.model_role,
         )  # fmt: skip
-        if shape not in self._layouts:
-            self._layouts[shape] = _learned(entry)
-        layout = self._layouts[shape]
-        if layout is None:
+        if shape not in self._templates:
+            self._templates[shape] = _learned(entry)
+        template = self._templates[shape]
+        if template is None:
             return encoded(entry.record())
-        return layout.fill(_values(entry, written))
+        return template.fill(_values(entry, written))
 
 
 def _values(entry: Entry, written: str) -> tuple[Any, ...]:
@@ -98,16 +98,16 @@ def _values(entry: Entry, written: str) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _learned(entry: Entry) -> Layout | None:
-    """Return the layout, None when it cannot be learned: the library then encodes each ride."""
+def _learned(entry: Entry) -> Template | None:
+    """Return the template, None when it cannot be learned: the library then encodes each ride."""
     try:
         return _learn(entry)
-    except LayoutError as error:
+    except TemplateError as error:
         logger.warning("records are encoded one by one", extra={"reason": str(error)})
         return None
 
 
-def _learn(entry: Entry) -> Layout:
+def _learn(entry: Entry) -> Template:
     """Encode a sample of an entry's shape and find its values."""
     pickup_at = None
     if entry.pickup_at is not None:
@@ -121,17 +121,17 @@ def _learn(entry: Entry) -> Layout:
     values = _values(sample, pickup_at.isoformat() if pickup_at else "")
     found = sorted(_places(data, values, sample))
     pieces: list[Any] = []
-    codes, holes, end = "<", [], 0
+    codes, slots, end = "<", [], 0
     for position, code, index in found:
         codes += f"{position - end}s{code}"
         pieces += [data[end:position], None]
-        holes.append((len(pieces) - 1, index))
+        slots.append((len(pieces) - 1, index))
         end = position + struct.calcsize(f"<{code}")
     codes += f"{len(data) - end}s"
-    layout = Layout(struct.Struct(codes), (*pieces, data[end:]), tuple(holes))
-    if layout.fill(values) != data:
-        raise LayoutError(f"documents: the layout of {sample} cannot be learned")
-    return layout
+    template = Template(struct.Struct(codes), (*pieces, data[end:]), tuple(slots))
+    if template.fill(values) != data:
+        raise TemplateError(f"documents: the template of {sample} cannot be learned")
+    return template
 
 
 def _places(data: bytes, values: Sequence[Any], sample: Entry) -> list[tuple[int, str, int]]:
@@ -164,5 +164,5 @@ def _places(data: bytes, values: Sequence[Any], sample: Entry) -> list[tuple[int
 
 def _positions(data: bytes, pattern: bytes, times: int) -> list[int]:
     if data.count(pattern) != times:
-        raise LayoutError(f"documents: {pattern!r} is not {times} times in {data!r}")
+        raise TemplateError(f"documents: {pattern!r} is not {times} times in {data!r}")
     return [one.start() for one in re.finditer(re.escape(pattern), data)]

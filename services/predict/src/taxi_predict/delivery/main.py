@@ -13,13 +13,13 @@ from prometheus_client import values
 from taxi_domain.errors import FieldError
 from taxi_domain.logs import set_up
 from taxi_domain.mongodb import DATABASE
-from taxi_predict.delivery.loop import Shifts
-from taxi_predict.delivery.shipper import Delivery, Scorer
+from taxi_predict.delivery.loop import DeliveryLoop
+from taxi_predict.delivery.shipper import Scorer, Shipper
 from taxi_predict.delivery.sinks import MongoLog, Monitor
 from taxi_predict.identity import IDENTITY
 from taxi_predict.metrics import Metrics
 from taxi_predict.settings import Settings
-from taxi_predict.spool.reader import Backlog
+from taxi_predict.spool.reader import SpoolReader
 from taxi_runtime.settings import read
 from taxi_store.connection import connect
 from taxi_store.registry import Registry
@@ -35,24 +35,24 @@ def main() -> int:
         settings = read(Settings)
         set_up()
         os.nice(_NICE)
-        shifts = Shifts(_delivery(settings), settings.beat_file)
+        loop = DeliveryLoop(_delivery(settings), settings.heartbeat_file)
     except FieldError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
     def stop(_number: int, _frame: Any) -> None:
-        shifts.stop()
+        loop.stop()
 
     # gunicorn's quick end (SIGQUIT, SIGINT) is meant for the workers.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, stop)
     if "--drain" in sys.argv[1:]:
-        shifts.stop()
-    shifts.run(settings.drain_seconds)
+        loop.stop()
+    loop.run(settings.drain_seconds)
     return 0
 
 
-def _delivery(settings: Settings) -> Delivery:
+def _delivery(settings: Settings) -> Shipper:
     database = connect(settings.mongodb_uri, app_name="taxi-predict-delivery")[DATABASE]
     listener = Monitor(settings.monitor_url, settings.monitor_token)
     values.ValueClass = values.MultiProcessValue(lambda: IDENTITY)  # type: ignore[no-untyped-call]
@@ -63,8 +63,8 @@ def _delivery(settings: Settings) -> Delivery:
         from taxi_predict.delivery.shadow import ShadowScorer
 
         scorer = ShadowScorer(Registry(database), settings.model, settings.shadow_alias, metrics)
-    return Delivery(
-        Backlog(settings.spool_dir), MongoLog(database),
+    return Shipper(
+        SpoolReader(settings.spool_dir), MongoLog(database),
         listener if settings.monitor_url else None, scorer, metrics,
     )  # fmt: skip
 

@@ -14,21 +14,21 @@ import msgspec
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.records import PredictionRecord
-from taxi_predict.delivery.bson_template import Documents
+from taxi_predict.delivery.bson_template import BsonTemplates
 from taxi_predict.metrics import Metrics
-from taxi_predict.spool.reader import Backlog, Waiting
+from taxi_predict.spool.reader import PendingBatch, SpoolReader
 from taxi_predict.spool.record import Entry, decode
 from taxi_store.encoding import encoded
 
 logger = logging.getLogger(__name__)
 
 _MEASURE_SECONDS: Final = 1.0
-_LONGEST_PAUSE: Final = 5.0
+_MAX_PAUSE: Final = 5.0
 #: The listener is told when nothing more waits, or so many records were delivered.
-_MOST_UNTOLD: Final = 2000
+_MAX_UNNOTIFIED: Final = 2000
 
 
-class Destination(Protocol):
+class Sink(Protocol):
     """Takes encoded prediction records."""
 
     name: str
@@ -47,11 +47,11 @@ class Scorer(Protocol):
         """Return them with `shadow`; must not fail because a version cannot be loaded."""
 
 
-class Delivery:
+class Shipper:
     """Moves records on, oldest first.
 
     Args:
-        backlog: Where records wait.
+        spool: Where records wait.
         log: The destination that decides whether a record was delivered.
         listener: Told afterwards, best effort: it fills its gaps from the log itself.
         scorer: Scores records before they are written, or None.
@@ -61,21 +61,21 @@ class Delivery:
 
     def __init__(
         self,
-        backlog: Backlog,
-        log: Destination,
-        listener: Destination | None,
+        spool: SpoolReader,
+        log: Sink,
+        listener: Sink | None,
         scorer: Scorer | None,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._backlog = backlog
+        self._spool = spool
         self._log = log
         self._listener = listener
         self._scorer = scorer
         self._metrics = metrics
         self._clock = clock
-        self._documents = Documents()
-        self._untold: list[bytes] = []
+        self._documents = BsonTemplates()
+        self._unnotified: list[bytes] = []
         self._failures = 0
         self._listener_back_at = clock()
         self._measured_at = clock() - _MEASURE_SECONDS
@@ -84,7 +84,7 @@ class Delivery:
 
     def batch(self, most: int) -> int:
         """Deliver so many records at most; return how many, 0 after a failure too."""
-        if not self._backlog.claim():
+        if not self._spool.claim():
             return 0
         try:
             moved = self._deliver(most)
@@ -93,7 +93,7 @@ class Delivery:
             self._metrics.log_writes.labels(self._log.name, "error").inc()
             if self._failures == 1:
                 logger.warning("log does not take records", extra={"reason": str(error)})
-            longest = min(0.1 * 2 ** min(self._failures, 10), _LONGEST_PAUSE)
+            longest = min(0.1 * 2 ** min(self._failures, 10), _MAX_PAUSE)
             self.pause = random.uniform(longest / 2, longest)
             return 0
         if self._failures:
@@ -112,30 +112,30 @@ class Delivery:
         if now - self._measured_at < _MEASURE_SECONDS:
             return
         self._measured_at = now
-        self._metrics.spool_bytes.set(self._backlog.waiting_bytes())
-        self._metrics.spool_records.set(self._backlog.waiting_records())
-        entries, _ = _decoded(self._backlog.oldest())
+        self._metrics.spool_bytes.set(self._spool.waiting_bytes())
+        self._metrics.spool_records.set(self._spool.waiting_records())
+        entries, _ = _decoded(self._spool.oldest())
         answered = min((one.milliseconds / 1000 for one in entries), default=None)
         self._metrics.spool_age.set(0.0 if answered is None else max(0.0, time.time() - answered))
 
     def waiting_bytes(self) -> int:
         """Return the bytes that wait."""
-        return self._backlog.waiting_bytes()
+        return self._spool.waiting_bytes()
 
     def _deliver(self, most: int) -> int:
-        waiting = self._backlog.next(most)
+        waiting = self._spool.next(most)
         payloads = waiting.payloads
-        entries, strange = _decoded(payloads)
+        entries, malformed = _decoded(payloads)
         records = self._encoded(entries)
         if records:
             self._log.write(records)
             self._metrics.log_writes.labels(self._log.name, "ok").inc()
             self._metrics.logged_records.labels(self._log.name).inc(len(records))
-        self._backlog.confirm(waiting)
-        self._report(waiting, strange)
-        self._untold += records
-        if len(payloads) < most or len(self._untold) >= _MOST_UNTOLD:
-            self._tell_listener()
+        self._spool.confirm(waiting)
+        self._report(waiting, malformed)
+        self._unnotified += records
+        if len(payloads) < most or len(self._unnotified) >= _MAX_UNNOTIFIED:
+            self._notify_listener()
         return len(payloads)
 
     def _encoded(self, entries: Sequence[Entry]) -> list[bytes]:
@@ -144,7 +144,7 @@ class Delivery:
         records = [one.record() for one in entries]
         return [encoded(one) for one in self._scorer.score(records)] if records else []
 
-    def _report(self, waiting: Waiting, strange: Sequence[bytes]) -> None:
+    def _report(self, waiting: PendingBatch, malformed: Sequence[bytes]) -> None:
         """Say what could not be delivered."""
         if waiting.torn_bytes:
             logger.warning(
@@ -153,13 +153,13 @@ class Delivery:
         if waiting.damaged_bytes:
             logger.error("the spool is damaged", extra={"bytes": waiting.damaged_bytes})
             self._metrics.spool_lost.labels("damaged").inc(waiting.damaged_bytes)
-        for payload in strange:
+        for payload in malformed:
             # Its text is the only copy that is left.
             logger.error("a record cannot be read", extra={"payload": payload[:1000].hex()})
-            self._metrics.spool_lost.labels("strange").inc(len(payload))
+            self._metrics.spool_lost.labels("malformed").inc(len(payload))
 
-    def _tell_listener(self) -> None:
-        records, self._untold = self._untold, []
+    def _notify_listener(self) -> None:
+        records, self._unnotified = self._unnotified, []
         if not records or self._listener is None or self._clock() < self._listener_back_at:
             return
         try:
@@ -175,10 +175,10 @@ class Delivery:
 
 def _decoded(payloads: Sequence[bytes]) -> tuple[list[Entry], list[bytes]]:
     """Return the entries, and the payloads that are none: one must not hold up the others."""
-    entries, strange = [], []
+    entries, malformed = [], []
     for payload in payloads:
         try:
             entries.append(decode(payload))
         except msgspec.DecodeError:
-            strange.append(payload)
-    return entries, strange
+            malformed.append(payload)
+    return entries, malformed

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from taxi_predict.serving.buffered_metrics import Tally
+from taxi_predict.serving.buffered_metrics import BufferedMetrics
 from taxi_predict.serving.predictions import Predictions
 from taxi_runtime.bodies import JSON, Environ, MalformedBodyError
 
@@ -21,7 +21,7 @@ Application = Callable[[Environ, Any], Iterable[bytes]]
 
 ROUTE: Final = "/predict"
 #: A ride has about a hundred bytes; larger bodies go to Flask, which has the limits.
-_MOST_BYTES: Final = 4096
+_MAX_BYTES: Final = 4096
 #: Fields that each ride has.
 _REQUIRED: Final = 3
 
@@ -29,10 +29,12 @@ _REQUIRED: Final = 3
 class FastPath:
     """WSGI application around Flask's."""
 
-    def __init__(self, app: Application, predictions: Predictions, tally: Tally) -> None:
+    def __init__(
+        self, app: Application, predictions: Predictions, buffered: BufferedMetrics
+    ) -> None:
         self._app = app
         self._predictions = predictions
-        self._tally = tally
+        self._buffered = buffered
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a ride, or let Flask answer."""
@@ -44,7 +46,7 @@ class FastPath:
         ):
             return self._app(environ, start_response)
         size = _size(environ.get("CONTENT_LENGTH"))
-        if not 0 < size <= _MOST_BYTES:
+        if not 0 < size <= _MAX_BYTES:
             return self._app(environ, start_response)
         begin = time.perf_counter()
         try:
@@ -67,8 +69,8 @@ class FastPath:
         start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(data)))])
         # Nearly all rides have the fields that were read, and no other.
         if len(fields) != _REQUIRED + (ride.pickup_at is not None) + (ride.ride_id is not None):
-            self._tally.asked(fields)
-        self._tally.answered(time.perf_counter() - begin)
+            self._buffered.asked(fields)
+        self._buffered.answered(time.perf_counter() - begin)
         return [data]
 
 

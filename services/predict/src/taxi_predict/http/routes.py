@@ -20,7 +20,7 @@ from taxi_predict import metrics as exposed
 from taxi_predict.heartbeat import Heartbeat
 from taxi_predict.http.openapi import document
 from taxi_predict.metrics import Metrics
-from taxi_predict.serving.buffered_metrics import Tally
+from taxi_predict.serving.buffered_metrics import BufferedMetrics
 from taxi_predict.serving.predictions import (
     Answer,
     NoAnswerError,
@@ -29,7 +29,7 @@ from taxi_predict.serving.predictions import (
     Refusal,
     reason_of,
 )
-from taxi_predict.serving.readiness import Crew
+from taxi_predict.serving.readiness import WorkerReadiness
 from taxi_predict.spool.writer import SpoolFullError
 from taxi_runtime.bodies import JSON, Bodies, media_type
 from taxi_runtime.problems import ProblemError
@@ -41,8 +41,8 @@ _FAILURES: Final = {reason for (reason,) in PREDICTOR_FAILED.series}
 def blueprint(  # noqa: C901 - one small function a route
     predictions: Predictions,
     metrics: Metrics,
-    tally: Tally,
-    crew: Crew,
+    buffered: BufferedMetrics,
+    readiness: WorkerReadiness,
     heartbeat: Heartbeat | None,
     bodies: Bodies,
     batch_max_rides: int,
@@ -55,7 +55,7 @@ def blueprint(  # noqa: C901 - one small function a route
     def predict() -> Response:
         g.uncounted = 1
         body = _decoded(bodies)
-        tally.asked(body)
+        buffered.asked(body)
         (answer,) = predictions.answer([predictions.parse(body)], g.begin)
         if answer is None:
             raise NoAnswerError
@@ -69,7 +69,7 @@ def blueprint(  # noqa: C901 - one small function a route
         good = {}
         refused: collections.Counter[str] = collections.Counter()
         for index, body in enumerate(rides):
-            tally.asked(body)
+            buffered.asked(body)
             try:
                 good[index] = predictions.parse(body)
             except FieldError as error:
@@ -92,7 +92,7 @@ def blueprint(  # noqa: C901 - one small function a route
     @routes.get("/readyz")
     def readyz() -> Response:
         predictions.loaded()
-        if not crew.complete():
+        if not readiness.all_ready():
             raise NoModelError("other workers of this pod are still loading it")
         if heartbeat is not None and heartbeat.cannot_start():
             raise ProblemError(

@@ -39,9 +39,9 @@ class DeliveryProcess:
     A process of its own, because delivering takes the interpreter's lock from requests.
     """
 
-    def __init__(self, folder: Path, beat: Path, drain_seconds: float) -> None:
+    def __init__(self, folder: Path, heartbeat: Path, drain_seconds: float) -> None:
         self._folder = folder
-        self._beat = beat
+        self._heartbeat = heartbeat
         self._drain_seconds = drain_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
@@ -50,7 +50,7 @@ class DeliveryProcess:
     def begin(self) -> None:
         """Let the time without a sign of life count from now."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        Heartbeat(self._beat).begin()
+        Heartbeat(self._heartbeat).begin()
 
     def ensure(self) -> None:
         """Start it unless it runs; after an early death a little later each time."""
@@ -109,7 +109,7 @@ class DeliveryProcess:
         """Return how long ago this process gave its last sign of life, s; None before the first."""
         lived = time.monotonic() - self._started_at
         with contextlib.suppress(FileNotFoundError):
-            age = time.time() - self._beat.stat().st_mtime
+            age = time.time() - self._heartbeat.stat().st_mtime
             if age < lived:
                 return age
         return None

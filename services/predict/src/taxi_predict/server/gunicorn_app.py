@@ -8,7 +8,7 @@ from gunicorn.app.base import BaseApplication
 from taxi_domain.metrics import PREDICTOR_WORKER_RESTARTS
 from taxi_predict.counter_files import forget_worker
 from taxi_predict.server.delivery_process import DeliveryProcess, Supervisor
-from taxi_predict.serving.readiness import Crew
+from taxi_predict.serving.readiness import WorkerReadiness
 from taxi_predict.settings import Settings, metrics_folder
 from taxi_runtime.options import OPTIONS
 from taxi_runtime.restarts import Restarts
@@ -29,7 +29,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._worker: Worker | None = None
-        self._crew = Crew(settings.crew_dir, settings.workers)
+        self._readiness = WorkerReadiness(settings.readiness_dir, settings.workers)
         self._restarts = Restarts(settings.restarts_file, PREDICTOR_WORKER_RESTARTS)
         super().__init__()
 
@@ -54,13 +54,15 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
     def run(self) -> None:
         """Run until a signal ends it."""
-        self._crew.begin()
+        self._readiness.clear()
         self._restarts.begin()
         if not self._settings.log:
             super().run()
             return
         settings = self._settings
-        delivery = DeliveryProcess(settings.spool_dir, settings.beat_file, settings.drain_seconds)
+        delivery = DeliveryProcess(
+            settings.spool_dir, settings.heartbeat_file, settings.drain_seconds
+        )
         delivery.begin()
         Supervisor(self, delivery).run()
 
@@ -68,7 +70,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         """Build this worker's application; gevent has patched the standard library by now."""
         from taxi_predict.app import create_worker
 
-        self._worker = create_worker(self._settings, self._crew, self._restarts)
+        self._worker = create_worker(self._settings, self._readiness, self._restarts)
         return self._worker.app
 
     def _worker_exit(self, _server: Any, _worker: Any) -> None:
@@ -77,7 +79,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
     def _child_exit(self, server: Any, worker: Any) -> None:
         forget_worker(metrics_folder(), worker.pid)
-        self._crew.leave(worker.pid)
+        self._readiness.mark_gone(worker.pid)
         self._restarts.ended(server)
 
 

@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 
 FLUSH_SECONDS: Final = 0.25
 #: A flush of more would be felt by the requests behind it.
-_MOST_WAITING: Final = 100
+_MAX_WAITING: Final = 100
 
 
-class Tally:
+class BufferedMetrics:
     """Counts answered rides and the requests of `POST /predict`; safe for several threads.
 
     Attributes:
@@ -41,7 +41,7 @@ class Tally:
         self._predicted: list[float] = []
         self._answered: list[float] = []
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tally", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="buffered", daemon=True)
 
     def start(self) -> None:
         """Flush every quarter of a second from now on."""
@@ -59,7 +59,7 @@ class Tally:
     def answered(self, seconds: float) -> None:
         """Count a request."""
         self._answered.append(seconds)
-        if len(self._answered) > _MOST_WAITING:
+        if len(self._answered) > _MAX_WAITING:
             self.flush()
 
     def flush(self) -> None:

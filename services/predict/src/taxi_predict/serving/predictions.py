@@ -13,11 +13,11 @@ from taxi_domain.features import MODEL_OUTPUT, features_of
 from taxi_domain.metrics import PREDICTOR_REFUSED
 from taxi_domain.rides import Ride, RideFields
 from taxi_predict.metrics import Metrics
-from taxi_predict.serving.buffered_metrics import Tally
+from taxi_predict.serving.buffered_metrics import BufferedMetrics
 from taxi_predict.serving.model_cache import LoadedModel, ModelHolder
 from taxi_predict.settings import Settings, SpoolFull
 from taxi_predict.spool.record import Entry, encode
-from taxi_predict.spool.writer import Spool, SpoolFullError
+from taxi_predict.spool.writer import SpoolFullError, SpoolWriter
 
 _ID_BYTES: Final = 16
 _REASONS: Final = {reason for (reason,) in PREDICTOR_REFUSED.series}
@@ -78,9 +78,9 @@ class Predictions:
     def __init__(
         self,
         holder: ModelHolder,
-        spool: Spool | None,
+        spool: SpoolWriter | None,
         metrics: Metrics,
-        tally: Tally,
+        buffered: BufferedMetrics,
         settings: Settings,
         clock: Callable[[], float],
     ) -> None:
@@ -93,7 +93,7 @@ class Predictions:
         self._clock = clock
         self.fields = RideFields(settings.max_distance_miles)
         self.parse = self.fields.parse
-        self._tally = tally
+        self._buffered = buffered
         self._info = metrics.model_info
         self._shown_version = ""
 
@@ -129,7 +129,7 @@ class Predictions:
         ]  # fmt: skip
         if self._spool is not None and entries:
             self._log(self._spool, entries)
-        self._tally.predicted([one.prediction for one in entries])
+        self._buffered.predicted([one.prediction for one in entries])
         answers = [Answer(one.ride_id, one.prediction, one.model_version) for one in entries]
         if len(answers) == len(rides):
             return answers  # type: ignore[return-value]  # nearly always
@@ -158,7 +158,7 @@ class Predictions:
             card.get("data_window"), card.get("metrics"),
         )  # fmt: skip
 
-    def _log(self, spool: Spool, entries: Sequence[Entry]) -> None:
+    def _log(self, spool: SpoolWriter, entries: Sequence[Entry]) -> None:
         try:
             spool.append([encode(one) for one in entries])
         except SpoolFullError:

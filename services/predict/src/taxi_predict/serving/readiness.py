@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 
-class Crew:
+class WorkerReadiness:
     """The workers of one gunicorn.
 
     Args:

@@ -14,7 +14,7 @@ _ABANDONED_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingBatch:
     """Records that wait, and where each came from.
 
     Attributes:
@@ -33,7 +33,7 @@ class Waiting:
         return [one for _, batch in self.parts for one in batch.payloads]
 
 
-class Backlog:
+class SpoolReader:
     """Reads segments and removes them when they are delivered; one process at a time."""
 
     def __init__(self, folder: Path) -> None:
@@ -50,11 +50,11 @@ class Backlog:
             return False
         return True
 
-    def next(self, most_records: int) -> Waiting:
+    def next(self, max_records: int) -> PendingBatch:
         """Return the oldest waiting records; delivered segments are removed on the way."""
         self._find()
         parts: list[tuple[SegmentReader, Batch]] = []
-        room, torn, damaged = most_records, 0, 0
+        room, torn, damaged = max_records, 0, 0
         for name in sorted(self._segments):
             segment = self._segments[name]
             batch = segment.read(room)
@@ -68,9 +68,9 @@ class Backlog:
                 room -= len(batch.payloads)
                 if room <= 0:
                     break
-        return Waiting(parts, torn, damaged)
+        return PendingBatch(parts, torn, damaged)
 
-    def confirm(self, waiting: Waiting) -> None:
+    def confirm(self, waiting: PendingBatch) -> None:
         """Record that records were delivered."""
         for segment, batch in waiting.parts:
             segment.confirm(batch)

@@ -25,7 +25,7 @@ from typing import Final
 SUFFIX: Final = ".spool"
 #: Of a segment that is being made.
 UNNAMED: Final = ".unlocked"
-_MARK: Final = ".mark"
+_OFFSET: Final = ".offset"
 _HEADER: Final = struct.Struct(">II")
 _LENGTH: Final = struct.Struct(">I")
 _READ_BYTES: Final = 1 << 20
@@ -117,9 +117,9 @@ class SegmentReader:
         self._descriptor = os.open(path, os.O_RDONLY)
         self._size = os.fstat(self._descriptor).st_size
         self._finished = False
-        self._mark_file = -1
-        self.mark = self._read_mark()
-        self._counted = self.mark
+        self._offset_file = -1
+        self.offset = self._read_offset()
+        self._counted = self.offset
         self._records = 0
 
     def finished(self) -> bool:
@@ -132,41 +132,41 @@ class SegmentReader:
             self._finished = True
         return True
 
-    def read(self, most_records: int) -> Batch:
-        """Return payloads behind the mark."""
+    def read(self, max_records: int) -> Batch:
+        """Return payloads behind the offset."""
         # Asked first: only then is an incomplete frame known to stay incomplete.
         finished = self.finished()
-        payloads, end = self._payloads(self.mark, most_records)
+        payloads, end = self._payloads(self.offset, max_records)
         if payloads or not finished:
             return Batch(payloads, end)
         # A node that lost power keeps the pages that it had written, and no others.
         follows = self._next_frame(end)
         if follows is None:
             return Batch(payloads, self._size, torn=self._torn_bytes(end), last=True)
-        payloads, behind = self._payloads(follows, most_records)
+        payloads, behind = self._payloads(follows, max_records)
         return Batch(payloads, behind, damaged=follows - end)
 
-    def _payloads(self, end: int, most_records: int) -> tuple[list[bytes], int]:
+    def _payloads(self, end: int, max_records: int) -> tuple[list[bytes], int]:
         payloads: list[bytes] = []
-        for payload, position in islice(self._frames(end), most_records):
+        for payload, position in islice(self._frames(end), max_records):
             payloads.append(payload)
             end = position
         return payloads, end
 
     def confirm(self, batch: Batch) -> None:
         """Record that a batch was delivered."""
-        # On a full disk the mark is kept in memory: delivering again after a crash changes
+        # On a full disk the offset is kept in memory: delivering again after a crash changes
         # nothing, and only going on makes room.
         with contextlib.suppress(OSError):
-            if self._mark_file < 0:
-                mark = self.path.with_suffix(_MARK)
-                self._mark_file = os.open(mark, os.O_WRONLY | os.O_CREAT, 0o640)
+            if self._offset_file < 0:
+                offset = self.path.with_suffix(_OFFSET)
+                self._offset_file = os.open(offset, os.O_WRONLY | os.O_CREAT, 0o640)
             # Always as long, in place: a rename for each batch costs more than its records.
-            os.pwrite(self._mark_file, b"%020d" % batch.end, 0)
-        self.mark = batch.end
+            os.pwrite(self._offset_file, b"%020d" % batch.end, 0)
+        self.offset = batch.end
         self._records = max(self._records - len(batch.payloads), 0)
-        if self._counted < self.mark:
-            self._counted, self._records = self.mark, 0
+        if self._counted < self.offset:
+            self._counted, self._records = self.offset, 0
 
     def count(self) -> tuple[int, int]:
         """Return the waiting records and their bytes, by their lengths alone.
@@ -184,21 +184,21 @@ class SegmentReader:
                 break
             self._counted = end
             self._records += 1
-        return self._records, self._counted - self.mark
+        return self._records, self._counted - self.offset
 
     def next_payload(self) -> bytes | None:
         """Return the oldest record that waits, None when none does."""
-        return next((payload for payload, _ in self._frames(self.mark)), None)
+        return next((payload for payload, _ in self._frames(self.offset)), None)
 
     def remove(self) -> None:
         """Remove a delivered segment."""
         self.path.unlink(missing_ok=True)
-        self.path.with_suffix(_MARK).unlink(missing_ok=True)
+        self.path.with_suffix(_OFFSET).unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:
         """Close the files; what is not delivered stays."""
-        for descriptor in (self._descriptor, self._mark_file):
+        for descriptor in (self._descriptor, self._offset_file):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
@@ -251,8 +251,8 @@ class SegmentReader:
         length: int = _HEADER.unpack(header)[0]
         return min(length, self._size - position)
 
-    def _read_mark(self) -> int:
+    def _read_offset(self) -> int:
         try:
-            return min(int(self.path.with_suffix(_MARK).read_text()), self._size)
+            return min(int(self.path.with_suffix(_OFFSET).read_text()), self._size)
         except (FileNotFoundError, ValueError):
             return 0

@@ -10,7 +10,7 @@ from taxi_domain.errors import TaxiError
 from taxi_predict.spool.segments import SUFFIX, UNNAMED, SegmentWriter, frame
 
 _SEGMENT_BYTES: Final = 2 * 1024 * 1024
-_SMALLEST_SEGMENT: Final = 4096
+_MIN_SEGMENT_BYTES: Final = 4096
 #: Segments that a worker can have at most, when all of them are full.
 _SEGMENTS: Final = 8
 _LOOK_SECONDS: Final = 0.1
@@ -20,7 +20,7 @@ class SpoolFullError(TaxiError):
     """The spool has no room; the ride cannot be logged now."""
 
 
-class Spool:
+class SpoolWriter:
     """Appends records of one worker; the delivery process reads and removes them.
 
     For the one thread that answers requests: nothing in here lets another have its turn.
@@ -42,7 +42,7 @@ class Spool:
         self._folder = folder
         self._max_bytes = max_bytes
         share = max_bytes // (workers * _SEGMENTS)
-        self._segment_bytes = max(min(_SEGMENT_BYTES, share), _SMALLEST_SEGMENT)
+        self._segment_bytes = max(min(_SEGMENT_BYTES, share), _MIN_SEGMENT_BYTES)
         self._clock = clock
         self._active: SegmentWriter | None = None
         self._full_until = 0.0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from taxi_predict.delivery.bson_template import Documents
+from taxi_predict.delivery.bson_template import BsonTemplates
 from taxi_predict.spool.record import Entry, decode, encode
 from taxi_store.encoding import encoded
 
@@ -36,7 +36,7 @@ ENTRIES = st.builds(
     prediction=st.floats(0, 1e6),
     latency_seconds=st.floats(0, 100),
 )
-DOCUMENTS = Documents()  # one for all examples: layouts are learned from other rides
+DOCUMENTS = BsonTemplates()  # one for all examples: layouts are learned from other rides
 
 
 @settings(max_examples=500)
@@ -55,7 +55,7 @@ def test_an_entry_survives_the_spool() -> None:
 def test_a_layout_that_cannot_be_learned_is_none(caplog: pytest.LogCaptureFixture) -> None:
     entry = Entry("r", 1, "~", "v", "champion", 1, 2, 3.0, None, 1.0, 2.0, 4.0, 0.1)
 
-    assert Documents().encoded(entry) == encoded(entry.record())
+    assert BsonTemplates().encoded(entry) == encoded(entry.record())
     assert "one by one" in caplog.text
 
 
@@ -64,7 +64,7 @@ def test_values_like_those_of_the_sample_do_no_harm() -> None:
         "~", 1_234_567_890_123, "m", "v", "champion", 130, 205, math.pi, None, math.sqrt(2),
         math.sqrt(3), math.e, math.sqrt(5),
     )  # fmt: skip
-    document = bson.decode(Documents().encoded(entry))
+    document = bson.decode(BsonTemplates().encoded(entry))
 
     assert document["prediction"] == math.e
     assert document["ride"]["trip_distance"] == math.pi

@@ -8,9 +8,9 @@ from threading import Event
 
 import pytest
 
-from taxi_predict.delivery.loop import Shifts
+from taxi_predict.delivery.loop import DeliveryLoop
 
-BEAT_FILE = "delivery.beat"
+HEARTBEAT_FILE = "delivery.heartbeat"
 
 
 class Heap:
@@ -52,8 +52,8 @@ class Heap:
         return self.records
 
 
-def running(shifts: Shifts, drain_seconds: float = 20.0) -> threading.Thread:
-    thread = threading.Thread(target=shifts.run, args=(drain_seconds,), name="main", daemon=True)
+def running(loop: DeliveryLoop, drain_seconds: float = 20.0) -> threading.Thread:
+    thread = threading.Thread(target=loop.run, args=(drain_seconds,), name="main", daemon=True)
     thread.start()
     return thread
 
@@ -67,23 +67,23 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 def test_the_idle_thread_does_the_work_while_it_keeps_up(tmp_path: Path) -> None:
     heap = Heap(1234)
-    shifts = Shifts(heap, tmp_path / BEAT_FILE)
-    thread = running(shifts)
+    loop = DeliveryLoop(heap, tmp_path / HEARTBEAT_FILE)
+    thread = running(loop)
     eventually(lambda: heap.records == 0 and heap.measured > 0)
-    shifts.stop()
+    loop.stop()
     thread.join(20)
 
     assert not thread.is_alive()
     assert heap.doers == {"idle"}
-    assert (tmp_path / BEAT_FILE).exists()
+    assert (tmp_path / HEARTBEAT_FILE).exists()
 
 
 def test_batches_grow_with_what_is_behind(tmp_path: Path) -> None:
     now = [0.0]
-    shifts = Shifts(Heap(0), tmp_path / BEAT_FILE, clock=lambda: now[0])
+    loop = DeliveryLoop(Heap(0), tmp_path / HEARTBEAT_FILE, clock=lambda: now[0])
     found = []
     for now[0] in (0.0, 9.0, 11.0, 21.0):
-        found.append(shifts.most())
+        found.append(loop.normal_limit())
 
     assert found == [0, 0, 200, 2000]
 
@@ -91,21 +91,21 @@ def test_batches_grow_with_what_is_behind(tmp_path: Path) -> None:
 def test_the_other_thread_helps_when_the_idle_one_is_behind(tmp_path: Path) -> None:
     heap = Heap(5000)
     now = [0.0]
-    shifts = Shifts(heap, tmp_path / BEAT_FILE, clock=lambda: now[0])
+    loop = DeliveryLoop(heap, tmp_path / HEARTBEAT_FILE, clock=lambda: now[0])
     now[0] = 100.0
-    thread = running(shifts)
+    thread = running(loop)
     eventually(lambda: heap.records == 0)
-    shifts.stop()
+    loop.stop()
     thread.join(20)
 
-    assert heap.doers == {"helper"}
+    assert heap.doers == {"normal"}
 
 
 def test_a_stop_drains_also_after_failures(tmp_path: Path) -> None:
     heap = Heap(5000, failures=3)
-    shifts = Shifts(heap, tmp_path / BEAT_FILE)
-    shifts.stop()
-    thread = running(shifts)
+    loop = DeliveryLoop(heap, tmp_path / HEARTBEAT_FILE)
+    loop.stop()
+    thread = running(loop)
     thread.join(20)
 
     assert not thread.is_alive()
@@ -129,14 +129,14 @@ def slow_batch(heap: Heap, monkeypatch: pytest.MonkeyPatch) -> tuple[Event, Even
 def test_a_slow_call_while_it_drains_delays_no_sign_of_life(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heap, beat = Heap(10), tmp_path / BEAT_FILE
+    heap, heartbeat = Heap(10), tmp_path / HEARTBEAT_FILE
     began, goes_on = slow_batch(heap, monkeypatch)
-    shifts = Shifts(heap, beat)
-    shifts.stop()
-    thread = running(shifts)
+    loop = DeliveryLoop(heap, heartbeat)
+    loop.stop()
+    thread = running(loop)
     assert began.wait(20)
-    beat.unlink(missing_ok=True)
-    eventually(beat.exists)
+    heartbeat.unlink(missing_ok=True)
+    eventually(heartbeat.exists)
     goes_on.set()
     thread.join(20)
 
@@ -148,32 +148,32 @@ def test_a_batch_that_does_not_end_gives_no_signs_of_life(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("taxi_predict.delivery.loop._STUCK_SECONDS", -1.0)
-    heap, beat = Heap(10), tmp_path / BEAT_FILE
+    heap, heartbeat = Heap(10), tmp_path / HEARTBEAT_FILE
     began, goes_on = slow_batch(heap, monkeypatch)
-    shifts = Shifts(heap, beat)
-    thread = running(shifts)
+    loop = DeliveryLoop(heap, heartbeat)
+    thread = running(loop)
     assert began.wait(20)
-    eventually(lambda: not signs(beat))
+    eventually(lambda: not signs(heartbeat))
     goes_on.set()
-    eventually(beat.exists)
-    shifts.stop()
+    eventually(heartbeat.exists)
+    loop.stop()
     thread.join(20)
 
     assert heap.records == 0
 
 
-def signs(beat: Path) -> bool:
+def signs(heartbeat: Path) -> bool:
     """Tell whether there is a sign of life after this; some may still be under way."""
-    beat.unlink(missing_ok=True)
+    heartbeat.unlink(missing_ok=True)
     time.sleep(0.5)
-    return beat.exists()
+    return heartbeat.exists()
 
 
 def test_a_drain_ends_in_time(tmp_path: Path) -> None:
     heap = Heap(10, failures=1_000_000)
-    shifts = Shifts(heap, tmp_path / BEAT_FILE)
-    shifts.stop()
-    thread = running(shifts, drain_seconds=0.3)
+    loop = DeliveryLoop(heap, tmp_path / HEARTBEAT_FILE)
+    loop.stop()
+    thread = running(loop, drain_seconds=0.3)
     thread.join(20)
 
     assert not thread.is_alive()
@@ -187,16 +187,16 @@ def test_a_long_load_holds_up_neither_delivery_nor_signs_of_life(
     heap = Heap(1234)
     loaded = threading.Event()
     monkeypatch.setattr(heap, "refresh", loaded.wait)
-    beat = tmp_path / BEAT_FILE
-    shifts = Shifts(heap, beat)
-    thread = running(shifts)
+    heartbeat = tmp_path / HEARTBEAT_FILE
+    loop = DeliveryLoop(heap, heartbeat)
+    thread = running(loop)
     try:
-        eventually(lambda: heap.records == 0 and beat.exists())
-        beat.unlink()
-        eventually(beat.exists)
+        eventually(lambda: heap.records == 0 and heartbeat.exists())
+        heartbeat.unlink()
+        eventually(heartbeat.exists)
     finally:
         loaded.set()
-        shifts.stop()
+        loop.stop()
     thread.join(20)
 
     assert not thread.is_alive()

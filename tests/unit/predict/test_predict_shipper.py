@@ -8,11 +8,11 @@ import bson
 import pytest
 
 from taxi_domain.errors import NotAvailableError
-from taxi_predict.delivery.shipper import Delivery
+from taxi_predict.delivery.shipper import Shipper
 from taxi_predict.metrics import Metrics
-from taxi_predict.spool.reader import Backlog
+from taxi_predict.spool.reader import SpoolReader
 from taxi_predict.spool.record import Entry, encode
-from taxi_predict.spool.writer import Spool
+from taxi_predict.spool.writer import SpoolWriter
 
 
 class Taker:
@@ -44,14 +44,14 @@ def entry(number: int, answered_at: float = 0.0) -> bytes:
 def deliver(folder: Path, log: Taker, listener: Taker | None = None) -> Metrics:
     """Deliver what waits, batch by batch."""
     metrics = Metrics()
-    delivery = Delivery(Backlog(folder), log, listener, None, metrics)
+    delivery = Shipper(SpoolReader(folder), log, listener, None, metrics)
     while delivery.batch(100) or delivery.pause:
         pass
     return metrics
 
 
 def spooled(folder: Path, payloads: list[bytes]) -> None:
-    spool = Spool(folder, 1 << 20)
+    spool = SpoolWriter(folder, 1 << 20)
     spool.append(payloads)
     spool.close()
 
@@ -90,7 +90,7 @@ def test_a_record_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
     metrics = deliver(tmp_path, log)
 
     assert log.ride_ids == ["r1", "r2"]
-    assert metrics.spool_lost.labels("strange")._value.get() == len(b"\x93 no entry")
+    assert metrics.spool_lost.labels("malformed")._value.get() == len(b"\x93 no entry")
 
 
 def test_age_is_that_of_the_oldest_ride_that_waits(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_age_is_that_of_the_oldest_ride_that_waits(tmp_path: Path) -> None:
     )
     now = [0.0]
     metrics = Metrics()
-    delivery = Delivery(
-        Backlog(tmp_path), Taker("mongodb"), None, None, metrics, clock=lambda: now[0]
+    delivery = Shipper(
+        SpoolReader(tmp_path), Taker("mongodb"), None, None, metrics, clock=lambda: now[0]
     )
 
     assert delivery.batch(5) == 5
