@@ -23,9 +23,9 @@ from waiting import wait_for
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.mongodb import DATABASE, REPORTS
 from taxi_domain.reports import ReportPart, RunState
-from taxi_monitor.report_gauges import ReportCollector, ReportWatch
-from taxi_monitor.report_readers import MAX_WAITING
-from taxi_monitor.report_routes import CONTENT_SECURITY_POLICY, MAX_PLAIN_BYTES
+from taxi_monitor.http.report_readers import MAX_WAITING
+from taxi_monitor.http.report_routes import CONTENT_SECURITY_POLICY, MAX_PLAIN_BYTES
+from taxi_monitor.metrics.report_gauges import ReportCollector, ReportWatch
 from taxi_store.connection import Document, connect
 from taxi_store.report_runs import begin_run, end_run
 from taxi_store.reports import ReportContents, ReportEntry, load_report, store_report
@@ -504,7 +504,7 @@ def test_a_defect_in_one_document_is_logged_and_what_was_known_stays(
     def defect(*_: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("taxi_monitor.report_gauges.list_reports", defect)
+    monkeypatch.setattr("taxi_monitor.metrics.report_gauges.list_reports", defect)
     for _ in range(3):
         watch.refresh()
 

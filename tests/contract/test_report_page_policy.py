@@ -1,6 +1,6 @@
 """The monitor serves a report's page with the policy that the page was tried with."""
 
-from taxi_monitor.report_routes import CONTENT_SECURITY_POLICY as SERVED
+from taxi_monitor.http.report_routes import CONTENT_SECURITY_POLICY as SERVED
 from taxi_report.render.page import CONTENT_SECURITY_POLICY as WRITTEN
 
 

@@ -11,10 +11,10 @@ from taxi_domain.features import Features, calendar_of
 from taxi_domain.models import Alias
 from taxi_domain.records import Label, PredictionRecord
 from taxi_domain.rides import Ride
-from taxi_monitor.labelled import Labelled
-from taxi_monitor.state import State
-from taxi_monitor.versions import Evaluation, WatchedVersion, rebuild
-from taxi_monitor.windows import Window
+from taxi_monitor.windows.labelled import Labelled
+from taxi_monitor.windows.state import State
+from taxi_monitor.windows.versions import Evaluation, WatchedVersion, rebuild
+from taxi_monitor.windows.window import Window
 from taxi_profiles.reference import (
     DISTANCE,
     DROPOFF,

@@ -11,12 +11,12 @@ from taxi_domain.features import Features, calendar_of
 from taxi_domain.models import Alias
 from taxi_domain.records import PredictionRecord
 from taxi_domain.rides import PICKUP_AT, Ride
-from taxi_monitor import reports
-from taxi_monitor.gauges import StateCollector
-from taxi_monitor.labelled import Labelled
-from taxi_monitor.state import State
-from taxi_monitor.versions import WatchedVersion
-from taxi_monitor.windows import Window
+from taxi_monitor.http import forms
+from taxi_monitor.metrics.gauges import StateCollector
+from taxi_monitor.windows.labelled import Labelled
+from taxi_monitor.windows.state import State
+from taxi_monitor.windows.versions import WatchedVersion
+from taxi_monitor.windows.window import Window
 from taxi_profiles.reference import Reference, reference_of
 
 NOW = datetime(2021, 2, 1, 8, tzinfo=UTC)
@@ -81,7 +81,7 @@ def test_the_share_without_a_pickup_time_is_exported_and_reported(
 ) -> None:
     state = state_with(reference, untimed)
 
-    (version,) = reports.drift(state, "m")["versions"]
+    (version,) = forms.drift(state, "m")["versions"]
     assert missing_of(state)[PICKUP_AT] == pytest.approx(share)
     assert version["window"]["without_pickup_time_ratio"] == pytest.approx(share)
 
@@ -93,7 +93,7 @@ def test_the_page_tells_the_share(reference: Reference) -> None:
     with app.app_context():
         page = render_template(
             "verdict.html",
-            drift=reports.drift(state, "m"), performance=reports.performance(state, "m"),
+            drift=forms.drift(state, "m"), performance=forms.performance(state, "m"),
         )  # fmt: skip
 
     assert "25.0 % without a pickup time" in " ".join(page.split())
@@ -103,6 +103,6 @@ def test_a_window_that_is_not_judged_tells_no_share(reference: Reference) -> Non
     state = watching(reference)
     state.evaluate(NOW.timestamp)
 
-    (version,) = reports.drift(state, "m")["versions"]
+    (version,) = forms.drift(state, "m")["versions"]
     assert missing_of(state) == {}
     assert version["window"]["without_pickup_time_ratio"] is None

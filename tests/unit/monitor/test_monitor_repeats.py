@@ -14,11 +14,11 @@ from taxi_domain.features import Features
 from taxi_domain.models import Alias
 from taxi_domain.records import Label, PredictionRecord, Shadow
 from taxi_domain.rides import Ride
-from taxi_monitor.intake import take_labels, take_logged
-from taxi_monitor.labelled import Labelled
-from taxi_monitor.state import State
-from taxi_monitor.versions import WatchedVersion, rebuild
-from taxi_monitor.windows import Snapshot, Window
+from taxi_monitor.tailer.intake import take_labels, take_logged
+from taxi_monitor.windows.labelled import Labelled
+from taxi_monitor.windows.state import State
+from taxi_monitor.windows.versions import WatchedVersion, rebuild
+from taxi_monitor.windows.window import Snapshot, Window
 from taxi_profiles.reference import COLUMNS, MOMENT, Reference, reference_of
 from taxi_store.log import Stored
 

@@ -2,21 +2,23 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 from flask import Flask, render_template
 
+import taxi_monitor
 from taxi_domain.features import Features, calendar_of
 from taxi_domain.models import Alias
 from taxi_domain.records import Label, PredictionRecord
 from taxi_domain.rides import Ride
-from taxi_monitor import reports
-from taxi_monitor.gauges import StateCollector
-from taxi_monitor.labelled import Labelled
-from taxi_monitor.state import State
-from taxi_monitor.versions import WatchedVersion
-from taxi_monitor.windows import Window
+from taxi_monitor.http import forms
+from taxi_monitor.metrics.gauges import StateCollector
+from taxi_monitor.windows.labelled import Labelled
+from taxi_monitor.windows.state import State
+from taxi_monitor.windows.versions import WatchedVersion
+from taxi_monitor.windows.window import Window
 from taxi_profiles.reference import reference_of
 
 NOW = datetime(2021, 2, 1, 8, tzinfo=UTC)
@@ -59,9 +61,9 @@ def record(number: int) -> PredictionRecord:
 
 
 def test_json_has_the_reason_in_the_place_of_a_threshold(state: State) -> None:
-    (version,) = reports.drift(state, "m")["versions"]
+    (version,) = forms.drift(state, "m")["versions"]
     features = {one["feature"]: one for one in version["features"]}
-    (errors,) = reports.performance(state, "m")["versions"]
+    (errors,) = forms.performance(state, "m")["versions"]
 
     distance = features["trip_distance"]
     assert (distance["threshold"], distance["relative"], distance["problem"]) == (
@@ -77,11 +79,11 @@ def test_json_has_the_reason_in_the_place_of_a_threshold(state: State) -> None:
 
 
 def test_page_has_the_reason(state: State) -> None:
-    app = Flask("taxi_monitor", root_path=str(reports.__file__).removesuffix("/reports.py"))
+    app = Flask("taxi_monitor", root_path=str(Path(taxi_monitor.__file__).parent))
     with app.app_context():
         page = render_template(
-            "verdict.html", drift=reports.drift(state, "m"),
-            performance=reports.performance(state, "m"),
+            "verdict.html", drift=forms.drift(state, "m"),
+            performance=forms.performance(state, "m"),
         )  # fmt: skip
 
     assert PROBLEM in page

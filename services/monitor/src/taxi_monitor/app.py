@@ -7,15 +7,15 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from taxi_domain.mongodb import DATABASE
-from taxi_monitor import problems
-from taxi_monitor.counters import Counters
-from taxi_monitor.follower import Follower
-from taxi_monitor.gauges import StateCollector
-from taxi_monitor.report_gauges import ReportCollector, ReportWatch
-from taxi_monitor.report_routes import report_blueprint
-from taxi_monitor.routes import MAX_BODY_BYTES, Parts, blueprint
+from taxi_monitor.http import problems
+from taxi_monitor.http.report_routes import report_blueprint
+from taxi_monitor.http.routes import MAX_BODY_BYTES, Parts, blueprint
+from taxi_monitor.metrics.counters import Counters
+from taxi_monitor.metrics.gauges import StateCollector
+from taxi_monitor.metrics.report_gauges import ReportCollector, ReportWatch
 from taxi_monitor.settings import Settings
-from taxi_monitor.state import State
+from taxi_monitor.tailer.log_tailer import LogTailer
+from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.restarts import Restarts
 from taxi_runtime.threads import Threads
@@ -32,7 +32,7 @@ class Monitor:
     """The application and its background thread."""
 
     app: Flask
-    follower: Follower
+    tailer: LogTailer
 
 
 def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
@@ -42,17 +42,17 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     registry.register(restarts)
     counters = Counters(registry)
     state = State(settings.window_rows, settings.min_rows)
-    follower = Follower(
+    tailer = LogTailer(
         database, settings.model, state, counters, window_rows=settings.window_rows,
         error_window_rows=settings.error_window_rows,
         evaluation_seconds=settings.evaluation_seconds,
     )  # fmt: skip
     watch = ReportWatch(database, settings.model)
-    follower.each_cycle = watch.refresh
+    tailer.each_cycle = watch.refresh
     registry.register(ReportCollector(watch))
-    registry.register(StateCollector(state, settings.model, follower.is_alive, time.time))
+    registry.register(StateCollector(state, settings.model, tailer.is_alive, time.time))
     parts = Parts(
-        state, follower, counters, registry, database, settings.model, settings.token,
+        state, tailer, counters, registry, database, settings.model, settings.token,
         Bodies(MAX_BODY_BYTES), Threads(settings.threads), Threads(_READERS),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time,
@@ -61,4 +61,4 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     problems.register(app)
     app.register_blueprint(blueprint(parts))
     app.register_blueprint(report_blueprint(parts))
-    return Monitor(app, follower)
+    return Monitor(app, tailer)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from taxi_domain.records import Label, PredictionRecord
-from taxi_monitor.labelled import Labelled, LabelledSnapshot
-from taxi_monitor.windows import Row, Snapshot, Window, row_of
+from taxi_monitor.windows.labelled import Labelled, LabelledSnapshot
+from taxi_monitor.windows.window import Row, Snapshot, Window, row_of
 from taxi_profiles.reference import TARGET, Reference
 from taxi_profiles.verdict import Alarm, Verdict, judge, judge_labelled
 

@@ -13,12 +13,12 @@ from pymongo.database import Database
 from taxi_domain.errors import TaxiError
 from taxi_domain.models import PROFILE_FILE, Alias
 from taxi_domain.records import Label, PredictionRecord
-from taxi_monitor import intake
-from taxi_monitor.counters import Counters
-from taxi_monitor.labelled import Labelled
-from taxi_monitor.state import State
-from taxi_monitor.versions import WatchedVersion, rebuild
-from taxi_monitor.windows import Window
+from taxi_monitor.metrics.counters import Counters
+from taxi_monitor.tailer import intake
+from taxi_monitor.windows.labelled import Labelled
+from taxi_monitor.windows.state import State
+from taxi_monitor.windows.versions import WatchedVersion, rebuild
+from taxi_monitor.windows.window import Window
 from taxi_profiles.reference import Reference
 from taxi_store import log
 from taxi_store.connection import Document
@@ -33,7 +33,7 @@ _OVERLAP: Final = timedelta(seconds=10)
 _TAIL_ROWS: Final = 10_000
 
 
-class Follower:
+class LogTailer:
     """Keeps the state up to date with MongoDB."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Follower:
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="log-tailer", daemon=True)
         self._thread.start()
 
     def is_alive(self) -> bool:

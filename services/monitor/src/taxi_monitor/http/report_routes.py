@@ -16,9 +16,9 @@ from flask import Blueprint, Response, render_template, request
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.reports import ReportPart
-from taxi_monitor.report_forms import list_form, row_of, runs_in_words
-from taxi_monitor.report_readers import ReportReaders
-from taxi_monitor.routes import Parts
+from taxi_monitor.http.report_forms import list_form, row_of, runs_in_words
+from taxi_monitor.http.report_readers import ReportReaders
+from taxi_monitor.http.routes import Parts
 from taxi_runtime.bodies import JSON
 from taxi_runtime.problems import ProblemError
 from taxi_store.entries import UnreadableEntryError

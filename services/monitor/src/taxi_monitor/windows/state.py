@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from taxi_domain.models import Alias
 from taxi_domain.records import Label, PredictionRecord, utc
-from taxi_monitor.versions import Evaluation, Match, WatchedVersion
+from taxi_monitor.windows.versions import Evaluation, Match, WatchedVersion
 
 #: Rides that came lately; the log is read again over a few seconds.
 _MOST_RECENT: Final = 100_000
@@ -32,7 +32,7 @@ class Joined:
 
 
 class State:
-    """Shared by request threads and the follower."""
+    """Shared by request threads and the log tailer."""
 
     def __init__(self, window_rows: int, min_rows: int) -> None:
         self._lock = threading.Lock()

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
-from taxi_monitor.state import State
-from taxi_monitor.versions import Evaluation, WatchedVersion
+from taxi_monitor.windows.state import State
+from taxi_monitor.windows.versions import Evaluation, WatchedVersion
 from taxi_profiles.verdict import UNJUDGED, FeatureVerdict
 
 

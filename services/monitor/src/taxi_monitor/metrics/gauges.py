@@ -8,8 +8,8 @@ from prometheus_client.registry import Collector
 from taxi_domain import metrics as catalogue
 from taxi_domain.metrics import Metric
 from taxi_domain.rides import PICKUP_AT
-from taxi_monitor.state import State
-from taxi_monitor.versions import Evaluation, WatchedVersion
+from taxi_monitor.windows.state import State
+from taxi_monitor.windows.versions import Evaluation, WatchedVersion
 from taxi_profiles.verdict import MATCHED, FeatureVerdict, Verdict
 
 _ACTUAL = "actual"
@@ -44,7 +44,7 @@ class StateCollector(Collector):
         return families.values()
 
     def _samples(self) -> Iterator[Sample]:
-        yield catalogue.MONITOR_THREAD_UP, ("follower",), float(self._is_alive())
+        yield catalogue.MONITOR_THREAD_UP, ("log_tailer",), float(self._is_alive())
         for watched in self._state.watched():
             who = (self._model, watched.role)
             yield catalogue.MONITOR_MODEL_INFO, (*who, watched.version), 1.0

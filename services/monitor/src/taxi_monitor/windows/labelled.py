@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from taxi_domain.durations import is_target
-from taxi_monitor.windows import Row, Snapshot, Window
+from taxi_monitor.windows.window import Row, Snapshot, Window
 from taxi_profiles.reference import TARGET
 
 

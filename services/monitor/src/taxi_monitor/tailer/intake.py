@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from taxi_domain.records import Label, PredictionRecord
-from taxi_monitor.state import Ingested, State
+from taxi_monitor.windows.state import Ingested, State
 from taxi_store.log import Stored
 
 

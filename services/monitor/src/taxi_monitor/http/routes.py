@@ -20,10 +20,10 @@ from taxi_domain.documents import record_of
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label, label_of
-from taxi_monitor import reports
-from taxi_monitor.counters import Counters
-from taxi_monitor.follower import Follower
-from taxi_monitor.state import State
+from taxi_monitor.http import forms
+from taxi_monitor.metrics.counters import Counters
+from taxi_monitor.tailer.log_tailer import LogTailer
+from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import JSON, Bodies, media_type
 from taxi_runtime.problems import ProblemError
 from taxi_runtime.threads import Threads
@@ -44,7 +44,7 @@ class Parts:
     """What the routes call."""
 
     state: State
-    follower: Follower
+    tailer: LogTailer
     counters: Counters
     registry: CollectorRegistry
     database: Database[Document]
@@ -77,26 +77,26 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
 
     @routes.get("/v1/drift")
     def drift() -> Response:
-        return _json(parts.readers.run(lambda: reports.drift(parts.state, parts.model)))
+        return _json(parts.readers.run(lambda: forms.drift(parts.state, parts.model)))
 
     @routes.get("/v1/performance")
     def performance() -> Response:
-        return _json(parts.readers.run(lambda: reports.performance(parts.state, parts.model)))
+        return _json(parts.readers.run(lambda: forms.performance(parts.state, parts.model)))
 
     @routes.get("/")
     def page() -> str:
         drift, performance = parts.readers.run(
             lambda: (
-                reports.drift(parts.state, parts.model),
-                reports.performance(parts.state, parts.model),
+                forms.drift(parts.state, parts.model),
+                forms.performance(parts.state, parts.model),
             )
         )
         return render_template("verdict.html", drift=drift, performance=performance)
 
     @routes.get("/healthz")
     def healthz() -> Response:
-        age = parts.clock() - parts.follower.finished_at
-        if not parts.follower.is_alive() or age > parts.stale_after_seconds:
+        age = parts.clock() - parts.tailer.finished_at
+        if not parts.tailer.is_alive() or age > parts.stale_after_seconds:
             raise ProblemError(
                 HTTPStatus.INTERNAL_SERVER_ERROR, f"no evaluation for {age:.0f} s; restart the pod"
             )
@@ -151,8 +151,8 @@ def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
         ProblemError: MongoDB does not take them now.
     """
     try:
-        done, kept = insert_labels(parts.database, labels, now, parts.follower.unreadable)
-        lags = parts.follower.take_labels(kept)
+        done, kept = insert_labels(parts.database, labels, now, parts.tailer.unreadable)
+        lags = parts.tailer.take_labels(kept)
     except NotAvailableError as error:
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE, f"labels: are not stored ({error}); post them again",

@@ -1,0 +1,1 @@
+"""Sliding windows of each model version, and their evaluation."""
