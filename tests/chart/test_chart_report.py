@@ -315,7 +315,7 @@ def test_every_folder_of_the_reports_pods_has_an_end(name: str) -> None:
 
 
 def test_the_image_writes_where_the_pod_lets_it() -> None:
-    text = (CHART.parents[1] / "jobs/report/Dockerfile").read_text()
+    text = (CHART.parents[1] / "images/part/Dockerfile").read_text()
 
     assert "HOME=/tmp" in text
     assert "PREFECT_HOME=/tmp/prefect" in text

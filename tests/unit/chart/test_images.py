@@ -4,28 +4,31 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from taxi_cluster.project_images import IMAGES
+
 ROOT = Path(__file__).parents[3]
-DOCKERFILES = {
-    "predict": ROOT / "services/predict/Dockerfile",
-    "monitor": ROOT / "services/monitor/Dockerfile",
-    "train": ROOT / "jobs/train/Dockerfile",
-    "report": ROOT / "jobs/report/Dockerfile",
-    "operator": ROOT / "operator/Dockerfile",
-}
+DOCKERFILE = ROOT / "images/part/Dockerfile"
+SOURCES = {
+    "predict": "services/predict", "monitor": "services/monitor", "train": "jobs/train",
+    "report": "jobs/report", "operator": "operator",
+}  # fmt: skip
 #: Classes of the Kubernetes client that are not generated per kind or call.
 KEPT = {"ApiClient", "Configuration"}
 #: All that the project builds and runs in a pod.
 BUILT = sorted(
-    path for folder in ("services", "jobs", "operator", "images")
+    path for folder in ("services", "jobs", "operator", "images", "libs")
     for path in (ROOT / folder).rglob("Dockerfile")
 )  # fmt: skip
 #: What the programs of the images import first.
 IMPORTED = ("argparse", "flask", "gunicorn", "kopf", "prometheus_client", "pymongo", "typer")
-every_image = pytest.mark.parametrize("name", DOCKERFILES)
+every_image = pytest.mark.parametrize("name", SOURCES)
 
 
 def test_the_operator_uses_no_generated_class_of_the_kubernetes_client() -> None:
@@ -37,27 +40,42 @@ def test_the_operator_uses_no_generated_class_of_the_kubernetes_client() -> None
     assert not [text for text in sources if re.search(r"kubernetes\.(aio\.)?client\.\w+", text)]
 
 
-@every_image
-def test_an_image_builds_from_any_base_with_pinned_packages_and_no_root(name: str) -> None:
-    text = DOCKERFILES[name].read_text()
+def image_of(name: str) -> dict[str, Any]:
+    """Return what a part's pyproject.toml says of its image."""
+    project = tomllib.loads((ROOT / SOURCES[name] / "pyproject.toml").read_text())
+    settings: dict[str, Any] = project["tool"]["taxi"]["image"]
+    return settings
+
+
+def test_an_image_builds_from_any_base_with_pinned_packages_and_no_root() -> None:
+    text = DOCKERFILE.read_text()
 
     assert "ARG PYTHON_IMAGE=python:3.11-slim-bookworm" in text
-    assert f"--require-hashes -r requirements/{name}.txt" in text
+    assert "--require-hashes -r requirements/${PART}.txt" in text
     assert "USER 10001:10001" in text
-    entry = r'^ENTRYPOINT \["/opt/venv/bin/python", "-m", "taxi_\w+\.main"\]$'
-    assert re.search(entry, text, re.MULTILINE)
+    assert text.endswith('ENTRYPOINT ["/opt/taxi/bin/entrypoint"]\n')
     # The legacy builder knows neither.
     assert not re.search(r"RUN --mount|COPY --(chmod|link)", text)
 
 
 @every_image
-def test_an_image_holds_every_library_that_its_part_needs(name: str) -> None:
-    text = DOCKERFILES[name].read_text()
-    project = (DOCKERFILES[name].parent / "pyproject.toml").read_text()
-    needed = set(re.findall(r'"taxi-(domain|store|runtime|profiles)(?:\[http\])?"', project))
+def test_an_image_runs_a_module_of_its_part(name: str) -> None:
+    assert find_spec(image_of(name)["module"])
 
-    assert {"domain", "store", "runtime"} <= needed
-    assert needed == set(re.findall(r"\./libs/(\w+)", text))
+
+@every_image
+def test_the_builder_knows_what_an_image_is_made_of(name: str) -> None:
+    (image,) = (image for image in IMAGES if image.name == name)
+    libraries = {path.removeprefix("libs/") for path in image.inputs if path.startswith("libs/")}
+    sources = (ROOT / SOURCES[name]).rglob("*.py")
+    imported = {
+        library
+        for path in sources
+        for library in re.findall(r"^(?:from|import) taxi_(\w+)", path.read_text(), re.MULTILINE)
+    }
+
+    assert image.source == SOURCES[name]
+    assert libraries == imported - {name}
 
 
 @every_image
@@ -78,7 +96,7 @@ def test_only_what_images_are_made_of_enters_the_build() -> None:
 
     assert rules[0] == "**"
     assert {line[1:] for line in rules if line.startswith("!")} == {
-        "requirements", "libs", "services", "jobs", "operator",
+        "requirements", "libs", "services", "jobs", "operator", "images/part/build.py",
     }  # fmt: skip
 
 
@@ -90,7 +108,7 @@ def environment_of(dockerfile: Path) -> dict[str, str]:
 
 
 def test_every_image_is_held_to_the_rules() -> None:
-    assert {*DOCKERFILES.values(), ROOT / "images/mongodb/Dockerfile"} == set(BUILT)
+    assert {DOCKERFILE, ROOT / "images/mongodb/Dockerfile"} == set(BUILT)
 
 
 @pytest.mark.parametrize("dockerfile", BUILT, ids=lambda path: path.parent.name)
@@ -102,7 +120,7 @@ def test_no_image_imports_from_the_folder_it_runs_in(dockerfile: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        *((name, ("-m", f"taxi_{name}.main")) for name in DOCKERFILES),
+        *((name, ("-m", image_of(name)["module"])) for name in SOURCES),
         ("predict", ("-m", "taxi_store.bootstrap_users", "--help")),
         ("predict", ("-c", "import flask")),
     ],
@@ -112,7 +130,7 @@ def test_a_planted_module_does_not_run(name: str, words: tuple[str, str], tmp_pa
         (tmp_path / f"{module}.py").write_text("raise SystemExit('planted')")
     python = {
         key: value
-        for key, value in environment_of(DOCKERFILES[name]).items()
+        for key, value in environment_of(DOCKERFILE).items()
         if key.startswith("PYTHON") and key != "PYTHONPATH"
     }
     # The tests' own packages stand for those of the image.

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,24 +24,32 @@ MONGO_IMAGE = "mongo:7.0"
 
 @dataclass(frozen=True)
 class ProjectImage:
-    """One image: its name, its Dockerfile and the paths that it is made of."""
+    """The image of one part, and the folder of the part's source."""
 
     name: str
-    dockerfile: str
-    inputs: tuple[str, ...]
+    source: str
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Paths that the image is made of."""
+        libraries = sorted(_libraries_of(self.source, set()))
+        return (
+            *(f"libs/{name}" for name in libraries), self.source, *_RECIPE,
+            f"requirements/{self.name}.txt", "requirements/build.txt",
+        )  # fmt: skip
 
 
+#: How any part's image is made.
+_DOCKERFILE = "images/part/Dockerfile"
+_RECIPE = (_DOCKERFILE, "images/part/build.py")
 #: Kept out of the build context by .dockerignore, or left behind by tools.
 _NOT_IN_IMAGES = {"tests", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
-_LIBS = ("libs/domain", "libs/store", "libs/runtime")
 IMAGES = (
-    ProjectImage("predict", "services/predict/Dockerfile", (*_LIBS, "services/predict")),
-    ProjectImage(
-        "monitor", "services/monitor/Dockerfile", (*_LIBS, "libs/profiles", "services/monitor")
-    ),
-    ProjectImage("train", "jobs/train/Dockerfile", (*_LIBS, "libs/profiles", "jobs/train")),
-    ProjectImage("report", "jobs/report/Dockerfile", (*_LIBS, "libs/profiles", "jobs/report")),
-    ProjectImage("operator", "operator/Dockerfile", (*_LIBS, "operator")),
+    ProjectImage("predict", "services/predict"),
+    ProjectImage("monitor", "services/monitor"),
+    ProjectImage("train", "jobs/train"),
+    ProjectImage("report", "jobs/report"),
+    ProjectImage("operator", "operator"),
 )
 
 
@@ -51,8 +61,10 @@ def ensure(settings: Settings, source: Source) -> dict[str, object]:
         tag = _tag(image, python)
         name = f"{PREFIX}/{image.name}:{tag}"
         if not images.exists(name):
-            arguments = {"PYTHON_IMAGE": python} if python else {}
-            images.build(name, repository(), repository() / image.dockerfile, arguments)
+            arguments = {"PART": image.name, "SOURCE": image.source}
+            if python:
+                arguments["PYTHON_IMAGE"] = python
+            images.build(name, repository(), repository() / _DOCKERFILE, arguments)
         values[image.name] = _reference(settings, f"{PREFIX}/{image.name}", tag)
     values["mongodb"] = _mongodb(settings, source)
     named: dict[str, object] = {"images": values}
@@ -123,11 +135,19 @@ def _reference(settings: Settings, name: str, tag: str) -> dict[str, str]:
 
 def _tag(image: ProjectImage, python: str | None) -> str:
     root = repository()
-    pinned = (image.dockerfile, f"requirements/{image.name}.txt", "requirements/build.txt")
-    paths = [path for one in (*image.inputs, *pinned) for path in content_of(root / one)]
-    if not paths:
-        raise ClusterError(f"image {image.name}: none of {image.inputs} exist")
+    paths = [path for given in image.inputs for path in content_of(root / given)]
     return key_of(key_of_files(paths, root), python or "registry")
+
+
+def _libraries_of(folder: str, known: set[str]) -> set[str]:
+    """Return the project's libraries that a distribution needs, directly or not."""
+    project = tomllib.loads((repository() / folder / "pyproject.toml").read_text())["project"]
+    for dependency in project["dependencies"]:
+        match = re.match(r"taxi-(\w+)", dependency)
+        if match and match[1] not in known:
+            known.add(match[1])
+            _libraries_of(f"libs/{match[1]}", known)
+    return known
 
 
 def content_of(path: Path) -> list[Path]:
