@@ -1,7 +1,8 @@
 """Steps of images/part/Dockerfile, run inside of the build.
 
-`[tool.taxi.image]` of a part's pyproject.toml has `module` (what the image runs), `imports` (what must be importable
-after pruning) and `prune` (glob patterns below site-packages that the part never reads).
+`[tool.taxi.image]` of a part's pyproject.toml has `module` (what the image runs), `imports` (what
+must be importable after pruning) and `prune` (glob patterns below site-packages that the part never
+reads).
 """
 
 import os
@@ -37,10 +38,9 @@ def packages(project: dict[str, Any]) -> None:
         for path in matches:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     for folder, names, files in os.walk(SITE_PACKAGES):
-        kept = Path(folder).relative_to(SITE_PACKAGES).parts[:1] not in [
-            (one,) for one in WITH_TESTS
-        ]
-        for name in [name for name in names if name == "__pycache__" or (name == "tests" and kept)]:
+        needed = Path(folder).relative_to(SITE_PACKAGES).parts[:1] == (WITH_TESTS,)
+        unused = {"__pycache__"} if needed else {"__pycache__", "tests"}
+        for name in unused.intersection(names):
             shutil.rmtree(Path(folder, name))
             names.remove(name)
         for name in files:
