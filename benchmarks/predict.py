@@ -34,12 +34,12 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import httpx  # noqa: E402 - found by the path above
-from fixtures_mongod import running_mongod  # noqa: E402 - found by the path above
-from fixtures_monitor import TOKEN, Monitor  # noqa: E402
-from fixtures_predictor import PLAIN, Predictor, register  # noqa: E402
-from fixtures_server_process import ServerProcess  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
+from support.mongod import running_mongod  # noqa: E402 - found by the path above
+from support.monitor import TOKEN, Monitor  # noqa: E402
+from support.predictor import PLAIN, Predictor, register  # noqa: E402
+from support.server_process import ServerProcess  # noqa: E402
 
 from taxi_domain.models import Alias  # noqa: E402
 from taxi_train.candidates import train  # noqa: E402

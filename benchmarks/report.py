@@ -29,10 +29,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fixtures_mongod import Mongod, running_mongod
-from report_log import Written, at_random, register, write_rides
 from rich.console import Console
 from rich.table import Table
+from support.mongod import Mongod, running_mongod
+from support.report_log import Written, at_random, register, write_rides
 
 from taxi_domain.mongodb import DATABASE, LABELS, PREDICTIONS
 from taxi_store.artifacts import Artifact

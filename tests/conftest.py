@@ -15,4 +15,4 @@ settings.register_profile(
 )
 settings.load_profile("shared-machine")
 
-pytest_plugins = ["fixtures_mongod"]
+pytest_plugins = ["support.mongod"]

@@ -10,8 +10,8 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
-from fixtures_chart import manifests, template
 from promql_parser import AggModifierType, LabelModifierType, MatchOp
+from support.chart import manifests, template
 
 pytestmark = pytest.mark.chart
 

@@ -4,7 +4,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from fixtures_chart import environment, manifests, template
+from support.chart import environment, manifests, template
 
 from taxi_operator.decisions import Action
 from taxi_operator.jobs import PolicyKey

@@ -4,8 +4,8 @@ import base64
 from typing import Any
 
 import pytest
-from fake_kubectl import FakeKubectl
-from fixtures_chart import manifests, template
+from support.chart import manifests, template
+from support.fake_kubectl import FakeKubectl
 
 from taxi_domain.kube import ACTIVE, MONITOR
 from taxi_stories.parts import service, token

@@ -12,7 +12,7 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
-from fixtures_chart import CHART, manifests, objects, template
+from support.chart import CHART, manifests, objects, template
 
 from taxi_domain.metrics import CATALOGUE, Metric, MetricType
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fixtures_chart import environment, manifests, pods, template
+from support.chart import environment, manifests, pods, template
 
 pytestmark = pytest.mark.chart
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from fixtures_chart import (
+from support.chart import (
     VALUE_FILES,
     VALUE_SETS,
     environment,

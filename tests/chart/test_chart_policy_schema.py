@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fixtures_chart import manifests, template
+from support.chart import manifests, template
 
 from taxi_operator.bounds import DURATIONS, MAX_QUERY, MAX_SIGNALS, MAX_URL, NUMBERS, SHARES
 from taxi_operator.policies import policy_of

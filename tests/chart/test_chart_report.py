@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 import pytest
 import yaml
-from fixtures_chart import (
+from support.chart import (
     CHART,
     VALUE_SETS,
     environment,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_chart import VALUE_FILES, manifests, objects, pods, template
+from support.chart import VALUE_FILES, manifests, objects, pods, template
 
 from taxi_store.bootstrap_indexes import main
 from taxi_store.retention import MAX_DAYS, Retention

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from fixtures_chart import CHART, environment, manifests, pods, template
+from support.chart import CHART, environment, manifests, pods, template
 
 from taxi_runtime.settings import read
 

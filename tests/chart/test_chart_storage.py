@@ -4,7 +4,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from fixtures_chart import VALUE_SETS, manifests, pods, rendered, template
+from support.chart import VALUE_SETS, manifests, pods, rendered, template
 
 pytestmark = pytest.mark.chart
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fixtures_chart import CHART, VALUE_SETS, helm_binaries, manifests, template
+from support.chart import CHART, VALUE_SETS, helm_binaries, manifests, template
 
 pytestmark = pytest.mark.chart
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures_control_plane import ControlPlane, running_control_plane
-from fixtures_mongod import Mongod
-from fixtures_prometheus import Exporter, running_prometheus
-from fixtures_world import World, serve_resource
+from support.control_plane import ControlPlane, running_control_plane
+from support.mongod import Mongod
+from support.policy_namespace import PolicyNamespace, serve_resource
+from support.prometheus import Exporter, running_prometheus
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +40,9 @@ def world(
     prometheus_url: str,
     exporter: Exporter,
     shared_mongod: Mongod,
-) -> Iterator[World]:
+) -> Iterator[PolicyNamespace]:
     """Return a new namespace with all that a policy needs; no operator runs yet."""
-    one = World(tmp_path, control_plane, prometheus_url, exporter, shared_mongod)
+    one = PolicyNamespace(tmp_path, control_plane, prometheus_url, exporter, shared_mongod)
     try:
         one.build()
         yield one

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from fixtures_monitor import TOKEN, Monitor
-from fixtures_predictor import Predictor
-from ports import free_port
+from support.monitor import TOKEN, Monitor
+from support.ports import free_port
+from support.predictor import Predictor
 
 pytestmark = pytest.mark.component
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod
-from fixtures_monitor import HEADERS, TOKEN
-from fixtures_predictor import PLAIN
-from fixtures_servers import Server, both, require_quick_answers, started
+from support.mongod import Mongod
+from support.monitor import HEADERS, TOKEN
+from support.predictor import PLAIN
+from support.servers import Server, both, require_quick_answers, started
 
 pytestmark = pytest.mark.component
 

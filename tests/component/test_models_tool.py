@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_mongod import Mongod, running_mongod
-from fixtures_predictor import division_artifact, small_artifact
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from pymongo.collection import Collection
 from pymongo.database import Database
+from support.mongod import Mongod, running_mongod
+from support.predictor import division_artifact, small_artifact
 from typer.testing import CliRunner
 
 from taxi_domain.errors import TaxiError

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fixtures_chart import manifests, template
-from fixtures_control_plane import ControlPlane, program
-from fixtures_controller_manager import running_controllers
-from waiting import wait_for
+from support.chart import manifests, template
+from support.control_plane import ControlPlane, program
+from support.controller_manager import running_controllers
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.component
 

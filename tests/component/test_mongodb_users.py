@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fixtures_mongod import Mongod
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
+from support.mongod import Mongod
 
 from taxi_domain.errors import FieldError
 from taxi_domain.models import Alias, ModelState

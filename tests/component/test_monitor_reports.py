@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod, running_mongod
-from fixtures_monitor import Monitor
 from prometheus_client.parser import text_string_to_metric_families
 from pymongo.database import Database
-from waiting import wait_for
+from support.mongod import Mongod, running_mongod
+from support.monitor import Monitor
+from support.waiting import wait_for
 
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.mongodb import DATABASE, REPORTS

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod
-from fixtures_monitor import HEADERS, Monitor
 from prometheus_client.parser import text_string_to_metric_families
+from support.mongod import Mongod
+from support.monitor import HEADERS, Monitor
 
 from taxi_domain.features import Features, calendar_of
 from taxi_domain.metrics import CATALOGUE

@@ -4,8 +4,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from fixtures_operator import OperatorProcess, eventually
-from fixtures_world import World
+from support.operator_process import OperatorProcess, eventually
+from support.policy_namespace import PolicyNamespace
 
 from taxi_domain.runs import RunResult
 
@@ -22,7 +22,7 @@ def wait_for_errors(operator: OperatorProcess) -> None:
 
 
 @pytest.mark.parametrize("how", ["kill", "hang"])
-def test_operator_outlives_the_api_server(world: World, how: str) -> None:
+def test_operator_outlives_the_api_server(world: PolicyNamespace, how: str) -> None:
     server = world.plane.api_server
     operator = world.operator()
     world.say(drift=2)
@@ -66,7 +66,7 @@ class Gate(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_policy_made_anew_inherits_nothing(world: World) -> None:
+def test_policy_made_anew_inherits_nothing(world: PolicyNamespace) -> None:
     slow = ThreadingHTTPServer(("127.0.0.1", 0), Gate)
     threading.Thread(target=slow.serve_forever, daemon=True).start()
     operator = world.operator()

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_mongod import Mongod
-from fixtures_operator import eventually
-from fixtures_world import CHAMPION, FALLBACK, World
+from support.mongod import Mongod
+from support.operator_process import eventually
+from support.policy_namespace import CHAMPION, FALLBACK, PolicyNamespace
 
 from taxi_domain.kube import ATTEMPT_LABEL, DECISION_LABEL
 from taxi_domain.mongodb import MODELS
@@ -28,22 +28,22 @@ KILLS = 50
 RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "soak_operator.json"
 
 
-def run_state(world: World) -> str:
+def run_state(world: PolicyNamespace) -> str:
     state: str = (world.status().get("run") or {}).get("state", "")
     return state
 
 
-def actions(world: World) -> list[str]:
+def actions(world: PolicyNamespace) -> list[str]:
     return [one["action"] for one in world.status().get("history", ())]
 
 
-def refuse(world: World, job: dict[str, Any]) -> None:
+def refuse(world: PolicyNamespace, job: dict[str, Any]) -> None:
     world.write_report(job, RunResult.NOT_BETTER)
     world.end_job(job, *ENDS_WELL)
 
 
 @pytest.mark.parametrize("fault", ["after-intent", "after-job"])
-def test_death_around_the_job_makes_one_job(world: World, fault: str) -> None:
+def test_death_around_the_job_makes_one_job(world: PolicyNamespace, fault: str) -> None:
     world.say(drift=2)
     world.apply_policy()
     assert world.operator(fault=fault).wait_for_death() == KILLED
@@ -60,7 +60,7 @@ def test_death_around_the_job_makes_one_job(world: World, fault: str) -> None:
     assert actions(world) == ["Retrain"]
 
 
-def test_death_in_the_middle_of_a_job_is_not_noticed(world: World) -> None:
+def test_death_in_the_middle_of_a_job_is_not_noticed(world: PolicyNamespace) -> None:
     world.say(drift=2)
     world.apply_policy()
     first = world.operator()
@@ -74,7 +74,7 @@ def test_death_in_the_middle_of_a_job_is_not_noticed(world: World) -> None:
     assert len(world.jobs()) == 1
 
 
-def test_death_after_the_alias_moved_goes_on_with_the_pods(world: World) -> None:
+def test_death_after_the_alias_moved_goes_on_with_the_pods(world: PolicyNamespace) -> None:
     world.say(drift=2)
     world.apply_policy()
     first = world.operator(fault="after-alias")
@@ -92,7 +92,7 @@ def test_death_after_the_alias_moved_goes_on_with_the_pods(world: World) -> None
 
 
 def test_death_after_the_alias_moved_to_what_is_gone_then_takes_it_back(
-    world: World, shared_mongod: Mongod
+    world: PolicyNamespace, shared_mongod: Mongod
 ) -> None:
     world.say(drift=2)
     world.apply_policy()
@@ -111,7 +111,7 @@ def test_death_after_the_alias_moved_to_what_is_gone_then_takes_it_back(
     assert world.pods_have("taxi-monitoring.io/rolled-back") == job["metadata"]["name"]
 
 
-def test_death_between_intent_and_selector_ends_in_a_swap(world: World) -> None:
+def test_death_between_intent_and_selector_ends_in_a_swap(world: PolicyNamespace) -> None:
     world.say(error=2)
     world.apply_policy()
     assert world.operator(fault="after-intent").wait_for_death() == KILLED
@@ -124,7 +124,7 @@ def test_death_between_intent_and_selector_ends_in_a_swap(world: World) -> None:
     assert actions(world) == ["Fallback"]
 
 
-def test_death_in_the_middle_of_a_swap_ends_in_a_swap(world: World) -> None:
+def test_death_in_the_middle_of_a_swap_ends_in_a_swap(world: PolicyNamespace) -> None:
     first = world.operator()
     eventually("the champion is selected", lambda: world.selects() == CHAMPION)
     eventually("and gets the rides", lambda: world.api.list("EndpointSlice", world.namespace))
@@ -144,7 +144,7 @@ def test_death_in_the_middle_of_a_swap_ends_in_a_swap(world: World) -> None:
     assert world.events().count("FallbackActivated") == 1
 
 
-def test_two_operators_make_one_job(world: World) -> None:
+def test_two_operators_make_one_job(world: PolicyNamespace) -> None:
     both = [world.operator(), world.operator()]
     for one in both:
         eventually("it runs", one.is_well)
@@ -166,7 +166,7 @@ def test_two_operators_make_one_job(world: World) -> None:
 class TrainJobs(threading.Thread):
     """Ends every Job at once with a refusal, so that the next decision comes soon."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: PolicyNamespace) -> None:
         super().__init__(daemon=True)
         self._world = world
         self.end = threading.Event()
@@ -180,7 +180,7 @@ class TrainJobs(threading.Thread):
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-def test_soak_operator(world: World) -> None:
+def test_soak_operator(world: PolicyNamespace) -> None:
     world.say(drift=2)
     retrain = {
         "jobFrom": {"cronJobName": "taxi-train"}, "attempts": {"max": 1},

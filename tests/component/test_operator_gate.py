@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from fixtures_mongod import Mongod
-from fixtures_operator import eventually
-from fixtures_world import CHAMPION, World
+from support.mongod import Mongod
+from support.operator_process import eventually
+from support.policy_namespace import CHAMPION, PolicyNamespace
 
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
@@ -22,7 +22,7 @@ ENDS_BADLY = ("FailureTarget", "Failed")
 NO_VERSION = "0" * 12
 
 
-def first_job(world: World) -> dict[str, Any]:
+def first_job(world: PolicyNamespace) -> dict[str, Any]:
     """Let the inputs drift, and return the Job that is started."""
     world.say(drift=2)
     world.apply_policy()
@@ -31,17 +31,17 @@ def first_job(world: World) -> dict[str, Any]:
     return job
 
 
-def run_state(world: World) -> str:
+def run_state(world: PolicyNamespace) -> str:
     state: str = (world.status().get("run") or {}).get("state", "")
     return state
 
 
-def story(world: World) -> list[str]:
+def story(world: PolicyNamespace) -> list[str]:
     """Return the Events of the run, oldest first; conditions tell their own."""
     return [one for one in world.events() if not one.startswith(ALL)]
 
 
-def test_refused_candidate_changes_nothing_but_the_status(world: World) -> None:
+def test_refused_candidate_changes_nothing_but_the_status(world: PolicyNamespace) -> None:
     operator = world.operator()
     job = first_job(world)
     assert job["spec"]["activeDeadlineSeconds"] == 1800
@@ -63,7 +63,7 @@ def test_refused_candidate_changes_nothing_but_the_status(world: World) -> None:
     assert story(world) == ["RetrainDecided", "RetrainStarted", "CandidateRefused"]
 
 
-def test_better_candidate_becomes_the_champion(world: World) -> None:
+def test_better_candidate_becomes_the_champion(world: PolicyNamespace) -> None:
     operator = world.operator()
     job = first_job(world)
 
@@ -80,7 +80,7 @@ def test_better_candidate_becomes_the_champion(world: World) -> None:
     ]  # fmt: skip
 
 
-def test_candidate_whose_pods_do_not_come_up_is_taken_back(world: World) -> None:
+def test_candidate_whose_pods_do_not_come_up_is_taken_back(world: PolicyNamespace) -> None:
     operator = world.operator()
     job = first_job(world)
     candidate = world.version("better")
@@ -102,7 +102,7 @@ def test_candidate_whose_pods_do_not_come_up_is_taken_back(world: World) -> None
 
 
 def test_pods_that_are_replaced_by_hand_stay_so(
-    world: World, shared_mongod: Mongod, capsys: pytest.CaptureFixture[str]
+    world: PolicyNamespace, shared_mongod: Mongod, capsys: pytest.CaptureFixture[str]
 ) -> None:
     operator = world.operator()
     job = first_job(world)
@@ -129,7 +129,7 @@ def test_pods_that_are_replaced_by_hand_stay_so(
     assert (world.alias(), world.pods_have()) == (world.champion, world.champion)
 
 
-def template_changes(world: World) -> int:
+def template_changes(world: PolicyNamespace) -> int:
     """Return the generation of the predictor's Deployment: each new one replaces all pods here."""
     found = world.api.get("Deployment", world.namespace, CHAMPION)
     assert found is not None
@@ -137,7 +137,7 @@ def template_changes(world: World) -> int:
     return generation
 
 
-def test_failed_job_is_tried_again_as_often_as_it_may(world: World) -> None:
+def test_failed_job_is_tried_again_as_often_as_it_may(world: PolicyNamespace) -> None:
     operator = world.operator()
     world.end_job(first_job(world), *ENDS_BADLY)
 
@@ -151,14 +151,14 @@ def test_failed_job_is_tried_again_as_often_as_it_may(world: World) -> None:
     assert sorted(attempts(world)) == [("1", "1"), ("1", "2")]
 
 
-def attempts(world: World) -> list[tuple[str, str]]:
+def attempts(world: PolicyNamespace) -> list[tuple[str, str]]:
     labels = [one["metadata"]["labels"] for one in world.jobs()]
     return [
         (one["taxi-monitoring.io/decision"], one["taxi-monitoring.io/attempt"]) for one in labels
     ]
 
 
-def test_candidate_that_was_deleted_ends_the_run(world: World) -> None:
+def test_candidate_that_was_deleted_ends_the_run(world: PolicyNamespace) -> None:
     world.operator()
     job = first_job(world)
 
@@ -170,7 +170,7 @@ def test_candidate_that_was_deleted_ends_the_run(world: World) -> None:
     assert (world.alias(), world.pods_have()) == (world.champion, None)
 
 
-def test_old_report_is_no_verdict_after_a_lost_status(world: World) -> None:
+def test_old_report_is_no_verdict_after_a_lost_status(world: PolicyNamespace) -> None:
     first = world.operator()
     job = first_job(world)
     world.write_report(job, RunResult.BETTER, world.version("better"))
@@ -201,7 +201,7 @@ def test_old_report_is_no_verdict_after_a_lost_status(world: World) -> None:
     ],
 )
 def test_gate_that_the_job_refuses_or_never_meets_is_no_policy(
-    world: World, field: str, good: list[Any], bad: list[Any]
+    world: PolicyNamespace, field: str, good: list[Any], bad: list[Any]
 ) -> None:
     for value in good:
         world.apply_policy(gate={"champion": {field: value}})

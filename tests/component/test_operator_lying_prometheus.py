@@ -14,10 +14,10 @@ from functools import cache, partial
 from pathlib import Path
 
 import pytest
-from fixtures_control_plane import condition_of
-from fixtures_lying_prometheus import NOW, Handler, LyingPrometheus, lying_prometheus, result, send
-from fixtures_operator import eventually
-from fixtures_world import World
+from support.control_plane import condition_of
+from support.lying_prometheus import NOW, Handler, LyingPrometheus, lying_prometheus, result, send
+from support.operator_process import eventually
+from support.policy_namespace import PolicyNamespace
 
 from taxi_operator.observation import Observation, observe
 from taxi_operator.policies import Policy, policy_of
@@ -228,7 +228,7 @@ def test_explanation_has_few_series_and_short_labels(liar: LyingPrometheus) -> N
 @pytest.mark.parametrize("lie", [math.nan, math.inf, -1.0, 1e300])
 def test_impossible_time_is_no_answer(liar: LyingPrometheus, lie: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fixtures_lying_prometheus.NOW", lie)
+        patch.setattr("support.lying_prometheus.NOW", lie)
         found = look(policy(liar))
 
     assert found.now is None
@@ -244,7 +244,7 @@ def test_limit_is_asked_for(liar: LyingPrometheus) -> None:
 
 
 def test_operator_survives_50_000_series_and_writes_its_status(
-    world: World, liar: LyingPrometheus, tmp_path: Path
+    world: PolicyNamespace, liar: LyingPrometheus, tmp_path: Path
 ) -> None:
     operator = world.operator()
     liar.answer = result("matrix", [{"metric": {}, "values": [[NOW, "0"]], "value": [NOW, "0"]}])

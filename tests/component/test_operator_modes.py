@@ -1,20 +1,20 @@
 """DryRun, Suspend, and two policies that want the same."""
 
 import pytest
-from fixtures_control_plane import condition_of
-from fixtures_operator import eventually
-from fixtures_world import FALLBACK, World
+from support.control_plane import condition_of
+from support.operator_process import eventually
+from support.policy_namespace import FALLBACK, PolicyNamespace
 
 from taxi_domain.kube import POLICY_LABEL
 
 pytestmark = pytest.mark.component
 
 
-def set_mode(world: World, mode: str) -> None:
+def set_mode(world: PolicyNamespace, mode: str) -> None:
     world.api.patch("DriftPolicy", world.namespace, "p", {"spec": {"mode": mode}})
 
 
-def test_dry_run_says_and_enforcing_acts_once(world: World) -> None:
+def test_dry_run_says_and_enforcing_acts_once(world: PolicyNamespace) -> None:
     operator = world.operator()
     world.say(drift=2)
     world.apply_policy(mode="DryRun")
@@ -33,7 +33,7 @@ def test_dry_run_says_and_enforcing_acts_once(world: World) -> None:
     assert len(world.jobs()) == 1
 
 
-def test_suspended_policy_leaves_everything_as_it_is(world: World) -> None:
+def test_suspended_policy_leaves_everything_as_it_is(world: PolicyNamespace) -> None:
     operator = world.operator()
     world.say(error=2)
     world.apply_policy()
@@ -54,7 +54,7 @@ def test_suspended_policy_leaves_everything_as_it_is(world: World) -> None:
     eventually("it acts again", lambda: world.selects() != FALLBACK and world.jobs())
 
 
-def test_one_of_two_policies_with_one_target_is_served(world: World) -> None:
+def test_one_of_two_policies_with_one_target_is_served(world: PolicyNamespace) -> None:
     operator = world.operator()
     world.say(drift=2)
     names = ("p", "q")
@@ -78,7 +78,7 @@ def test_one_of_two_policies_with_one_target_is_served(world: World) -> None:
     eventually("the other takes over", lambda: reasons()[other] == "PolicyAccepted")
 
 
-def test_policy_that_only_watches_stands_beside_the_one_that_acts(world: World) -> None:
+def test_policy_that_only_watches_stands_beside_the_one_that_acts(world: PolicyNamespace) -> None:
     world.operator()
     world.say(error=2)
     world.apply_policy("p", mode="DryRun")

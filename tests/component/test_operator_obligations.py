@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fixtures_operator import eventually
-from fixtures_world import CHAMPION, SERVICE, World
+from support.operator_process import eventually
+from support.policy_namespace import CHAMPION, SERVICE, PolicyNamespace
 
 from taxi_domain.runs import RunResult
 
@@ -16,7 +16,7 @@ KILLED = 137
 ANNOTATION = "taxi-monitoring.io/promotion"
 
 
-def killed_while_promoting(world: World, fault: str) -> str:
+def killed_while_promoting(world: PolicyNamespace, fault: str) -> str:
     """Let the operator die around the alias; return the candidate."""
     world.say(drift=2)
     world.apply_policy()
@@ -30,7 +30,7 @@ def killed_while_promoting(world: World, fault: str) -> str:
     return candidate
 
 
-def change(world: World, how: str) -> None:
+def change(world: PolicyNamespace, how: str) -> None:
     if how == "Delete":
         world.delete_policy()
         eventually("the policy is gone at once", lambda: world.policy() is None)
@@ -38,20 +38,20 @@ def change(world: World, how: str) -> None:
         world.api.patch("DriftPolicy", world.namespace, "p", {"spec": {"mode": how}})
 
 
-def remembers(world: World) -> bool:
+def remembers(world: PolicyNamespace) -> bool:
     found = world.api.get("Service", world.namespace, SERVICE)
     assert found is not None
     return ANNOTATION in found["metadata"]["annotations"]
 
 
-def run_of(world: World) -> dict[str, Any]:
+def run_of(world: PolicyNamespace) -> dict[str, Any]:
     return world.status().get("run") or {}
 
 
 @pytest.mark.parametrize("how", ["Delete", "Suspend", "DryRun"])
 @pytest.mark.parametrize("comes_up", [True, False])
 def test_alias_is_not_left_on_what_does_not_start(
-    world: World, how: str, *, comes_up: bool
+    world: PolicyNamespace, how: str, *, comes_up: bool
 ) -> None:
     candidate = killed_while_promoting(world, "after-alias")
     if not comes_up:
@@ -71,7 +71,7 @@ def test_alias_is_not_left_on_what_does_not_start(
         eventually("it is known", lambda: run_of(world).get("state") == state)
 
 
-def test_promotion_that_was_only_announced_changes_nothing(world: World) -> None:
+def test_promotion_that_was_only_announced_changes_nothing(world: PolicyNamespace) -> None:
     killed_while_promoting(world, "before-alias")
     change(world, "Delete")
 
@@ -81,7 +81,7 @@ def test_promotion_that_was_only_announced_changes_nothing(world: World) -> None
     assert (world.alias(), world.pods_have()) == (world.champion, world.champion)
 
 
-def test_lost_status_forgets_no_promotion(world: World) -> None:
+def test_lost_status_forgets_no_promotion(world: PolicyNamespace) -> None:
     candidate = killed_while_promoting(world, "after-alias")
     world.controllers.ready[CHAMPION] = 0
     eventually("no pod is ready", lambda: world.ready_pods(CHAMPION) == 0)
@@ -95,7 +95,7 @@ def test_lost_status_forgets_no_promotion(world: World) -> None:
     assert (world.alias(), world.pods_have()) == (candidate, candidate)
 
 
-def test_rollout_that_goes_on_for_ever_is_taken_back(world: World) -> None:
+def test_rollout_that_goes_on_for_ever_is_taken_back(world: PolicyNamespace) -> None:
     candidate = killed_while_promoting(world, "after-alias")
     # As of a paused Deployment: neither ready nor failed.
     world.controllers.ready[CHAMPION] = 0
@@ -114,7 +114,7 @@ def test_rollout_that_goes_on_for_ever_is_taken_back(world: World) -> None:
     assert world.alias() == world.champion != candidate
 
 
-def test_verdict_of_a_run_that_nobody_waited_for_is_not_carried_out(world: World) -> None:
+def test_verdict_of_a_run_that_nobody_waited_for_is_not_carried_out(world: PolicyNamespace) -> None:
     operator = world.operator()
     world.say(drift=2)
     world.apply_policy()
@@ -132,7 +132,7 @@ def test_verdict_of_a_run_that_nobody_waited_for_is_not_carried_out(world: World
     assert "RetrainAbandoned" in world.events()
 
 
-def test_model_of_a_policy_stays(world: World) -> None:
+def test_model_of_a_policy_stays(world: PolicyNamespace) -> None:
     world.apply_policy()
     with pytest.raises(RuntimeError, match=r"spec\.modelName cannot be changed"):
         world.apply_policy(modelName="another")

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from fixtures_control_plane import ControlPlane
+from support.control_plane import ControlPlane
 
 pytestmark = pytest.mark.component
 

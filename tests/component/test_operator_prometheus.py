@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fixtures_control_plane import Server, condition_of
-from fixtures_operator import eventually
-from fixtures_prometheus import Exporter, running_prometheus, selector
-from fixtures_world import FALLBACK, World
+from support.control_plane import Server, condition_of
+from support.operator_process import eventually
+from support.policy_namespace import FALLBACK, PolicyNamespace
+from support.prometheus import Exporter, running_prometheus, selector
 
 from taxi_domain.kube import POLICY_LABEL
 
@@ -24,14 +24,14 @@ def broken(tmp_path: Path, exporter: Exporter) -> Iterator[Server]:
         yield one
 
 
-def traffic(world: World) -> str:
+def traffic(world: PolicyNamespace) -> str:
     active: str = (world.status().get("traffic") or {}).get("active", "")
     return active
 
 
 @pytest.mark.parametrize("how", ["kill", "hang"])
 def test_silent_prometheus_holds_the_state_of_its_policies_only(
-    world: World, broken: Server, how: str
+    world: PolicyNamespace, broken: Server, how: str
 ) -> None:
     operator = world.operator()
     world.say(error=2, other=0)
@@ -80,7 +80,7 @@ def test_silent_prometheus_holds_the_state_of_its_policies_only(
     eventually("it is said", lambda: condition_of(world.policy(), "MetricsAvailable")[0] == "True")
 
 
-def test_strange_answers_start_nothing_and_are_named(world: World) -> None:
+def test_strange_answers_start_nothing_and_are_named(world: PolicyNamespace) -> None:
     operator = world.operator()
     names = ["nothing", "nan", "infinite", "two", "text"]
     signals = [world.signal(name) for name in names]
@@ -111,13 +111,13 @@ def test_strange_answers_start_nothing_and_are_named(world: World) -> None:
     )
 
 
-def reading(world: World, name: str) -> dict[str, Any]:
+def reading(world: PolicyNamespace, name: str) -> dict[str, Any]:
     found = world.status().get("signals") or []
     return next((one for one in found if one["name"] == name), {})
 
 
 def test_series_that_vanishes_is_no_data_long_before_its_last_value_leaves_the_range(
-    world: World,
+    world: PolicyNamespace,
 ) -> None:
     operator = world.operator()
     lasting = {"op": "GreaterOrEqual", "value": "1", "for": "30s"}
@@ -136,7 +136,7 @@ def test_series_that_vanishes_is_no_data_long_before_its_last_value_leaves_the_r
 
 
 def test_series_whose_end_nobody_marked_is_too_old_by_its_age(
-    world: World, broken: Server, exporter: Exporter
+    world: PolicyNamespace, broken: Server, exporter: Exporter
 ) -> None:
     world.operator()
     exporter.dated.add((world.namespace, "drift"))

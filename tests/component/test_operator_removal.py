@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from fixtures_control_plane import ControlPlane
-from fixtures_operator import eventually
-from fixtures_world import CHAMPION, FALLBACK, World, crd, serve_resource
+from support.control_plane import ControlPlane
+from support.operator_process import eventually
+from support.policy_namespace import CHAMPION, FALLBACK, PolicyNamespace, crd, serve_resource
 
 from taxi_operator.app import OLD_FINALIZER
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.component
 
 
 @pytest.fixture
-def served(world: World) -> World:
+def served(world: PolicyNamespace) -> PolicyNamespace:
     """Return a world whose fallback serves."""
     world.say(error=2)
     world.apply_policy()
@@ -23,11 +23,11 @@ def served(world: World) -> World:
     return world
 
 
-def finalizers(world: World) -> list[str]:
+def finalizers(world: PolicyNamespace) -> list[str]:
     return ((world.policy() or {}).get("metadata") or {}).get("finalizers") or []
 
 
-def test_policy_goes_at_once_and_the_traffic_after_it(served: World) -> None:
+def test_policy_goes_at_once_and_the_traffic_after_it(served: PolicyNamespace) -> None:
     assert finalizers(served) == []
 
     served.delete_policy()
@@ -36,7 +36,7 @@ def test_policy_goes_at_once_and_the_traffic_after_it(served: World) -> None:
     eventually("the champion serves", lambda: served.selects() == CHAMPION)
 
 
-def test_policy_goes_without_an_operator(served: World) -> None:
+def test_policy_goes_without_an_operator(served: PolicyNamespace) -> None:
     served.kill_operators()
 
     served.delete_policy()
@@ -46,7 +46,7 @@ def test_policy_goes_without_an_operator(served: World) -> None:
     eventually("the champion serves", lambda: served.selects() == CHAMPION)
 
 
-def test_hold_of_an_earlier_release_is_taken_off(served: World) -> None:
+def test_hold_of_an_earlier_release_is_taken_off(served: PolicyNamespace) -> None:
     served.kill_operators()
     held = {"metadata": {"finalizers": [OLD_FINALIZER]}}
     served.api.patch("DriftPolicy", served.namespace, "p", held)
@@ -68,7 +68,7 @@ def restored(control_plane: ControlPlane) -> Iterator[None]:
 
 @pytest.mark.usefixtures("restored")
 @pytest.mark.parametrize("operator_first", [True, False])
-def test_resource_goes_with_its_policies(served: World, *, operator_first: bool) -> None:
+def test_resource_goes_with_its_policies(served: PolicyNamespace, *, operator_first: bool) -> None:
     if operator_first:
         served.kill_operators()
     name = crd()["metadata"]["name"]

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_control_plane import condition_of
-from fixtures_operator import OperatorProcess, eventually
-from fixtures_prometheus import selector
-from fixtures_world import (
+from support.control_plane import condition_of
+from support.operator_process import OperatorProcess, eventually
+from support.policy_namespace import (
     FALLBACK,
     REPORT,
     REPORT_URL,
-    World,
+    PolicyNamespace,
     crd,
     object_of_chart,
     report_cron_job,
 )
+from support.prometheus import selector
 
 from taxi_domain.kube import ATTEMPT_LABEL, DECISION_LABEL, POLICY_UID_LABEL, REPORT_LABEL
 from taxi_domain.reports import report_id
@@ -36,35 +36,35 @@ def is_report(job: dict[str, Any]) -> bool:
     return REPORT_LABEL in job["metadata"]["labels"]
 
 
-def reports(world: World) -> list[dict[str, Any]]:
+def reports(world: PolicyNamespace) -> list[dict[str, Any]]:
     return [one for one in world.jobs() if is_report(one)]
 
 
-def runs(world: World) -> list[dict[str, Any]]:
+def runs(world: PolicyNamespace) -> list[dict[str, Any]]:
     return [one for one in world.jobs() if not is_report(one)]
 
 
-def decision(world: World) -> dict[str, Any]:
+def decision(world: PolicyNamespace) -> dict[str, Any]:
     found: dict[str, Any] = world.status().get("decision") or {}
     return found
 
 
-def messages(world: World, reason: str) -> list[str]:
+def messages(world: PolicyNamespace, reason: str) -> list[str]:
     found = world.api.list("Event", world.namespace)
     return [one["message"] for one in found if one["reason"] == reason]
 
 
-def link_of(world: World, end: str, length: timedelta = DAY) -> str:
+def link_of(world: PolicyNamespace, end: str, length: timedelta = DAY) -> str:
     """Return the link to the report of the time before a decision."""
     until = datetime.fromisoformat(end)
     return f"{REPORT_URL}/reports/{report_id(world.namespace, until - length, until)}"
 
 
-def add_reports(world: World) -> None:
+def add_reports(world: PolicyNamespace) -> None:
     world.api.apply(report_cron_job(), world.namespace)
 
 
-def test_decision_makes_one_report_and_links_it(world: World, tmp_path: Path) -> None:
+def test_decision_makes_one_report_and_links_it(world: PolicyNamespace, tmp_path: Path) -> None:
     add_reports(world)
     operator = world.operator(reports=True)
     world.say(drift=2)
@@ -102,7 +102,7 @@ def test_decision_makes_one_report_and_links_it(world: World, tmp_path: Path) ->
     assert [line for line in log.splitlines() if "because of drift" in line and link in line]
 
 
-def test_report_is_no_run(world: World) -> None:
+def test_report_is_no_run(world: PolicyNamespace) -> None:
     add_reports(world)
     operator = world.operator(reports=True)
     world.say(drift=2)
@@ -125,7 +125,9 @@ def test_report_is_no_run(world: World) -> None:
     assert world.status()["budget"]["runsInWindow"] == 1
 
 
-def test_move_to_the_fallback_has_a_report_and_the_way_back_has_none(world: World) -> None:
+def test_move_to_the_fallback_has_a_report_and_the_way_back_has_none(
+    world: PolicyNamespace,
+) -> None:
     add_reports(world)
     operator = world.operator(reports=True)
     eventually("it runs", operator.is_well)
@@ -153,7 +155,7 @@ def test_move_to_the_fallback_has_a_report_and_the_way_back_has_none(world: Worl
     assert len(reports(world)) == 1
 
 
-def kill_pod_of(world: World, job: dict[str, Any]) -> None:
+def kill_pod_of(world: PolicyNamespace, job: dict[str, Any]) -> None:
     """Let the pod of a Job end as the kernel ends one that takes too much memory."""
     name = f"{job['metadata']['name']}-x"
     world.api.apply({
@@ -170,7 +172,7 @@ def kill_pod_of(world: World, job: dict[str, Any]) -> None:
     }]}}, "/status")  # fmt: skip
 
 
-def decided(world: World) -> tuple[OperatorProcess, dict[str, Any]]:
+def decided(world: PolicyNamespace) -> tuple[OperatorProcess, dict[str, Any]]:
     """Let an operator decide to retrain; return it and the Job of the decision's report."""
     add_reports(world)
     operator = world.operator(reports=True)
@@ -181,7 +183,7 @@ def decided(world: World) -> tuple[OperatorProcess, dict[str, Any]]:
     return operator, job
 
 
-def test_link_of_a_report_whose_job_failed_says_so_once(world: World) -> None:
+def test_link_of_a_report_whose_job_failed_says_so_once(world: PolicyNamespace) -> None:
     operator, job = decided(world)
     link = decision(world)["reportURL"]
     # The next decision comes before the Job of this one has ended.
@@ -204,7 +206,7 @@ def test_link_of_a_report_whose_job_failed_says_so_once(world: World) -> None:
     assert condition_of(world.policy(), "Ready") == ("True", "PolicyAccepted")
 
 
-def test_job_that_ended_well_is_looked_at_no_more(world: World) -> None:
+def test_job_that_ended_well_is_looked_at_no_more(world: PolicyNamespace) -> None:
     operator, job = decided(world)
     world.end_job(job, *ENDS_WELL)
 
@@ -216,7 +218,7 @@ def test_job_that_ended_well_is_looked_at_no_more(world: World) -> None:
     assert messages(world, "ReportFailed") == []
 
 
-def test_job_that_is_gone_before_its_end_was_seen_is_told(world: World) -> None:
+def test_job_that_is_gone_before_its_end_was_seen_is_told(world: PolicyNamespace) -> None:
     operator, job = decided(world)
     world.remove_job(job)
 
@@ -228,7 +230,7 @@ def test_job_that_is_gone_before_its_end_was_seen_is_told(world: World) -> None:
 
 
 @pytest.mark.parametrize("fault", ["after-intent", "after-job", "after-report"])
-def test_death_at_any_step_makes_one_report(world: World, fault: str) -> None:
+def test_death_at_any_step_makes_one_report(world: PolicyNamespace, fault: str) -> None:
     add_reports(world)
     world.say(drift=2)
     world.apply_policy()
@@ -247,7 +249,7 @@ def test_death_at_any_step_makes_one_report(world: World, fault: str) -> None:
     assert decision(world)["number"] == 1
 
 
-def test_two_operators_make_one_report(world: World) -> None:
+def test_two_operators_make_one_report(world: PolicyNamespace) -> None:
     add_reports(world)
     both = [world.operator(reports=True), world.operator(reports=True)]
     for one in both:
@@ -262,7 +264,7 @@ def test_two_operators_make_one_report(world: World) -> None:
     assert "ReportFailed" not in world.events()
 
 
-def test_decision_without_a_cronjob_of_reports_says_so_once(world: World) -> None:
+def test_decision_without_a_cronjob_of_reports_says_so_once(world: PolicyNamespace) -> None:
     operator = world.operator(reports=True)
     world.say(drift=2)
     world.apply_policy()
@@ -278,7 +280,9 @@ def test_decision_without_a_cronjob_of_reports_says_so_once(world: World) -> Non
     assert condition_of(world.policy(), "Ready") == ("True", "PolicyAccepted")
 
 
-def test_cronjob_that_goes_before_the_job_is_made_takes_the_link_along(world: World) -> None:
+def test_cronjob_that_goes_before_the_job_is_made_takes_the_link_along(
+    world: PolicyNamespace,
+) -> None:
     add_reports(world)
     world.say(drift=2)
     world.apply_policy()
@@ -297,7 +301,7 @@ def test_cronjob_that_goes_before_the_job_is_made_takes_the_link_along(world: Wo
     assert condition_of(world.policy(), "Ready") == ("True", "PolicyAccepted")
 
 
-def test_report_that_is_refused_holds_up_nothing_and_is_tried_again(world: World) -> None:
+def test_report_that_is_refused_holds_up_nothing_and_is_tried_again(world: PolicyNamespace) -> None:
     add_reports(world)
     role = object_of_chart("Role")
     (rule,) = (one for one in role["rules"] if one["resources"] == ["jobs"])
@@ -321,7 +325,7 @@ def test_report_that_is_refused_holds_up_nothing_and_is_tried_again(world: World
     assert len(reports(world)) == 1
 
 
-def test_dry_run_has_no_report(world: World) -> None:
+def test_dry_run_has_no_report(world: PolicyNamespace) -> None:
     add_reports(world)
     operator = world.operator(reports=True)
     world.say(drift=2)
@@ -333,7 +337,7 @@ def test_dry_run_has_no_report(world: World) -> None:
     assert not [name for name in decision(world) if name.startswith("report")]
 
 
-def test_dry_run_leaves_no_link_that_nobody_fills(world: World) -> None:
+def test_dry_run_leaves_no_link_that_nobody_fills(world: PolicyNamespace) -> None:
     add_reports(world)
     world.say(drift=2)
     world.apply_policy()
@@ -352,7 +356,7 @@ def test_dry_run_leaves_no_link_that_nobody_fills(world: World) -> None:
     assert reports(world) == []
 
 
-def test_operator_that_knows_of_no_reports_makes_none(world: World) -> None:
+def test_operator_that_knows_of_no_reports_makes_none(world: PolicyNamespace) -> None:
     add_reports(world)
     operator = world.operator()
     world.say(drift=2)
@@ -365,7 +369,7 @@ def test_operator_that_knows_of_no_reports_makes_none(world: World) -> None:
 
 
 @contextmanager
-def resource_without_reports(world: World) -> Iterator[None]:
+def resource_without_reports(world: PolicyNamespace) -> Iterator[None]:
     """Let the API server know the resource as releases before the reports had it."""
     older = crd()
     (version,) = older["spec"]["versions"]
@@ -387,7 +391,7 @@ def resource_without_reports(world: World) -> Iterator[None]:
         world.delete_policy("probe")
 
 
-def keeps_links(world: World) -> bool:
+def keeps_links(world: PolicyNamespace) -> bool:
     """Tell whether the API server keeps what it is told of a report: it drops unknown fields."""
     told = {"id": "0001", "number": 1, "action": "Retrain", "because": [], "reportMessage": "m"}
     for one in (None, told):
@@ -396,7 +400,7 @@ def keeps_links(world: World) -> bool:
     return "reportMessage" in world.status("probe")["decision"]
 
 
-def test_older_resource_holds_up_no_decision(world: World, tmp_path: Path) -> None:
+def test_older_resource_holds_up_no_decision(world: PolicyNamespace, tmp_path: Path) -> None:
     add_reports(world)
     with resource_without_reports(world):
         operator = world.operator(reports=True)

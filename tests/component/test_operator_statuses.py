@@ -1,16 +1,16 @@
 """A status that cannot be read costs its own policy one evaluation, and others nothing."""
 
 import pytest
-from fixtures_control_plane import condition_of
-from fixtures_operator import eventually
-from fixtures_world import CHAMPION, FALLBACK, World
+from support.control_plane import condition_of
+from support.operator_process import eventually
+from support.policy_namespace import CHAMPION, FALLBACK, PolicyNamespace
 
 pytestmark = pytest.mark.component
 
 AHEAD = "2099-01-01T00:00:00Z"
 
 
-def test_status_of_another_release_is_rebuilt_and_told_once(world: World) -> None:
+def test_status_of_another_release_is_rebuilt_and_told_once(world: PolicyNamespace) -> None:
     world.say(error=2)
     world.apply_policy()
     operator = world.operator()

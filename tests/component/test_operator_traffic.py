@@ -4,19 +4,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fixtures_control_plane import condition_of
-from fixtures_operator import eventually
-from fixtures_world import CHAMPION, FALLBACK, SERVICE, World
+from support.control_plane import condition_of
+from support.operator_process import eventually
+from support.policy_namespace import CHAMPION, FALLBACK, SERVICE, PolicyNamespace
 
 pytestmark = pytest.mark.component
 
 
-def switched(world: World) -> bool:
+def switched(world: PolicyNamespace) -> bool:
     traffic = world.status().get("traffic") or {}
     return traffic.get("active") == "Fallback" and "lastSwapSeconds" in traffic
 
 
-def to_fallback(world: World, **spec: Any) -> None:
+def to_fallback(world: PolicyNamespace, **spec: Any) -> None:
     """Let the error rise until the fallback serves."""
     world.say(error=2)
     world.apply_policy(**spec)
@@ -24,7 +24,7 @@ def to_fallback(world: World, **spec: Any) -> None:
     assert world.selects() == FALLBACK
 
 
-def set_interval(world: World, seconds: int) -> None:
+def set_interval(world: PolicyNamespace, seconds: int) -> None:
     """Change the interval, and wait until the operator has read it."""
     change = {"spec": {"evaluation": {"intervalSeconds": seconds}}}
     world.api.patch("DriftPolicy", world.namespace, "p", change)
@@ -34,13 +34,13 @@ def set_interval(world: World, seconds: int) -> None:
     eventually("it is read", lambda: world.status().get("observedGeneration") == wanted)
 
 
-def test_new_service_gets_the_champion_without_any_policy(world: World) -> None:
+def test_new_service_gets_the_champion_without_any_policy(world: PolicyNamespace) -> None:
     world.operator()
 
     eventually("the champion is selected", lambda: world.selects() == CHAMPION)
 
 
-def test_deleted_policy_gives_the_traffic_back(world: World) -> None:
+def test_deleted_policy_gives_the_traffic_back(world: PolicyNamespace) -> None:
     world.operator()
     to_fallback(world)
 
@@ -50,7 +50,7 @@ def test_deleted_policy_gives_the_traffic_back(world: World) -> None:
     eventually("it is told", lambda: "ChampionRestored" in world.events(SERVICE))
 
 
-def test_retained_traffic_stays_after_the_policy(world: World) -> None:
+def test_retained_traffic_stays_after_the_policy(world: PolicyNamespace) -> None:
     world.operator()
     to_fallback(world, deletionPolicy="Retain")
 
@@ -62,7 +62,7 @@ def test_retained_traffic_stays_after_the_policy(world: World) -> None:
     assert world.selects() == FALLBACK
 
 
-def test_traffic_waits_for_a_champion_that_is_not_ready(world: World) -> None:
+def test_traffic_waits_for_a_champion_that_is_not_ready(world: PolicyNamespace) -> None:
     world.operator()
     to_fallback(world)
     world.controllers.ready[CHAMPION] = 0
@@ -78,7 +78,7 @@ def test_traffic_waits_for_a_champion_that_is_not_ready(world: World) -> None:
     eventually("the champion serves", lambda: world.selects() == CHAMPION)
 
 
-def test_lost_status_moves_no_traffic(world: World) -> None:
+def test_lost_status_moves_no_traffic(world: PolicyNamespace) -> None:
     world.operator()
     to_fallback(world)
     # From here on the policy is not ticked: what moves the traffic is the keeper.
@@ -95,7 +95,7 @@ def test_lost_status_moves_no_traffic(world: World) -> None:
     assert world.selects() == FALLBACK
 
 
-def test_traffic_returns_when_the_fallback_dies(world: World) -> None:
+def test_traffic_returns_when_the_fallback_dies(world: PolicyNamespace) -> None:
     world.operator()
     to_fallback(world)
 
@@ -104,7 +104,7 @@ def test_traffic_returns_when_the_fallback_dies(world: World) -> None:
     eventually("the champion serves", lambda: world.selects() == CHAMPION)
 
 
-def test_traffic_does_not_move_to_a_fallback_that_is_not_ready(world: World) -> None:
+def test_traffic_does_not_move_to_a_fallback_that_is_not_ready(world: PolicyNamespace) -> None:
     world.controllers.ready[FALLBACK] = 0
     operator = world.operator()
     world.say(error=2)
@@ -118,7 +118,7 @@ def test_traffic_does_not_move_to_a_fallback_that_is_not_ready(world: World) -> 
     assert world.selects() == CHAMPION
 
 
-def test_restore_that_a_crash_cut_off_waits_for_ready_pods(world: World) -> None:
+def test_restore_that_a_crash_cut_off_waits_for_ready_pods(world: PolicyNamespace) -> None:
     first = world.operator()
     to_fallback(world)
     first.kill()
@@ -138,7 +138,9 @@ def test_restore_that_a_crash_cut_off_waits_for_ready_pods(world: World) -> None
     assert "ChampionRestored" in world.events()
 
 
-def test_hand_that_saves_the_traffic_from_an_absent_champion_is_heeded(world: World) -> None:
+def test_hand_that_saves_the_traffic_from_an_absent_champion_is_heeded(
+    world: PolicyNamespace,
+) -> None:
     world.operator()
     world.apply_policy()
     eventually("the champion is selected", lambda: world.selects() == CHAMPION)
@@ -156,7 +158,7 @@ def test_hand_that_saves_the_traffic_from_an_absent_champion_is_heeded(world: Wo
     eventually("the champion serves", lambda: world.selects() == CHAMPION)
 
 
-def stays_at_fallback(world: World) -> None:
+def stays_at_fallback(world: PolicyNamespace) -> None:
     """See that the keeper leaves the traffic where it is, and that the policy says why."""
     world.add_service("kept")
     eventually("the keeper was here", lambda: world.selects("kept") == CHAMPION)
@@ -167,7 +169,7 @@ def stays_at_fallback(world: World) -> None:
     assert world.selects() == FALLBACK
 
 
-def test_other_releases_are_left_alone(world: World) -> None:
+def test_other_releases_are_left_alone(world: PolicyNamespace) -> None:
     operator = world.operator(instance="other")
     world.add_service("other-predict", instance="other")
     world.say(error=2)
@@ -181,7 +183,7 @@ def test_other_releases_are_left_alone(world: World) -> None:
     assert world.status("theirs") == {}
 
 
-def absent_for(world: World, minutes: int) -> None:
+def absent_for(world: PolicyNamespace, minutes: int) -> None:
     """Let the champion have no ready pod for some time already, by its own condition."""
     at = datetime.now(UTC) - timedelta(minutes=minutes)
     world.controllers.unavailable_since[CHAMPION] = at.isoformat(timespec="seconds")
@@ -189,7 +191,9 @@ def absent_for(world: World, minutes: int) -> None:
     eventually("the champion is absent", lambda: world.ready_pods(CHAMPION) == 0)
 
 
-def test_traffic_leaves_a_champion_that_is_unavailable_without_prometheus(world: World) -> None:
+def test_traffic_leaves_a_champion_that_is_unavailable_without_prometheus(
+    world: PolicyNamespace,
+) -> None:
     operator = world.operator()
     world.apply_policy(
         prometheus={"url": "http://127.0.0.1:9", "timeoutSeconds": 1}, rules=None,
@@ -217,7 +221,7 @@ def test_traffic_leaves_a_champion_that_is_unavailable_without_prometheus(world:
     assert operator.metric("taxi_operator_champion_unavailable") == 0
 
 
-def test_first_look_at_a_missing_deployment_survives_a_restart(world: World) -> None:
+def test_first_look_at_a_missing_deployment_survives_a_restart(world: PolicyNamespace) -> None:
     first = world.operator()
     world.apply_policy(rules=None)
     eventually("the champion is selected", lambda: world.selects() == CHAMPION)
@@ -239,7 +243,7 @@ def test_first_look_at_a_missing_deployment_survives_a_restart(world: World) -> 
     ("mode", "reason"), [("DryRun", "ChampionUnavailable"), ("Suspend", "ChampionUnavailable")]
 )
 def test_unavailable_champion_keeps_the_traffic_where_nothing_is_enforced(
-    world: World, mode: str, reason: str
+    world: PolicyNamespace, mode: str, reason: str
 ) -> None:
     operator = world.operator()
     world.apply_policy(mode=mode)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod, running_mongod
-from fixtures_predictor import (
+from prometheus_client.parser import text_string_to_metric_families
+from support.mongod import Mongod, running_mongod
+from support.predictor import (
     PLAIN,
     Predictor,
     logged,
@@ -15,7 +16,6 @@ from fixtures_predictor import (
     small_artifact,
     wait_until_logged,
 )
-from prometheus_client.parser import text_string_to_metric_families
 
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.models import MODEL_NAME, Alias

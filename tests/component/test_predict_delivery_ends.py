@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod
-from fixtures_predictor import (
+from support.mongod import Mongod
+from support.predictor import (
     PLAIN,
     Predictor,
     logged,

@@ -13,9 +13,10 @@ from statistics import median
 
 import httpx
 import pytest
-from fault_proxy import SlowProxy
-from fixtures_mongod import Mongod, running_mongod
-from fixtures_predictor import (
+from support.fault_proxy import SlowProxy
+from support.mongod import Mongod, running_mongod
+from support.ports import free_port
+from support.predictor import (
     PLAIN,
     Load,
     Predictor,
@@ -24,7 +25,6 @@ from fixtures_predictor import (
     small_artifact,
     wait_until_logged,
 )
-from ports import free_port
 
 from taxi_domain.models import Alias
 from taxi_predict.spool.segments import SegmentReader, frame

@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod
-from fixtures_predictor import PLAIN, Predictor, register, small_artifact
-from hangs import NEVER, soon
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.hangs import NEVER, soon
+from support.mongod import Mongod
+from support.predictor import PLAIN, Predictor, register, small_artifact
 
 from taxi_domain.models import Alias
 

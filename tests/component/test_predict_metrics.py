@@ -8,10 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod
-from fixtures_predictor import PLAIN, Predictor, page_with, register, small_artifact, value
-from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
+from support.mongod import Mongod
+from support.ports import free_port
+from support.predictor import PLAIN, Predictor, page_with, register, small_artifact, value
 
 from taxi_domain.models import Alias
 from taxi_predict.serving.undeclared_fields import MAX_NAME_LENGTH, MAX_NAMES

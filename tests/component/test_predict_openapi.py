@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import schemathesis
-from fixtures_mongod import Mongod
-from fixtures_predictor import Predictor, register, small_artifact
-from hangs import NEVER, soon
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
+from support.hangs import NEVER, soon
+from support.mongod import Mongod
+from support.predictor import Predictor, register, small_artifact
 
 from taxi_domain.fields import LOCAL_TIME_FORMAT
 from taxi_domain.models import Alias

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from ports import free_port
+from support.ports import free_port
 
 pytestmark = pytest.mark.component
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod, running_mongod
-from ports import free_port
 from pymongo.database import Database
-from report_log import Written, register, write_rides
+from support.mongod import Mongod, running_mongod
+from support.ports import free_port
+from support.report_log import Written, register, write_rides
 
 import taxi_report
 from taxi_domain.mongodb import DATABASE, REPORTS

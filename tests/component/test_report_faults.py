@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from fixtures_mongod import running_mongod
 from pymongo.database import Database
-from report_log import Written, register, write_rides
+from support.mongod import running_mongod
+from support.report_log import Written, register, write_rides
 
 from taxi_domain.mongodb import ARTIFACTS_BUCKET, DATABASE, LABELS, PREDICTIONS
 from taxi_report.collect.partition import Part, Task

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 import requests
-from chromium import Browser, Page, running_chromium
-from ports import free_port
-from report_rides import MODEL, VERSION, collapse, collapse_document, span_of
+from support.chromium import Browser, Page, running_chromium
+from support.ports import free_port
+from support.report_rides import MODEL, VERSION, collapse, collapse_document, span_of
 
 from taxi_report.presets.run import TITLES, PresetRuns, run_presets
 from taxi_report.presets.storage import packed, unpacked

@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
-from fixtures_mongod import running_mongod
-from ports import free_port
 from pymongo.database import Database
-from report_log import Written, register, write_rides
-from waiting import wait_for
+from support.mongod import running_mongod
+from support.ports import free_port
+from support.report_log import Written, register, write_rides
+from support.waiting import wait_for
 
 from taxi_domain.mongodb import DATABASE, REPORTS
 from taxi_store.connection import Document, connect

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_rides import VERSION, collapse, compared
+from support.report_rides import VERSION, collapse, compared
 
 from taxi_profiles.reference import DISTANCE, PICKUP, PREDICTION, TARGET
 from taxi_report.compare.drift import column_drift

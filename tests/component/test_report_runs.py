@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 from bson.int64 import Int64
-from fixtures_mongod import Mongod, running_mongod
 from pymongo.database import Database
-from report_log import Written, register, write_rides
+from support.mongod import Mongod, running_mongod
+from support.report_log import Written, register, write_rides
 
 from taxi_domain.models import MODEL_NAME
 from taxi_domain.mongodb import DATABASE, LABELS, PREDICTIONS, REPORTS

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod
-from fixtures_monitor import HEADERS
-from fixtures_servers import NOTHING, Server, both, require_quick_answers, stalled, started
+from support.mongod import Mongod
+from support.monitor import HEADERS
+from support.servers import NOTHING, Server, both, require_quick_answers, stalled, started
 
 pytestmark = pytest.mark.component
 

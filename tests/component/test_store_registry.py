@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from bson.datetime_ms import DatetimeMS
-from fixtures_mongod import Mongod
 from pymongo.database import Database
+from support.mongod import Mongod
 
 from taxi_domain.features import features_of
 from taxi_domain.models import CARD_FILE, MODEL_NAME, ONNX_FILE, Alias, ModelState

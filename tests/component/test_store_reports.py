@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from threading import Barrier
 
 import pytest
-from fixtures_mongod import Mongod, running_mongod
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
+from support.mongod import Mongod, running_mongod
 
 from taxi_domain.errors import FieldError
 from taxi_domain.mongodb import REPORTS

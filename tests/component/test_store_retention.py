@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_mongod import Mongod, running_mongod
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
-from waiting import wait_for
+from support.mongod import Mongod, running_mongod
+from support.waiting import wait_for
 
 from taxi_domain.features import features_of
 from taxi_domain.models import MODEL_NAME

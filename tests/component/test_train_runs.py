@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures_mongod import Mongod
 from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.database import Database
+from support.mongod import Mongod
 
 from taxi_domain.features import DISTANCE, ERROR_OUTPUT, MODEL_INPUTS, Features, calendar_of
 from taxi_domain.models import (

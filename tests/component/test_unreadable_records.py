@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod
-from fixtures_monitor import TOKEN, Monitor
-from fixtures_predictor import PLAIN, Predictor, division_graph, register, value, wait_until_logged
 from pymongo.database import Database
+from support.mongod import Mongod
+from support.monitor import TOKEN, Monitor
+from support.predictor import PLAIN, Predictor, division_graph, register, value, wait_until_logged
 
 from taxi_domain.features import Features
 from taxi_domain.models import MODEL_NAME, Alias

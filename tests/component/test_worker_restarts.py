@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod
-from fixtures_predictor import value
-from fixtures_servers import Server, both, started
+from support.mongod import Mongod
+from support.predictor import value
+from support.servers import Server, both, started
 
 pytestmark = pytest.mark.component
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from fixtures_chart import VALUE_SETS, template
+from support.chart import VALUE_SETS, template
 
 pytestmark = pytest.mark.e2e
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from waiting import wait_for
+from support.waiting import wait_for
 
 from taxi_domain.kube import PLURAL
 from taxi_stories.forwards import Forward

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from cluster_faults import database_of
-from cluster_load import send_rides, some_rides
-from cluster_policies import (
+from support.cluster_faults import database_of
+from support.cluster_load import send_rides, some_rides
+from support.cluster_policies import (
     delete_policy,
     events_of,
     falling_back,
@@ -15,7 +15,7 @@ from cluster_policies import (
     status_of,
     traffic_of,
 )
-from waiting import wait_for
+from support.waiting import wait_for
 
 from taxi_domain.durations import TARGET_MAXIMUM, is_target
 from taxi_domain.models import MODEL_NAME, Alias

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from cluster_faults import (
+from support.cluster_faults import (
     assert_all_logged,
     exhaust_memory,
     kill_containers,
@@ -19,8 +19,8 @@ from cluster_faults import (
     restarts_of,
     started_again,
 )
-from cluster_load import Answers, load_in_cluster
-from cluster_policies import (
+from support.cluster_load import Answers, load_in_cluster
+from support.cluster_policies import (
     ALWAYS,
     delete_policy,
     falling_back,
@@ -28,7 +28,7 @@ from cluster_policies import (
     status_of,
     traffic_of,
 )
-from waiting import wait_for
+from support.waiting import wait_for
 
 from taxi_domain.kube import POLICY_LABEL
 from taxi_stories.release import CHART, Release

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster_load import send_rides, some_rides
-from cluster_policies import condition_of, delete_policy
-from waiting import wait_for
+from support.cluster_load import send_rides, some_rides
+from support.cluster_policies import condition_of, delete_policy
+from support.waiting import wait_for
 
 from taxi_stories.kubectl import CommandError
 from taxi_stories.plots import PLOTS

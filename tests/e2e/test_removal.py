@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from cluster_policies import ALWAYS, falling_back, traffic_of
-from waiting import wait_for
+from support.cluster_policies import ALWAYS, falling_back, traffic_of
+from support.waiting import wait_for
 
 from taxi_domain.kube import PLURAL
 from taxi_stories.kubectl import Kubectl

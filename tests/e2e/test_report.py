@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cluster_faults import assert_all_logged
-from cluster_load import send_rides, some_rides
-from waiting import wait_for
+from support.cluster_faults import assert_all_logged
+from support.cluster_load import send_rides, some_rides
+from support.waiting import wait_for
 
 from taxi_domain.kube import COMPONENT_LABEL
 from taxi_stories.prometheus import Prometheus

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from cluster_faults import assert_all_logged, database_of, leaving
-from cluster_load import Answers, load_in_cluster
-from waiting import wait_for
+from support.cluster_faults import assert_all_logged, database_of, leaving
+from support.cluster_load import Answers, load_in_cluster
+from support.waiting import wait_for
 
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import CARD_FILE, MODEL_NAME, Alias, ModelState

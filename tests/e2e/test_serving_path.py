@@ -11,8 +11,8 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cluster_faults import database_of
-from waiting import wait_for
+from support.cluster_faults import database_of
+from support.waiting import wait_for
 
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release

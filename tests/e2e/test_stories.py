@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from waiting import wait_for
+from support.waiting import wait_for
 
 from taxi_domain.kube import DECISION_LABEL
 from taxi_stories.kubectl import Kubectl

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from fixtures_predictor import PLAIN, division_artifact, division_graph, small_artifact
 from flask import Flask
 from flask.testing import FlaskClient
+from support.predictor import PLAIN, division_artifact, division_graph, small_artifact
 
 from taxi_domain.features import Features
 from taxi_domain.models import CARD_FILE, ONNX_FILE, Alias

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_predictor import PLAIN, small_artifact
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import Counter
-from waiting import wait_for
+from support.predictor import PLAIN, small_artifact
+from support.waiting import wait_for
 
 from taxi_predict.http.fast_path import ROUTE, FastPath
 from taxi_predict.http.routes import blueprint, register

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from fixtures_predictor import small_artifact
+from support.predictor import small_artifact
 
 from taxi_domain.models import CARD_FILE, ONNX_FILE
 from taxi_predict.serving import model_cache as model_source

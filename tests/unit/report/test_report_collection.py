@@ -12,8 +12,8 @@ from bson.datetime_ms import DatetimeMS
 from bson.int64 import Int64
 from hypothesis import given
 from hypothesis import strategies as st
-from report_rows import columns_of, layout, reference
-from report_rows import rows_of as made_rows
+from support.report_rows import columns_of, layout, reference
+from support.report_rows import rows_of as made_rows
 
 from taxi_domain.errors import NotAvailableError
 from taxi_report.collect import run as run_module

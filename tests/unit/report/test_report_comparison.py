@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_rows import NUMBER, columns_of, layout, reference, rows_of
+from support.report_rows import NUMBER, columns_of, layout, reference, rows_of
 
 from taxi_profiles.errors import judge_errors
 from taxi_profiles.reference import CATEGORICAL, MOMENT, PREDICTION, TARGET

@@ -8,8 +8,8 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
-from report_rides import collapse, collapse_document
-from report_rows import columns_of, layout, reference, rows_of
+from support.report_rides import collapse, collapse_document
+from support.report_rows import columns_of, layout, reference, rows_of
 
 from taxi_domain.errors import NotAvailableError
 from taxi_domain.reports import DRIFT, NO_DRIFT, NO_REFERENCE, NO_ROWS

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_rows import DAY, MONDAY, NUMBER, columns_of, reference, rows_of
+from support.report_rows import DAY, MONDAY, NUMBER, columns_of, reference, rows_of
 
 from taxi_profiles.reference import CATEGORICAL, PREDICTION
 from taxi_report.compare.drift import column_drift

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from report_rides import VERSION, collapse_document
+from support.report_rides import VERSION, collapse_document
 
 from taxi_report.document import Document
 from taxi_report.render import numbers

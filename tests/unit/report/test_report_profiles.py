@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_rows import NUMBER, columns_of, layout, reference, rows_of
+from support.report_rows import NUMBER, columns_of, layout, reference, rows_of
 
 from taxi_profiles.numeric import normed_wasserstein, numeric_profile
 from taxi_report.profile import numeric as numeric_module

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from report_rides import collapse_document
+from support.report_rides import collapse_document
 
 from taxi_report.render.schema import report_schema
 

@@ -5,8 +5,8 @@ import copy
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
-from report_rides import collapse_document
-from report_rows import MONDAY, columns_of, layout, reference, rows_of
+from support.report_rides import collapse_document
+from support.report_rows import MONDAY, columns_of, layout, reference, rows_of
 
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET
 from taxi_report.compare.slices import MIN_ROWS, slices_of, worst_slices

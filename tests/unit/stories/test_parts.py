@@ -4,7 +4,7 @@ import base64
 from typing import Any
 
 import pytest
-from fake_kubectl import FakeKubectl
+from support.fake_kubectl import FakeKubectl
 
 from taxi_domain.kube import ACTIVE, COMPONENT_LABEL, INSTANCE_LABEL, MONITOR
 from taxi_stories.kubectl import CommandError

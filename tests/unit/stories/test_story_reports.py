@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_kubectl import FakeKubectl
+from support.fake_kubectl import FakeKubectl
 from typer.testing import CliRunner
 
 from taxi_domain.kube import COMPONENT_LABEL, INSTANCE_LABEL, REPORT

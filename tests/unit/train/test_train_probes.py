@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from fixtures_predictor import division_artifact, small_artifact
+from support.predictor import division_artifact, small_artifact
 
 from taxi_domain.probes import AT_THE_LIMITS
 from taxi_domain.runs import RunResult

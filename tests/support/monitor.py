@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from fixtures_server_process import ServerProcess
+
+from support.server_process import ServerProcess
 
 TOKEN = "a-token-for-tests"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}

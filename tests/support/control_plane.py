@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from ports import free_port
 
+from support.ports import free_port
 from taxi_cluster import go_tools
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "prometheus", "helm")

@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from ports import free_port
+
+from support.ports import free_port
 
 
 def eventually(what: str, check: Callable[[], Any], seconds: float = 40) -> Any:

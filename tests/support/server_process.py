@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Self
 
 import httpx
-from ports import free_port
+
+from support.ports import free_port
 
 _START_SECONDS = 60
 

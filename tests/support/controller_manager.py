@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fixtures_control_plane import ADMIN, ControlPlane, Server, program
-from ports import free_port
+from support.control_plane import ADMIN, ControlPlane, Server, program
+from support.ports import free_port
 
 
 @contextmanager

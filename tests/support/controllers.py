@@ -3,8 +3,8 @@
 import threading
 
 import httpx
-from fixtures_control_plane import Api, Manifest
 
+from support.control_plane import Api, Manifest
 from taxi_operator.traffic import ACTIVE_LABEL
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from waiting import wait_for
-
+from support.waiting import wait_for
 from taxi_stories.kubectl import CommandError
 from taxi_stories.progress import Progress
 from taxi_stories.release import Release

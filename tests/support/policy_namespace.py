@@ -7,13 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fixtures_chart import manifests, template
-from fixtures_control_plane import OPERATOR, ControlPlane, Manifest, program
-from fixtures_controllers import Controllers
-from fixtures_mongod import Mongod
-from fixtures_operator import OperatorProcess, eventually
-from fixtures_prometheus import Exporter, query
-
+from support.chart import manifests, template
+from support.control_plane import OPERATOR, ControlPlane, Manifest, program
+from support.controllers import Controllers
+from support.mongod import Mongod
+from support.operator_process import OperatorProcess, eventually
+from support.prometheus import Exporter, query
 from taxi_domain.kube import INSTANCE_LABEL, MODEL_VERSION_ANNOTATION
 from taxi_domain.models import ARTIFACT_FORMAT_VERSION, CARD_FILE, ONNX_FILE, Alias, ModelState
 from taxi_domain.runs import RUN_ID_VARIABLE, RunResult
@@ -76,7 +75,7 @@ def serve_resource(plane: ControlPlane) -> None:
     eventually("the resource is served", is_served)
 
 
-class World:
+class PolicyNamespace:
     """A namespace and whoever acts in it."""
 
     def __init__(

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from fixtures_server_process import ServerProcess
 from onnx import TensorProto, helper
 
+from support.server_process import ServerProcess
 from taxi_domain.features import CATEGORICAL_FEATURES, MODEL_INPUTS, MODEL_OUTPUT
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,

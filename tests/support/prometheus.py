@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from fixtures_control_plane import Server, program
-from ports import free_port
+from support.control_plane import Server, program
+from support.ports import free_port
 
 METRIC = "taxi_test_signal"
 

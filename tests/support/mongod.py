@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ports import free_port
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from support.ports import free_port
 from taxi_cluster.mongod import binary
 from taxi_store.connection import Document
 

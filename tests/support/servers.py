@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fixtures_mongod import Mongod
-from fixtures_monitor import TOKEN, Monitor
-from fixtures_predictor import PLAIN, Predictor, register, small_artifact
 
+from support.mongod import Mongod
+from support.monitor import TOKEN, Monitor
+from support.predictor import PLAIN, Predictor, register, small_artifact
 from taxi_domain.models import Alias
 
 both = pytest.mark.parametrize("name", ["predictor", "monitor"])

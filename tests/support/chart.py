@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-CHART = Path(__file__).parents[1] / "charts" / "taxi-monitoring"
+CHART = Path(__file__).parents[2] / "charts" / "taxi-monitoring"
 VALUE_FILES = {path.stem: path for path in sorted(CHART.glob("ci/*.yaml"))}
 VALUE_SETS: dict[str, Path | None] = {"default": None, **VALUE_FILES}
 KUBERNETES = "1.34.4"

@@ -29,7 +29,7 @@ from taxi_train.rides import Rides, read_all, within_limits
 
 Floats = NDArray[np.float64]
 
-SAMPLES: Final = Path(__file__).parents[1] / "jobs/train/src/taxi_train/samples"
+SAMPLES: Final = Path(__file__).parents[2] / "jobs/train/src/taxi_train/samples"
 ZONE: Final = ZoneInfo("America/New_York")
 MODEL: Final = "taxi-duration"
 VERSION: Final = "v-20200313-1a2b3c"

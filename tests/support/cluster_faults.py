@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
-from waiting import wait_for
 
+from support.waiting import wait_for
 from taxi_stories.forwards import Forward
 from taxi_stories.kubectl import CommandError
 from taxi_stories.release import Release
