@@ -149,11 +149,11 @@ def test_every_metric_of_the_catalogue_that_people_look_at_is_on_the_dashboard()
         "taxi_monitor_window_end_timestamp_seconds",
         "taxi_monitor_model_info",
         "taxi_monitor_background_up",
-        "taxi_operator_tick_duration_seconds",
+        "taxi_operator_reconcile_duration_seconds",
         "taxi_operator_duplicates_prevented_total",
         "taxi_operator_champion_unavailable",
         "taxi_operator_rescues_total",
-        "taxi_operator_last_swap_seconds",
+        "taxi_operator_last_switch_seconds",
     }
 
 

@@ -42,7 +42,7 @@ def test_operator_outlives_the_api_server(world: PolicyNamespace, how: str) -> N
     eventually(
         "the story goes on", lambda: (world.status().get("run") or {}).get("state") == "Refused"
     )
-    operator.tick()
+    operator.reconcile()
     assert len(world.jobs()) == 1
     assert operator.is_well()
     # New policies are seen too: the watch is back.
@@ -78,13 +78,13 @@ def test_policy_made_anew_inherits_nothing(world: PolicyNamespace) -> None:
     world.api.patch("DriftPolicy", world.namespace, "p", slow_prometheus)
     assert Gate.asked.wait(30)
 
-    # The tick has read the old policy and waits. Its heir is suspended and starts no run itself.
+    # The reconcile has read the old policy and waits. Its heir is suspended and starts no run.
     world.delete_policy()
     world.apply_policy(mode="Suspend")
     assert world.status() == {}
     Gate.opened.set()
 
     eventually("the heir is looked at", lambda: world.status().get("signals"))
-    operator.tick()
+    operator.reconcile()
     assert "run" not in world.status()
     slow.shutdown()

@@ -51,11 +51,11 @@ def test_death_around_the_job_makes_one_job(world: PolicyNamespace, fault: str) 
 
     operator = world.operator()
     (job,) = eventually("a Job", world.jobs)
-    operator.tick()
+    operator.reconcile()
     refuse(world, job)
 
     eventually("the story goes on", lambda: run_state(world) == "Refused")
-    operator.tick()
+    operator.reconcile()
     assert len(world.jobs()) == 1
     assert actions(world) == ["Retrain"]
 
@@ -139,7 +139,7 @@ def test_death_in_the_middle_of_a_swap_ends_in_a_swap(world: PolicyNamespace) ->
     world.controllers.follow(follow=True)
 
     eventually("the swap ends", lambda: "lastSwapSeconds" in world.status()["traffic"])
-    second.tick()
+    second.reconcile()
     assert actions(world) == ["Fallback"]
     assert world.events().count("FallbackActivated") == 1
 
@@ -152,13 +152,13 @@ def test_two_operators_make_one_job(world: PolicyNamespace) -> None:
     world.apply_policy()
     (job,) = eventually("a Job", world.jobs)
     for one in both:
-        one.tick()
+        one.reconcile()
     assert len(world.jobs()) == 1
     refuse(world, job)
 
     eventually("the run ends", lambda: run_state(world) == "Refused")
     for one in both:
-        one.tick()
+        one.reconcile()
     assert len(world.jobs()) == 1
     assert world.selects() == CHAMPION
 

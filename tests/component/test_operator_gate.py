@@ -51,7 +51,7 @@ def test_refused_candidate_changes_nothing_but_the_status(world: PolicyNamespace
     world.end_job(job, *ENDS_WELL)
 
     eventually("the run ends", lambda: run_state(world) == "Refused")
-    operator.tick()
+    operator.reconcile()
     assert (world.alias(), world.pods_have()) == (world.champion, None)
     assert len(world.jobs()) == 1
     shown = world.status()["candidate"]
@@ -72,7 +72,7 @@ def test_better_candidate_becomes_the_champion(world: PolicyNamespace) -> None:
     world.end_job(job, *ENDS_WELL)
 
     eventually("the run ends", lambda: run_state(world) == "Promoted")
-    operator.tick()
+    operator.reconcile()
     assert (world.alias(), world.pods_have()) == (candidate, candidate)
     assert len(world.jobs()) == 1
     assert story(world) == [
@@ -91,7 +91,7 @@ def test_candidate_whose_pods_do_not_come_up_is_taken_back(world: PolicyNamespac
 
     eventually("the run ends", lambda: run_state(world) == "Failed")
     del world.controllers.stuck[CHAMPION]
-    operator.tick()
+    operator.reconcile()
     assert (world.alias(), world.pods_have()) == (world.champion, world.champion)
     assert world.state_of(candidate) is ModelState.REJECTED
     assert "has timed out progressing" in world.status()["run"]["message"]
@@ -124,7 +124,7 @@ def test_pods_that_are_replaced_by_hand_stay_so(
         patch = json.loads(printed.split("'")[1])
         world.api.patch("Deployment", world.namespace, CHAMPION, patch)
         assert template_changes(world) == seen + 1
-    operator.tick()
+    operator.reconcile()
     assert template_changes(world) == seen + 1
     assert (world.alias(), world.pods_have()) == (world.champion, world.champion)
 
@@ -147,7 +147,7 @@ def test_failed_job_is_tried_again_as_often_as_it_may(world: PolicyNamespace) ->
             world.end_job(job, *ENDS_BADLY)
 
     eventually("the run ends", lambda: run_state(world) == "Failed")
-    operator.tick()
+    operator.reconcile()
     assert sorted(attempts(world)) == [("1", "1"), ("1", "2")]
 
 
@@ -184,7 +184,7 @@ def test_old_report_is_no_verdict_after_a_lost_status(world: PolicyNamespace) ->
     operator = world.operator()
 
     eventually("a Job", world.jobs)
-    operator.tick()
+    operator.reconcile()
     assert attempts(world) == [("2", "1")]
     assert run_state(world) == "Running"
 

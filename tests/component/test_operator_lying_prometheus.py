@@ -195,7 +195,7 @@ def test_memory_stays_bounded(liar: LyingPrometheus, lie: str) -> None:
     )
     look(served)
     tracemalloc.start()
-    gc.disable()  # what a tick leaves behind in circles is there for long
+    gc.disable()  # what a reconcile leaves behind in circles is there for long
     try:
         for _ in range(4):
             look(many)
@@ -262,7 +262,7 @@ def test_operator_survives_50_000_series_and_writes_its_status(
     for lie in ("many series", "a long error"):
         liar.answer, words = LIES[lie]
         eventually(lie, partial(says, words))
-        operator.tick()
+        operator.reconcile()
 
     assert operator.is_well()
     assert operator.memory_bytes() - before < 32 * MEBIBYTE

@@ -23,13 +23,13 @@ def test_dry_run_says_and_enforcing_acts_once(world: PolicyNamespace) -> None:
         "it says what it would do",
         lambda: (world.status().get("decision") or {}).get("action") == "DryRunRetrain",
     )
-    operator.tick()
+    operator.reconcile()
     assert world.jobs() == []
     assert world.events().count("DryRun") == 1
 
     set_mode(world, "Enforce")
     eventually("a Job", world.jobs)
-    operator.tick()
+    operator.reconcile()
     assert len(world.jobs()) == 1
 
 
@@ -45,7 +45,7 @@ def test_suspended_policy_leaves_everything_as_it_is(world: PolicyNamespace) -> 
         lambda: condition_of(world.policy(), "RetrainInProgress") == ("False", "Suspended"),
     )
     world.say(error=0, drift=2)
-    operator.tick(3)
+    operator.reconcile(3)
     assert world.selects() == FALLBACK
     assert world.jobs() == []
     assert world.status()["history"][0]["action"] == "Fallback"
@@ -71,7 +71,7 @@ def test_one_of_two_policies_with_one_target_is_served(world: PolicyNamespace) -
     served, other = sorted(names, key=lambda name: reasons()[name])
     eventually("a Job", world.jobs)
     for name in names:
-        operator.tick(2, name)
+        operator.reconcile(2, name)
     assert [one["metadata"]["labels"][POLICY_LABEL] for one in world.jobs()] == [served]
 
     world.delete_policy(served)

@@ -125,7 +125,7 @@ def test_verdict_of_a_run_that_nobody_waited_for_is_not_carried_out(world: Polic
     eventually("it is abandoned", lambda: run_of(world).get("state") == "Abandoned")
     world.write_report(job, RunResult.BETTER, world.version("better"))
     change(world, "Enforce")
-    operator.tick(3)
+    operator.reconcile(3)
 
     assert run_of(world)["state"] == "Abandoned"
     assert (world.alias(), world.pods_have()) == (world.champion, None)

@@ -62,7 +62,7 @@ def test_silent_prometheus_holds_the_state_of_its_policies_only(
     )
     world.say(other=2)
     eventually("the other policy acts", world.jobs)
-    operator.tick(3)
+    operator.reconcile(3)
 
     assert [one["metadata"]["labels"][POLICY_LABEL] for one in world.jobs()] == ["q"]
     assert (traffic(world), world.selects()) == ("Fallback", FALLBACK)
@@ -95,7 +95,7 @@ def test_strange_answers_start_nothing_and_are_named(world: PolicyNamespace) -> 
         "all is scraped and looked at",
         lambda: condition_of(world.policy(), "Ready") == ("False", "AmbiguousQuery"),
     )
-    operator.tick()
+    operator.reconcile()
     states = {one["name"]: one["state"] for one in world.status()["signals"]}
     assert states == dict.fromkeys(names, "NoData")
     assert world.jobs() == []
@@ -131,7 +131,7 @@ def test_series_that_vanishes_is_no_data_long_before_its_last_value_leaves_the_r
     assert reading(world, "drift")["state"] == "NoData"
     assert "of 30 s" in reading(world, "drift")["message"]
     assert condition_of(world.policy(), "MetricsAvailable") == ("False", "NoData")
-    operator.tick(3)
+    operator.reconcile(3)
     assert world.jobs() == []
 
 

@@ -72,7 +72,7 @@ def test_decision_makes_one_report_and_links_it(world: PolicyNamespace, tmp_path
 
     (job,) = eventually("a report", lambda: reports(world))
     eventually("it is known", lambda: "reportJobName" in decision(world))
-    operator.tick()
+    operator.reconcile()
     (job,) = reports(world)
     found = decision(world)
     link = link_of(world, found["at"])
@@ -112,7 +112,7 @@ def test_report_is_no_run(world: PolicyNamespace) -> None:
     assert not {POLICY_UID_LABEL, DECISION_LABEL, ATTEMPT_LABEL} & set(labels)
 
     world.end_job(report, *ENDS_BADLY)
-    operator.tick()
+    operator.reconcile()
     (job,) = runs(world)
     assert world.status()["run"]["state"] == "Running"
     assert world.status()["budget"]["runsInWindow"] == 1
@@ -120,7 +120,7 @@ def test_report_is_no_run(world: PolicyNamespace) -> None:
     world.write_report(job, RunResult.NOT_BETTER)
     world.end_job(job, *ENDS_WELL)
     eventually("the run ends", lambda: world.status()["run"]["state"] == "Refused")
-    operator.tick()
+    operator.reconcile()
     assert (len(runs(world)), len(reports(world))) == (1, 1)
     assert world.status()["budget"]["runsInWindow"] == 1
 
@@ -149,7 +149,7 @@ def test_move_to_the_fallback_has_a_report_and_the_way_back_has_none(
         "fallback": None, "rules": {"fallback": None},
     }})  # fmt: skip
     eventually("the champion is back", lambda: decision(world)["action"] == "Restore")
-    operator.tick()
+    operator.reconcile()
     assert not [name for name in decision(world) if name.startswith("report")]
     assert world.status()["history"][1]["reportURL"] == found["reportURL"]
     assert len(reports(world)) == 1
@@ -198,7 +198,7 @@ def test_link_of_a_report_whose_job_failed_says_so_once(world: PolicyNamespace) 
         return text
 
     message = eventually("it is told", told)
-    operator.tick(3)
+    operator.reconcile(3)
     assert message == f"Job {job['metadata']['name']}: OOMKilled: raise the Job's memory limit"
     assert world.status()["history"][1]["reportURL"] == link
     (event,) = messages(world, "ReportFailed")
@@ -212,7 +212,7 @@ def test_job_that_ended_well_is_looked_at_no_more(world: PolicyNamespace) -> Non
 
     eventually("it is told", lambda: decision(world).get("reportMessage") == "the report was made")
     world.remove_job(job)
-    operator.tick(3)
+    operator.reconcile(3)
     assert decision(world)["reportMessage"] == "the report was made"
     assert world.status()["history"] == [decision(world)]
     assert messages(world, "ReportFailed") == []
@@ -223,7 +223,7 @@ def test_job_that_is_gone_before_its_end_was_seen_is_told(world: PolicyNamespace
     world.remove_job(job)
 
     eventually("it is told", lambda: "reportMessage" in decision(world))
-    operator.tick(3)
+    operator.reconcile(3)
     assert "is gone; how it ended is not known" in decision(world)["reportMessage"]
     assert len(messages(world, "ReportFailed")) == 1
     assert reports(world) == []
@@ -243,7 +243,7 @@ def test_death_at_any_step_makes_one_report(world: PolicyNamespace, fault: str) 
     operator = world.operator(reports=True)
 
     eventually("the report is known", lambda: "reportJobName" in decision(world))
-    operator.tick()
+    operator.reconcile()
     assert (len(runs(world)), len(reports(world))) == (1, 1)
     assert decision(world)["reportURL"] == planned["reportURL"]
     assert decision(world)["number"] == 1
@@ -259,7 +259,7 @@ def test_two_operators_make_one_report(world: PolicyNamespace) -> None:
 
     eventually("the report is known", lambda: "reportJobName" in decision(world))
     for one in both:
-        one.tick()
+        one.reconcile()
     assert (len(runs(world)), len(reports(world))) == (1, 1)
     assert "ReportFailed" not in world.events()
 
@@ -270,7 +270,7 @@ def test_decision_without_a_cronjob_of_reports_says_so_once(world: PolicyNamespa
     world.apply_policy()
 
     eventually("a Job", lambda: runs(world))
-    operator.tick(3)
+    operator.reconcile(3)
     (decided,) = messages(world, "RetrainDecided")
     assert decided.endswith(f"; no report: there is no CronJob {REPORT}")
     assert not {"ReportStarted", "ReportFailed"} & set(world.events())
@@ -293,7 +293,7 @@ def test_cronjob_that_goes_before_the_job_is_made_takes_the_link_along(
     operator = world.operator(reports=True)
 
     eventually("it is told", lambda: messages(world, "ReportFailed"))
-    operator.tick(3)
+    operator.reconcile(3)
     assert len(messages(world, "ReportFailed")) == 1
     assert not {"reportURL", "reportFrom"} & set(decision(world))
     assert REPORT in decision(world)["reportMessage"]
@@ -312,7 +312,7 @@ def test_report_that_is_refused_holds_up_nothing_and_is_tried_again(world: Polic
     world.apply_policy()
 
     eventually("it is told", lambda: messages(world, "ReportFailed"))
-    operator.tick(3)
+    operator.reconcile(3)
     assert world.selects() == FALLBACK
     assert "FallbackActivated" in world.events()
     assert len(messages(world, "ReportFailed")) == 1
@@ -332,7 +332,7 @@ def test_dry_run_has_no_report(world: PolicyNamespace) -> None:
     world.apply_policy(mode="DryRun")
 
     eventually("it decides", lambda: decision(world).get("action") == "DryRunRetrain")
-    operator.tick()
+    operator.reconcile()
     assert world.jobs() == []
     assert not [name for name in decision(world) if name.startswith("report")]
 
@@ -349,7 +349,7 @@ def test_dry_run_leaves_no_link_that_nobody_fills(world: PolicyNamespace) -> Non
     operator = world.operator(reports=True)
 
     eventually("it decides", lambda: decision(world).get("action", "").startswith("DryRun"))
-    operator.tick()
+    operator.reconcile()
     (retrain,) = world.status()["history"]
     assert retrain["action"] == "Retrain"
     assert not {"reportURL", "reportFrom"} & set(retrain)
@@ -363,7 +363,7 @@ def test_operator_that_knows_of_no_reports_makes_none(world: PolicyNamespace) ->
     world.apply_policy()
 
     eventually("a Job", world.jobs)
-    operator.tick()
+    operator.reconcile()
     assert reports(world) == []
     assert not [name for name in decision(world) if name.startswith("report")]
 
@@ -408,10 +408,10 @@ def test_older_resource_holds_up_no_decision(world: PolicyNamespace, tmp_path: P
         world.apply_policy()
 
         eventually("the run's Job", lambda: runs(world))
-        operator.tick(2)
+        operator.reconcile(2)
         world.say(drift=0, error=2)
         eventually("the move", lambda: world.selects() == FALLBACK)
-        operator.tick(2)
+        operator.reconcile(2)
         assert condition_of(world.policy(), "Ready") == ("True", "PolicyAccepted")
         assert [one["action"] for one in world.status()["history"]] == ["Fallback", "Retrain"]
         assert not [name for name in decision(world) if name.startswith("report")]

@@ -34,7 +34,7 @@ def test_status_of_another_release_is_rebuilt_and_told_once(world: PolicyNamespa
         "the traffic is known",
         lambda: world.status().get("traffic", {}).get("active") == "Fallback",
     )
-    operator.tick(3)
+    operator.reconcile(3)
     assert world.selects() == FALLBACK
     assert "run" not in world.status()
     assert world.status()["signalsResetAt"] < AHEAD

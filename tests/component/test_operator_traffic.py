@@ -58,7 +58,7 @@ def test_retained_traffic_stays_after_the_policy(world: PolicyNamespace) -> None
     eventually("the policy is gone", lambda: world.policy() is None)
 
     world.add_service("kept")
-    eventually("the keeper was here", lambda: world.selects("kept") == CHAMPION)
+    eventually("the selector loop was here", lambda: world.selects("kept") == CHAMPION)
     assert world.selects() == FALLBACK
 
 
@@ -70,7 +70,7 @@ def test_traffic_waits_for_a_champion_that_is_not_ready(world: PolicyNamespace) 
 
     world.delete_policy()
     world.add_service("kept")
-    eventually("the keeper was here", lambda: world.selects("kept") == CHAMPION)
+    eventually("the selector loop was here", lambda: world.selects("kept") == CHAMPION)
     assert world.policy() is None
     assert world.selects() == FALLBACK
 
@@ -81,13 +81,13 @@ def test_traffic_waits_for_a_champion_that_is_not_ready(world: PolicyNamespace) 
 def test_lost_status_moves_no_traffic(world: PolicyNamespace) -> None:
     world.operator()
     to_fallback(world)
-    # From here on the policy is not ticked: what moves the traffic is the keeper.
+    # From here on the policy is not ticked: what moves the traffic is the selector loop.
     set_interval(world, 3600)
 
     world.api.patch("DriftPolicy", world.namespace, "p", {"status": None}, "/status")
     world.add_service("kept")
 
-    eventually("the keeper was here", lambda: world.selects("kept") == CHAMPION)
+    eventually("the selector loop was here", lambda: world.selects("kept") == CHAMPION)
     assert world.selects() == FALLBACK
     set_interval(world, 2)
     eventually("the traffic is known again", lambda: switched(world))
@@ -114,7 +114,7 @@ def test_traffic_does_not_move_to_a_fallback_that_is_not_ready(world: PolicyName
         "it says why",
         lambda: condition_of(world.policy(), "FallbackActive") == ("False", "FallbackNotReady"),
     )
-    operator.tick()
+    operator.reconcile()
     assert world.selects() == CHAMPION
 
 
@@ -159,9 +159,9 @@ def test_hand_that_saves_the_traffic_from_an_absent_champion_is_heeded(
 
 
 def stays_at_fallback(world: PolicyNamespace) -> None:
-    """See that the keeper leaves the traffic where it is, and that the policy says why."""
+    """See that the selector loop leaves the traffic where it is, and that the policy says why."""
     world.add_service("kept")
-    eventually("the keeper was here", lambda: world.selects("kept") == CHAMPION)
+    eventually("the selector loop was here", lambda: world.selects("kept") == CHAMPION)
     eventually(
         "it says why",
         lambda: condition_of(world.policy(), "FallbackActive") == ("True", "ChampionNotReady"),
@@ -178,7 +178,7 @@ def test_other_releases_are_left_alone(world: PolicyNamespace) -> None:
     world.apply_policy(target=target)
 
     eventually("its own policy acts", lambda: world.selects("other-predict") == FALLBACK)
-    operator.tick()
+    operator.reconcile()
     assert world.selects() == ""
     assert world.status("theirs") == {}
 
@@ -204,7 +204,7 @@ def test_traffic_leaves_a_champion_that_is_unavailable_without_prometheus(
     absent_for(world, 2)
 
     eventually("the fallback serves", lambda: switched(world))
-    operator.tick()
+    operator.reconcile()
     assert world.selects() == FALLBACK
     assert condition_of(world.policy(), "FallbackActive") == ("True", "ChampionUnavailable")
     assert world.status()["traffic"]["reason"] == "ChampionUnavailable"
@@ -255,6 +255,6 @@ def test_unavailable_champion_keeps_the_traffic_where_nothing_is_enforced(
         "it is told",
         lambda: condition_of(world.policy(), "FallbackActive") == ("False", reason),
     )
-    operator.tick()
+    operator.reconcile()
     assert world.selects() == CHAMPION
     assert world.events().count("DryRun") == (mode == "DryRun")

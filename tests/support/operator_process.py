@@ -65,9 +65,9 @@ class OperatorProcess:
             return False
         return answer.status_code == 200
 
-    def ticks(self, policy: str = "p") -> float:
-        """Return how many ticks of a policy ended."""
-        return self.metric("taxi_operator_ticks_total", f'policy="{policy}"')
+    def reconciles(self, policy: str = "p") -> float:
+        """Return how many reconciles of a policy ended."""
+        return self.metric("taxi_operator_reconciles_total", f'policy="{policy}"')
 
     def metric(self, name: str, label: str = "") -> float:
         """Return the sum of a metric's series that have a label."""
@@ -81,7 +81,7 @@ class OperatorProcess:
             if line.startswith(name) and label in line
         )
 
-    def tick(self, times: int = 2, policy: str = "p") -> None:
+    def reconcile(self, times: int = 2, policy: str = "p") -> None:
         """Wait until a policy was evaluated some more times."""
-        before = self.ticks(policy)
-        eventually(f"{times} ticks", lambda: self.ticks(policy) >= before + times)
+        before = self.reconciles(policy)
+        eventually(f"{times} reconciles", lambda: self.reconciles(policy) >= before + times)

@@ -12,12 +12,12 @@ from prometheus_client import CollectorRegistry
 from taxi_domain.kube import GROUP, PLURAL, VERSION
 from taxi_domain.mongodb import DATABASE
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.conductor import Conductor
 from taxi_operator.metrics import Metrics, serve
+from taxi_operator.reconciler import Reconciler
 from taxi_operator.reports import ReportSource
 from taxi_operator.retraining import Retraining
 from taxi_operator.scheduler import Scheduler
-from taxi_operator.settings import FaultPoint, Settings
+from taxi_operator.settings import Failpoint, Settings
 from taxi_operator.traffic import TrafficControl
 from taxi_store.connection import connect_async
 from taxi_store.registry_async import AsyncRegistry
@@ -41,25 +41,27 @@ class Operator:
 
     @classmethod
     async def start(cls, settings: Settings) -> "Operator":
-        """Connect and begin to tick."""
+        """Connect and begin to reconcile."""
         registry = CollectorRegistry()
         metrics = Metrics(registry)
         serve(registry, settings.metrics_port)
         cluster = await Cluster.connect(settings.namespace, settings.api_timeout_seconds)
         mongodb = connect_async(settings.mongodb_uri, app_name="taxi-operator")
 
-        def die_at(point: FaultPoint) -> None:
+        def failpoint(point: Failpoint) -> None:
             if settings.fault is point:
                 logger.error("dying on purpose", extra={"at": str(point)})
                 os._exit(137)
 
-        retraining = Retraining(cluster, AsyncRegistry(mongodb[DATABASE]), die_at)
+        retraining = Retraining(cluster, AsyncRegistry(mongodb[DATABASE]), failpoint)
         traffic = TrafficControl(cluster, settings.instance)
         reports = ReportSource(
             settings.report_cron_job, settings.report_url, settings.report_span_seconds
         )
-        conductor = Conductor(cluster, retraining, traffic, metrics, cluster.clock, die_at, reports)
-        return cls(Scheduler(conductor, metrics, settings.concurrency), cluster, mongodb)
+        reconciler = Reconciler(
+            cluster, retraining, traffic, metrics, cluster.clock, failpoint, reports
+        )
+        return cls(Scheduler(reconciler, metrics, settings.concurrency), cluster, mongodb)
 
     async def stop(self) -> None:
         """End the scheduler and close the connections."""
@@ -67,7 +69,7 @@ class Operator:
         await self._cluster.close()
         await self._mongodb.close()
 
-    def ailment(self) -> str:
+    def liveness_failure(self) -> str:
         """Return why the process has to be started anew, empty when it is well."""
         age = time.monotonic() - self.scheduler.beat
         if self._task.done() or age > _STALE_SECONDS:
@@ -97,7 +99,7 @@ def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
         if operator is not None:
             await operator.stop()
 
-    # Events only tell that there is something to look at; state is read at each tick.
+    # Events only tell that there is something to look at; state is read at each reconcile.
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def saw(event: kopf.RawEvent, name: str, meta: kopf.Meta, **_: Any) -> None:
         assert operator is not None  # kopf watches after its startup
@@ -110,14 +112,16 @@ def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
     # Any other exception would make kopf try this probe again under a lock, for ever.
     @kopf.on.probe(id="scheduler", registry=registry)
     async def alive(**_: Any) -> str:
-        ailment = operator.ailment() if operator is not None else "not started yet"
-        if ailment:
-            raise kopf.PermanentError(ailment)
+        liveness_failure = (
+            operator.liveness_failure() if operator is not None else "not started yet"
+        )
+        if liveness_failure:
+            raise kopf.PermanentError(liveness_failure)
         return "ok"
 
 
 def _configure(settings: kopf.OperatorSettings) -> None:
-    """Set kopf's options; docs/drift-policy.md and the ADR about ticks have the reasons."""
+    """Set kopf's options; docs/drift-policy.md and the ADR about reconciles have the reasons."""
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.watching.server_timeout = 300

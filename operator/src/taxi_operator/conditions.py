@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a tick found out beside the status.
+    """What a reconcile found out beside the status.
 
     Attributes:
         readings: Of the signals; empty when nothing was read.
@@ -57,7 +57,7 @@ def unknown() -> list[Finding]:
 
 
 def findings(status: Status, outcome: Outcome) -> list[Finding]:
-    """Return all conditions after a tick."""
+    """Return all conditions after a reconcile."""
     return [
         outcome.problem or _accepted(status),
         _metrics(outcome),

@@ -30,7 +30,7 @@ class Traffic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Facts:
     """What a decision is made from (times in seconds since the epoch).
 
     Attributes:
@@ -75,7 +75,7 @@ class Decision:
         return self.action is Action.FALLBACK and self.because == (CHAMPION_UNAVAILABLE,)
 
 
-def decide(policy: Policy, readings: Sequence[Reading], world: World) -> Decision:
+def decide(policy: Policy, readings: Sequence[Reading], facts: Facts) -> Decision:
     """Return what to do next; at most one action.
 
     Traffic comes first: a fallback does not wait for a retrain run.
@@ -83,60 +83,60 @@ def decide(policy: Policy, readings: Sequence[Reading], world: World) -> Decisio
     if policy.mode is Mode.SUSPEND:
         return Decision(Action.NONE, reason="Suspended")
     states = {one.name: one.state for one in readings}
-    moved = _traffic(policy, readings, world)
+    moved = _traffic(policy, readings, facts)
     if moved.action is not Action.NONE:
         return moved
-    retrain = _retrain(policy, states, world)
+    retrain = _retrain(policy, states, facts)
     if retrain.action is Action.NONE and not retrain.reason:
         return moved
     return retrain
 
 
-def _traffic(policy: Policy, readings: Sequence[Reading], world: World) -> Decision:
-    if world.traffic is Traffic.FALLBACK:
-        return _to_champion(policy, readings, world)
+def _traffic(policy: Policy, readings: Sequence[Reading], facts: Facts) -> Decision:
+    if facts.traffic is Traffic.FALLBACK:
+        return _to_champion(policy, readings, facts)
     if policy.fallback is None:
         return Decision(Action.NONE)
-    if world.champion.unavailable(world.now):
-        return _rescue(policy.fallback, world)
+    if facts.champion.unavailable(facts.now):
+        return _rescue(policy.fallback, facts)
     states = {one.name: one.state for one in readings}
-    return _to_fallback(policy.fallback, _breached(policy.fallback_rule, states), world)
+    return _to_fallback(policy.fallback, _breached(policy.fallback_rule, states), facts)
 
 
-def _rescue(fallback: Fallback, world: World) -> Decision:
+def _rescue(fallback: Fallback, facts: Facts) -> Decision:
     """Leave a champion that answers nobody; it needs no signal and waits for no dwell time."""
     because = (CHAMPION_UNAVAILABLE,)
-    if world.fallback_ready < fallback.min_ready:
+    if facts.fallback_ready < fallback.min_ready:
         return Decision(Action.NONE, because, "FallbackNotReady")
     return Decision(Action.FALLBACK, because)
 
 
-def _to_fallback(fallback: Fallback, because: tuple[str, ...], world: World) -> Decision:
+def _to_fallback(fallback: Fallback, because: tuple[str, ...], facts: Facts) -> Decision:
     if not because:
         return Decision(Action.NONE)
-    if world.fallback_ready < fallback.min_ready:
+    if facts.fallback_ready < fallback.min_ready:
         return Decision(Action.NONE, because, "FallbackNotReady")
-    if not _dwelt(fallback, world):
+    if not _dwelt(fallback, facts):
         return Decision(Action.NONE, because, "MinDwell")
     return Decision(Action.FALLBACK, because)
 
 
-def _to_champion(policy: Policy, readings: Sequence[Reading], world: World) -> Decision:
+def _to_champion(policy: Policy, readings: Sequence[Reading], facts: Facts) -> Decision:
     fallback = policy.fallback
-    if not world.champion.is_ready:
+    if not facts.champion.is_ready:
         return Decision(Action.NONE, reason="ChampionNotReady")
     if fallback is None:
         return Decision(Action.RESTORE, reason="FallbackRemoved")
-    if world.fallback_ready == 0:
+    if facts.fallback_ready == 0:
         return Decision(Action.RESTORE, reason="FallbackNotReady")
     if not fallback.restore_automatically:
         return Decision(Action.NONE, reason="ManualRestore")
-    after = _after_rescue if world.rescued else _after_rule
-    return after(policy, fallback, readings, world)
+    after = _after_rescue if facts.rescued else _after_rule
+    return after(policy, fallback, readings, facts)
 
 
 def _after_rule(
-    policy: Policy, fallback: Fallback, readings: Sequence[Reading], world: World
+    policy: Policy, fallback: Fallback, readings: Sequence[Reading], facts: Facts
 ) -> Decision:
     wanted = policy.fallback_rule.signals
     well = {
@@ -144,13 +144,13 @@ def _after_rule(
     }  # fmt: skip
     if not wanted <= well:
         return Decision(Action.NONE, reason="FallbackStays")
-    if not _dwelt(fallback, world):
+    if not _dwelt(fallback, facts):
         return Decision(Action.NONE, reason="MinDwell")
     return Decision(Action.RESTORE, tuple(sorted(wanted)))
 
 
 def _after_rescue(
-    policy: Policy, fallback: Fallback, readings: Sequence[Reading], world: World
+    policy: Policy, fallback: Fallback, readings: Sequence[Reading], facts: Facts
 ) -> Decision:
     """Go back to a champion that has been ready for a while, unless a rule keeps the fallback.
 
@@ -160,36 +160,36 @@ def _after_rescue(
     held = {one.name for one in readings if one.breached}
     if any(group and held.issuperset(group) for group in policy.fallback_rule.any_of):
         return Decision(Action.NONE, reason="FallbackStays")
-    steady = world.now - world.champion.since
-    if steady < max(fallback.min_dwell_seconds, GRACE_SECONDS) or not _dwelt(fallback, world):
+    steady = facts.now - facts.champion.since
+    if steady < max(fallback.min_dwell_seconds, GRACE_SECONDS) or not _dwelt(fallback, facts):
         return Decision(Action.NONE, reason="ChampionSettling")
     return Decision(Action.RESTORE, reason="ChampionReady")
 
 
-def _dwelt(fallback: Fallback, world: World) -> bool:
+def _dwelt(fallback: Fallback, facts: Facts) -> bool:
     """Tell whether the traffic stayed long enough to move again, so that it never oscillates."""
     return (
-        world.traffic_since is None
-        or world.now - world.traffic_since >= fallback.min_dwell_seconds
+        facts.traffic_since is None
+        or facts.now - facts.traffic_since >= fallback.min_dwell_seconds
     )  # fmt: skip
 
 
-def _retrain(policy: Policy, states: Mapping[str, SignalState], world: World) -> Decision:
-    if policy.retrain is None or world.run_open:
+def _retrain(policy: Policy, states: Mapping[str, SignalState], facts: Facts) -> Decision:
+    if policy.retrain is None or facts.run_open:
         return Decision(Action.NONE)
     because = _breached(policy.retrain_rule, states)
     if not because:
         return Decision(Action.NONE)
-    if world.retrain_blocked:
-        return Decision(Action.NONE, because, world.retrain_blocked)
+    if facts.retrain_blocked:
+        return Decision(Action.NONE, because, facts.retrain_blocked)
     cooldown = (
         policy.retrain.cooldown_success
-        if world.last_run_succeeded
+        if facts.last_run_succeeded
         else policy.retrain.cooldown_failure
     )
-    if world.last_run_ended_at is not None and world.now - world.last_run_ended_at < cooldown:
+    if facts.last_run_ended_at is not None and facts.now - facts.last_run_ended_at < cooldown:
         return Decision(Action.NONE, because, "Cooldown")
-    if len(recent(world.run_starts, world.now, policy.retrain.window_seconds)) >= (
+    if len(recent(facts.run_starts, facts.now, policy.retrain.window_seconds)) >= (
         policy.retrain.max_runs
     ):
         return Decision(Action.NONE, because, "BudgetExhausted", budget_exhausted=True)

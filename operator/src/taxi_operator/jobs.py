@@ -166,7 +166,7 @@ def outcome_of(job: Mapping[str, Any] | None, pods: Sequence[Mapping[str, Any]])
         return JobOutcome(JobState.MISSING, "JobMissing", "the Job is gone")
     ended = _end_of(job)
     if ended is None:
-        return _hindrance(pods) or JobOutcome(JobState.RUNNING, "JobRunning")
+        return _waiting_reason(pods) or JobOutcome(JobState.RUNNING, "JobRunning")
     if ended["type"] == "Failed":
         return _failure(ended, pods)
     return JobOutcome(JobState.SUCCEEDED)
@@ -249,7 +249,7 @@ _HINDRANCES: Final = {
 }
 
 
-def _hindrance(pods: Sequence[Mapping[str, Any]]) -> JobOutcome | None:
+def _waiting_reason(pods: Sequence[Mapping[str, Any]]) -> JobOutcome | None:
     """Return what keeps a Job's pod from running."""
     for pod in pods:
         status = pod.get("status") or {}

@@ -43,18 +43,18 @@ class Metrics:
         def gauge(metric: Metric) -> Gauge:
             return Gauge(metric.name, metric.help, metric.labels, registry=registry)
 
-        self.ticks: Final = counter(catalogue.OPERATOR_TICKS)
-        self.tick_duration: Final = Histogram(
-            catalogue.OPERATOR_TICK_DURATION.name, catalogue.OPERATOR_TICK_DURATION.help,
-            registry=registry, buckets=catalogue.OPERATOR_TICK_DURATION.buckets,
+        self.reconciles: Final = counter(catalogue.OPERATOR_RECONCILES)
+        self.reconcile_duration: Final = Histogram(
+            catalogue.OPERATOR_RECONCILE_DURATION.name, catalogue.OPERATOR_RECONCILE_DURATION.help,
+            registry=registry, buckets=catalogue.OPERATOR_RECONCILE_DURATION.buckets,
         )  # fmt: skip
-        self.tick_lag: Final = gauge(catalogue.OPERATOR_TICK_LAG)
+        self.reconcile_lag: Final = gauge(catalogue.OPERATOR_RECONCILE_LAG)
         self.decisions: Final = counter(catalogue.OPERATOR_DECISIONS)
         self.duplicates_prevented: Final = counter(catalogue.OPERATOR_DUPLICATES_PREVENTED)
         self.rescues: Final = counter(catalogue.OPERATOR_RESCUES)
         self.champion_unavailable: Final = gauge(catalogue.OPERATOR_CHAMPION_UNAVAILABLE)
         self.traffic: Final = gauge(catalogue.OPERATOR_TRAFFIC)
-        self.swap_seconds: Final = gauge(catalogue.OPERATOR_SWAP_SECONDS)
+        self.switch_seconds: Final = gauge(catalogue.OPERATOR_SWITCH_SECONDS)
         self.api_errors: Final = counter(catalogue.OPERATOR_API_ERRORS)
         self._signal_value: Final = gauge(catalogue.OPERATOR_SIGNAL_VALUE)
         self._signal_breached: Final = gauge(catalogue.OPERATOR_SIGNAL_BREACHED)
@@ -64,7 +64,7 @@ class Metrics:
     def know(self, policy: str) -> None:
         """Export a policy's counters from the start: what has not happened yet is known too."""
         for result in ("ok", "error"):
-            self.ticks.labels(policy, result)
+            self.reconciles.labels(policy, result)
         for action in (Action.RETRAIN, Action.FALLBACK, Action.RESTORE):
             self.decisions.labels(policy, str(action))
         self.duplicates_prevented.labels(policy)
@@ -97,7 +97,7 @@ class Metrics:
         self._signals.pop(policy, None)
         self._with_value.pop(policy, None)
         for metric in (
-            self.ticks, self.decisions, self.duplicates_prevented, self.tick_lag, self.rescues,
-            self.champion_unavailable,
+            self.reconciles, self.decisions, self.duplicates_prevented, self.reconcile_lag,
+            self.rescues, self.champion_unavailable,
         ):  # fmt: skip
             metric.remove_by_labels({"policy": policy})

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from taxi_domain.kube import GROUP
-from taxi_operator.claims import Target
 from taxi_operator.documents import Fields
 from taxi_operator.jobs import PolicyKey
+from taxi_operator.ownership import Target
 from taxi_operator.statuses import Run, RunState, Status
 from taxi_operator.times import text_of
 

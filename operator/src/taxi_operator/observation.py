@@ -22,7 +22,7 @@ _MAX_LOOKBACK: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a tick knows of the signals.
+    """What a reconcile knows of the signals.
 
     Attributes:
         readings: One for each signal, in the policy's order.
@@ -103,7 +103,7 @@ async def _observed(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """The queries of a tick: all for one time, none of them looking further back than it may.
+    """The queries of a reconcile: all for one time, none of them looking further back than it may.
 
     Attributes:
         prometheus: Who is asked.

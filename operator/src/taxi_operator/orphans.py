@@ -58,7 +58,7 @@ class Orphans:
         now = self._reporter.clock()
         promotion = promotion_on(service, now)
         if promotion is not None and promotion.policy_uid in uids:
-            return  # its policy's ticks do it, in every mode
+            return  # its policy's reconciles do it, in every mode
         if promotion is None or not await self._retraining.is_ours(promotion):
             await self._drop(service)
             return
@@ -66,14 +66,16 @@ class Orphans:
         if step.event is not None:
             reason, message = step.event
             text = f"policy {promotion.policy} is gone; {message}"
-            await self._reporter.tell(service, reason, text, warning=step.warning, kind="Service")
+            await self._reporter.emit_event(
+                service, reason, text, warning=step.warning, kind="Service"
+            )
 
     async def _drop(self, service: Document) -> None:
         """Remove what is no promotion of ours: a hand wrote it, or the registry is another."""
         name = service["metadata"]["name"]
         await self._cluster.annotate_service(name, {PROMOTION_ANNOTATION: None})
         text = f"its annotation {PROMOTION_ANNOTATION} is no promotion that the registry knows of"
-        await self._reporter.tell(
+        await self._reporter.emit_event(
             service, "PromotionUnreadable", text, warning=True, kind="Service"
         )
 

@@ -14,7 +14,7 @@ from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.jobs import PolicyKey
 from taxi_operator.obligations import PROMOTION_ANNOTATION, OpenPromotion, promotion_on
 from taxi_operator.policies import Policy
-from taxi_operator.settings import FaultPoint
+from taxi_operator.settings import Failpoint
 from taxi_operator.statuses import Run, RunState, Status
 from taxi_operator.steps import Step, candidate_of, ended
 from taxi_store.entries import AliasConflictError, StateConflictError, UnknownVersionError
@@ -33,11 +33,11 @@ class Promotion:
     """Promotes candidates; each step can be repeated after a crash."""
 
     def __init__(
-        self, cluster: Cluster, registry: AsyncRegistry, die_at: Callable[[FaultPoint], None]
+        self, cluster: Cluster, registry: AsyncRegistry, failpoint: Callable[[Failpoint], None]
     ) -> None:
         self._cluster = cluster
         self._registry = registry
-        self._die_at = die_at
+        self._failpoint = failpoint
         # Whoever carries on the promotions of policies that are gone must not take one for ended
         # whose alias is just being moved.
         self._lock = asyncio.Lock()
@@ -82,7 +82,7 @@ class Promotion:
             refused = replace(status, candidate=candidate_of(report, "Refused"))
             await self._forget(promotion)
             return ended(refused, run, RunState.REFUSED, str(conflict), now)
-        self._die_at(FaultPoint.AFTER_ALIAS)
+        self._failpoint(Failpoint.AFTER_ALIAS)
         await self._roll(promotion)
         promoting = replace(promotion.run(run), message=report.message)
         return Step(
@@ -103,7 +103,7 @@ class Promotion:
         await self._cluster.annotate_service(
             promotion.service, {PROMOTION_ANNOTATION: promotion.text}
         )
-        self._die_at(FaultPoint.BEFORE_ALIAS)
+        self._failpoint(Failpoint.BEFORE_ALIAS)
         return promotion
 
     async def _forget(self, promotion: OpenPromotion) -> None:

@@ -6,9 +6,9 @@ from typing import Any, Final
 from taxi_domain.errors import TaxiError
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.jobs import JobState, ended_at, outcome_of
+from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.reporting import Reporter
 from taxi_operator.texts import cut
-from taxi_operator.ticks import Tick
 from taxi_operator.times import seconds_since_epoch
 
 #: How long after its decision the end of a Job is waited for, seconds.
@@ -24,23 +24,25 @@ class ReportEnds:
         self._cluster = cluster
         self._reporter = reporter
 
-    async def look(self, tick: Tick) -> None:
+    async def look(self, context: ReconcileContext) -> None:
         """Note how Jobs ended that go on as far as the status knows.
 
         Raises:
             TaxiError: the status cannot be written.
         """
-        for decision in tick.status.reports_under_way:
+        for decision in context.status.reports_under_way:
             try:
                 message = await self._end_of(decision)
             except TaxiError:
-                continue  # the next tick asks again
+                continue  # the next reconcile asks again
             if not message:
                 continue
-            await self._reporter.save(tick, tick.status.with_report_message(decision, message))
+            await self._reporter.save(
+                context, context.status.with_report_message(decision, message)
+            )
             if message != _MADE:
                 text = f"decision {decision['number']}: {message}"
-                await self._reporter.tell(tick.found, "ReportFailed", text, warning=True)
+                await self._reporter.emit_event(context.found, "ReportFailed", text, warning=True)
 
     async def _end_of(self, decision: Mapping[str, Any]) -> str:
         """Return how a decision's Job ended, empty while it goes on."""

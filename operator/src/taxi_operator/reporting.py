@@ -12,11 +12,11 @@ from taxi_operator.adapters.cluster import ApiError, Cluster
 from taxi_operator.adapters.prometheus import QueryError
 from taxi_operator.conditions import READY, Finding, Outcome, rebuilt
 from taxi_operator.metrics import Metrics
+from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.signals import Reading
 from taxi_operator.statuses import Status, document_of, without_reports
 from taxi_operator.steps import Step
 from taxi_operator.texts import bounded, cut
-from taxi_operator.ticks import Tick
 from taxi_operator.traffic import TargetMissingError
 from taxi_store.connection import StoreUnavailableError
 
@@ -67,20 +67,20 @@ class Reporter:
             await self._cluster.apply_status(found, document)
         return document
 
-    async def save(self, tick: Tick, status: Status) -> None:
-        """Write a status in the middle of a tick, before or after an action."""
-        await self.write(tick.found, status)
-        tick.status = status
+    async def save(self, context: ReconcileContext, status: Status) -> None:
+        """Write a status in the middle of a reconcile, before or after an action."""
+        await self.write(context.found, status)
+        context.status = status
 
     async def take(self, found: Document, status: Status, step: Step) -> Status:
         """Write and tell what a step made of a status, for a policy that is not served."""
         if step.status != status:
             await self.write(found, step.status)
         if step.event is not None:
-            await self.tell(found, *step.event, warning=step.warning)
+            await self.emit_event(found, *step.event, warning=step.warning)
         return step.status
 
-    async def announce(self, found: Document, status: Status, why: str) -> None:
+    async def emit_decision(self, found: Document, status: Status, why: str) -> None:
         """Tell people of the newest decision of a status, with the link to its report."""
         assert status.decision is not None
         decision, name = status.decision, found["metadata"]["name"]
@@ -90,7 +90,7 @@ class Reporter:
             text += f"; report: {decision['reportURL']}"
         elif "reportMessage" in decision:
             text += f"; no report: {decision['reportMessage']}"
-        await self.tell(found, f"{decision['action']}Decided", text)
+        await self.emit_event(found, f"{decision['action']}Decided", text)
 
     async def heal(self, found: Document, status: Status) -> None:
         """Remove what cannot be read from a policy's status, and tell people once."""
@@ -100,7 +100,7 @@ class Reporter:
         await self._cluster.remove_status(found, parts)
         kept = found.get("status") or {}
         found["status"] = {name: value for name, value in kept.items() if name not in parts}
-        await self.tell(found, "StatusUnreadable", rebuilt(status), warning=True)
+        await self.emit_event(found, "StatusUnreadable", rebuilt(status), warning=True)
 
     async def begin(self, found: Document, status: Status) -> Status:
         """Give a new policy its conditions, all of them still unknown."""
@@ -120,14 +120,14 @@ class Reporter:
         merged = conditions.merged(before, new, generation, self.clock())
         await self.write(found, replace(status, conditions=merged))
         for one in conditions.transitions(before, new):
-            await self.tell(
+            await self.emit_event(
                 found, f"{one.kind}{one.status}", one.message or one.reason,
                 warning=conditions.is_bad(one),
             )  # fmt: skip
         result = "ok" if outcome.problem is None else "error"
-        self.metrics.ticks.labels(found["metadata"]["name"], result).inc()
+        self.metrics.reconciles.labels(found["metadata"]["name"], result).inc()
 
-    async def tell(
+    async def emit_event(
         self, found: Document, reason: str, message: str, *, warning: bool = False,
         kind: str = KIND,
     ) -> None:  # fmt: skip
@@ -148,7 +148,7 @@ class Reporter:
             self.metrics.set_signal(name, one.name, one.value, breached=one.breached)
 
     def problem_of(self, error: TaxiError) -> Finding:
-        """Return the condition that an error is shown as; the next tick tries again."""
+        """Return the condition that an error is shown as; the next reconcile tries again."""
         reason = "Blocked"
         if isinstance(error, QueryError):
             reason = error.reason

@@ -20,11 +20,11 @@ from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.decisions import Action
 from taxi_operator.jobs import Manifest, PolicyKey, is_owned_by, named_after, owner_reference
 from taxi_operator.policies import Policy
+from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.reporting import Reporter
-from taxi_operator.settings import MAX_REPORT_SPAN, FaultPoint
+from taxi_operator.settings import MAX_REPORT_SPAN, Failpoint
 from taxi_operator.statuses import Status
 from taxi_operator.texts import cut
-from taxi_operator.ticks import Tick
 from taxi_operator.times import seconds_since_epoch, text_of
 
 #: Decisions that a report explains; the way back to the champion is none.
@@ -152,12 +152,12 @@ class Reports:
         cluster: Cluster,
         reporter: Reporter,
         source: ReportSource,
-        die_at: Callable[[FaultPoint], None],
+        failpoint: Callable[[Failpoint], None],
     ) -> None:
         self._cluster = cluster
         self._reporter = reporter
         self._source = source
-        self._die_at = die_at
+        self._failpoint = failpoint
 
     async def planned(self, policy: Policy, status: Status) -> Status:
         """Return a status whose newest decision, which was just made, names its report."""
@@ -177,31 +177,31 @@ class Reports:
         url = f"{self._source.url.rstrip('/')}/reports/{identity}"
         return status.with_report(url=url, start=text_of(start))
 
-    async def carry_on(self, tick: Tick) -> None:
+    async def carry_on(self, context: ReconcileContext) -> None:
         """Make the Job of the newest decision's report, unless there is one.
 
         Raises:
             TaxiError: the status cannot be written; everything else is told and tried again.
         """
-        status = tick.status
+        status = context.status
         if not status.report_is_open:
             return
         decision = status.decision
         assert decision is not None
         number, url = decision["number"], decision["reportURL"]
-        arguments = report_arguments(tick.policy.model, decision["reportFrom"], decision["at"])
+        arguments = report_arguments(context.policy.model, decision["reportFrom"], decision["at"])
         try:
-            is_new = await self._create(tick.key, number, arguments)
+            is_new = await self._create(context.key, number, arguments)
         except TaxiError as error:
-            await self._give_up_or_wait(tick, decision, error)
+            await self._give_up_or_wait(context, decision, error)
             return
-        self._die_at(FaultPoint.AFTER_REPORT)
-        name = report_job_name(tick.key, number)
+        self._failpoint(Failpoint.AFTER_REPORT)
+        name = report_job_name(context.key, number)
         made = status.with_report(url=url, start=decision["reportFrom"], job=name)
-        await self._reporter.save(tick, made)
+        await self._reporter.save(context, made)
         if is_new:
-            await self._reporter.tell(
-                tick.found, "ReportStarted", f"decision {number}: Job {name} makes {url}"
+            await self._reporter.emit_event(
+                context.found, "ReportStarted", f"decision {number}: Job {name} makes {url}"
             )
 
     async def _is_missing(self) -> bool:
@@ -229,7 +229,7 @@ class Reports:
         return False
 
     async def _give_up_or_wait(
-        self, tick: Tick, decision: Mapping[str, Any], error: TaxiError
+        self, context: ReconcileContext, decision: Mapping[str, Any], error: TaxiError
     ) -> None:
         """Tell that there is no Job: at the first time, and when it is not tried again."""
         problem = self._reporter.problem_of(error)
@@ -242,11 +242,11 @@ class Reports:
         url, start = decision["reportURL"], decision["reportFrom"]
         if is_final:
             url = start = None
-        status = tick.status.with_report(url=url, start=start, message=message)
-        await self._reporter.save(tick, status)
+        status = context.status.with_report(url=url, start=start, message=message)
+        await self._reporter.save(context, status)
         outlook = "there is no report" if is_final else "the report is tried again"
-        await self._reporter.tell(
-            tick.found, "ReportFailed", f"decision {decision['number']}: {outlook}: {message}",
+        await self._reporter.emit_event(
+            context.found, "ReportFailed", f"decision {decision['number']}: {outlook}: {message}",
             warning=True,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A retrain run, one step a tick; every step can be repeated after a crash."""
+"""A retrain run, one step a reconcile; every step can be repeated after a crash."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,14 +9,14 @@ from taxi_domain.models import Alias
 from taxi_domain.runs import RunResult
 from taxi_operator import jobs
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.claims import Target
 from taxi_operator.decisions import backoff_seconds
 from taxi_operator.documents import CLOCK_SKEW_SECONDS
 from taxi_operator.jobs import JobOutcome, JobState, PolicyKey
 from taxi_operator.obligations import OpenPromotion, promotion_of
+from taxi_operator.ownership import Target
 from taxi_operator.policies import Policy, Retrain
 from taxi_operator.promotion import Promotion
-from taxi_operator.settings import FaultPoint
+from taxi_operator.settings import Failpoint
 from taxi_operator.statuses import Run, RunState, Status
 from taxi_operator.steps import Step, candidate_of, ended
 from taxi_store.entries import UnreadableEntryError
@@ -33,12 +33,12 @@ class Retraining:
         self,
         cluster: Cluster,
         registry: AsyncRegistry,
-        die_at: Callable[[FaultPoint], None],
+        failpoint: Callable[[Failpoint], None],
     ) -> None:
         self._cluster = cluster
         self._registry = registry
-        self._promotion = Promotion(cluster, registry, die_at)
-        self._die_at = die_at
+        self._promotion = Promotion(cluster, registry, failpoint)
+        self._failpoint = failpoint
 
     async def unused(self, policy: Policy, key: PolicyKey, number: int) -> int:
         """Return the first number from this one on that no report has.
@@ -79,7 +79,7 @@ class Retraining:
         """Do the next step of an open run.
 
         Raises:
-            TaxiError: a system does not answer or refuses; the next tick tries again.
+            TaxiError: a system does not answer or refuses; the next reconcile tries again.
         """
         run = status.run
         assert run is not None
@@ -113,7 +113,7 @@ class Retraining:
     async def _start(
         self, policy: Policy, retrain: Retrain, key: PolicyKey, status: Status, run: Run
     ) -> Step:
-        self._die_at(FaultPoint.AFTER_INTENT)
+        self._failpoint(Failpoint.AFTER_INTENT)
         cron_job = await self._cluster.cron_job(retrain.cron_job)
         if cron_job is None:
             raise FieldError(
@@ -126,12 +126,12 @@ class Retraining:
         created = await self._cluster.create_job(manifest)
         if not created:
             await self._check_owner(run.job_name, key)
-        self._die_at(FaultPoint.AFTER_JOB)
+        self._failpoint(Failpoint.AFTER_JOB)
         status = replace(status, run=replace(run, state=RunState.RUNNING, message=_RUNNING))
         event = (
             ("RetrainStarted", f"decision {run.number}: Job {run.job_name}") if created else None
         )
-        return Step(status, event, adopted=not created)
+        return Step(status, event, already_existed=not created)
 
     async def _check_owner(self, name: str, key: PolicyKey) -> None:
         found = await self._cluster.job(name)

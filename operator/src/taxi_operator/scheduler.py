@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from taxi_domain.errors import TaxiError
-from taxi_operator.conductor import Conductor
 from taxi_operator.metrics import Metrics
+from taxi_operator.reconciler import Reconciler
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +25,13 @@ class Scheduler:
 
     def __init__(
         self,
-        conductor: Conductor,
+        reconciler: Reconciler,
         metrics: Metrics,
         concurrency: int,
         clock: Callable[[], float] = time.monotonic,
         jitter: random.Random | None = None,
     ) -> None:
-        self._conductor = conductor
+        self._reconciler = reconciler
         self._metrics = metrics
         self._limit = asyncio.Semaphore(concurrency)
         self._clock = clock
@@ -62,23 +62,25 @@ class Scheduler:
 
     async def run(self) -> None:
         """Loop for ever."""
-        keeper = asyncio.create_task(self._keep(), name="keeper")
+        selectors = asyncio.create_task(self._reconcile_selectors(), name="selector loop")
         try:
             while True:
                 self.beat = self._clock()
                 for name, due in list(self._due.items()):
                     if due <= self.beat and name not in self._running:
-                        # What is seen from here on wants another tick after this one.
+                        # What is seen from here on wants another reconcile after this one.
                         self._due[name] = math.inf
-                        self._metrics.tick_lag.labels(name).set(self.beat - due)
+                        self._metrics.reconcile_lag.labels(name).set(self.beat - due)
                         task = asyncio.create_task(self._tick(name), name=name)
                         self._running[name] = task
                         task.add_done_callback(self._ended)
-                if keeper.done():
-                    keeper = asyncio.create_task(self._keep(), name="keeper")
+                if selectors.done():
+                    selectors = asyncio.create_task(
+                        self._reconcile_selectors(), name="selector loop"
+                    )
                 await asyncio.sleep(_LOOP_SECONDS)
         finally:
-            keeper.cancel()
+            selectors.cancel()
             for task in list(self._running.values()):
                 task.cancel()
 
@@ -90,23 +92,23 @@ class Scheduler:
         begin = self._clock()
         try:
             async with self._limit, asyncio.timeout(_LONGEST_TICK):
-                pause = await self._conductor.tick(name)
+                pause = await self._reconciler.reconcile(name)
         except (TaxiError, TimeoutError) as error:
-            self._metrics.ticks.labels(name, "error").inc()
-            logger.warning("tick failed", extra={"policy": name, "problem": repr(error)})
+            self._metrics.reconciles.labels(name, "error").inc()
+            logger.warning("reconcile failed", extra={"policy": name, "problem": repr(error)})
         except Exception:
             # The one broad net of this process: a defect in one policy must not stop the others.
-            self._metrics.ticks.labels(name, "error").inc()
-            logger.exception("tick failed", extra={"policy": name})
-        self._metrics.tick_duration.observe(self._clock() - begin)
+            self._metrics.reconciles.labels(name, "error").inc()
+            logger.exception("reconcile failed", extra={"policy": name})
+        self._metrics.reconcile_duration.observe(self._clock() - begin)
         if name in self._due:
             due = begin + pause * self._random.uniform(0.95, 1.05)
             self._due[name] = min(self._due[name], due)
 
-    async def _keep(self) -> None:
+    async def _reconcile_selectors(self) -> None:
         while True:
-            await self._keep_one("selectors", self._conductor.keep_selectors)
-            await self._keep_one("promotions", self._conductor.keep_promotions)
+            await self._keep_one("selectors", self._reconciler.keep_selectors)
+            await self._keep_one("promotions", self._reconciler.keep_promotions)
             await asyncio.sleep(_KEEP_SECONDS * self._random.uniform(0.9, 1.1))
 
     async def _keep_one(self, what: str, keep: Callable[[], Awaitable[None]]) -> None:

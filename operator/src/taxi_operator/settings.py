@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from taxi_runtime.settings import Environment, HttpUrl, MongodbUri, Name
 
 
-class FaultPoint(StrEnum):
+class Failpoint(StrEnum):
     """Where a test lets the operator die, to prove that a restart goes on."""
 
     NONE = ""
@@ -53,7 +53,7 @@ class Settings(Environment):
         ge=MIN_REPORT_SPAN, le=MAX_REPORT_SPAN,
     )  # fmt: skip
     #: Where to die, for tests only.
-    fault: FaultPoint = Field(default=FaultPoint.NONE, alias="TAXI_OPERATOR_FAULT")
+    fault: Failpoint = Field(default=Failpoint.NONE, alias="TAXI_OPERATOR_FAULT")
 
     @field_validator("report_url")
     @classmethod

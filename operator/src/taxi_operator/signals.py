@@ -52,7 +52,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """State of a signal after a tick.
+    """State of a signal after a reconcile.
 
     Attributes:
         name: Name of the signal.
@@ -81,7 +81,7 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
     Args:
         signal: Its conditions.
         observed: What Prometheus answered.
-        was_breached: Whether it was breached at the last tick.
+        was_breached: Whether it was breached at the last reconcile.
     """
     if observed.settling:
         return Reading(signal.name, SignalState.UNKNOWN, reason="a new model was just promoted")

@@ -108,7 +108,7 @@ class Status:
 
     @property
     def is_swapping(self) -> bool:
-        """Whether a swap of the traffic was decided and has not been seen to end."""
+        """Whether a switch of the traffic was decided and has not been seen to end."""
         return self.traffic_since is not None and self.last_swap_seconds is None
 
     def decided(self, number: int, action: Action, because: Sequence[str], now: float) -> "Status":
@@ -185,7 +185,7 @@ class Status:
         return replace(self, signals=unknown, breached=dict.fromkeys(self.breached, False))
 
     def read(self, readings: Sequence[Reading]) -> "Status":
-        """Return the status with the signals of a tick."""
+        """Return the status with the signals of a reconcile."""
         shown = [
             {
                 "name": one.name, "state": str(one.state),

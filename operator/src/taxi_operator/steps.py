@@ -15,7 +15,7 @@ class Step:
     status: Status
     event: tuple[str, str] | None = None
     warning: bool = False
-    adopted: bool = False
+    already_existed: bool = False
 
 
 #: Figures of a comparison: all of them, or none is shown.

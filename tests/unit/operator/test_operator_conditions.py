@@ -29,7 +29,7 @@ def test_traffic_that_stays_away_is_told_from_where_it_is(
         shown = {one.kind: one for one in findings(status, Outcome(unready=unready))}
         assert (shown[FALLBACK].status, shown[FALLBACK].reason) == found
 
-    # A decision of the same tick moved it.
+    # A decision of the same reconcile moved it.
     (other,) = set(Traffic) - {unready}
     shown = {one.kind: one for one in findings(Status(traffic=other), Outcome(unready=unready))}
     assert shown[FALLBACK].reason == f"{other}Serving"

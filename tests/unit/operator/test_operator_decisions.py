@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from taxi_domain.errors import FieldError
 from taxi_operator.champion import Readiness
-from taxi_operator.decisions import Action, Traffic, World, backoff_seconds, decide, recent
+from taxi_operator.decisions import Action, Facts, Traffic, backoff_seconds, decide, recent
 from taxi_operator.durations import seconds_of
 from taxi_operator.policies import Mode, Policy, Rule, policy_of
 from taxi_operator.signals import Reading, SignalState
@@ -34,8 +34,8 @@ SPEC: dict[str, Any] = {
     "fallback": {"deploymentName": "f", "minDwell": "5m"},
 }
 POLICY = policy_of(SPEC)
-WORLD = World(now=1_000_000.0)
-GONE = Readiness(0, WORLD.now - 60)
+FACTS = Facts(now=1_000_000.0)
+GONE = Readiness(0, FACTS.now - 60)
 
 
 def readings(**states: SignalState) -> list[Reading]:
@@ -51,21 +51,21 @@ CRITICAL = readings(critical=SignalState.BREACHED)
 
 
 def test_retrain_needs_all_signals_of_a_group() -> None:
-    found = decide(POLICY, BOTH, WORLD)
+    found = decide(POLICY, BOTH, FACTS)
 
     assert (found.action, found.because) == (Action.RETRAIN, ("error", "inputs"))
-    assert decide(POLICY, readings(inputs=SignalState.BREACHED), WORLD).action is Action.NONE
+    assert decide(POLICY, readings(inputs=SignalState.BREACHED), FACTS).action is Action.NONE
 
 
 def test_fallback_comes_before_a_retrain_run_and_beside_an_open_one() -> None:
     everything = readings(**{one.name: SignalState.BREACHED for one in POLICY.signals})
 
-    assert decide(POLICY, everything, WORLD).action is Action.FALLBACK
-    assert decide(POLICY, CRITICAL, replace(WORLD, run_open=True)).action is Action.FALLBACK
+    assert decide(POLICY, everything, FACTS).action is Action.FALLBACK
+    assert decide(POLICY, CRITICAL, replace(FACTS, run_open=True)).action is Action.FALLBACK
 
 
 def test_traffic_never_moves_to_pods_that_are_not_ready() -> None:
-    found = decide(POLICY, CRITICAL, replace(WORLD, fallback_ready=0))
+    found = decide(POLICY, CRITICAL, replace(FACTS, fallback_ready=0))
 
     assert (found.action, found.reason) == (Action.NONE, "FallbackNotReady")
 
@@ -82,27 +82,27 @@ def test_traffic_never_moves_to_pods_that_are_not_ready() -> None:
 def test_champion_returns_when_it_is_well_for_long_enough(
     change: dict[str, Any], action: Action
 ) -> None:
-    world = replace(WORLD, traffic=Traffic.FALLBACK, **change)
+    facts = replace(FACTS, traffic=Traffic.FALLBACK, **change)
 
-    assert decide(POLICY, readings(), world).action is action
+    assert decide(POLICY, readings(), facts).action is action
 
 
 def test_champion_returns_only_after_the_exit_lasted() -> None:
-    world = replace(WORLD, traffic=Traffic.FALLBACK, traffic_since=0.0)
+    facts = replace(FACTS, traffic=Traffic.FALLBACK, traffic_since=0.0)
     just_low = [replace(one, recovered=False) for one in readings()]
 
-    assert decide(POLICY, just_low, world).reason == "FallbackStays"
+    assert decide(POLICY, just_low, facts).reason == "FallbackStays"
 
 
 def test_champion_returns_when_the_policy_has_no_fallback_any_more() -> None:
     without = replace(POLICY, fallback=None, fallback_rule=Rule())
-    world = replace(WORLD, traffic=Traffic.FALLBACK, traffic_since=WORLD.now)
+    facts = replace(FACTS, traffic=Traffic.FALLBACK, traffic_since=FACTS.now)
 
-    assert decide(without, readings(), world).action is Action.RESTORE
+    assert decide(without, readings(), facts).action is Action.RESTORE
 
 
 def test_traffic_does_not_oscillate() -> None:
-    found = decide(POLICY, CRITICAL, replace(WORLD, traffic_since=WORLD.now - 299))
+    found = decide(POLICY, CRITICAL, replace(FACTS, traffic_since=FACTS.now - 299))
 
     assert (found.action, found.reason) == (Action.NONE, "MinDwell")
 
@@ -118,14 +118,14 @@ def test_traffic_does_not_oscillate() -> None:
     ],
 )
 def test_limits_hold_a_run_back(change: dict[str, Any], reason: str) -> None:
-    found = decide(POLICY, BOTH, replace(WORLD, **change))
+    found = decide(POLICY, BOTH, replace(FACTS, **change))
 
     assert (found.action, found.reason) == (Action.NONE, reason)
 
 
 def test_limits_end() -> None:
     past = replace(
-        WORLD, last_run_ended_at=1_000_000.0 - 3601, run_starts=(999_000.0, 1_000_000.0 - 86_401)
+        FACTS, last_run_ended_at=1_000_000.0 - 3601, run_starts=(999_000.0, 1_000_000.0 - 86_401)
     )
 
     assert decide(POLICY, BOTH, past).action is Action.RETRAIN
@@ -135,8 +135,8 @@ def test_limits_end() -> None:
     ("change", "action", "reason"),
     [
         ({}, Action.FALLBACK, ""),
-        ({"traffic_since": WORLD.now - 1}, Action.FALLBACK, ""),
-        ({"champion": Readiness(0, WORLD.now - 59)}, Action.NONE, ""),
+        ({"traffic_since": FACTS.now - 1}, Action.FALLBACK, ""),
+        ({"champion": Readiness(0, FACTS.now - 59)}, Action.NONE, ""),
         ({"champion": Readiness(1, 0.0)}, Action.NONE, ""),
         ({"fallback_ready": 0}, Action.NONE, "FallbackNotReady"),
     ],
@@ -144,7 +144,7 @@ def test_limits_end() -> None:
 def test_unavailable_champion_needs_no_signal_and_no_dwell(
     change: dict[str, Any], action: Action, reason: str
 ) -> None:
-    found = decide(POLICY, (), replace(WORLD, **{"champion": GONE, **change}))
+    found = decide(POLICY, (), replace(FACTS, **{"champion": GONE, **change}))
 
     assert (found.action, found.reason) == (action, reason)
     assert found.is_rescue == (action is Action.FALLBACK)
@@ -153,11 +153,11 @@ def test_unavailable_champion_needs_no_signal_and_no_dwell(
 @pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.DRY_RUN])
 def test_unavailable_champion_without_a_rule_or_a_fallback(mode: Mode) -> None:
     without_rule = replace(POLICY, mode=mode, fallback_rule=Rule())
-    world = replace(WORLD, champion=GONE)
+    facts = replace(FACTS, champion=GONE)
 
-    assert decide(without_rule, readings(), world).is_rescue
+    assert decide(without_rule, readings(), facts).is_rescue
     without = replace(without_rule, fallback=None)
-    assert decide(without, readings(), world).action is Action.NONE
+    assert decide(without, readings(), facts).action is Action.NONE
 
 
 @pytest.mark.parametrize(
@@ -174,14 +174,14 @@ def test_unavailable_champion_without_a_rule_or_a_fallback(mode: Mode) -> None:
 def test_rescued_traffic_returns_to_a_champion_that_is_ready_for_a_while(
     ready_for: float, moved_before: float, critical: SignalState, reason: str
 ) -> None:
-    world = replace(
-        WORLD, traffic=Traffic.FALLBACK, rescued=True, traffic_since=WORLD.now - moved_before,
-        champion=Readiness(1, WORLD.now - ready_for),
+    facts = replace(
+        FACTS, traffic=Traffic.FALLBACK, rescued=True, traffic_since=FACTS.now - moved_before,
+        champion=Readiness(1, FACTS.now - ready_for),
     )  # fmt: skip
     found = decide(
         POLICY,
         [replace(one, recovered=False) for one in readings(critical=critical)],
-        world,
+        facts,
     )
 
     assert found.reason == reason
@@ -190,18 +190,18 @@ def test_rescued_traffic_returns_to_a_champion_that_is_ready_for_a_while(
 
 @pytest.mark.parametrize("state", [SignalState.NO_DATA, SignalState.INSUFFICIENT])
 def test_rescued_traffic_stays_while_a_breached_rule_is_silent(state: SignalState) -> None:
-    world = replace(
-        WORLD, traffic=Traffic.FALLBACK, rescued=True, traffic_since=0.0,
+    facts = replace(
+        FACTS, traffic=Traffic.FALLBACK, rescued=True, traffic_since=0.0,
         champion=Readiness(1, 0.0),
     )  # fmt: skip
     silent = [replace(one, breached=one.state is state) for one in readings(critical=state)]
 
-    assert decide(POLICY, silent, world).reason == "FallbackStays"
+    assert decide(POLICY, silent, facts).reason == "FallbackStays"
 
 
 states = st.sampled_from(list(SignalState))
 worlds = st.builds(
-    World,
+    Facts,
     now=st.just(1_000_000.0),
     traffic=st.sampled_from(list(Traffic)),
     traffic_since=st.none() | st.floats(0, 1_000_000),
@@ -216,44 +216,44 @@ worlds = st.builds(
 
 
 @given(st.tuples(states, states, states), worlds)
-def test_no_world_breaks_the_rules(found: tuple[SignalState, ...], world: World) -> None:
+def test_no_world_breaks_the_rules(found: tuple[SignalState, ...], facts: Facts) -> None:
     names = [one.name for one in POLICY.signals]
     by_name = dict(zip(names, found, strict=True))
-    decision = decide(POLICY, readings(**by_name), world)
+    decision = decide(POLICY, readings(**by_name), facts)
 
     if decision.action is Action.RETRAIN:
         assert by_name["inputs"] is by_name["error"] is SignalState.BREACHED
-        assert not world.run_open
-        assert len(recent(world.run_starts, world.now, 86_400)) < 2
+        assert not facts.run_open
+        assert len(recent(facts.run_starts, facts.now, 86_400)) < 2
     if decision.action is Action.FALLBACK:
-        unavailable = world.champion.unavailable(world.now)
+        unavailable = facts.champion.unavailable(facts.now)
         assert by_name["critical"] is SignalState.BREACHED or unavailable
         assert decision.is_rescue == unavailable
-        assert world.traffic is Traffic.CHAMPION
-        assert world.fallback_ready >= 1
+        assert facts.traffic is Traffic.CHAMPION
+        assert facts.fallback_ready >= 1
     if decision.action is Action.RESTORE:
-        assert world.traffic is Traffic.FALLBACK
-        assert world.champion.is_ready
+        assert facts.traffic is Traffic.FALLBACK
+        assert facts.champion.is_ready
 
 
 @given(
     worlds, st.sampled_from([SignalState.NO_DATA, SignalState.UNKNOWN, SignalState.INSUFFICIENT])
 )
-def test_nothing_is_started_without_data(world: World, state: SignalState) -> None:
+def test_nothing_is_started_without_data(facts: Facts, state: SignalState) -> None:
     blind = readings(**{one.name: state for one in POLICY.signals})
 
-    decision = decide(POLICY, blind, replace(world, fallback_ready=1, rescued=False))
+    decision = decide(POLICY, blind, replace(facts, fallback_ready=1, rescued=False))
 
     assert decision.action is Action.NONE or decision.is_rescue
 
 
 @given(st.tuples(states, states, states), worlds)
-def test_suspended_policy_decides_nothing(found: tuple[SignalState, ...], world: World) -> None:
+def test_suspended_policy_decides_nothing(found: tuple[SignalState, ...], facts: Facts) -> None:
     suspended: Policy = replace(POLICY, mode=Mode.SUSPEND)
     names = [one.name for one in POLICY.signals]
 
     assert (
-        decide(suspended, readings(**dict(zip(names, found, strict=True))), world).action
+        decide(suspended, readings(**dict(zip(names, found, strict=True))), facts).action
         is Action.NONE
     )
 

@@ -1,4 +1,4 @@
-"""What a deleted policy leaves: the keeper alone brings the traffic back, and nothing waits."""
+"""What a deleted policy leaves: the selector loop brings the traffic back, and nothing waits."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 from taxi_operator.decisions import Traffic
 from taxi_operator.metrics import Metrics
 from taxi_operator.reporting import Reporter
-from taxi_operator.swaps import Swaps
 from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS, TrafficControl
+from taxi_operator.traffic_switch import TrafficSwitch
 
 Document = dict[str, Any]
 
@@ -69,7 +69,9 @@ def policy(traffic: Traffic, deletion: str, **metadata: str) -> Document:
 
 def keep(cluster: Any) -> None:
     reporter = Reporter(cluster, Metrics(CollectorRegistry()), lambda: 0.0)
-    asyncio.run(Swaps(cluster, TrafficControl(cluster), reporter, lambda _point: None).keep())
+    asyncio.run(
+        TrafficSwitch(cluster, TrafficControl(cluster), reporter, lambda _point: None).keep()
+    )
 
 
 def serves(cluster: FakeCluster) -> str:

@@ -20,12 +20,12 @@ def test_counters_begin_at_zero_and_end_with_their_policy() -> None:
 
     metrics.know("one")
     metrics.know("other")
-    metrics.tick_lag.labels("one").set(1)
+    metrics.reconcile_lag.labels("one").set(1)
     metrics.set_signal("one", "drift", 1.5, breached=True)
     found = series(registry, "one")
     metrics.forget("one")
 
-    assert found["taxi_operator_ticks_total", "error"] == 0
+    assert found["taxi_operator_reconciles_total", "error"] == 0
     assert found["taxi_operator_decisions_total", "Retrain"] == 0
     assert series(registry, "one") == {}
-    assert series(registry, "other")["taxi_operator_ticks_total", "ok"] == 0
+    assert series(registry, "other")["taxi_operator_reconciles_total", "ok"] == 0

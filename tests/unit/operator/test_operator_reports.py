@@ -19,6 +19,7 @@ from taxi_operator.decisions import CHAMPION_UNAVAILABLE, Action
 from taxi_operator.jobs import PolicyKey, decision_number, job_name
 from taxi_operator.metrics import Metrics
 from taxi_operator.policies import Policy, policy_of
+from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.report_ends import PATIENCE_OF_JOBS_SECONDS, ReportEnds
 from taxi_operator.reporting import Reporter
 from taxi_operator.reports import (
@@ -33,7 +34,6 @@ from taxi_operator.reports import (
 )
 from taxi_operator.settings import MAX_REPORT_SPAN, MIN_REPORT_SPAN, Settings
 from taxi_operator.statuses import Status, document_of, status_of
-from taxi_operator.ticks import Tick
 from taxi_operator.times import text_of
 from taxi_runtime.settings import read
 
@@ -225,17 +225,19 @@ class Bench:
 
     def look(self, status: Status) -> Status:
         """Look at the ends of Jobs, with no more than the status as it is written."""
-        tick = Tick(self.found, policy(), status_of(document_of(status, 1), self.now))
-        asyncio.run(self.ends.look(tick))
-        return tick.status
+        context = ReconcileContext(
+            self.found, policy(), status_of(document_of(status, 1), self.now)
+        )
+        asyncio.run(self.ends.look(context))
+        return context.status
 
     def carry_on(self, status: Status) -> Status:
         """Go on as after a restart: with no more than the status as it is written."""
         read_again = status_of(document_of(status, 1), self.now)
         assert not read_again.unreadable
-        tick = Tick(self.found, policy(), read_again)
-        asyncio.run(self.reports.carry_on(tick))
-        return tick.status
+        context = ReconcileContext(self.found, policy(), read_again)
+        asyncio.run(self.reports.carry_on(context))
+        return context.status
 
 
 def facts(status: Status) -> Document:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from taxi_operator.conductor import Conductor
 from taxi_operator.metrics import Metrics
+from taxi_operator.reconciler import Reconciler
 from taxi_operator.reports import ReportSource
 from taxi_operator.traffic import TrafficControl
 
@@ -79,10 +79,10 @@ class FakeCluster:
         self.events.append(reason)
 
 
-def conductor_of(cluster: Any) -> Conductor:
+def conductor_of(cluster: Any) -> Reconciler:
     metrics = Metrics(CollectorRegistry())
     retraining: Any = None
-    return Conductor(
+    return Reconciler(
         cluster, retraining, TrafficControl(cluster), metrics, lambda: 1_800_000_000.0,
         lambda _point: None, ReportSource(),
     )  # fmt: skip
@@ -98,7 +98,7 @@ def test_policy_that_loses_its_target_forgets_the_traffic_and_its_run() -> None:
     cluster = FakeCluster()
     cluster.found["younger"]["status"] = copy.deepcopy(AWAY)
 
-    asyncio.run(conductor_of(cluster).tick("younger"))
+    asyncio.run(conductor_of(cluster).reconcile("younger"))
 
     status = cluster.found["younger"]["status"]
     assert ready_of(cluster, "younger") == "TargetConflict"
@@ -111,12 +111,12 @@ def test_policy_that_loses_its_target_forgets_the_traffic_and_its_run() -> None:
 def test_policy_that_enforces_anew_does_not_act_before_others_are_seen(mode: str) -> None:
     cluster = FakeCluster()
     cluster.set_mode("younger", mode)
-    conductor = conductor_of(cluster)
+    reconciler = conductor_of(cluster)
 
     async def switch() -> None:
-        await conductor.keep_selectors()
+        await reconciler.keep_selectors()
         cluster.set_mode("younger", "Enforce")
-        await conductor.tick("younger")
+        await reconciler.reconcile("younger")
 
     asyncio.run(switch())
 
@@ -126,13 +126,13 @@ def test_policy_that_enforces_anew_does_not_act_before_others_are_seen(mode: str
 def test_older_policy_that_enforces_anew_is_seen_by_the_younger_one_at_once() -> None:
     cluster = FakeCluster()
     cluster.set_mode("older", "DryRun")
-    conductor = conductor_of(cluster)
+    reconciler = conductor_of(cluster)
 
     async def switch() -> None:
-        await conductor.keep_selectors()
+        await reconciler.keep_selectors()
         cluster.set_mode("older", "Enforce")
-        await conductor.tick("older")
-        await conductor.tick("younger")
+        await reconciler.reconcile("older")
+        await reconciler.reconcile("younger")
 
     asyncio.run(switch())
 

@@ -288,14 +288,14 @@ REPORT_DRIFT: Final = _gauge(
     "model",
 )
 
-OPERATOR_TICKS: Final = _counter(
-    "taxi_operator_ticks_total", "Evaluations of a policy, by result.", "policy", "result"
+OPERATOR_RECONCILES: Final = _counter(
+    "taxi_operator_reconciles_total", "Evaluations of a policy, by result.", "policy", "result"
 )
-OPERATOR_TICK_DURATION: Final = _histogram(
-    "taxi_operator_tick_duration_seconds", "Time of one evaluation of a policy.", _SLOW
+OPERATOR_RECONCILE_DURATION: Final = _histogram(
+    "taxi_operator_reconcile_duration_seconds", "Time of one evaluation of a policy.", _SLOW
 )
-OPERATOR_TICK_LAG: Final = _gauge(
-    "taxi_operator_tick_lag_seconds", "How late the last evaluation started.", "policy"
+OPERATOR_RECONCILE_LAG: Final = _gauge(
+    "taxi_operator_reconcile_lag_seconds", "How late the last evaluation started.", "policy"
 )
 OPERATOR_SIGNAL_VALUE: Final = _gauge(
     "taxi_operator_signal_value", "Last value of a signal.", "policy", "signal"
@@ -322,8 +322,8 @@ OPERATOR_TRAFFIC: Final = _gauge(
     "taxi_operator_traffic_active", "1 for the role that the active Service selects.",
     "service", "model_role",
 )  # fmt: skip
-OPERATOR_SWAP_SECONDS: Final = _gauge(
-    "taxi_operator_last_swap_seconds", "Time from the patch to switched endpoints.", "service"
+OPERATOR_SWITCH_SECONDS: Final = _gauge(
+    "taxi_operator_last_switch_seconds", "Time from the patch to switched endpoints.", "service"
 )
 OPERATOR_API_ERRORS: Final = _counter(
     "taxi_operator_api_errors_total", "Failed calls, by system.", "system",

@@ -21,19 +21,19 @@ class WorkerReadiness:
         self._folder = folder
         self._workers = workers
 
-    def begin(self) -> None:
+    def clear(self) -> None:
         """Forget the workers before us, whose process ids may be ours now."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
 
-    def join(self) -> None:
+    def mark_ready(self) -> None:
         """Say that this worker can answer."""
         (self._folder / str(os.getpid())).touch()
 
-    def leave(self, pid: int) -> None:
+    def mark_gone(self, pid: int) -> None:
         """Say that a worker is gone."""
         (self._folder / str(pid)).unlink(missing_ok=True)
 
-    def complete(self) -> bool:
+    def all_ready(self) -> bool:
         """Tell whether all workers can answer."""
         return sum(1 for _ in self._folder.iterdir()) >= self._workers

@@ -1,4 +1,4 @@
-"""One tick of one policy: observe, decide, write the intent, act, report."""
+"""One reconcile of one policy: observe, decide, write the intent, act, report."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -9,27 +9,27 @@ from taxi_domain.errors import FieldError, TaxiError
 from taxi_operator import jobs
 from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
 from taxi_operator.champion import Readiness, readiness_of, ready_pods
-from taxi_operator.claims import service_of, target_of
 from taxi_operator.conditions import FALLBACK, READY, Finding, Outcome
 from taxi_operator.decisions import Action, Decision, Traffic, decide
+from taxi_operator.facts import facts_of, with_budget
 from taxi_operator.jobs import PolicyKey
 from taxi_operator.metrics import Metrics
 from taxi_operator.obligations import promotion_of, recalled
 from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
+from taxi_operator.ownership import service_of, target_of
 from taxi_operator.policies import Mode, Policy, policy_of
+from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.report_ends import ReportEnds
 from taxi_operator.reporting import Reporter
 from taxi_operator.reports import Reports, ReportSource
 from taxi_operator.retraining import Retraining
-from taxi_operator.settings import FaultPoint
+from taxi_operator.settings import Failpoint
 from taxi_operator.statuses import Run, RunState, Status, status_of
 from taxi_operator.steps import abandoned
-from taxi_operator.swaps import Swaps
-from taxi_operator.ticks import Tick
 from taxi_operator.times import text_of
 from taxi_operator.traffic import TargetMissingError, TrafficControl, require_deployments
-from taxi_operator.worlds import with_budget, world_of
+from taxi_operator.traffic_switch import TrafficSwitch
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ _LONGEST_PAUSE: Final = 60.0
 _CHAMPION_LOOK: Final = 10.0
 
 
-class Conductor:
-    """Ticks policies; holds nothing between ticks."""
+class Reconciler:
+    """Reconciles policies; holds nothing between reconciles."""
 
     def __init__(
         self,
@@ -55,28 +55,28 @@ class Conductor:
         traffic: TrafficControl,
         metrics: Metrics,
         clock: Callable[[], float],
-        die_at: Callable[[FaultPoint], None],
+        failpoint: Callable[[Failpoint], None],
         report_source: ReportSource,
     ) -> None:
         self._cluster = cluster
         self._retraining = retraining
         self._traffic = traffic
         self._reporter = Reporter(cluster, metrics, clock)
-        self._swaps = Swaps(cluster, self._traffic, self._reporter, die_at)
-        self._reports = Reports(cluster, self._reporter, report_source, die_at)
+        self._switch = TrafficSwitch(cluster, self._traffic, self._reporter, failpoint)
+        self._reports = Reports(cluster, self._reporter, report_source, failpoint)
         self._report_ends = ReportEnds(cluster, self._reporter)
         self._orphans = Orphans(cluster, retraining, traffic, self._reporter)
         self._metrics = metrics
         self._clock = clock
 
-    async def tick(self, name: str) -> float:
+    async def reconcile(self, name: str) -> float:
         """Evaluate one policy; return the seconds until it wants to be evaluated again."""
         try:
             return await self._tick(name)
         except PolicyChangedError as change:
             # Every step can be repeated, and what it is to be is read anew.
             logger.info(
-                "policy changed during its tick", extra={"policy": name, "how": str(change)}
+                "policy changed during its reconcile", extra={"policy": name, "how": str(change)}
             )
             return _CHANGE_LOOK
 
@@ -89,7 +89,7 @@ class Conductor:
             return _LOOK_AGAIN
         status = status_of(found.get("status"), self._clock())
         if found["metadata"].get("deletionTimestamp"):
-            # Somebody else's finalizer holds it. The keeper brings the traffic back.
+            # Somebody else's finalizer holds it. The selector loop brings the traffic back.
             await self._carry_on_promotion(found, status)
             return _DELETION_LOOK
         await self._reporter.heal(found, status)
@@ -100,11 +100,11 @@ class Conductor:
             status = await self._carry_on_promotion(found, status)
             await self._refuse(found, status, "InvalidSpec", str(error))
             return _LOOK_AGAIN
-        rival = await self._swaps.rival_of(found)
-        if rival is not None:
-            message = f"policy {rival} is older and has the same target or model; remove one"
+        conflicting = await self._switch.conflicting_policy_of(found)
+        if conflicting is not None:
+            message = f"policy {conflicting} is older and has the same target or model; remove one"
             status = await self._carry_on_promotion(found, status.without_traffic())
-            step = abandoned(status, f"policy {rival} acts now", self._clock())
+            step = abandoned(status, f"policy {conflicting} acts now", self._clock())
             status = await self._reporter.take(found, status, step)
             await self._refuse(found, status, "TargetConflict", message)
             return policy.interval_seconds
@@ -121,7 +121,7 @@ class Conductor:
 
     async def keep_selectors(self) -> None:
         """Give every active Service the selector that its policy wants, or the champion's."""
-        await self._swaps.keep()
+        await self._switch.keep()
 
     async def keep_promotions(self) -> None:
         """Carry on the promotions whose policies are gone.
@@ -153,237 +153,247 @@ class Conductor:
         await self._reporter.report(found, status, Outcome(problem=problem))
 
     async def _serve(self, found: Document, policy: Policy, status: Status) -> float:
-        """Go through the stages of a tick; return the pause until the next one.
+        """Go through the stages of a reconcile; return the pause until the next one.
 
         What an unavailable champion asks for comes before everything that needs Prometheus.
         """
-        tick = Tick(found, policy, status)
-        await self._go_through(tick, self._look_at_target, self._rescue)
-        observation = await observe(policy, tick.status)
+        context = ReconcileContext(found, policy, status)
+        await self._go_through(context, self._look_at_target, self._rescue)
+        observation = await observe(policy, context.status)
         readings = observation.readings
-        tick.observation, tick.readings = observation, readings
-        tick.status = tick.status.read(readings)
-        tick.problems += [self._reporter.problem_of(one) for one in observation.bad_queries]
+        context.observation, context.readings = observation, readings
+        context.status = context.status.read(readings)
+        context.problems += [self._reporter.problem_of(one) for one in observation.bad_queries]
         if observation.problem:
             self._metrics.api_errors.labels("prometheus").inc()
         self._reporter.measure(found["metadata"]["name"], readings)
         await self._go_through(
-            tick, self._look_at_jobs, self._look_at_template, self._carry_on_swap,
+            context, self._look_at_jobs, self._look_at_template, self._carry_on_switch,
             self._carry_on_run, self._decide, self._reports.carry_on, self._report_ends.look,
         )  # fmt: skip
-        champion = tick.champion
+        champion = context.champion
         outcome = Outcome(
-            tick.readings, tick.problems[0] if tick.problems else None, observation.problem,
-            tick.held, tick.unready,
+            context.readings, context.problems[0] if context.problems else None,
+            observation.problem, context.held, context.unready,
             champion.since if champion and champion.unavailable(self._clock()) else None,
         )  # fmt: skip
-        await self._reporter.report(found, tick.status, outcome)
+        await self._reporter.report(found, context.status, outcome)
         if policy.fallback is None:
             return policy.interval_seconds
         is_ready = champion is not None and champion.is_ready
         return min(policy.interval_seconds, _LONGEST_PAUSE if is_ready else _CHAMPION_LOOK)
 
-    async def _go_through(self, tick: Tick, *stages: Callable[[Tick], Awaitable[None]]) -> None:
-        """Go through stages of a tick; one that fails does not stop the others."""
+    async def _go_through(
+        self, context: ReconcileContext, *stages: Callable[[ReconcileContext], Awaitable[None]]
+    ) -> None:
+        """Go through stages of a reconcile; one that fails does not stop the others."""
         for stage in stages:
             try:
-                await stage(tick)
+                await stage(context)
             except PolicyChangedError:
                 raise
             except TaxiError as error:
-                tick.problems.append(self._reporter.problem_of(error))
+                context.problems.append(self._reporter.problem_of(error))
             except Exception as error:
-                tick.problems.append(_defect(tick.key.name, error))
+                context.problems.append(_defect(context.key.name, error))
 
-    async def _look_at_target(self, tick: Tick) -> None:
+    async def _look_at_target(self, context: ReconcileContext) -> None:
         """See that what the policy acts on is there; without it nothing is decided."""
-        policy = tick.policy
+        policy = context.policy
         service = await self._traffic.service(policy.service)
-        run = tick.status.run
+        run = context.status.run
         if run is None or not run.is_open or policy.mode is not Mode.ENFORCE:
             # In the middle of an enforced run the next step repeats what a crash cut off.
-            tick.status = recalled(tick.status, service, tick.key.uid, self._clock())
+            context.status = recalled(context.status, service, context.key.uid, self._clock())
         fallback = policy.fallback.deployment if policy.fallback is not None else None
         require_deployments(service, policy.deployment, fallback)
-        known = tick.status.traffic_known and not self._swaps.only_watches(tick.found)
+        known = context.status.traffic_known and not self._switch.only_watches(context.found)
         if not known and policy.mode is not Mode.ENFORCE:
             # It did not move the traffic, or another policy does: it sees it, and does not keep it.
             seen = await self._traffic.selected(service) or Traffic.CHAMPION
-            tick.status = replace(
-                tick.status, traffic=seen, traffic_known=False, traffic_since=None, rescued=False
+            context.status = replace(
+                context.status, traffic=seen, traffic_known=False, traffic_since=None, rescued=False
             )
         elif not known:
-            await self._recall_traffic(tick, service)
+            await self._recall_traffic(context, service)
         champion = await self._cluster.deployment(policy.deployment)
         if champion is None:
             # The traffic may still go to the fallback.
             missing = TargetMissingError(f"Deployment {policy.deployment}: is not there")
-            tick.problems.append(self._reporter.problem_of(missing))
-            tick.champion_missing = True
-        self._note_champion(tick, readiness_of(champion, tick.status.champion, self._clock()))
+            context.problems.append(self._reporter.problem_of(missing))
+            context.champion_missing = True
+        self._note_champion(context, readiness_of(champion, context.status.champion, self._clock()))
         if policy.fallback is not None:
-            tick.fallback_ready = ready_pods(
+            context.fallback_ready = ready_pods(
                 await self._cluster.deployment(policy.fallback.deployment)
             )
-        if await self._traffic.stays_away(service, tick.status.traffic):
-            tick.unready = tick.status.traffic
-        tick.can_decide = True
+        if await self._traffic.stays_away(service, context.status.traffic):
+            context.unready = context.status.traffic
+        context.can_decide = True
 
-    def _note_champion(self, tick: Tick, champion: Readiness) -> None:
+    def _note_champion(self, context: ReconcileContext, champion: Readiness) -> None:
         """Remember since when the champion is ready, or not, while something depends on it."""
-        tick.champion = champion
-        matters = not champion.is_ready or tick.status.traffic is Traffic.FALLBACK
-        if matters != (tick.status.champion is not None) or (
-            tick.status.champion and tick.status.champion.is_ready != champion.is_ready
+        context.champion = champion
+        matters = not champion.is_ready or context.status.traffic is Traffic.FALLBACK
+        if matters != (context.status.champion is not None) or (
+            context.status.champion and context.status.champion.is_ready != champion.is_ready
         ):
-            tick.status = replace(tick.status, champion=champion if matters else None)
-        self._metrics.champion_unavailable.labels(tick.key.name).set(
+            context.status = replace(context.status, champion=champion if matters else None)
+        self._metrics.champion_unavailable.labels(context.key.name).set(
             float(champion.unavailable(self._clock()))
         )
 
-    async def _rescue(self, tick: Tick) -> None:
+    async def _rescue(self, context: ReconcileContext) -> None:
         """Move the traffic from a champion that is unavailable; no signal is needed for that."""
-        if not tick.can_decide or tick.policy.mode is not Mode.ENFORCE or tick.champion is None:
+        if (
+            not context.can_decide
+            or context.policy.mode is not Mode.ENFORCE
+            or context.champion is None
+        ):
             return
         now = self._clock()
-        if tick.status.traffic is Traffic.FALLBACK or not tick.champion.unavailable(now):
+        if context.status.traffic is Traffic.FALLBACK or not context.champion.unavailable(now):
             return
-        decision = decide(tick.policy, (), world_of(tick, now))
+        decision = decide(context.policy, (), facts_of(context, now))
         if decision.is_rescue:
-            self._metrics.rescues.labels(tick.key.name).inc()
-            await self._carry_out(tick, decision, now)
-        elif not _was_held(tick.status):
+            self._metrics.rescues.labels(context.key.name).inc()
+            await self._carry_out(context, decision, now)
+        elif not _was_held(context.status):
             held = decision.reason or "the policy has no fallback"
-            await self._reporter.tell(
-                tick.found, "ChampionUnavailable",
-                f"{tick.policy.deployment} has no ready pod, and the traffic stays: {held}",
+            await self._reporter.emit_event(
+                context.found, "ChampionUnavailable",
+                f"{context.policy.deployment} has no ready pod, and the traffic stays: {held}",
                 warning=True,
             )  # fmt: skip
 
-    async def _recall_traffic(self, tick: Tick, service: Document) -> None:
+    async def _recall_traffic(self, context: ReconcileContext, service: Document) -> None:
         """Ask the Service, for a new policy and for one whose status was lost."""
-        tick.status = replace(tick.status, traffic_known=True)
+        context.status = replace(context.status, traffic_known=True)
         if await self._traffic.selected(service) is Traffic.FALLBACK:
-            tick.status = replace(
-                tick.status, traffic=Traffic.FALLBACK, traffic_since=self._clock(),
+            context.status = replace(
+                context.status, traffic=Traffic.FALLBACK, traffic_since=self._clock(),
                 last_swap_seconds=0.0,
             )  # fmt: skip
 
-    async def _look_at_jobs(self, tick: Tick) -> None:
+    async def _look_at_jobs(self, context: ReconcileContext) -> None:
         """See the Jobs of the policy; they know of runs that a lost status does not."""
-        tick.retrain_blocked = "JobsUnknown"
-        tick.jobs = await self._cluster.jobs(tick.key.uid)
-        tick.retrain_blocked = ""
-        newest = jobs.newest(tick.jobs)
+        context.retrain_blocked = "JobsUnknown"
+        context.jobs = await self._cluster.jobs(context.key.uid)
+        context.retrain_blocked = ""
+        newest = jobs.newest(context.jobs)
         if newest is None:
             return
-        number, run = jobs.decision_number(newest), tick.status.run
+        number, run = jobs.decision_number(newest), context.status.run
         if number > (run.number if run else 0) and jobs.ended_at(newest) is None:
             going_on = Run(
                 number=number, attempt=jobs.attempt_number(newest), state=RunState.RUNNING,
                 job_name=newest["metadata"]["name"], started_at=jobs.created_at(newest),
             )  # fmt: skip
-            tick.status = replace(tick.status, run=going_on)
+            context.status = replace(context.status, run=going_on)
 
-    async def _look_at_template(self, tick: Tick) -> None:
-        retrain, blocked = tick.policy.retrain, tick.retrain_blocked
+    async def _look_at_template(self, context: ReconcileContext) -> None:
+        retrain, blocked = context.policy.retrain, context.retrain_blocked
         if retrain is None:
             return
-        tick.retrain_blocked = "CronJobMissing"
+        context.retrain_blocked = "CronJobMissing"
         if await self._cluster.cron_job(retrain.cron_job) is None:
             raise TargetMissingError(
                 f"CronJob {retrain.cron_job}: is not there; spec.retrain.jobFrom.cronJobName has "
                 "to name the chart's suspended CronJob"
             )
-        tick.retrain_blocked = blocked
+        context.retrain_blocked = blocked
 
-    async def _carry_on_swap(self, tick: Tick) -> None:
-        if tick.can_decide and tick.policy.mode is Mode.ENFORCE:
-            await self._swaps.carry_on(tick)
+    async def _carry_on_switch(self, context: ReconcileContext) -> None:
+        if context.can_decide and context.policy.mode is Mode.ENFORCE:
+            await self._switch.carry_on(context)
 
-    async def _carry_on_run(self, tick: Tick) -> None:
+    async def _carry_on_run(self, context: ReconcileContext) -> None:
         """Advance an open run until a step changes nothing; each change is written at once."""
         for _ in range(_STEPS_A_TICK):
-            run = tick.status.run
+            run = context.status.run
             if run is None or not run.is_open:
                 return
-            if run.state is not RunState.PROMOTING and tick.policy.mode is not Mode.ENFORCE:
-                step = abandoned(tick.status, f"spec.mode is {tick.policy.mode}", self._clock())
+            if run.state is not RunState.PROMOTING and context.policy.mode is not Mode.ENFORCE:
+                step = abandoned(
+                    context.status, f"spec.mode is {context.policy.mode}", self._clock()
+                )
             else:
                 step = await self._retraining.advance(
-                    tick.policy, tick.key, tick.status, self._clock()
+                    context.policy, context.key, context.status, self._clock()
                 )
-            if step.adopted:
-                self._metrics.duplicates_prevented.labels(tick.key.name).inc()
-            if step.status == tick.status:
+            if step.already_existed:
+                self._metrics.duplicates_prevented.labels(context.key.name).inc()
+            if step.status == context.status:
                 return
             status = step.status
-            if status.reset_at != tick.status.reset_at:
+            if status.reset_at != context.status.reset_at:
                 # Prometheus' clock, since ranges are cut by it; the readings are of the old model.
-                status = replace(status, reset_at=tick.observation.now or status.reset_at)
-                tick.readings = ()
-            await self._reporter.save(tick, status)
+                status = replace(status, reset_at=context.observation.now or status.reset_at)
+                context.readings = ()
+            await self._reporter.save(context, status)
             if step.event is not None:
-                await self._reporter.tell(tick.found, *step.event, warning=step.warning)
+                await self._reporter.emit_event(context.found, *step.event, warning=step.warning)
 
-    async def _decide(self, tick: Tick) -> None:
-        if not tick.can_decide:
+    async def _decide(self, context: ReconcileContext) -> None:
+        if not context.can_decide:
             return
         now = self._clock()
-        world = world_of(tick, now)
-        tick.status = with_budget(tick.policy, tick.status, world)
-        decision = decide(tick.policy, tick.readings, world)
-        tick.held = decision.reason if decision.action is Action.NONE else ""
+        facts = facts_of(context, now)
+        context.status = with_budget(context.policy, context.status, facts)
+        decision = decide(context.policy, context.readings, facts)
+        context.held = decision.reason if decision.action is Action.NONE else ""
         if decision.action is Action.NONE:
             return
-        if tick.policy.mode is Mode.DRY_RUN:
-            await self._dry(tick, decision)
+        if context.policy.mode is Mode.DRY_RUN:
+            await self._dry(context, decision)
             return
-        await self._carry_out(tick, decision, now)
+        await self._carry_out(context, decision, now)
 
-    async def _carry_out(self, tick: Tick, decision: Decision, now: float) -> None:
+    async def _carry_out(self, context: ReconcileContext, decision: Decision, now: float) -> None:
         """Write a decision down, and begin with it."""
-        number = max([tick.status.number, *map(jobs.decision_number, tick.jobs)]) + 1
+        number = max([context.status.number, *map(jobs.decision_number, context.jobs)]) + 1
         if decision.action is Action.RETRAIN:
-            number = await self._retraining.unused(tick.policy, tick.key, number)
-        status = tick.status.decided(number, decision.action, decision.because, now)
-        status = await self._reports.planned(tick.policy, status)
+            number = await self._retraining.unused(context.policy, context.key, number)
+        status = context.status.decided(number, decision.action, decision.because, now)
+        status = await self._reports.planned(context.policy, status)
         why = ", ".join(decision.because) or decision.reason
         if decision.action is Action.RETRAIN:
-            status = await self._retraining.begin(tick.policy, tick.key, status, now)
-            await self._reporter.save(tick, status)
-            await self._reporter.announce(tick.found, status, why)
-            await self._carry_on_run(tick)
+            status = await self._retraining.begin(context.policy, context.key, status, now)
+            await self._reporter.save(context, status)
+            await self._reporter.emit_decision(context.found, status, why)
+            await self._carry_on_run(context)
             return
-        await self._reporter.announce(tick.found, status, why)
-        await self._swaps.swap(tick, status, decision)
+        await self._reporter.emit_decision(context.found, status, why)
+        await self._switch.switch(context, status, decision)
 
-    async def _dry(self, tick: Tick, decision: Decision) -> None:
+    async def _dry(self, context: ReconcileContext, decision: Decision) -> None:
         """Write down what would have been done, once for each change of mind."""
         shown = {"action": f"DryRun{decision.action}", "because": list(decision.because)}
-        last = tick.status.decision or {}
+        last = context.status.decision or {}
         if all(last.get(name) == value for name, value in shown.items()):
             return
-        status = tick.status
+        status = context.status
         if status.report_is_open:
             # Nobody makes the report of what a dry run takes the place of.
             status = status.with_report(url=None, start=None)
         number = status.number
         entry = {"id": f"{number:04d}", "number": number, **shown, "at": text_of(self._clock())}
-        tick.status = replace(status, decision=entry)
+        context.status = replace(status, decision=entry)
         why = ", ".join(decision.because) or decision.reason
-        await self._reporter.tell(tick.found, "DryRun", f"would {decision.action} because of {why}")
+        await self._reporter.emit_event(
+            context.found, "DryRun", f"would {decision.action} because of {why}"
+        )
 
 
 def _defect(policy: str, error: Exception) -> Finding:
     """Return the condition of a policy that a defect hinders: it must not say that it is served."""
-    logger.error("tick failed", extra={"policy": policy}, exc_info=error)
+    logger.error("reconcile failed", extra={"policy": policy}, exc_info=error)
     message = f"a defect of the operator ({type(error).__name__}); its log has more"
     return Finding(READY, "False", "InternalError", message)
 
 
 def _was_held(status: Status) -> bool:
-    """Tell whether the last tick said already that the traffic cannot leave the champion."""
+    """Tell whether the last reconcile said already that the traffic cannot leave the champion."""
     return any(
         one["type"] == FALLBACK and one["reason"] in {"ChampionUnavailable", "FallbackNotReady"}
         for one in status.conditions

@@ -42,20 +42,20 @@ def target_of(policy: Object) -> Target | None:
     return Target(service, model, deployment)
 
 
-def claims(policy: Object) -> bool:
+def enforces(policy: Object) -> bool:
     """Tell whether a policy claims its target: one that only watches keeps nobody from acting."""
     spec = policy.get("spec")
     return isinstance(spec, Mapping) and spec.get("mode", Mode.ENFORCE) == Mode.ENFORCE
 
 
-def rival_of(policy: Object, others: Sequence[Object]) -> str | None:
+def conflicting_policy_of(policy: Object, others: Sequence[Object]) -> str | None:
     """Return the name of the older policy that has the target or model of one that claims it.
 
     None when there is none, and for a policy that only watches. A policy that is being deleted
     keeps its claim until it is gone.
     """
     holder = holder_of(policy, others)
-    if not claims(policy) or holder is None or age_of(holder) >= age_of(policy):
+    if not enforces(policy) or holder is None or age_of(holder) >= age_of(policy):
         return None
     return str(holder["metadata"]["name"])
 
@@ -63,12 +63,12 @@ def rival_of(policy: Object, others: Sequence[Object]) -> str | None:
 def holder_of(policy: Object, others: Sequence[Object]) -> Object | None:
     """Return the oldest other policy that claims the target or the model of a policy."""
     uid = policy["metadata"]["uid"]
-    rivals = [
+    conflicting = [
         one
         for one in others
-        if one["metadata"]["uid"] != uid and claims(one) and _targets(one) & _targets(policy)
+        if one["metadata"]["uid"] != uid and enforces(one) and _targets(one) & _targets(policy)
     ]
-    return min(rivals, key=age_of, default=None)
+    return min(conflicting, key=age_of, default=None)
 
 
 def age_of(policy: Object) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taxi_operator.claims import holder_of, rival_of
+from taxi_operator.ownership import conflicting_policy_of, holder_of
 
 
 def policy(
@@ -22,21 +22,25 @@ def test_older_policy_keeps_the_target() -> None:
     other = policy("other", "2026-01-03T00:00:00Z", deploymentName="q", activeServiceName="u")
     policies = [new, other, old]
 
-    assert [rival_of(one, policies) for one in (old, new, other)] == [None, "old", None]
+    assert [conflicting_policy_of(one, policies) for one in (old, new, other)] == [
+        None,
+        "old",
+        None,
+    ]
 
 
 def test_equal_age_is_decided_the_same_way_for_both() -> None:
     a = policy("a", "2026-01-01T00:00:00Z", deploymentName="p", activeServiceName="s")
     b = policy("b", "2026-01-01T00:00:00Z", deploymentName="p", activeServiceName="s")
 
-    assert (rival_of(a, [b, a]), rival_of(b, [b, a])) == (None, "a")
+    assert (conflicting_policy_of(a, [b, a]), conflicting_policy_of(b, [b, a])) == (None, "a")
 
 
 def test_one_alias_is_moved_by_one_policy() -> None:
     a = policy("a", "2026-01-01T00:00:00Z", "m", deploymentName="p", activeServiceName="s")
     b = policy("b", "2026-01-02T00:00:00Z", "m", deploymentName="q", activeServiceName="t")
 
-    assert (rival_of(a, [b, a]), rival_of(b, [b, a])) == (None, "a")
+    assert (conflicting_policy_of(a, [b, a]), conflicting_policy_of(b, [b, a])) == (None, "a")
 
 
 def test_policy_whose_target_cannot_be_read_keeps_nobody_away() -> None:
@@ -45,7 +49,7 @@ def test_policy_whose_target_cannot_be_read_keeps_nobody_away() -> None:
     none = {"metadata": old["metadata"], "spec": None}
     new = policy("new", "2026-01-02T00:00:00Z", "m", deploymentName="p", activeServiceName="s")
 
-    assert rival_of(new, [old, odd, none, new]) is None
+    assert conflicting_policy_of(new, [old, odd, none, new]) is None
 
 
 @pytest.mark.parametrize("mode", ["DryRun", "Suspend"])
@@ -56,5 +60,9 @@ def test_policy_that_only_watches_keeps_nobody_from_acting(mode: str) -> None:
     late = policy("c", "2026-01-03T00:00:00Z", "m", **target)
     policies = [late, watching, acting]
 
-    assert [rival_of(one, policies) for one in (watching, acting, late)] == [None, None, "b"]
+    assert [conflicting_policy_of(one, policies) for one in (watching, acting, late)] == [
+        None,
+        None,
+        "b",
+    ]
     assert holder_of(watching, policies) is acting

@@ -1,4 +1,4 @@
-"""The keeper of the selectors asks for no more than it needs, and says who serves."""
+"""The selector loop of the selectors asks for no more than it needs, and says who serves."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from taxi_domain.metrics import OPERATOR_TRAFFIC
 from taxi_operator.decisions import Traffic
 from taxi_operator.metrics import Metrics
 from taxi_operator.reporting import Reporter
-from taxi_operator.swaps import Swaps
 from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS, TrafficControl
+from taxi_operator.traffic_switch import TrafficSwitch
 
 Document = dict[str, Any]
 
@@ -64,10 +64,12 @@ def stranger(**parts: object) -> Document:
 
 
 def keep(cluster: Any) -> dict[Traffic, float | None]:
-    """Let the keeper pass once; return what its metric says of each."""
+    """Let the selector loop pass once; return what its metric says of each."""
     registry = CollectorRegistry()
     reporter = Reporter(cluster, Metrics(registry), lambda: 0.0)
-    asyncio.run(Swaps(cluster, TrafficControl(cluster), reporter, lambda _point: None).keep())
+    asyncio.run(
+        TrafficSwitch(cluster, TrafficControl(cluster), reporter, lambda _point: None).keep()
+    )
     return {
         one: registry.get_sample_value(
             OPERATOR_TRAFFIC.name, {"service": "s", "model_role": str(one).lower()}

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.claims import age_of, claims, rival_of, service_of
 from taxi_operator.decisions import Action, Decision, Traffic
+from taxi_operator.ownership import age_of, conflicting_policy_of, enforces, service_of
+from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.reporting import Reporter
-from taxi_operator.settings import FaultPoint
+from taxi_operator.settings import Failpoint
 from taxi_operator.statuses import Status, status_of
-from taxi_operator.ticks import Tick
 from taxi_operator.traffic import TrafficControl
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Wish:
     retained: bool
 
 
-class Swaps:
+class TrafficSwitch:
     """Moves traffic and keeps it where it belongs."""
 
     def __init__(
@@ -45,19 +45,19 @@ class Swaps:
         cluster: Cluster,
         traffic: TrafficControl,
         reporter: Reporter,
-        die_at: Callable[[FaultPoint], None],
+        failpoint: Callable[[Failpoint], None],
     ) -> None:
         self._cluster = cluster
         self._traffic = traffic
         self._reporter = reporter
-        self._die_at = die_at
-        # Whoever keeps selectors must not act on a status that a swap is just replacing.
+        self._failpoint = failpoint
+        # Whoever keeps selectors must not act on a status that a switch is just replacing.
         self._lock = asyncio.Lock()
         self._rivals: dict[tuple[str, int], str | None] = {}
         #: Policies that only watch a target which another one claims.
         self._onlookers: set[str] = set()
 
-    async def swap(self, tick: Tick, status: Status, decision: Decision) -> None:
+    async def switch(self, context: ReconcileContext, status: Status, decision: Decision) -> None:
         """Move the traffic; the intent, which is in `status`, is written before."""
         action = decision.action
         target = Traffic.FALLBACK if action is Action.FALLBACK else Traffic.CHAMPION
@@ -67,28 +67,28 @@ class Swaps:
                 status, traffic=target, traffic_since=self._reporter.clock(),
                 last_swap_seconds=None, rescued=decision.is_rescue,
             )  # fmt: skip
-            await self._reporter.save(tick, status)
-            self._die_at(FaultPoint.AFTER_INTENT)
-            service = await self._traffic.service(tick.policy.service)
-            retained = retains(tick.found) and target is Traffic.FALLBACK
+            await self._reporter.save(context, status)
+            self._failpoint(Failpoint.AFTER_INTENT)
+            service = await self._traffic.service(context.policy.service)
+            retained = retains(context.found) and target is Traffic.FALLBACK
             await self._traffic.mark_retained(service, retained=retained)
             await self._traffic.assert_selector(service, target)
-        await self._finish(tick, begin, _PATIENCE)
+        await self._finish(context, begin, _PATIENCE)
 
-    async def carry_on(self, tick: Tick) -> None:
-        """Finish a swap that a crash or slow endpoints left open."""
-        status = tick.status
+    async def carry_on(self, context: ReconcileContext) -> None:
+        """Finish a switch that a crash or slow endpoints left open."""
+        status = context.status
         if not status.is_swapping:
             return
         async with self._lock:
-            service = await self._traffic.service(tick.policy.service)
+            service = await self._traffic.service(context.policy.service)
             await self._traffic.assert_selector(service, status.traffic)
         waited = max(self._reporter.clock() - (status.traffic_since or 0.0), 0.0)
-        await self._finish(tick, time.monotonic() - waited, 0.0)
+        await self._finish(context, time.monotonic() - waited, 0.0)
 
-    async def _finish(self, tick: Tick, begin: float, patience: float) -> None:
+    async def _finish(self, context: ReconcileContext, begin: float, patience: float) -> None:
         """See the endpoints switch, and report how long it took."""
-        policy, status = tick.policy, tick.status
+        policy, status = context.policy, context.status
         to_fallback = status.traffic is Traffic.FALLBACK
         deployment = policy.deployment
         if to_fallback and policy.fallback is not None:
@@ -96,10 +96,10 @@ class Swaps:
         if not await self._traffic.switched(policy.service, deployment, patience):
             return
         seconds = time.monotonic() - begin
-        await self._reporter.save(tick, replace(status, last_swap_seconds=seconds))
-        self._reporter.metrics.swap_seconds.labels(policy.service).set(seconds)
-        await self._reporter.tell(
-            tick.found,
+        await self._reporter.save(context, replace(status, last_swap_seconds=seconds))
+        self._reporter.metrics.switch_seconds.labels(policy.service).set(seconds)
+        await self._reporter.emit_event(
+            context.found,
             "FallbackActivated" if to_fallback else "ChampionRestored",
             f"decision {status.number}: {policy.service} switched in {seconds:.1f} s",
             warning=to_fallback,
@@ -138,7 +138,7 @@ class Swaps:
             goal = await self._traffic.wanted_without_policy(service)
             active, moved = await self._traffic.assert_selector(service, goal)
             if moved and (service.get("spec") or {}).get("selector"):
-                await self._reporter.tell(
+                await self._reporter.emit_event(
                     service, "ChampionRestored", "no policy speaks for it any more",
                     kind="Service",
                 )  # fmt: skip
@@ -156,16 +156,16 @@ class Swaps:
                 continue
             status, service = status_of(found.get("status")), service_of(found)
             leaving = found["metadata"].get("deletionTimestamp") and not retains(found)
-            rival = self._rivals[_version_of(found)]
-            speaks = status.traffic_known or claims(found)
-            if service is not None and not leaving and rival is None and speaks:
-                # A status that was lost is no reason to move: the next tick asks the Service.
+            conflicting = self._rivals[_version_of(found)]
+            speaks = status.traffic_known or enforces(found)
+            if service is not None and not leaving and conflicting is None and speaks:
+                # A status that was lost is no reason to move: the next reconcile asks the Service.
                 known = status.traffic if status.traffic_known else None
                 retained = retains(found) and known is not Traffic.CHAMPION
                 wanted.setdefault(service, Wish(known, retained=retained))
         return wanted
 
-    async def rival_of(self, found: Document) -> str | None:
+    async def conflicting_policy_of(self, found: Document) -> str | None:
         """Return the older policy that has a policy's target, None when it is its own."""
         version = _version_of(found)
         if version not in self._rivals:
@@ -175,18 +175,18 @@ class Swaps:
 
     def only_watches(self, found: Document) -> bool:
         """Tell whether a policy does not claim its target, and another one does."""
-        return not claims(found) and found["metadata"]["uid"] in self._onlookers
+        return not enforces(found) and found["metadata"]["uid"] in self._onlookers
 
     async def _policies(self) -> list[Document]:
         """List all policies; who has which target is known from it until the next time."""
         foreign = await self._traffic.foreign()
         policies = [one for one in await self._cluster.policies() if service_of(one) not in foreign]
-        self._rivals = {_version_of(one): rival_of(one, policies) for one in policies}
-        claimed = {service_of(one) for one in policies if claims(one)}
+        self._rivals = {_version_of(one): conflicting_policy_of(one, policies) for one in policies}
+        claimed = {service_of(one) for one in policies if enforces(one)}
         self._onlookers = {
             one["metadata"]["uid"]
             for one in policies
-            if not claims(one) and service_of(one) in claimed
+            if not enforces(one) and service_of(one) in claimed
         }
         return policies
 

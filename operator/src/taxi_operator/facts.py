@@ -1,40 +1,40 @@
-"""What a decision is made from, out of what a tick has found. Pure."""
+"""What a decision is made from, out of what a reconcile has found. Pure."""
 
 from dataclasses import replace
 from typing import Any
 
 from taxi_operator import jobs
 from taxi_operator.champion import Readiness
-from taxi_operator.decisions import Action, World, recent
+from taxi_operator.decisions import Action, Facts, recent
 from taxi_operator.policies import Policy
+from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.statuses import RunState, Status
-from taxi_operator.ticks import Tick
 from taxi_operator.times import seconds_since_epoch
 
 Document = dict[str, Any]
 
 
-def world_of(tick: Tick, now: float) -> World:
-    """Return the world of a tick."""
-    status = tick.status
+def facts_of(context: ReconcileContext, now: float) -> Facts:
+    """Return the facts of a reconcile."""
+    status = context.status
     run = status.run
-    ends = [end for end in map(jobs.ended_at, tick.jobs) if end is not None]
+    ends = [end for end in map(jobs.ended_at, context.jobs) if end is not None]
     last_end = run.ended_at if run else max(ends, default=None)
     # An end that lies ahead would be a cooldown for as long.
     last_end = None if last_end is None else min(last_end, now)
-    return World(
+    return Facts(
         now=now,
         traffic=status.traffic,
         traffic_since=status.traffic_since,
         rescued=status.rescued,
-        champion=tick.champion or Readiness(0, now),
-        fallback_ready=tick.fallback_ready,
+        champion=context.champion or Readiness(0, now),
+        fallback_ready=context.fallback_ready,
         run_open=bool(run and run.is_open),
         last_run_ended_at=last_end,
         last_run_succeeded=bool(run and run.state is RunState.PROMOTED),
-        run_starts=_run_starts(status, tick.jobs),
-        retrain_blocked=tick.retrain_blocked
-        or ("ChampionMissing" if tick.champion_missing else ""),
+        run_starts=_run_starts(status, context.jobs),
+        retrain_blocked=context.retrain_blocked
+        or ("ChampionMissing" if context.champion_missing else ""),
     )
 
 
@@ -52,9 +52,9 @@ def _run_starts(status: Status, own_jobs: list[Document]) -> tuple[float, ...]:
     return tuple(starts.values())
 
 
-def with_budget(policy: Policy, status: Status, world: World) -> Status:
+def with_budget(policy: Policy, status: Status, facts: Facts) -> Status:
     """Return a status that shows the budget."""
     if policy.retrain is None:
         return status
-    starts = recent(world.run_starts, world.now, policy.retrain.window_seconds)
+    starts = recent(facts.run_starts, facts.now, policy.retrain.window_seconds)
     return replace(status, budget={"runsInWindow": len(starts), "maxRuns": policy.retrain.max_runs})

@@ -1,4 +1,4 @@
-"""What one tick of a policy knows."""
+"""What one reconcile of a policy knows."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Tick:
+class ReconcileContext:
     """One evaluation of a policy, filled by its stages.
 
     Attributes:
