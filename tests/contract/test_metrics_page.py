@@ -1,7 +1,12 @@
-"""The page of metrics is the catalogue's."""
+"""The page of metrics is the catalogue's, and each entry of the catalogue is exported."""
 
+import re
 import runpy
 from pathlib import Path
+
+import pytest
+
+from taxi_domain import metrics
 
 ROOT = Path(__file__).parents[2]
 
@@ -10,3 +15,22 @@ def test_page_is_up_to_date() -> None:
     page = runpy.run_path(str(ROOT / "tools" / "dev" / "metrics_page.py"))["page"]
 
     assert (ROOT / "docs" / "metrics.md").read_text() == page()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, value in vars(metrics).items() if isinstance(value, metrics.Metric)]
+)
+def test_a_part_sets_every_entry(name: str) -> None:
+    parts = [
+        path
+        for folder in ("services", "operator", "jobs", "libs/runtime")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    uses = [
+        line
+        for path in parts
+        for line in path.read_text().splitlines()
+        if re.search(rf"\b{name}\b", line) and not re.match(r"from|import|    \w+,$", line)
+    ]
+
+    assert uses, f"{name} is in the catalogue, and no part exports it"

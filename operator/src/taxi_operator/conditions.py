@@ -206,3 +206,11 @@ _HOLDS_TRAFFIC: Final = {
     "FallbackNotReady", "ChampionNotReady", "ChampionSettling", "FallbackStays", "ManualRestore",
     "MinDwell",
 }  # fmt: skip
+
+
+def was_held(status: Status) -> bool:
+    """Tell whether the last reconcile said already that the traffic cannot leave the champion."""
+    return any(
+        one["type"] == FALLBACK and one["reason"] in {"ChampionUnavailable", "FallbackNotReady"}
+        for one in status.conditions
+    )

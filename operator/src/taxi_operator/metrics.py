@@ -4,11 +4,21 @@ from collections.abc import Collection
 from typing import Final
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Histogram, start_http_server
 
-from taxi_domain import metrics as catalogue
-from taxi_domain.metrics import Metric
+from taxi_domain.metrics import (
+    OPERATOR_CHAMPION_UNAVAILABLE,
+    OPERATOR_DECISIONS,
+    OPERATOR_DUPLICATES_PREVENTED,
+    OPERATOR_RECONCILE_LAG,
+    OPERATOR_RECONCILES,
+    OPERATOR_RESCUES,
+    OPERATOR_SIGNAL_BREACHED,
+    OPERATOR_SIGNAL_VALUE,
+    objects_of,
+)
 from taxi_operator.decisions import Action
+from taxi_runtime.metrics import MetricObjects
 
 _READ_SECONDS: Final = 5.0
 
@@ -30,66 +40,43 @@ def serve(
     return server
 
 
-class Metrics:
+class Metrics(MetricObjects[Histogram]):
     """Metric objects on a registry of their own."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(metric: Metric) -> Counter:
-            found = Counter(metric.name, metric.help, metric.labels, registry=registry)
-            for values in metric.series:
-                found.labels(*values)
-            return found
-
-        def gauge(metric: Metric) -> Gauge:
-            return Gauge(metric.name, metric.help, metric.labels, registry=registry)
-
-        self.reconciles: Final = counter(catalogue.OPERATOR_RECONCILES)
-        self.reconcile_duration: Final = Histogram(
-            catalogue.OPERATOR_RECONCILE_DURATION.name, catalogue.OPERATOR_RECONCILE_DURATION.help,
-            registry=registry, buckets=catalogue.OPERATOR_RECONCILE_DURATION.buckets,
-        )  # fmt: skip
-        self.reconcile_lag: Final = gauge(catalogue.OPERATOR_RECONCILE_LAG)
-        self.decisions: Final = counter(catalogue.OPERATOR_DECISIONS)
-        self.duplicates_prevented: Final = counter(catalogue.OPERATOR_DUPLICATES_PREVENTED)
-        self.rescues: Final = counter(catalogue.OPERATOR_RESCUES)
-        self.champion_unavailable: Final = gauge(catalogue.OPERATOR_CHAMPION_UNAVAILABLE)
-        self.traffic: Final = gauge(catalogue.OPERATOR_TRAFFIC)
-        self.switch_seconds: Final = gauge(catalogue.OPERATOR_SWITCH_SECONDS)
-        self.api_errors: Final = counter(catalogue.OPERATOR_API_ERRORS)
-        self._signal_value: Final = gauge(catalogue.OPERATOR_SIGNAL_VALUE)
-        self._signal_breached: Final = gauge(catalogue.OPERATOR_SIGNAL_BREACHED)
+        super().__init__(objects_of("operator"), registry, Histogram)
         self._with_value: Final[dict[str, set[str]]] = {}
         self._signals: Final[dict[str, set[str]]] = {}
 
     def know(self, policy: str) -> None:
         """Export a policy's counters from the start: what has not happened yet is known too."""
         for result in ("ok", "error"):
-            self.reconciles.labels(policy, result)
+            self[OPERATOR_RECONCILES].labels(policy, result)
         for action in (Action.RETRAIN, Action.FALLBACK, Action.RESTORE):
-            self.decisions.labels(policy, str(action))
-        self.duplicates_prevented.labels(policy)
-        self.rescues.labels(policy)
+            self[OPERATOR_DECISIONS].labels(policy, str(action))
+        self[OPERATOR_DUPLICATES_PREVENTED].labels(policy)
+        self[OPERATOR_RESCUES].labels(policy)
 
     def set_signal(self, policy: str, signal: str, value: float | None, *, breached: bool) -> None:
         """Export a signal; without a value only whether it is breached."""
         self._signals.setdefault(policy, set()).add(signal)
-        self._signal_breached.labels(policy, signal).set(float(breached))
+        self[OPERATOR_SIGNAL_BREACHED].labels(policy, signal).set(float(breached))
         valued = self._with_value.setdefault(policy, set())
         if value is not None:
             valued.add(signal)
-            self._signal_value.labels(policy, signal).set(value)
+            self[OPERATOR_SIGNAL_VALUE].labels(policy, signal).set(value)
         elif signal in valued:
             valued.remove(signal)
-            self._signal_value.remove(policy, signal)
+            self[OPERATOR_SIGNAL_VALUE].remove(policy, signal)
 
     def keep_signals(self, policy: str, signals: Collection[str]) -> None:
         """Remove the series of signals that a policy does not have any more."""
         for gone in self._signals.get(policy, set()) - set(signals):
             self._signals[policy].remove(gone)
-            self._signal_breached.remove(policy, gone)
+            self[OPERATOR_SIGNAL_BREACHED].remove(policy, gone)
             if gone in self._with_value[policy]:
                 self._with_value[policy].remove(gone)
-                self._signal_value.remove(policy, gone)
+                self[OPERATOR_SIGNAL_VALUE].remove(policy, gone)
 
     def forget(self, policy: str) -> None:
         """Remove the series of a policy that is gone."""
@@ -97,7 +84,7 @@ class Metrics:
         self._signals.pop(policy, None)
         self._with_value.pop(policy, None)
         for metric in (
-            self.reconciles, self.decisions, self.duplicates_prevented, self.reconcile_lag,
-            self.rescues, self.champion_unavailable,
+            OPERATOR_RECONCILES, OPERATOR_DECISIONS, OPERATOR_DUPLICATES_PREVENTED,
+            OPERATOR_RECONCILE_LAG, OPERATOR_RESCUES, OPERATOR_CHAMPION_UNAVAILABLE,
         ):  # fmt: skip
-            metric.remove_by_labels({"policy": policy})
+            self[metric].remove_by_labels({"policy": policy})

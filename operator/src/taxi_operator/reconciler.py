@@ -6,10 +6,16 @@ from dataclasses import replace
 from typing import Any, Final
 
 from taxi_domain.errors import FieldError, TaxiError
+from taxi_domain.metrics import (
+    OPERATOR_API_ERRORS,
+    OPERATOR_CHAMPION_UNAVAILABLE,
+    OPERATOR_DUPLICATES_PREVENTED,
+    OPERATOR_RESCUES,
+)
 from taxi_operator import jobs
 from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
 from taxi_operator.champion import Readiness, readiness_of, ready_pods
-from taxi_operator.conditions import FALLBACK, READY, Finding, Outcome
+from taxi_operator.conditions import READY, Finding, Outcome, was_held
 from taxi_operator.decisions import Action, Decision, Traffic, decide
 from taxi_operator.facts import facts_of, with_budget
 from taxi_operator.jobs import PolicyKey
@@ -72,7 +78,7 @@ class Reconciler:
     async def reconcile(self, name: str) -> float:
         """Evaluate one policy; return the seconds until it wants to be evaluated again."""
         try:
-            return await self._tick(name)
+            return await self._reconcile(name)
         except PolicyChangedError as change:
             # Every step can be repeated, and what it is to be is read anew.
             logger.info(
@@ -80,7 +86,7 @@ class Reconciler:
             )
             return _CHANGE_LOOK
 
-    async def _tick(self, name: str) -> float:
+    async def _reconcile(self, name: str) -> float:
         found = await self._cluster.policy(name)
         if found is None:
             self._metrics.forget(name)
@@ -148,7 +154,9 @@ class Reconciler:
     async def _refuse(self, found: Document, status: Status, reason: str, message: str) -> None:
         self._metrics.keep_signals(found["metadata"]["name"], ())
         # Nobody looks at the champion of a policy that is not served.
-        self._metrics.champion_unavailable.remove_by_labels({"policy": found["metadata"]["name"]})
+        self._metrics[OPERATOR_CHAMPION_UNAVAILABLE].remove_by_labels(
+            {"policy": found["metadata"]["name"]}
+        )
         problem = Finding(READY, "False", reason, message)
         await self._reporter.report(found, status, Outcome(problem=problem))
 
@@ -165,7 +173,7 @@ class Reconciler:
         context.status = context.status.read(readings)
         context.problems += [self._reporter.problem_of(one) for one in observation.bad_queries]
         if observation.problem:
-            self._metrics.api_errors.labels("prometheus").inc()
+            self._metrics[OPERATOR_API_ERRORS].labels("prometheus").inc()
         self._reporter.measure(found["metadata"]["name"], readings)
         await self._go_through(
             context, self._look_at_jobs, self._look_at_template, self._carry_on_switch,
@@ -239,7 +247,7 @@ class Reconciler:
             context.status.champion and context.status.champion.is_ready != champion.is_ready
         ):
             context.status = replace(context.status, champion=champion if matters else None)
-        self._metrics.champion_unavailable.labels(context.key.name).set(
+        self._metrics[OPERATOR_CHAMPION_UNAVAILABLE].labels(context.key.name).set(
             float(champion.unavailable(self._clock()))
         )
 
@@ -256,9 +264,9 @@ class Reconciler:
             return
         decision = decide(context.policy, (), facts_of(context, now))
         if decision.is_rescue:
-            self._metrics.rescues.labels(context.key.name).inc()
+            self._metrics[OPERATOR_RESCUES].labels(context.key.name).inc()
             await self._carry_out(context, decision, now)
-        elif not _was_held(context.status):
+        elif not was_held(context.status):
             held = decision.reason or "the policy has no fallback"
             await self._reporter.emit_event(
                 context.found, "ChampionUnavailable",
@@ -322,7 +330,7 @@ class Reconciler:
                     context.policy, context.key, context.status, self._clock()
                 )
             if step.already_existed:
-                self._metrics.duplicates_prevented.labels(context.key.name).inc()
+                self._metrics[OPERATOR_DUPLICATES_PREVENTED].labels(context.key.name).inc()
             if step.status == context.status:
                 return
             status = step.status
@@ -390,11 +398,3 @@ def _defect(policy: str, error: Exception) -> Finding:
     logger.error("reconcile failed", extra={"policy": policy}, exc_info=error)
     message = f"a defect of the operator ({type(error).__name__}); its log has more"
     return Finding(READY, "False", "InternalError", message)
-
-
-def _was_held(status: Status) -> bool:
-    """Tell whether the last reconcile said already that the traffic cannot leave the champion."""
-    return any(
-        one["type"] == FALLBACK and one["reason"] in {"ChampionUnavailable", "FallbackNotReady"}
-        for one in status.conditions
-    )

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
 from taxi_domain.kube import KIND
+from taxi_domain.metrics import OPERATOR_API_ERRORS, OPERATOR_DECISIONS, OPERATOR_RECONCILES
 from taxi_operator import conditions
 from taxi_operator.adapters.cluster import ApiError, Cluster
 from taxi_operator.adapters.prometheus import QueryError
@@ -84,7 +85,7 @@ class Reporter:
         """Tell people of the newest decision of a status, with the link to its report."""
         assert status.decision is not None
         decision, name = status.decision, found["metadata"]["name"]
-        self.metrics.decisions.labels(name, decision["action"]).inc()
+        self.metrics[OPERATOR_DECISIONS].labels(name, decision["action"]).inc()
         text = f"decision {decision['number']}: because of {why}"
         if "reportURL" in decision:
             text += f"; report: {decision['reportURL']}"
@@ -125,7 +126,7 @@ class Reporter:
                 warning=conditions.is_bad(one),
             )  # fmt: skip
         result = "ok" if outcome.problem is None else "error"
-        self.metrics.reconciles.labels(found["metadata"]["name"], result).inc()
+        self.metrics[OPERATOR_RECONCILES].labels(found["metadata"]["name"], result).inc()
 
     async def emit_event(
         self, found: Document, reason: str, message: str, *, warning: bool = False,
@@ -138,7 +139,7 @@ class Reporter:
         try:
             await self._cluster.event(found, reason, message, warning=warning, kind=kind)
         except (ApiError, NotAvailableError) as error:
-            self.metrics.api_errors.labels("events").inc()
+            self.metrics[OPERATOR_API_ERRORS].labels("events").inc()
             logger.warning("event is not posted", extra={"problem": str(error)})
 
     def measure(self, name: str, readings: Sequence[Reading]) -> None:
@@ -155,14 +156,14 @@ class Reporter:
         elif isinstance(error, FieldError):
             reason = "InvalidSpec"
         elif isinstance(error, ApiError):
-            self.metrics.api_errors.labels("kubernetes").inc()
+            self.metrics[OPERATOR_API_ERRORS].labels("kubernetes").inc()
             quota = "exceeded quota" in str(error)
             reason = "QuotaExceeded" if quota else error.reason or "ApiError"
         elif isinstance(error, StoreUnavailableError):
-            self.metrics.api_errors.labels("mongodb").inc()
+            self.metrics[OPERATOR_API_ERRORS].labels("mongodb").inc()
             reason = "RegistryUnavailable"
         elif isinstance(error, NotAvailableError):
-            self.metrics.api_errors.labels("kubernetes").inc()
+            self.metrics[OPERATOR_API_ERRORS].labels("kubernetes").inc()
             reason = "ApiServerUnavailable"
         elif isinstance(error, TargetMissingError):
             reason = "TargetMissing"

@@ -9,6 +9,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.metrics import (
+    OPERATOR_API_ERRORS,
+    OPERATOR_RECONCILE_DURATION,
+    OPERATOR_RECONCILE_LAG,
+    OPERATOR_RECONCILES,
+)
 from taxi_operator.metrics import Metrics
 from taxi_operator.reconciler import Reconciler
 
@@ -70,8 +76,8 @@ class Scheduler:
                     if due <= self.beat and name not in self._running:
                         # What is seen from here on wants another reconcile after this one.
                         self._due[name] = math.inf
-                        self._metrics.reconcile_lag.labels(name).set(self.beat - due)
-                        task = asyncio.create_task(self._tick(name), name=name)
+                        self._metrics[OPERATOR_RECONCILE_LAG].labels(name).set(self.beat - due)
+                        task = asyncio.create_task(self._reconcile(name), name=name)
                         self._running[name] = task
                         task.add_done_callback(self._ended)
                 if selectors.done():
@@ -87,20 +93,20 @@ class Scheduler:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task.get_name(), None)
 
-    async def _tick(self, name: str) -> None:
+    async def _reconcile(self, name: str) -> None:
         pause = _RETRY_SECONDS
         begin = self._clock()
         try:
             async with self._limit, asyncio.timeout(_LONGEST_TICK):
                 pause = await self._reconciler.reconcile(name)
         except (TaxiError, TimeoutError) as error:
-            self._metrics.reconciles.labels(name, "error").inc()
+            self._metrics[OPERATOR_RECONCILES].labels(name, "error").inc()
             logger.warning("reconcile failed", extra={"policy": name, "problem": repr(error)})
         except Exception:
             # The one broad net of this process: a defect in one policy must not stop the others.
-            self._metrics.reconciles.labels(name, "error").inc()
+            self._metrics[OPERATOR_RECONCILES].labels(name, "error").inc()
             logger.exception("reconcile failed", extra={"policy": name})
-        self._metrics.reconcile_duration.observe(self._clock() - begin)
+        self._metrics[OPERATOR_RECONCILE_DURATION].observe(self._clock() - begin)
         if name in self._due:
             due = begin + pause * self._random.uniform(0.95, 1.05)
             self._due[name] = min(self._due[name], due)
@@ -116,7 +122,7 @@ class Scheduler:
             async with asyncio.timeout(_LONGEST_TICK):
                 await keep()
         except (TaxiError, TimeoutError) as error:
-            self._metrics.api_errors.labels("kubernetes").inc()
+            self._metrics[OPERATOR_API_ERRORS].labels("kubernetes").inc()
             logger.warning("pass failed", extra={"of": what, "problem": repr(error)})
         except Exception:
             logger.exception("pass failed", extra={"of": what})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.metrics import OPERATOR_SWITCH_SECONDS, OPERATOR_TRAFFIC
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.decisions import Action, Decision, Traffic
 from taxi_operator.ownership import age_of, conflicting_policy_of, enforces, service_of
@@ -97,7 +98,7 @@ class TrafficSwitch:
             return
         seconds = time.monotonic() - begin
         await self._reporter.save(context, replace(status, last_swap_seconds=seconds))
-        self._reporter.metrics.switch_seconds.labels(policy.service).set(seconds)
+        self._reporter.metrics[OPERATOR_SWITCH_SECONDS].labels(policy.service).set(seconds)
         await self._reporter.emit_event(
             context.found,
             "FallbackActivated" if to_fallback else "ChampionRestored",
@@ -144,7 +145,9 @@ class TrafficSwitch:
                 )  # fmt: skip
         # Not always the goal: the traffic stays away from it while its pods are not ready.
         for one in Traffic:
-            self._reporter.metrics.traffic.labels(name, str(one).lower()).set(float(one is active))
+            self._reporter.metrics[OPERATOR_TRAFFIC].labels(name, str(one).lower()).set(
+                float(one is active)
+            )
 
     async def _wanted(self) -> dict[str, Wish]:
         """Return what each Service's policy wants."""

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
+from taxi_domain.metrics import OPERATOR_RECONCILE_LAG
 from taxi_operator.metrics import Metrics
 
 
@@ -20,7 +21,7 @@ def test_counters_begin_at_zero_and_end_with_their_policy() -> None:
 
     metrics.know("one")
     metrics.know("other")
-    metrics.reconcile_lag.labels("one").set(1)
+    metrics[OPERATOR_RECONCILE_LAG].labels("one").set(1)
     metrics.set_signal("one", "drift", 1.5, breached=True)
     found = series(registry, "one")
     metrics.forget("one")

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from support.predictor import PLAIN, division_artifact, division_graph, small_artifact
 
 from taxi_domain.features import Features
+from taxi_domain.metrics import PREDICTOR_FAILED, PREDICTOR_SHADOW_FAILED
 from taxi_domain.models import CARD_FILE, ONNX_FILE, Alias
 from taxi_domain.records import PredictionRecord
 from taxi_domain.rides import Ride
@@ -53,7 +54,7 @@ class Worker:
 
     def failed(self) -> float:
         """Return how many rides had no answer."""
-        found: float = self.metrics.failed.labels("not_finite")._value.get()
+        found: float = self.metrics[PREDICTOR_FAILED].labels("not_finite")._value.get()
         return found
 
 
@@ -140,7 +141,7 @@ def test_shadow_answers_that_are_not_finite_are_left_out_and_counted() -> None:
     records = scorer.score([record(0.0), record(2.0)])
 
     assert [[one.prediction for one in each.shadow] for each in records] == [[], [10.0]]
-    failed = metrics.shadow_failed.labels("taxi-duration", "champion", "not_finite")
+    failed = metrics[PREDICTOR_SHADOW_FAILED].labels("taxi-duration", "champion", "not_finite")
     assert failed._value.get() == 1
 
 

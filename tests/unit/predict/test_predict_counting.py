@@ -15,6 +15,12 @@ from prometheus_client import Counter
 from support.predictor import PLAIN, small_artifact
 from support.waiting import wait_for
 
+from taxi_domain.metrics import (
+    PREDICTOR_FAILED,
+    PREDICTOR_PREDICTIONS,
+    PREDICTOR_REFUSED,
+    PREDICTOR_UNDECLARED,
+)
 from taxi_predict.http.fast_path import ROUTE, FastPath
 from taxi_predict.http.routes import blueprint, register
 from taxi_predict.metrics import Metrics
@@ -56,8 +62,8 @@ class Door:
     def counts(self) -> dict[str, float]:
         """Return how many rides were answered, refused (by reason) and failed (by reason)."""
         self.buffered.flush()
-        found = {"answered": sum(values_of(self.metrics.predictions).values())}
-        for counter in (self.metrics.refused, self.metrics.failed):
+        found = {"answered": sum(values_of(self.metrics[PREDICTOR_PREDICTIONS]).values())}
+        for counter in (self.metrics[PREDICTOR_REFUSED], self.metrics[PREDICTOR_FAILED]):
             found |= {labels[-1]: value for labels, value in values_of(counter).items() if value}
         return found
 
@@ -66,7 +72,7 @@ class Door:
         self.buffered.flush()
         return {
             labels[-1]: value
-            for labels, value in values_of(self.metrics.undeclared).items() if value
+            for labels, value in values_of(self.metrics[PREDICTOR_UNDECLARED]).items() if value
         }  # fmt: skip
 
     def post(self, path: str, body: object, content_type: str = JSON) -> int:
@@ -249,6 +255,6 @@ def test_counting_goes_on_after_counts_could_not_be_written(
 
     assert well.post(ROUTE, PLAIN) == 200
 
-    predictions = well.metrics.predictions
+    predictions = well.metrics[PREDICTOR_PREDICTIONS]
     wait_for("the count", lambda: sum(values_of(predictions).values()) == 1, 10)
     well.buffered.stop()

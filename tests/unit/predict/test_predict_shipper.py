@@ -8,6 +8,11 @@ import bson
 import pytest
 
 from taxi_domain.errors import NotAvailableError
+from taxi_domain.metrics import (
+    PREDICTOR_SPOOL_LOST,
+    PREDICTOR_SPOOL_OLDEST_AGE,
+    PREDICTOR_SPOOL_RECORDS,
+)
 from taxi_predict.delivery.shipper import Shipper
 from taxi_predict.metrics import Metrics
 from taxi_predict.spool.reader import SpoolReader
@@ -90,7 +95,7 @@ def test_a_record_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
     metrics = deliver(tmp_path, log)
 
     assert log.ride_ids == ["r1", "r2"]
-    assert metrics.spool_lost.labels("malformed")._value.get() == len(b"\x93 no entry")
+    assert metrics[PREDICTOR_SPOOL_LOST].labels("malformed")._value.get() == len(b"\x93 no entry")
 
 
 def test_age_is_that_of_the_oldest_ride_that_waits(tmp_path: Path) -> None:
@@ -105,13 +110,20 @@ def test_age_is_that_of_the_oldest_ride_that_waits(tmp_path: Path) -> None:
 
     assert delivery.batch(5) == 5
     delivery.measure()
-    waiting = metrics.spool_records._value.get(), metrics.spool_age._value.get()
+    waiting = (
+        metrics[PREDICTOR_SPOOL_RECORDS]._value.get(),
+        metrics[PREDICTOR_SPOOL_OLDEST_AGE]._value.get(),
+    )
     assert delivery.batch(5) == 4
     now[0] += 2
     delivery.measure()
 
     assert waiting == (4, pytest.approx(295, abs=5))
-    assert metrics.spool_records._value.get() == metrics.spool_age._value.get() == 0
+    assert (
+        metrics[PREDICTOR_SPOOL_RECORDS]._value.get()
+        == metrics[PREDICTOR_SPOOL_OLDEST_AGE]._value.get()
+        == 0
+    )
 
 
 def test_listener_is_told_once_for_several_batches(tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ class MetricType(StrEnum):
     HISTOGRAM = "histogram"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Metric:
-    """One entry of the catalogue.
+    """One entry of the catalogue; entries are compared by identity, as keys of dictionaries.
 
     Attributes:
         name: Full name as Prometheus shows it (counters end in `_total`).
@@ -38,6 +38,10 @@ class Metric:
         buckets: Upper bounds of a histogram, in the metric's unit.
         series: Values of the labels, for each series that is exported from the start, at zero:
             what has not happened yet is known of these counters.
+        at_scrape: Computed when it is asked for, by a collector; the others are objects that a
+            part changes as things happen.
+        across_workers: How a gauge's values of several processes become one, in the words of
+            prometheus_client's multiprocess mode.
     """
 
     name: str
@@ -46,22 +50,49 @@ class Metric:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
     series: tuple[tuple[str, ...], ...] = ()
+    at_scrape: bool = False
+    across_workers: str = "all"
+
+
+class CounterMetric(Metric):
+    """A counter."""
+
+
+class GaugeMetric(Metric):
+    """A gauge."""
+
+
+class HistogramMetric(Metric):
+    """A histogram."""
 
 
 _MODEL: Final = ("model", "model_role")
 _FEATURE: Final = (*_MODEL, "feature")
 
 
-def _counter(name: str, text: str, *labels: str, series: Iterable[Iterable[str]] = ()) -> Metric:
-    return Metric(name, MetricType.COUNTER, text, labels, series=tuple(map(tuple, series)))
+def _counter(
+    name: str,
+    text: str,
+    *labels: str,
+    series: Iterable[Iterable[str]] = (),
+    at_scrape: bool = False,
+) -> CounterMetric:
+    return CounterMetric(
+        name, MetricType.COUNTER, text, labels, (), tuple(map(tuple, series)), at_scrape
+    )
 
 
-def _gauge(name: str, text: str, *labels: str) -> Metric:
-    return Metric(name, MetricType.GAUGE, text, labels)
+def _gauge(name: str, text: str, *labels: str, across_workers: str = "all") -> GaugeMetric:
+    return GaugeMetric(name, MetricType.GAUGE, text, labels, across_workers=across_workers)
 
 
-def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Metric:
-    return Metric(name, MetricType.HISTOGRAM, text, labels, buckets)
+def _computed(name: str, text: str, *labels: str) -> GaugeMetric:
+    """Return a gauge that is computed at each scrape, and absent while it is not known."""
+    return GaugeMetric(name, MetricType.GAUGE, text, labels, at_scrape=True)
+
+
+def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> HistogramMetric:
+    return HistogramMetric(name, MetricType.HISTOGRAM, text, labels, buckets)
 
 
 _FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -106,30 +137,37 @@ PREDICTOR_UNDECLARED: Final = _counter(
     *_MODEL, "field",
 )  # fmt: skip
 PREDICTOR_MODEL_INFO: Final = _gauge(
-    "taxi_predictor_model_info", "1 for the version that serves.", *_MODEL, "version"
-)
+    "taxi_predictor_model_info", "1 for the version that serves.", *_MODEL, "version",
+    across_workers="livemax",
+)  # fmt: skip
 PREDICTOR_WORKER_RESTARTS: Final = _counter(
-    "taxi_predictor_worker_restarts_total", "Workers of the pod that ended and were replaced."
+    "taxi_predictor_worker_restarts_total",
+    "Workers of the pod that ended and were replaced.",
+    at_scrape=True,
 )
-PREDICTOR_TORN_FILES: Final = _gauge(
+PREDICTOR_TORN_FILES: Final = _computed(
     "taxi_predictor_torn_counter_files",
     "Files of counters that cannot be read, left behind by workers that were killed.",
 )
 PREDICTOR_SPOOL_BYTES: Final = _gauge(
-    "taxi_predictor_spool_bytes", "Records on this pod that the log does not have yet, in bytes."
-)
+    "taxi_predictor_spool_bytes", "Records on this pod that the log does not have yet, in bytes.",
+    across_workers="livesum",
+)  # fmt: skip
 PREDICTOR_SPOOL_RECORDS: Final = _gauge(
-    "taxi_predictor_spool_records", "Records that a lost node would lose now."
-)
+    "taxi_predictor_spool_records", "Records that a lost node would lose now.",
+    across_workers="livesum",
+)  # fmt: skip
 PREDICTOR_SPOOL_OLDEST_AGE: Final = _gauge(
-    "taxi_predictor_spool_oldest_record_age_seconds", "Age of the oldest record not yet in the log."
-)
+    "taxi_predictor_spool_oldest_record_age_seconds",
+    "Age of the oldest record not yet in the log.",
+    across_workers="livemax",
+)  # fmt: skip
 PREDICTOR_SPOOL_LOST: Final = _counter(
     "taxi_predictor_spool_lost_bytes_total",
     "Bytes of answered rides that could not be read from the spool, by reason.",
     "reason", series=[["damaged"], ["malformed"]],
 )  # fmt: skip
-PREDICTOR_DELIVERY_HEARTBEAT_AGE: Final = _gauge(
+PREDICTOR_DELIVERY_HEARTBEAT_AGE: Final = _computed(
     "taxi_predictor_delivery_heartbeat_age_seconds",
     "Time since the pod's delivery to the log gave a sign of life.",
 )
@@ -145,80 +183,80 @@ PREDICTOR_LOGGED_RECORDS: Final = _counter(
     "taxi_predictor_logged_records_total", "Records delivered, by destination.", "destination"
 )
 
-MONITOR_FEATURE_SCORE: Final = _gauge(
+MONITOR_FEATURE_SCORE: Final = _computed(
     "taxi_monitor_feature_drift_score", "Distance of the window from the reference.",
     *_FEATURE, "method",
 )  # fmt: skip
-MONITOR_FEATURE_THRESHOLD: Final = _gauge(
+MONITOR_FEATURE_THRESHOLD: Final = _computed(
     "taxi_monitor_feature_drift_threshold", "Score that is a breach at the present row count.",
     *_FEATURE, "method",
 )  # fmt: skip
-MONITOR_FEATURE_RELATIVE: Final = _gauge(
+MONITOR_FEATURE_RELATIVE: Final = _computed(
     "taxi_monitor_feature_drift_score_relative", "Score over its threshold; 1 is a breach.",
     *_FEATURE,
 )  # fmt: skip
-MONITOR_DRIFT_RELATIVE: Final = _gauge(
+MONITOR_DRIFT_RELATIVE: Final = _computed(
     "taxi_monitor_drift_score_relative",
     "Largest score over its threshold among the features that count.",
     *_MODEL,
 )
-MONITOR_MISSING: Final = _gauge(
+MONITOR_MISSING: Final = _computed(
     "taxi_monitor_feature_missing_ratio",
     "Share of the window without a value; without a pickup time there is no hour and no weekday.",
     *_FEATURE,
 )  # fmt: skip
-MONITOR_UNSEEN: Final = _gauge(
+MONITOR_UNSEEN: Final = _computed(
     "taxi_monitor_feature_unseen_ratio", "Share of the window that the reference never had.",
     *_FEATURE,
 )  # fmt: skip
-MONITOR_DRIFTED_FEATURES: Final = _gauge(
+MONITOR_DRIFTED_FEATURES: Final = _computed(
     "taxi_monitor_drifted_features", "Features at or above their threshold.", *_MODEL
 )
-MONITOR_DRIFT_DETECTED: Final = _gauge(
+MONITOR_DRIFT_DETECTED: Final = _computed(
     "taxi_monitor_drift_detected", "1 when the last evaluations in a row were breaches.", *_MODEL
 )
-MONITOR_ERROR_RMSE: Final = _gauge(
+MONITOR_ERROR_RMSE: Final = _computed(
     "taxi_monitor_error_rmse_seconds", "Root mean squared error of the labelled rides.",
     *_MODEL, "source",
 )  # fmt: skip
-MONITOR_ERROR_MAE: Final = _gauge(
+MONITOR_ERROR_MAE: Final = _computed(
     "taxi_monitor_error_mae_seconds", "Mean absolute error of the labelled rides.",
     *_MODEL, "source",
 )  # fmt: skip
-MONITOR_ERROR_BIAS: Final = _gauge(
+MONITOR_ERROR_BIAS: Final = _computed(
     "taxi_monitor_error_bias_seconds", "Mean of prediction minus label.", *_MODEL, "source"
 )
-MONITOR_ERROR_REFERENCE: Final = _gauge(
+MONITOR_ERROR_REFERENCE: Final = _computed(
     "taxi_monitor_error_reference_rmse_seconds",
     "Error of the version at its acceptance, on rides it had not seen.",
     *_MODEL,
 )
-MONITOR_ERROR_RELATIVE: Final = _gauge(
+MONITOR_ERROR_RELATIVE: Final = _computed(
     "taxi_monitor_error_score_relative",
     "Error of the labelled rides over its limit for that many rides; 1 is a breach.",
     *_MODEL,
 )
-MONITOR_WINDOW_ROWS: Final = _gauge("taxi_monitor_window_rows", "Rides in the window.", *_MODEL)
-MONITOR_LABELLED_ROWS: Final = _gauge(
+MONITOR_WINDOW_ROWS: Final = _computed("taxi_monitor_window_rows", "Rides in the window.", *_MODEL)
+MONITOR_LABELLED_ROWS: Final = _computed(
     "taxi_monitor_window_labelled_rows",
     "Labelled rides that are judged: within the target's limits.",
     *_MODEL,
 )
-MONITOR_LABELS_OUTSIDE: Final = _gauge(
+MONITOR_LABELS_OUTSIDE: Final = _computed(
     "taxi_monitor_labels_outside_ratio",
     "Share of the newest labels outside of the target's limits, which are not judged.",
     *_MODEL,
 )
-MONITOR_REFERENCE_ROWS: Final = _gauge(
+MONITOR_REFERENCE_ROWS: Final = _computed(
     "taxi_monitor_reference_rows", "Rides in the reference.", *_MODEL
 )
-MONITOR_WINDOW_START: Final = _gauge(
+MONITOR_WINDOW_START: Final = _computed(
     "taxi_monitor_window_start_timestamp_seconds", "Answer time of the oldest ride.", *_MODEL
 )
-MONITOR_WINDOW_END: Final = _gauge(
+MONITOR_WINDOW_END: Final = _computed(
     "taxi_monitor_window_end_timestamp_seconds", "Answer time of the newest ride.", *_MODEL
 )
-MONITOR_EVALUATION_AGE: Final = _gauge(
+MONITOR_EVALUATION_AGE: Final = _computed(
     "taxi_monitor_evaluation_age_seconds", "Time since the last finished evaluation.", *_MODEL
 )
 MONITOR_EVALUATIONS: Final = _counter(
@@ -245,44 +283,46 @@ MONITOR_UNREADABLE: Final = _counter(
 MONITOR_LABEL_LAG: Final = _histogram(
     "taxi_monitor_label_lag_seconds", "Time from the answer to its label.", _LAG
 )
-MONITOR_MODEL_INFO: Final = _gauge(
+MONITOR_MODEL_INFO: Final = _computed(
     "taxi_monitor_model_info", "1 for the version that has the role.", *_MODEL, "version"
 )
 MONITOR_WORKER_RESTARTS: Final = _counter(
-    "taxi_monitor_worker_restarts_total", "Workers of the pod that ended and were replaced."
+    "taxi_monitor_worker_restarts_total",
+    "Workers of the pod that ended and were replaced.",
+    at_scrape=True,
 )
-MONITOR_THREAD_UP: Final = _gauge(
+MONITOR_THREAD_UP: Final = _computed(
     "taxi_monitor_background_up", "1 while the background thread lives.", "thread"
 )
 
-REPORT_LAST_SUCCESS: Final = _gauge(
+REPORT_LAST_SUCCESS: Final = _computed(
     "taxi_report_last_success_timestamp_seconds", "When a batch report was last made.", "model"
 )
-REPORT_LAST_FAILURE: Final = _gauge(
+REPORT_LAST_FAILURE: Final = _computed(
     "taxi_report_last_failure_timestamp_seconds", "When a batch report last failed.", "model"
 )
-REPORT_LAST_SCHEDULED_SUCCESS: Final = _gauge(
+REPORT_LAST_SCHEDULED_SUCCESS: Final = _computed(
     "taxi_report_last_scheduled_success_timestamp_seconds",
     "When the schedule last made a batch report.",
     "model",
 )
-REPORT_LAST_SCHEDULED_FAILURE: Final = _gauge(
+REPORT_LAST_SCHEDULED_FAILURE: Final = _computed(
     "taxi_report_last_scheduled_failure_timestamp_seconds",
     "When a batch report of the schedule last failed.",
     "model",
 )
-REPORT_DURATION: Final = _gauge(
+REPORT_DURATION: Final = _computed(
     "taxi_report_duration_seconds", "Time to make the batch report of the newest span.", "model"
 )
-REPORT_ROWS: Final = _gauge(
+REPORT_ROWS: Final = _computed(
     "taxi_report_rows", "Answered rows of the batch report of the newest span.", "model"
 )
-REPORT_SCORE_RELATIVE: Final = _gauge(
+REPORT_SCORE_RELATIVE: Final = _computed(
     "taxi_report_score_relative",
     "Largest score over its threshold in the batch report of the newest span; 1 is a breach.",
     "model",
 )
-REPORT_DRIFT: Final = _gauge(
+REPORT_DRIFT: Final = _computed(
     "taxi_report_drift",
     "1 when the batch report of the newest span says drift, 0 when it says there is none.",
     "model",
@@ -333,3 +373,16 @@ OPERATOR_API_ERRORS: Final = _counter(
 CATALOGUE: Final[tuple[Metric, ...]] = tuple(
     value for value in dict(globals()).values() if isinstance(value, Metric)
 )
+
+
+def objects_of(part: str) -> tuple[Metric, ...]:
+    """Return the entries that a part changes as things happen.
+
+    Args:
+        part: The word behind `taxi_` in their names.
+    """
+    return tuple(
+        metric
+        for metric in CATALOGUE
+        if metric.name.startswith(f"taxi_{part}_") and not metric.at_scrape
+    )

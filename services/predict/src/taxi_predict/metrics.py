@@ -6,16 +6,16 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from math import isnan
 from pathlib import Path
-from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from taxi_domain import metrics as catalogue
-from taxi_domain.metrics import Metric
+from taxi_domain.metrics import objects_of
 from taxi_predict.counter_files import CounterFiles
 from taxi_predict.settings import metrics_folder
+from taxi_runtime.metrics import MetricObjects
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -35,7 +35,7 @@ class BulkHistogram(Histogram):
             self._sum.inc(sum(amounts))
 
 
-class Metrics:
+class Metrics(MetricObjects[BulkHistogram]):
     """Metric objects of one worker; values of all workers meet in the shared folder.
 
     Args:
@@ -46,40 +46,7 @@ class Metrics:
     def __init__(self, heartbeat: Path | None = None, restarts: Collector | None = None) -> None:
         self._heartbeat = heartbeat
         self._restarts = restarts
-        registry = CollectorRegistry()
-
-        def counter(metric: Metric) -> Counter:
-            found = Counter(metric.name, metric.help, metric.labels, registry=registry)
-            for values in metric.series:
-                found.labels(*values)
-            return found
-
-        def gauge(metric: Metric, mode: Any) -> Gauge:
-            return Gauge(
-                metric.name, metric.help, metric.labels, registry=registry, multiprocess_mode=mode
-            )
-
-        def histogram(metric: Metric) -> BulkHistogram:
-            return BulkHistogram(
-                metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets
-            )
-
-        self.requests = counter(catalogue.PREDICTOR_REQUESTS)
-        self.request_duration = histogram(catalogue.PREDICTOR_REQUEST_DURATION)
-        self.predictions = counter(catalogue.PREDICTOR_PREDICTIONS)
-        self.predicted_duration = histogram(catalogue.PREDICTOR_PREDICTED_DURATION)
-        self.refused = counter(catalogue.PREDICTOR_REFUSED)
-        self.failed = counter(catalogue.PREDICTOR_FAILED)
-        self.shadow_failed = counter(catalogue.PREDICTOR_SHADOW_FAILED)
-        self.undeclared = counter(catalogue.PREDICTOR_UNDECLARED)
-        self.unlogged = counter(catalogue.PREDICTOR_UNLOGGED)
-        self.spool_lost = counter(catalogue.PREDICTOR_SPOOL_LOST)
-        self.log_writes = counter(catalogue.PREDICTOR_LOG_WRITES)
-        self.logged_records = counter(catalogue.PREDICTOR_LOGGED_RECORDS)
-        self.model_info = gauge(catalogue.PREDICTOR_MODEL_INFO, "livemax")
-        self.spool_bytes = gauge(catalogue.PREDICTOR_SPOOL_BYTES, "livesum")
-        self.spool_records = gauge(catalogue.PREDICTOR_SPOOL_RECORDS, "livesum")
-        self.spool_age = gauge(catalogue.PREDICTOR_SPOOL_OLDEST_AGE, "livemax")
+        super().__init__(objects_of("predictor"), CollectorRegistry(), BulkHistogram)
 
     def exposition(self) -> bytes:
         """Return the values of all workers, dead ones included where they count."""

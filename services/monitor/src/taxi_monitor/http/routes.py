@@ -18,6 +18,12 @@ from pymongo.database import Database
 
 from taxi_domain.documents import record_of
 from taxi_domain.errors import FieldError, NotAvailableError
+from taxi_domain.metrics import (
+    MONITOR_LABEL_LAG,
+    MONITOR_LABELS,
+    MONITOR_RECORDS,
+    MONITOR_UNREADABLE,
+)
 from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label, label_of
 from taxi_monitor.http import forms
@@ -122,11 +128,11 @@ def _take_records(parts: Parts, data: bytes, encoded: bool) -> dict[str, object]
     items = decoded_all(data) if encoded else _items(data, "records")
     records, refused = _each(_few(items, "records"), record_of)
     done = parts.state.ingest(records)
-    parts.counters.records.labels("push", "new").inc(done.new)
-    parts.counters.records.labels("push", "repeated").inc(done.other)
-    parts.counters.records.labels("push", "refused").inc(len(refused))
+    parts.counters[MONITOR_RECORDS].labels("push", "new").inc(done.new)
+    parts.counters[MONITOR_RECORDS].labels("push", "repeated").inc(done.other)
+    parts.counters[MONITOR_RECORDS].labels("push", "refused").inc(len(refused))
     for one in refused:
-        parts.counters.unreadable.labels("push", PREDICTIONS, one["field"]).inc()
+        parts.counters[MONITOR_UNREADABLE].labels("push", PREDICTIONS, one["field"]).inc()
     return {"accepted": done.new, "repeated": done.other, "refused": refused}
 
 
@@ -136,11 +142,11 @@ def _take_labels(parts: Parts, data: bytes) -> dict[str, object]:
     items = _items(data, "labels")
     found, refused = _each(_few(items, "labels"), lambda body: label_of(body, now))
     stored = _store(parts, found, now)
-    parts.counters.labels.labels("new").inc(stored["accepted"])
-    parts.counters.labels.labels("repeated").inc(stored["repeated"])
-    parts.counters.labels.labels("refused").inc(len(refused))
+    parts.counters[MONITOR_LABELS].labels("new").inc(stored["accepted"])
+    parts.counters[MONITOR_LABELS].labels("repeated").inc(stored["repeated"])
+    parts.counters[MONITOR_LABELS].labels("refused").inc(len(refused))
     for one in refused:
-        parts.counters.unreadable.labels("push", LABELS, one["field"]).inc()
+        parts.counters[MONITOR_UNREADABLE].labels("push", LABELS, one["field"]).inc()
     return {**stored, "refused": refused}
 
 
@@ -159,7 +165,7 @@ def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
             retry_after=_RETRY_SECONDS,
         ) from error  # fmt: skip
     for lag in lags:
-        parts.counters.label_lag.observe(lag)
+        parts.counters[MONITOR_LABEL_LAG].observe(lag)
     return {"accepted": done.inserted, "repeated": done.repeated}
 
 

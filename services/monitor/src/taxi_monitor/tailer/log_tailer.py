@@ -11,6 +11,12 @@ from typing import Final
 from pymongo.database import Database
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.metrics import (
+    MONITOR_EVALUATION_DURATION,
+    MONITOR_EVALUATIONS,
+    MONITOR_RECORDS,
+    MONITOR_UNREADABLE,
+)
 from taxi_domain.models import PROFILE_FILE, Alias
 from taxi_domain.records import Label, PredictionRecord
 from taxi_monitor.metrics.counters import Counters
@@ -61,7 +67,9 @@ class LogTailer:
         self._since = datetime.fromtimestamp(clock(), UTC)
         #: Counts what of the log cannot be read.
         self.unreadable = Unreadable(
-            lambda collection, field: counters.unreadable.labels("log", collection, field).inc()
+            lambda collection, field: (
+                counters[MONITOR_UNREADABLE].labels("log", collection, field).inc()
+            )
         )
         #: Called after each evaluation, for what else is read from MongoDB now and then.
         self.each_cycle: Callable[[], None] = lambda: None
@@ -127,13 +135,13 @@ class LogTailer:
     def _evaluate(self) -> None:
         begin = time.perf_counter()
         self._state.evaluate(self._clock)
-        self._counters.evaluation_duration.observe(time.perf_counter() - begin)
+        self._counters[MONITOR_EVALUATION_DURATION].observe(time.perf_counter() - begin)
         for _, one in self._state.evaluations():
             result = "too_few_rows" if one.inputs is None else "ok"
             if one.inputs is not None and one.inputs.problems:
                 result = "error"
                 logger.warning("columns cannot be scored", extra={"problems": one.inputs.problems})
-            self._counters.evaluations.labels(result).inc()
+            self._counters[MONITOR_EVALUATIONS].labels(result).inc()
 
     def _watch(self, alias: Alias, entry: AliasEntry) -> None:
         artifact = self._registry.load(entry.version)
@@ -163,7 +171,7 @@ class LogTailer:
         while not self._stop.is_set():
             page = log.tail(self._database, since, _TAIL_ROWS, self.unreadable)
             done = intake.take_logged(self._state, self, page.items)
-            self._counters.records.labels("log", "new").inc(done.new)
+            self._counters[MONITOR_RECORDS].labels("log", "new").inc(done.new)
             if page.newest is None:
                 return
             newest = page.newest

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Final
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.metrics import NOT_FINITE
+from taxi_domain.metrics import NOT_FINITE, PREDICTOR_SHADOW_FAILED
 from taxi_domain.models import Alias
 from taxi_domain.records import PredictionRecord, Shadow
 from taxi_predict.metrics import Metrics
@@ -35,7 +35,7 @@ class ShadowScorer:
         self._alias = alias
         self._current: LoadedModel | None = None
         self._look_at = 0.0
-        failed = metrics.shadow_failed
+        failed = metrics[PREDICTOR_SHADOW_FAILED]
         self._failed = failed.labels(model, str(alias), "error")
         self._not_finite = failed.labels(model, str(alias), NOT_FINITE)
         self._clock: Callable[[], float] = time.monotonic

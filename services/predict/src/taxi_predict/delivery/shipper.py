@@ -13,6 +13,14 @@ from typing import Final, Protocol
 import msgspec
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.metrics import (
+    PREDICTOR_LOG_WRITES,
+    PREDICTOR_LOGGED_RECORDS,
+    PREDICTOR_SPOOL_BYTES,
+    PREDICTOR_SPOOL_LOST,
+    PREDICTOR_SPOOL_OLDEST_AGE,
+    PREDICTOR_SPOOL_RECORDS,
+)
 from taxi_domain.records import PredictionRecord
 from taxi_predict.delivery.bson_template import BsonTemplates
 from taxi_predict.metrics import Metrics
@@ -90,7 +98,7 @@ class Shipper:
             moved = self._deliver(most)
         except (TaxiError, OSError) as error:
             self._failures += 1
-            self._metrics.log_writes.labels(self._log.name, "error").inc()
+            self._metrics[PREDICTOR_LOG_WRITES].labels(self._log.name, "error").inc()
             if self._failures == 1:
                 logger.warning("log does not take records", extra={"reason": str(error)})
             longest = min(0.1 * 2 ** min(self._failures, 10), _MAX_PAUSE)
@@ -112,11 +120,13 @@ class Shipper:
         if now - self._measured_at < _MEASURE_SECONDS:
             return
         self._measured_at = now
-        self._metrics.spool_bytes.set(self._spool.waiting_bytes())
-        self._metrics.spool_records.set(self._spool.waiting_records())
+        self._metrics[PREDICTOR_SPOOL_BYTES].set(self._spool.waiting_bytes())
+        self._metrics[PREDICTOR_SPOOL_RECORDS].set(self._spool.waiting_records())
         entries, _ = _decoded(self._spool.oldest())
         answered = min((one.milliseconds / 1000 for one in entries), default=None)
-        self._metrics.spool_age.set(0.0 if answered is None else max(0.0, time.time() - answered))
+        self._metrics[PREDICTOR_SPOOL_OLDEST_AGE].set(
+            0.0 if answered is None else max(0.0, time.time() - answered)
+        )
 
     def waiting_bytes(self) -> int:
         """Return the bytes that wait."""
@@ -129,8 +139,8 @@ class Shipper:
         records = self._encoded(entries)
         if records:
             self._log.write(records)
-            self._metrics.log_writes.labels(self._log.name, "ok").inc()
-            self._metrics.logged_records.labels(self._log.name).inc(len(records))
+            self._metrics[PREDICTOR_LOG_WRITES].labels(self._log.name, "ok").inc()
+            self._metrics[PREDICTOR_LOGGED_RECORDS].labels(self._log.name).inc(len(records))
         self._spool.confirm(waiting)
         self._report(waiting, malformed)
         self._unnotified += records
@@ -152,11 +162,11 @@ class Shipper:
             )
         if waiting.damaged_bytes:
             logger.error("the spool is damaged", extra={"bytes": waiting.damaged_bytes})
-            self._metrics.spool_lost.labels("damaged").inc(waiting.damaged_bytes)
+            self._metrics[PREDICTOR_SPOOL_LOST].labels("damaged").inc(waiting.damaged_bytes)
         for payload in malformed:
             # Its text is the only copy that is left.
             logger.error("a record cannot be read", extra={"payload": payload[:1000].hex()})
-            self._metrics.spool_lost.labels("malformed").inc(len(payload))
+            self._metrics[PREDICTOR_SPOOL_LOST].labels("malformed").inc(len(payload))
 
     def _notify_listener(self) -> None:
         records, self._unnotified = self._unnotified, []
@@ -166,11 +176,11 @@ class Shipper:
             self._listener.write(records)
         except TaxiError as error:
             logger.warning("monitor is not told", extra={"reason": str(error)})
-            self._metrics.log_writes.labels(self._listener.name, "error").inc()
+            self._metrics[PREDICTOR_LOG_WRITES].labels(self._listener.name, "error").inc()
             self._listener_back_at = self._clock() + random.uniform(5.0, 10.0)
         else:
-            self._metrics.log_writes.labels(self._listener.name, "ok").inc()
-            self._metrics.logged_records.labels(self._listener.name).inc(len(records))
+            self._metrics[PREDICTOR_LOG_WRITES].labels(self._listener.name, "ok").inc()
+            self._metrics[PREDICTOR_LOGGED_RECORDS].labels(self._listener.name).inc(len(records))
 
 
 def _decoded(payloads: Sequence[bytes]) -> tuple[list[Entry], list[bytes]]:

@@ -15,7 +15,13 @@ from werkzeug.exceptions import HTTPException
 
 from taxi_domain.errors import FieldError
 from taxi_domain.features import MODEL_OUTPUT
-from taxi_domain.metrics import NOT_FINITE, PREDICTOR_FAILED
+from taxi_domain.metrics import (
+    NOT_FINITE,
+    PREDICTOR_FAILED,
+    PREDICTOR_REFUSED,
+    PREDICTOR_REQUEST_DURATION,
+    PREDICTOR_REQUESTS,
+)
 from taxi_predict import metrics as exposed
 from taxi_predict.heartbeat import Heartbeat
 from taxi_predict.http.openapi import document
@@ -76,13 +82,13 @@ def blueprint(  # noqa: C901 - one small function a route
                 refused[reason_of(error)] += 1
                 items[index] = Refusal(index, error.field, str(error))
         for reason, count in refused.items():
-            metrics.refused.labels(reason).inc(count)
+            metrics[PREDICTOR_REFUSED].labels(reason).inc(count)
         # What follows concerns the others alone.
         g.uncounted = len(good)
         answers = predictions.answer(list(good.values()), g.begin) if good else []
         for index, answer in zip(good, answers, strict=True):
             items[index] = answer or _no_answer(index)
-        metrics.failed.labels(NOT_FINITE).inc(answers.count(None))
+        metrics[PREDICTOR_FAILED].labels(NOT_FINITE).inc(answers.count(None))
         return _json(encode(items))
 
     @routes.get("/healthz")
@@ -128,14 +134,14 @@ def register(app: Flask, metrics: Metrics) -> None:
     @app.after_request
     def measure(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "other"
-        metrics.requests.labels(route, str(response.status_code)).inc()
-        metrics.request_duration.labels(route).observe(time.perf_counter() - g.begin)
+        metrics[PREDICTOR_REQUESTS].labels(route, str(response.status_code)).inc()
+        metrics[PREDICTOR_REQUEST_DURATION].labels(route).observe(time.perf_counter() - g.begin)
         return response
 
     def answered(problem: ProblemError) -> Response:
         failed = problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         reason = problem.reason or ("error" if failed else "malformed")
-        counter = metrics.failed if reason in _FAILURES else metrics.refused
+        counter = metrics[PREDICTOR_FAILED] if reason in _FAILURES else metrics[PREDICTOR_REFUSED]
         counter.labels(reason).inc(g.uncounted)
         return problem.answer()
 

@@ -8,6 +8,13 @@ import logging
 import threading
 from typing import Final
 
+from taxi_domain.metrics import (
+    PREDICTOR_PREDICTED_DURATION,
+    PREDICTOR_PREDICTIONS,
+    PREDICTOR_REQUEST_DURATION,
+    PREDICTOR_REQUESTS,
+    PREDICTOR_UNDECLARED,
+)
 from taxi_predict.metrics import Metrics
 from taxi_predict.serving.undeclared_fields import OTHER, FieldNames, UndeclaredFields
 
@@ -28,14 +35,17 @@ class BufferedMetrics:
     def __init__(
         self, metrics: Metrics, model: str, role: str, route: str, names: FieldNames
     ) -> None:
-        self._predictions = metrics.predictions.labels(model, role)
-        self._durations = metrics.predicted_duration.labels(model, role)
-        self._requests = metrics.requests.labels(route, "200")
-        self._seconds = metrics.request_duration.labels(route)
+        self._predictions = metrics[PREDICTOR_PREDICTIONS].labels(model, role)
+        self._durations = metrics[PREDICTOR_PREDICTED_DURATION].labels(model, role)
+        self._requests = metrics[PREDICTOR_REQUESTS].labels(route, "200")
+        self._seconds = metrics[PREDICTOR_REQUEST_DURATION].labels(route)
         # There from the start, at zero: none of them is known, too.
-        metrics.undeclared.labels(model, role, OTHER)
+        metrics[PREDICTOR_UNDECLARED].labels(model, role, OTHER)
         self._undeclared = UndeclaredFields(
-            names, lambda field, rides: metrics.undeclared.labels(model, role, field).inc(rides)
+            names,
+            lambda field, rides: (
+                metrics[PREDICTOR_UNDECLARED].labels(model, role, field).inc(rides)
+            ),
         )
         self.asked = self._undeclared.add
         self._predicted: list[float] = []

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
 from taxi_domain.features import MODEL_OUTPUT, features_of
-from taxi_domain.metrics import PREDICTOR_REFUSED
+from taxi_domain.metrics import PREDICTOR_MODEL_INFO, PREDICTOR_REFUSED, PREDICTOR_UNLOGGED
 from taxi_domain.rides import Ride, RideFields
 from taxi_predict.metrics import Metrics
 from taxi_predict.serving.buffered_metrics import BufferedMetrics
@@ -94,7 +94,7 @@ class Predictions:
         self.fields = RideFields(settings.max_distance_miles)
         self.parse = self.fields.parse
         self._buffered = buffered
-        self._info = metrics.model_info
+        self._info = metrics[PREDICTOR_MODEL_INFO]
         self._shown_version = ""
 
     def answer(self, rides: Sequence[Ride], began: float) -> list[Answer | None]:
@@ -164,7 +164,7 @@ class Predictions:
         except SpoolFullError:
             if self._spool_full is SpoolFull.REFUSE:
                 raise
-            self._metrics.unlogged.labels("spool_full").inc(len(entries))
+            self._metrics[PREDICTOR_UNLOGGED].labels("spool_full").inc(len(entries))
 
 
 def _ride_ids(count: int) -> list[str]:
