@@ -19,7 +19,7 @@ from taxi_stories.kubectl import Kubectl
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import CHART, Release
 from taxi_stories.rides import read_rides
-from taxi_stories.sender import Pace, Sender
+from taxi_stories.sender import Rate, Sender
 from taxi_stories.story import EXAMPLES, SAMPLES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -75,7 +75,7 @@ def busy(installed: Release, prometheus: Prometheus) -> Iterator[None]:
     rides = read_rides(SAMPLES / "green-2021-02-head.parquet", prefix=f"d{uuid.uuid4().hex[:8]}-")
     failures: list[BaseException] = []
     with installed.predictor() as predictor, installed.monitor() as monitor:
-        sender = Sender(rides, installed.addresses(predictor, monitor), Pace(60, 20, 2, 60))
+        sender = Sender(rides, installed.addresses(predictor, monitor), Rate(60, 20, 2, 60))
 
         def send() -> None:
             try:

@@ -9,9 +9,9 @@ from support.cluster_policies import condition_of, delete_policy
 from support.waiting import wait_for
 
 from taxi_stories.kubectl import CommandError
-from taxi_stories.plots import PLOTS
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
+from taxi_stories.scenarios import SCENARIOS
 from taxi_stories.story import EXAMPLES
 
 pytestmark = pytest.mark.e2e
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 def test_every_example_is_applied_by_a_test() -> None:
     """The stories apply theirs; the next test applies the one for production."""
-    told = {f"{name}.yaml" for name in PLOTS}
+    told = {f"{name}.yaml" for name in SCENARIOS}
 
     assert {path.name for path in EXAMPLES.glob("*.yaml")} == told | {"production.yaml"}
 

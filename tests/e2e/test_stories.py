@@ -12,8 +12,8 @@ from support.waiting import wait_for
 
 from taxi_domain.kube import DECISION_LABEL
 from taxi_stories.kubectl import Kubectl
-from taxi_stories.plots import COLLAPSE, QUIET
 from taxi_stories.release import Release
+from taxi_stories.scenarios import COLLAPSE, QUIET
 from taxi_stories.story import Teller
 
 LONGEST = 1800

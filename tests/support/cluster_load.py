@@ -13,7 +13,7 @@ from taxi_stories.kubectl import CommandError
 from taxi_stories.progress import Progress
 from taxi_stories.release import Release
 from taxi_stories.rides import TrueRide, read_rides
-from taxi_stories.sender import Pace, Sender
+from taxi_stories.sender import Rate, Sender
 from taxi_stories.story import SAMPLES
 
 _POD = "load"
@@ -70,9 +70,9 @@ def load_in_cluster(release: Release, rate: float) -> Iterator[Answers]:
 
 def send_rides(release: Release, rides: Sequence[TrueRide]) -> None:
     """Send rides and their labels in batches, from here."""
-    pace = Pace(rides_per_second=400, batch_size=100, label_delay_seconds=1)
+    rate = Rate(rides_per_second=400, batch_size=100, label_delay_seconds=1)
     with release.predictor() as predictor, release.monitor() as monitor:
-        sender = Sender(rides, release.addresses(predictor, monitor), pace)
+        sender = Sender(rides, release.addresses(predictor, monitor), rate)
         done = sender.run()
     assert sender.label_refusals == {}
     assert done == Progress(sent=len(rides), refused=0, labelled=len(rides))

@@ -4,21 +4,13 @@ import sys
 
 import kopf
 
-from taxi_domain.errors import FieldError
-from taxi_domain.logs import set_up
 from taxi_operator.app import register
 from taxi_operator.settings import Settings
-from taxi_runtime.settings import read
+from taxi_runtime.process import run_service
 
 
-def main() -> int:
-    """Run until a signal ends it; return the exit code (2: settings)."""
-    try:
-        settings = read(Settings)
-    except FieldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    set_up()
+def run(settings: Settings) -> None:
+    """Run until a signal ends it."""
     registry = kopf.OperatorRegistry()
     register(registry, settings)
     kopf.run(
@@ -27,9 +19,8 @@ def main() -> int:
         namespaces=[settings.namespace],
         liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
     )
-    # kopf returns when the process was asked to end, and when it cannot go on.
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # kopf returns when the process was asked to end, and when it cannot go on.
+    sys.exit(run_service(Settings, run))

@@ -12,9 +12,9 @@ from taxi_cluster.debian import mirror_among, mounts_below
 from taxi_cluster.errors import ClusterError
 from taxi_cluster.go_compiler import new_enough
 from taxi_cluster.kind_failures import remedy
-from taxi_cluster.mode import read_settings
+from taxi_cluster.preflight import NEW_NODES, Room, check, free_room
 from taxi_cluster.project_images import deliver, read_values, write_values
-from taxi_cluster.room import NEW_NODES, Room, check, free_room
+from taxi_cluster.settings import read_settings
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from taxi_cluster.errors import ClusterError
-from taxi_cluster.mode import Settings, Source, Target, find_source, read_settings
+from taxi_cluster.settings import Settings, Source, Target, find_source, read_settings
 
 
 def test_nothing_set_means_an_own_cluster_and_everything_allowed() -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES
-from taxi_stories.plots import COLLAPSE, QUIET
 from taxi_stories.rides import read_rides
-from taxi_stories.story import SAMPLES, Look
+from taxi_stories.scenarios import COLLAPSE, QUIET
+from taxi_stories.story import SAMPLES, Snapshot
 
-WELL = Look(
+WELL = Snapshot(
     at=60.0,
     sent=QUIET.rides,
     refused=1,
@@ -22,8 +22,8 @@ WELL = Look(
 )
 
 
-def broken(*looks: Look) -> list[str]:
-    return [sentence for sentence, held in QUIET.claims(looks) if not held]
+def broken(*snapshots: Snapshot) -> list[str]:
+    return [sentence for sentence, held in QUIET.claims(snapshots) if not held]
 
 
 def test_quiet_weeks_hold_all_claims() -> None:

@@ -13,7 +13,7 @@ import pytest
 from taxi_domain.errors import NotAvailableError, TaxiError
 from taxi_stories.progress import Progress, ProgressFile
 from taxi_stories.rides import TrueRide
-from taxi_stories.sender import Addresses, Pace, RefusedError, Sender
+from taxi_stories.sender import Addresses, Rate, RefusedError, Sender
 
 
 @dataclass
@@ -81,14 +81,14 @@ def rides(count: int, distance: float = 1.0) -> list[TrueRide]:
     ]
 
 
-def sender(city: City, count: int, pace: Pace, file: ProgressFile | None = None) -> Sender:
+def sender(city: City, count: int, rate: Rate, file: ProgressFile | None = None) -> Sender:
     addresses = Addresses(lambda: city.url, lambda: city.url, "secret")
-    return Sender(rides(count), addresses, pace, progress_file=file)
+    return Sender(rides(count), addresses, rate, progress_file=file)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
 def test_every_ride_and_label_arrives_once(city: City, batch_size: int) -> None:
-    done = sender(city, 25, Pace(100_000, batch_size, 0.0)).run()
+    done = sender(city, 25, Rate(100_000, batch_size, 0.0)).run()
 
     assert done == Progress(sent=25, refused=0, labelled=25)
     assert city.rides == [f"r{number}" for number in range(25)]
@@ -98,7 +98,7 @@ def test_every_ride_and_label_arrives_once(city: City, batch_size: int) -> None:
 def test_failing_answers_are_sent_again(city: City) -> None:
     city.failures = [503, 500, 429]
 
-    done = sender(city, 5, Pace(100_000, 5, 0.0)).run()
+    done = sender(city, 5, Rate(100_000, 5, 0.0)).run()
 
     assert done.sent == done.labelled == 5
     assert len(city.labels) == 5
@@ -108,23 +108,23 @@ def test_end_of_patience_is_an_error_with_the_answer(city: City) -> None:
     city.failures = [503] * 50
 
     with pytest.raises(NotAvailableError, match="503"):
-        sender(city, 5, Pace(100_000, 5, 0.0, patience_seconds=0.5)).run()
+        sender(city, 5, Rate(100_000, 5, 0.0, patience_seconds=0.5)).run()
 
 
 def test_wrong_token_ends_at_once(city: City) -> None:
     city.failures = [401]
 
     with pytest.raises(RefusedError, match="401"):
-        sender(city, 1, Pace(100_000, 1, 0.0)).run()
+        sender(city, 1, Rate(100_000, 1, 0.0)).run()
 
 
 def test_interrupted_run_goes_on_where_it_ended(city: City, tmp_path: Path) -> None:
     file = ProgressFile(tmp_path / "progress.json", "rides.parquet")
-    first = sender(city, 10, Pace(100_000, 2, 3600.0), file)
+    first = sender(city, 10, Rate(100_000, 2, 3600.0), file)
     first._on_progress = lambda progress: first.stop.set() if progress.sent >= 4 else None
     first.run()
 
-    second = sender(city, 10, Pace(100_000, 2, 0.0), file).run()
+    second = sender(city, 10, Rate(100_000, 2, 0.0), file).run()
 
     assert second == Progress(sent=10, refused=0, labelled=10)
     assert sorted(city.rides) == sorted(set(city.rides))
@@ -133,7 +133,7 @@ def test_interrupted_run_goes_on_where_it_ended(city: City, tmp_path: Path) -> N
 
 def test_reserve_waits_until_it_may_be_spent(city: City) -> None:
     addresses = Addresses(lambda: city.url, lambda: city.url, "secret")
-    one = Sender(rides(10), addresses, Pace(100_000, 4, 0.0), reserve=3)
+    one = Sender(rides(10), addresses, Rate(100_000, 4, 0.0), reserve=3)
     before: list[int] = []
 
     def spend(progress: Progress) -> None:
@@ -172,7 +172,7 @@ def test_nothing_is_sent_when_the_progress_cannot_be_written(city: City, tmp_pat
     file = ProgressFile(tmp_path / "no" / "such" / "p.json", "rides.parquet")
 
     with pytest.raises(TaxiError, match="give a path in a folder that exists"):
-        sender(city, 5, Pace(100_000, 1, 0.0), file).run()
+        sender(city, 5, Rate(100_000, 1, 0.0), file).run()
 
     assert city.rides == []
 
@@ -180,7 +180,7 @@ def test_nothing_is_sent_when_the_progress_cannot_be_written(city: City, tmp_pat
 def test_refused_labels_are_counted_and_end_nothing(city: City) -> None:
     addresses = Addresses(lambda: city.url, lambda: city.url, "secret")
     impossible = TrueRide({"ride_id": "ended-before-it-began", "trip_distance": 1.0}, -3.5)
-    one = Sender([impossible, *rides(4)], addresses, Pace(100_000, 5, 0.0))
+    one = Sender([impossible, *rides(4)], addresses, Rate(100_000, 5, 0.0))
 
     assert one.run() == Progress(sent=5, refused=0, labelled=5)
     assert one.label_refusals == {"duration": 1}
@@ -189,7 +189,7 @@ def test_refused_labels_are_counted_and_end_nothing(city: City) -> None:
 
 def test_refused_rides_are_counted_by_field(city: City) -> None:
     addresses = Addresses(lambda: city.url, lambda: city.url, "secret")
-    one = Sender(rides(3, distance=1000), addresses, Pace(100_000, 3, None))
+    one = Sender(rides(3, distance=1000), addresses, Rate(100_000, 3, None))
 
     assert one.run().refused == 3
     assert one.refusals == {"trip_distance": 3}

@@ -5,8 +5,6 @@ Exit codes: 0 done (the verdict is in the report), 1 failed, 2 usage or settings
 """
 
 import logging
-import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +16,9 @@ import tenacity
 import typer
 from pymongo.database import Database
 
-from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.mongodb import DATABASE
-from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_FAILED, EXIT_USAGE
+from taxi_domain.runs import EXIT_DATA_QUALITY
+from taxi_runtime.process import command
 from taxi_runtime.settings import read
 from taxi_store.connection import Document, StoreUnavailableError, connect, translated
 from taxi_train.fetch import SOURCE, fetch
@@ -35,6 +33,8 @@ SAMPLES = Path(__file__).parent / "samples"
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(models_app, name="models")
 logger = logging.getLogger("taxi_train")
+
+_EXIT_CODES = {DataQualityError: EXIT_DATA_QUALITY}
 
 #: More rides than any log has in memory.
 _MAX_RIDES = 10_000_000
@@ -84,7 +84,7 @@ def bootstrap(
         logger.info("%d rides to train on; %d are outside of the limits", len(kept), left_out)
         return kept
 
-    with _guarded(), _database() as (database, settings):
+    with command(_EXIT_CODES), _database() as (database, settings):
         make(database, settings.model, rides, _now)
 
 
@@ -105,7 +105,7 @@ def run(
         GateRules(min_labelled_rows, min_relative_gain, confidence),
         QualityRules(min_fit_rows, min_span_hours),
     )
-    with _guarded(), _database() as (database, settings):
+    with command(_EXIT_CODES), _database() as (database, settings):
         retrain(database, settings.model, _run_id(settings), rules, _now)
 
 
@@ -122,7 +122,7 @@ def evaluate(
     from taxi_train.retraining import evaluate as compare
 
     rules = RunRules(max_rides, GateRules(min_labelled_rows, min_relative_gain, confidence))
-    with _guarded(), _database() as (database, settings):
+    with command(_EXIT_CODES), _database() as (database, settings):
         compare(database, settings.model, _run_id(settings), candidate, rules, _now)
 
 
@@ -133,7 +133,7 @@ def fetch_month(
     source: Annotated[str, typer.Option(help="Address of the folder of monthly files.")] = SOURCE,
 ) -> None:
     """Download a whole month of green taxi rides."""
-    with _guarded():
+    with command(_EXIT_CODES):
         typer.echo(fetch(month, out, source))
 
 
@@ -173,26 +173,6 @@ def _wait_for(ping: Callable[[], object], patience_seconds: float) -> None:
     ):
         with attempt, translated():
             ping()
-
-
-@contextmanager
-def _guarded() -> Iterator[None]:
-    """Turn errors that a user can act on into one line and an exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    begin = time.monotonic()
-    try:
-        yield
-    except DataQualityError as error:
-        logger.error("data quality: %s", error)  # noqa: TRY400 - the text says it all
-        sys.exit(EXIT_DATA_QUALITY)
-    except FieldError as error:
-        logger.error("%s", error)  # noqa: TRY400
-        sys.exit(EXIT_USAGE)
-    except TaxiError as error:
-        logger.error("%s", error)  # noqa: TRY400
-        sys.exit(EXIT_FAILED)
-    logger.info("done after %.1f s", time.monotonic() - begin)
 
 
 if __name__ == "__main__":

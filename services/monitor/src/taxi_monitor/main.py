@@ -8,14 +8,12 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from taxi_domain.errors import FieldError
-from taxi_domain.logs import set_up
 from taxi_domain.metrics import MONITOR_WORKER_RESTARTS
 from taxi_monitor.app import Monitor, create_monitor
 from taxi_monitor.settings import Settings
 from taxi_runtime.options import OPTIONS
+from taxi_runtime.process import run_service
 from taxi_runtime.restarts import Restarts
-from taxi_runtime.settings import read
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
@@ -64,17 +62,5 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         self._restarts.ended(server)
 
 
-def main() -> int:
-    """Serve; return the exit code (2: settings)."""
-    try:
-        settings = read(Settings)
-    except FieldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    set_up()
-    Server(settings).run()
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_service(Settings, lambda settings: Server(settings).run()))

@@ -17,15 +17,15 @@ from taxi_cluster import (
     kind_cluster,
     mongod,
     monitoring_stack,
+    preflight,
     project_images,
-    room,
     routes,
     status,
 )
 from taxi_cluster.cache import cache_folder, exclusive
 from taxi_cluster.errors import ClusterError
-from taxi_cluster.mode import Settings, Source, Target, find_source, read_settings
 from taxi_cluster.progress import say, step
+from taxi_cluster.settings import Settings, Source, Target, find_source, read_settings
 
 
 def main() -> int:
@@ -80,7 +80,9 @@ def _up(_: argparse.Namespace) -> None:
         return
     with exclusive("cluster"):
         if not go_tools.built("kubelet") and settings.registry != "reachable":
-            room.check(room.free_room(cache_folder()), room.FIRST_BUILD, cache_folder())
+            preflight.check(
+                preflight.free_room(cache_folder()), preflight.FIRST_BUILD, cache_folder()
+            )
         source = _prepare(settings)
         say(f"images come from {'a registry' if source is Source.REGISTRY else 'this machine'}")
         tools = kind_cluster.clients(source)

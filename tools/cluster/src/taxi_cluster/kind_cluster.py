@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from taxi_cluster import go_tools, node_image, room
+from taxi_cluster import go_tools, node_image, preflight
 from taxi_cluster.cache import cache_folder
 from taxi_cluster.commands import last_line, log_path, run, run_logged, works
 from taxi_cluster.errors import ClusterError
 from taxi_cluster.kind_failures import remedy
-from taxi_cluster.mode import Source
 from taxi_cluster.progress import say, step
 from taxi_cluster.readiness import ready_nodes, renewed_since, waiting_for
+from taxi_cluster.settings import Source
 
 NAME = "taxi"
 CONTEXT = f"kind-{NAME}"
@@ -151,7 +151,7 @@ def _joined(name: str) -> bool:
 
 
 def _create(tools: Clients, image: str | None) -> None:
-    room.check(room.free_room(cache_folder()), room.NEW_NODES, cache_folder())
+    preflight.check(preflight.free_room(cache_folder()), preflight.NEW_NODES, cache_folder())
     command = [
         tools.kind, "create", "cluster", "--name", NAME, "--retain",
         "--config", str(node_image.kind_configuration()), "--wait", "0s",

@@ -9,9 +9,9 @@ from taxi_cluster.cache import key_of
 from taxi_cluster.commands import run_logged
 from taxi_cluster.errors import ClusterError
 from taxi_cluster.kind_cluster import CONTEXT, Clients
-from taxi_cluster.mode import Source
 from taxi_cluster.node_loading import load
 from taxi_cluster.progress import step
+from taxi_cluster.settings import Source
 
 NAMESPACE = "monitoring"
 _OPERATOR_MODULE = "github.com/prometheus-operator/prometheus-operator"

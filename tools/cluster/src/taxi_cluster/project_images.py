@@ -12,10 +12,10 @@ from taxi_cluster.base_images import python_image
 from taxi_cluster.cache import cache_folder, key_of, key_of_files, repository
 from taxi_cluster.commands import run_logged
 from taxi_cluster.errors import ClusterError
-from taxi_cluster.mode import Settings, Source, Target
 from taxi_cluster.mongod import wheel
 from taxi_cluster.node_loading import load as load_into_nodes
 from taxi_cluster.progress import step
+from taxi_cluster.settings import Settings, Source, Target
 
 PREFIX = "taxi-monitoring"
 #: The official image, used where a registry can be reached.

@@ -13,9 +13,9 @@ from rich.markup import escape
 
 from taxi_domain.errors import TaxiError
 from taxi_stories.kubectl import Kubectl
-from taxi_stories.plots import PLOTS
 from taxi_stories.release import Release
 from taxi_stories.reports import make_report, said, saved_report, span_of
+from taxi_stories.scenarios import SCENARIOS
 from taxi_stories.story import BUILT, Teller
 from taxi_stories.traffic import traffic
 
@@ -116,7 +116,7 @@ def story(
     begin = time.monotonic()
     try:
         for name in names or list(StoryName):
-            Teller(PLOTS[name], context, _values(values), helm, keep).tell()
+            Teller(SCENARIOS[name], context, _values(values), helm, keep).tell()
     except TaxiError as error:
         _fail(error)
     typer.echo(f"The stories took {time.monotonic() - begin:.0f} s.")

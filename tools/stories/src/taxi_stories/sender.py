@@ -29,7 +29,7 @@ class RefusedError(TaxiError):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Rate:
     """How rides are sent.
 
     Attributes:
@@ -61,7 +61,7 @@ class Sender:
         self,
         rides: Sequence[TrueRide],
         addresses: Addresses,
-        pace: Pace,
+        rate: Rate,
         *,
         reserve: int = 0,
         progress_file: ProgressFile | None = None,
@@ -69,7 +69,7 @@ class Sender:
     ) -> None:
         self._rides = rides
         self._addresses = addresses
-        self._pace = pace
+        self._rate = rate
         self._reserve = reserve
         self._file = progress_file
         self._on_progress = on_progress
@@ -111,15 +111,15 @@ class Sender:
     def _send_up_to(self, count: int) -> None:
         begin, first = time.monotonic(), self.progress.sent
         while not self.stop.is_set() and self.progress.sent < count:
-            batch = self._rides[self.progress.sent : count][: self._pace.batch_size]
+            batch = self._rides[self.progress.sent : count][: self._rate.batch_size]
             self._send(batch)
             self._deliver_labels(time.monotonic())
-            expected = (self.progress.sent - first) / self._pace.rides_per_second
+            expected = (self.progress.sent - first) / self._rate.rides_per_second
             self.stop.wait(max(0.0, begin + expected - time.monotonic()))
 
     def _send(self, batch: Sequence[TrueRide]) -> None:
         bodies = [ride.body for ride in batch]
-        if len(bodies) == 1 and self._pace.batch_size == 1:
+        if len(bodies) == 1 and self._rate.batch_size == 1:
             answer = self._post(self._addresses.predictor, "/predict", bodies[0], {})
             problems = [answer.json()] if answer.status_code == 422 else []
         else:
@@ -128,8 +128,8 @@ class Sender:
         for problem in problems:
             field = str(problem.get("field") or problem.get("detail") or "ride")
             self.refusals[field] = self.refusals.get(field, 0) + 1
-        if self._pace.label_delay_seconds is not None:
-            due = time.monotonic() + self._pace.label_delay_seconds
+        if self._rate.label_delay_seconds is not None:
+            due = time.monotonic() + self._rate.label_delay_seconds
             self._due.extend((due, ride) for ride in batch)
         self._advance(sent=len(batch), refused=len(problems))
 
@@ -167,7 +167,7 @@ class Sender:
         for attempt in tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((httpx.TransportError, NotAvailableError)),
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=3.0),
-            stop=tenacity.stop_after_delay(self._pace.patience_seconds),
+            stop=tenacity.stop_after_delay(self._rate.patience_seconds),
             reraise=True,
         ):
             with attempt:

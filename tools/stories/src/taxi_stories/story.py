@@ -27,7 +27,7 @@ from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
 from taxi_stories.reports import make_report, said
 from taxi_stories.rides import TrueRide, read_rides
-from taxi_stories.sender import Pace, Sender
+from taxi_stories.sender import Rate, Sender
 
 ROOT = Path(__file__).parents[4]
 SAMPLES = ROOT / "jobs" / "train" / "src" / "taxi_train" / "samples"
@@ -51,7 +51,7 @@ class StoryError(TaxiError):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """What was seen at one moment; None where Prometheus has no series (yet)."""
 
     at: float
@@ -78,7 +78,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
+class Scenario:
     """What a story needs.
 
     Attributes:
@@ -102,20 +102,20 @@ class Plot:
     stream: str
     first_model: Mapping[str, object]
     rides: int
-    pace: Pace
-    is_over: Callable[[Sequence[Look], bool], bool]
-    claims: Callable[[Sequence[Look]], list[tuple[str, bool]]]
+    rate: Rate
+    is_over: Callable[[Sequence[Snapshot], bool], bool]
+    claims: Callable[[Sequence[Snapshot]], list[tuple[str, bool]]]
     report_claims: Callable[[Mapping[str, Any]], list[tuple[str, bool]]] | None = None
     reserve: int = 0
-    spends_reserve: Callable[[Sequence[Look]], bool] = lambda _: True
+    spends_reserve: Callable[[Sequence[Snapshot]], bool] = lambda _: True
     seconds: float = 300.0
 
 
 @dataclass
 class Teller:
-    """Tells one plot on a cluster."""
+    """Tells one scenario on a cluster."""
 
-    plot: Plot
+    scenario: Scenario
     context: str
     values: Mapping[str, object]
     helm: str = "helm"
@@ -132,18 +132,18 @@ class Teller:
             TaxiError: the cluster or the release did not come up.
         """
         begin = time.monotonic()
-        kubectl = Kubectl(self.context, f"taxi-{self.plot.name}")
+        kubectl = Kubectl(self.context, f"taxi-{self.scenario.name}")
         release = Release(kubectl, "taxi", self.helm)
-        rides = read_rides(SAMPLES / f"{self.plot.stream}.parquet")[: self.plot.rides]
-        self.console.rule(f"[bold]Story: {self.plot.name}")
-        self.console.print(self.plot.opening.strip() + "\n")
+        rides = read_rides(SAMPLES / f"{self.scenario.stream}.parquet")[: self.scenario.rides]
+        self.console.rule(f"[bold]Story: {self.scenario.name}")
+        self.console.print(self.scenario.opening.strip() + "\n")
         release.uninstall()
         try:
             self._install(release)
             first_ride = datetime.now(UTC)
-            looks = self._play(release, rides)
-            claims = self.plot.claims(looks) + self._reported(release, first_ride)
-            self._judge(looks, claims, time.monotonic() - begin)
+            snapshots = self._play(release, rides)
+            claims = self.scenario.claims(snapshots) + self._reported(release, first_ride)
+            self._judge(snapshots, claims, time.monotonic() - begin)
         finally:
             if self.keep:
                 self.console.print(
@@ -157,32 +157,32 @@ class Teller:
         begin = time.monotonic()
         self.console.print(
             f"Installing the chart into namespace {release.kubectl.namespace}; the first model is "
-            f"trained by its Job on {self.plot.first_model}.",
+            f"trained by its Job on {self.scenario.first_model}.",
             highlight=False,
         )
         values = {
             **self.values,
             # The story's policy names the active Service.
             "fullnameOverride": release.name,
-            "firstModel": dict(self.plot.first_model),
+            "firstModel": dict(self.scenario.first_model),
             "metrics": {"serviceMonitor": {"interval": "5s"}},
             "batchReport": {"enabled": True, "prometheus": {"url": _PROMETHEUS}},
         }
         release.install(values, say=self._say)
-        policy = EXAMPLES / f"{self.plot.name}.yaml"
+        policy = EXAMPLES / f"{self.scenario.name}.yaml"
         release.kubectl("apply", "-f", str(policy))
         self._say(f"everything is ready after {time.monotonic() - begin:.0f} s; policy applied")
 
-    def _play(self, release: Release, rides: Sequence[TrueRide]) -> list[Look]:
+    def _play(self, release: Release, rides: Sequence[TrueRide]) -> list[Snapshot]:
         monitoring = Forward(
             release.kubectl.within("monitoring"), "service/prometheus-operated", 9090
         )
-        looks: list[Look] = []
+        snapshots: list[Snapshot] = []
         with monitoring, release.predictor() as predictor, release.monitor() as monitor:
             prometheus = Prometheus(monitoring)
             sender = Sender(
-                rides, release.addresses(predictor, monitor), self.plot.pace,
-                reserve=self.plot.reserve,
+                rides, release.addresses(predictor, monitor), self.scenario.rate,
+                reserve=self.scenario.reserve,
             )  # fmt: skip
             failed: list[BaseException] = []
             thread = threading.Thread(target=_run_into, args=(sender, failed), daemon=True)
@@ -190,16 +190,16 @@ class Teller:
             seen: set[str] = set()
             begin = time.monotonic()
             try:
-                while time.monotonic() - begin < self.plot.seconds:
-                    look = self._look(release, prometheus, begin, sender.progress)
-                    looks.append(look)
-                    self._show(look)
+                while time.monotonic() - begin < self.scenario.seconds:
+                    snapshot = self._look(release, prometheus, begin, sender.progress)
+                    snapshots.append(snapshot)
+                    self._show(snapshot)
                     self._show_events(release, seen)
                     if failed:
                         raise failed[0]
-                    if self.plot.spends_reserve(looks):
+                    if self.scenario.spends_reserve(snapshots):
                         sender.spend.set()
-                    if self.plot.is_over(looks, not thread.is_alive()):
+                    if self.scenario.is_over(snapshots, not thread.is_alive()):
                         break
                     time.sleep(_LOOK_SECONDS)
             finally:
@@ -207,18 +207,18 @@ class Teller:
                 thread.join(60)
             policies = _patiently(release.kubectl, "get", PLURAL, "-o", "wide")
             self.console.print(policies, highlight=False, soft_wrap=True)
-        return looks
+        return snapshots
 
     def _look(
         self, release: Release, prometheus: Prometheus, begin: float, progress: Progress
-    ) -> Look:
+    ) -> Snapshot:
         where = f'{{namespace="{release.kubectl.namespace}",model_role="champion"}}'
 
         def value(name: str, labels: str = where) -> float | None:
             return prometheus.value(f"max({name}{labels})")
 
         rmse = value("taxi_monitor_error_rmse_seconds", where[:-1] + ',source="actual"}')
-        return Look(
+        return Snapshot(
             at=time.monotonic() - begin,
             sent=progress.sent,
             refused=progress.refused,
@@ -226,19 +226,19 @@ class Teller:
             drift=value("taxi_monitor_drift_score_relative"),
             rmse_minutes=None if rmse is None else rmse / 60,
             error=value("taxi_monitor_error_score_relative"),
-            policy=_patiently(release.kubectl.get, PLURAL, self.plot.name),
+            policy=_patiently(release.kubectl.get, PLURAL, self.scenario.name),
         )
 
-    def _show(self, look: Look) -> None:
-        status = look.status
+    def _show(self, snapshot: Snapshot) -> None:
+        status = snapshot.status
         run = (status.get("run") or {}).get("state", "-")
         verdict = (status.get("candidate") or {}).get("verdict", "-")
         self.console.print(
-            f"[dim]{look.at:5.0f} s[/dim]  {look.sent:6d} rides sent | Prometheus: window "
-            f"{_number(look.window_rows, '.0f')} rides, inputs {_number(look.drift, '.2f')} and "
-            f"error {_number(look.error, '.2f')} of the alarm level, RMSE "
-            f"{_number(look.rmse_minutes, '.2f')} min | dp: drift "
-            f"{look.condition('DriftDetected')}, run {run}, verdict {verdict}, traffic "
+            f"[dim]{snapshot.at:5.0f} s[/dim]  {snapshot.sent:6d} rides sent | Prometheus: "
+            f"window {_number(snapshot.window_rows, '.0f')} rides, "
+            f"inputs {_number(snapshot.drift, '.2f')} and error {_number(snapshot.error, '.2f')} of the alarm level, RMSE "
+            f"{_number(snapshot.rmse_minutes, '.2f')} min | dp: drift "
+            f"{snapshot.condition('DriftDetected')}, run {run}, verdict {verdict}, traffic "
             f"{(status.get('traffic') or {}).get('active', '-')}",
             highlight=False,
             soft_wrap=True,
@@ -255,7 +255,7 @@ class Teller:
 
     def _reported(self, release: Release, first_ride: datetime) -> list[tuple[str, bool]]:
         """Make the batch report of the story, save it, and return the claims about it."""
-        if self.plot.report_claims is None:
+        if self.scenario.report_claims is None:
             return []
         begin = time.monotonic()
         self.console.print("What happened, as the batch report of these minutes tells it:")
@@ -265,20 +265,20 @@ class Teller:
         for sentence in said(report.document):
             self._say(escape(sentence))
         self._say(f"the whole report, made in {time.monotonic() - begin:.0f} s: {path}")
-        return self.plot.report_claims(report.document)
+        return self.scenario.report_claims(report.document)
 
     def _judge(
-        self, looks: Sequence[Look], claims: Sequence[tuple[str, bool]], seconds: float
+        self, snapshots: Sequence[Snapshot], claims: Sequence[tuple[str, bool]], seconds: float
     ) -> None:
-        table = Table("claim", "holds", title=f"{self.plot.name}: {seconds:.0f} s")
+        table = Table("claim", "holds", title=f"{self.scenario.name}: {seconds:.0f} s")
         for sentence, held in claims:
             table.add_row(sentence, "[green]yes[/]" if held else "[red]NO[/]")
         self.console.print(table)
         broken = [sentence for sentence, held in claims if not held]
         if broken:
             raise StoryError(
-                f"story {self.plot.name}: {'; '.join(broken)} - does not hold; last status: "
-                f"{looks[-1].status if looks else 'none'}"
+                f"story {self.scenario.name}: {'; '.join(broken)} - does not hold; last status: "
+                f"{snapshots[-1].status if snapshots else 'none'}"
             )
 
     def _say(self, text: str) -> None:

@@ -93,7 +93,7 @@ def _send(
         rich_progress.TextColumn("{task.description}"), rich_progress.BarColumn(),
         rich_progress.MofNCompleteColumn(), rich_progress.TimeRemainingColumn(),
     )  # fmt: skip
-    pace = sender.Pace(rate, batch_size, None if label_delay < 0 else label_delay)
+    rate = sender.Rate(rate, batch_size, None if label_delay < 0 else label_delay)
     with (
         release.predictor() as predictor,
         release.monitor() as monitor,
@@ -109,7 +109,7 @@ def _send(
         one = sender.Sender(
             rides,
             release.addresses(predictor, monitor),
-            pace,
+            rate,
             progress_file=progress_file,
             on_progress=show,
         )

@@ -10,8 +10,6 @@ from typing import Any, Final
 
 from prometheus_client import values
 
-from taxi_domain.errors import FieldError
-from taxi_domain.logs import set_up
 from taxi_domain.mongodb import DATABASE
 from taxi_predict.delivery.loop import DeliveryLoop
 from taxi_predict.delivery.shipper import Scorer, Shipper
@@ -20,7 +18,7 @@ from taxi_predict.identity import IDENTITY
 from taxi_predict.metrics import Metrics
 from taxi_predict.settings import Settings
 from taxi_predict.spool.reader import SpoolReader
-from taxi_runtime.settings import read
+from taxi_runtime.process import run_service
 from taxi_store.connection import connect
 from taxi_store.registry import Registry
 
@@ -29,16 +27,10 @@ from taxi_store.registry import Registry
 _NICE: Final = 10
 
 
-def main() -> int:
-    """Deliver until told to stop, or what waits; return the exit code (2: settings)."""
-    try:
-        settings = read(Settings)
-        set_up()
-        os.nice(_NICE)
-        loop = DeliveryLoop(_delivery(settings), settings.heartbeat_file)
-    except FieldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def run(settings: Settings) -> None:
+    """Deliver until told to stop, or what waits."""
+    os.nice(_NICE)
+    loop = DeliveryLoop(_shipper(settings), settings.heartbeat_file)
 
     def stop(_number: int, _frame: Any) -> None:
         loop.stop()
@@ -49,10 +41,9 @@ def main() -> int:
     if "--drain" in sys.argv[1:]:
         loop.stop()
     loop.run(settings.drain_seconds)
-    return 0
 
 
-def _delivery(settings: Settings) -> Shipper:
+def _shipper(settings: Settings) -> Shipper:
     database = connect(settings.mongodb_uri, app_name="taxi-predict-delivery")[DATABASE]
     listener = Monitor(settings.monitor_url, settings.monitor_token)
     values.ValueClass = values.MultiProcessValue(lambda: IDENTITY)  # type: ignore[no-untyped-call]
@@ -70,4 +61,4 @@ def _delivery(settings: Settings) -> Shipper:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_service(Settings, run))

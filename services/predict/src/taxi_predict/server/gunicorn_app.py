@@ -81,8 +81,3 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         forget_worker(metrics_folder(), worker.pid)
         self._readiness.mark_gone(worker.pid)
         self._restarts.ended(server)
-
-
-def serve(settings: Settings) -> None:
-    """Run until a signal ends it."""
-    Server(settings).run()

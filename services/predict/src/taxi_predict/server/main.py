@@ -2,27 +2,18 @@
 
 import sys
 
-from taxi_domain.errors import FieldError
 from taxi_predict.settings import Settings, prepare_metrics_folder
-from taxi_runtime.settings import read
+from taxi_runtime.process import run_service
 
 
-def main() -> int:
-    """Serve; return the exit code (2: settings)."""
-    try:
-        settings = read(Settings)
-    except FieldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def run(settings: Settings) -> None:
+    """Serve until a signal ends it."""
     prepare_metrics_folder()
     # prometheus_client reads the folder when it is imported.
-    from taxi_domain.logs import set_up
-    from taxi_predict.server.gunicorn_app import serve
+    from taxi_predict.server.gunicorn_app import Server
 
-    set_up()
-    serve(settings)
-    return 0
+    Server(settings).run()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_service(Settings, run))
