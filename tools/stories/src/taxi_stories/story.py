@@ -236,7 +236,8 @@ class Teller:
         self.console.print(
             f"[dim]{snapshot.at:5.0f} s[/dim]  {snapshot.sent:6d} rides sent | Prometheus: "
             f"window {_number(snapshot.window_rows, '.0f')} rides, "
-            f"inputs {_number(snapshot.drift, '.2f')} and error {_number(snapshot.error, '.2f')} of the alarm level, RMSE "
+            f"inputs {_number(snapshot.drift, '.2f')} and error "
+            f"{_number(snapshot.error, '.2f')} of the alarm level, RMSE "
             f"{_number(snapshot.rmse_minutes, '.2f')} min | dp: drift "
             f"{snapshot.condition('DriftDetected')}, run {run}, verdict {verdict}, traffic "
             f"{(status.get('traffic') or {}).get('active', '-')}",
