@@ -20,8 +20,10 @@ from offline_stories import ROOT, SAMPLES
 from rich.console import Console
 
 from taxi_domain.models import REFERENCE_FILE
-from taxi_train import candidates, packing
-from taxi_train.rides import Rides, read_file
+from taxi_train.artifact import builder as packing
+from taxi_train.data.rides import Rides, read_file
+from taxi_train.data.split import split
+from taxi_train.fitting import candidates
 
 RESULT = ROOT / "benchmarks" / "results" / "fit.json"
 
@@ -43,7 +45,7 @@ def candidate(rows: int) -> None:
     """Make a candidate."""
     champion = candidates.train(read_file(SAMPLES / "green-2021-01.parquet")[:20_000])
     old = packing.reference_rides(champion.files[REFERENCE_FILE])
-    candidates.make_candidate(old, candidates.split(new_rides(rows), 1000))
+    candidates.make_candidate(old, split(new_rides(rows), 1000))
 
 
 WORK = {"train": train, "candidate": candidate}

@@ -30,11 +30,13 @@ from rich.table import Table
 
 from taxi_domain.models import REFERENCE_FILE
 from taxi_domain.runs import RunResult
-from taxi_store.artifacts import Artifact
-from taxi_train import candidates, packing
-from taxi_train.gate import GateRules, GateVerdict
-from taxi_train.retraining import compare
-from taxi_train.rides import read_file
+from taxi_store.registry.artifacts import Artifact
+from taxi_train.artifact import builder as packing
+from taxi_train.data.rides import read_file
+from taxi_train.data.split import split
+from taxi_train.fitting import candidates
+from taxi_train.runs.gate import GateRules, GateVerdict
+from taxi_train.runs.retraining import compare
 
 RESULT = ROOT / "benchmarks" / "results" / "gate.json"
 AFTER = 5000
@@ -108,7 +110,7 @@ def pairs(folder: Path) -> Iterator[Stream]:
 
 def judged(stream: Stream, champion: Artifact, size: int) -> Judged:
     """Retrain on the first rides of a stream and ask the gate, then hindsight."""
-    parts = candidates.split(stream.rides[:size], RULES.min_labelled_rows)
+    parts = split(stream.rides[:size], RULES.min_labelled_rows)
     old = packing.reference_rides(champion.files[REFERENCE_FILE])
     candidate, _ = candidates.make_candidate(old, parts)
     verdict = compare(champion, candidate, parts.gate, RULES)

@@ -20,12 +20,14 @@ import numpy as np
 from taxi_domain.models import PROFILE_FILE, REFERENCE_FILE
 from taxi_profiles.reference import DISTANCE, DROPOFF, MOMENT, PICKUP, PREDICTION, TARGET, Reference
 from taxi_profiles.verdict import Alarm, judge, judge_labelled
-from taxi_store.artifacts import Artifact
-from taxi_train import candidates, packing
-from taxi_train.gate import GateRules
-from taxi_train.gate import judge as judge_gate
-from taxi_train.onnx_model import OnnxModel
-from taxi_train.rides import Rides, read_file
+from taxi_store.registry.artifacts import Artifact
+from taxi_train.artifact import builder as packing
+from taxi_train.artifact.onnx_model import OnnxModel
+from taxi_train.data.rides import Rides, read_file
+from taxi_train.data.split import split
+from taxi_train.fitting import candidates
+from taxi_train.runs.gate import GateRules
+from taxi_train.runs.gate import judge as judge_gate
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "jobs" / "train" / "src" / "taxi_train" / "samples"
@@ -122,7 +124,7 @@ def answers(model: Artifact, rides: Rides) -> np.ndarray:
 def retrain(stream: Stream, champion: Artifact, at: int) -> dict[str, float | str]:
     """Retrain on the rides up to `at` and ask the gate, then hindsight on the 5,000 after it."""
     rules = GateRules()
-    parts = candidates.split(stream.rides[:at], rules.min_labelled_rows)
+    parts = split(stream.rides[:at], rules.min_labelled_rows)
     old = packing.reference_rides(champion.files[REFERENCE_FILE])
     candidate, _ = candidates.make_candidate(old, parts)
     verdict = judge_gate(

@@ -42,9 +42,9 @@ from support.predictor import PLAIN, Predictor, register  # noqa: E402
 from support.server_process import ServerProcess  # noqa: E402
 
 from taxi_domain.models import Alias  # noqa: E402
-from taxi_train.candidates import train  # noqa: E402
+from taxi_train.data.rides import read_file  # noqa: E402
+from taxi_train.fitting.candidates import train  # noqa: E402
 from taxi_train.main import SAMPLES  # noqa: E402
-from taxi_train.rides import read_file  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "predict.json"
 CONNECTIONS = (1, 8, 32)

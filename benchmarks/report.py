@@ -35,11 +35,11 @@ from support.mongod import Mongod, running_mongod
 from support.report_log import Written, at_random, register, write_rides
 
 from taxi_domain.mongodb import DATABASE, LABELS, PREDICTIONS
-from taxi_store.artifacts import Artifact
 from taxi_store.connection import connect
-from taxi_train.candidates import train
+from taxi_store.registry.artifacts import Artifact
+from taxi_train.data.rides import read_file
+from taxi_train.fitting.candidates import train
 from taxi_train.main import SAMPLES
-from taxi_train.rides import read_file
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "report.json"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from support.chart import VALUE_FILES, manifests, objects, pods, template
 
-from taxi_store.bootstrap_indexes import main
-from taxi_store.retention import MAX_DAYS, Retention
+from taxi_store.admin.bootstrap_indexes import main
+from taxi_store.admin.retention import MAX_DAYS, Retention
 
 pytestmark = pytest.mark.chart
 
@@ -65,7 +65,7 @@ def test_the_retention_reaches_an_external_mongodb(
     (container,) = spec["containers"]
     address, *given = container["args"]
     assert given == [f"--predictions-days={days[0]}", f"--labels-days={days[1]}"]
-    assert container["command"][-1] == "taxi_store.bootstrap_indexes"
+    assert container["command"][-1] == "taxi_store.admin.bootstrap_indexes"
     assert address == f"--uri-file={container['volumeMounts'][0]['mountPath']}/uri"
     assert spec["volumes"][0]["secret"]["secretName"] == "db-train"
     # The program takes them: it looks for the address next.

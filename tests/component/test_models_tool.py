@@ -25,11 +25,11 @@ from typer.testing import CliRunner
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import ERROR_FILE, MODEL_NAME, ONNX_FILE, Alias, ModelState
-from taxi_store.artifacts import artifact_of, pack
-from taxi_store.collection import Keep, collect
 from taxi_store.connection import Document, connect
-from taxi_store.registry import Registry
-from taxi_train.models_tool import EXIT_CONFLICT, app, move
+from taxi_store.registry.artifacts import artifact_of, pack
+from taxi_store.registry.garbage_collection import Keep, collect
+from taxi_store.registry.registry import Registry
+from taxi_train.registry_cli import EXIT_CONFLICT, app, move
 
 pytestmark = pytest.mark.component
 NOW = datetime.now(UTC).replace(microsecond=0)

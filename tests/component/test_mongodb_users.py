@@ -17,12 +17,12 @@ from support.mongod import Mongod
 
 from taxi_domain.errors import FieldError
 from taxi_domain.models import Alias, ModelState
-from taxi_store.artifacts import artifact_of
-from taxi_store.bootstrap_users import Credential, LockedOutError, Users, read_credentials
-from taxi_store.collection import Keep, collect
+from taxi_store.admin.bootstrap_users import Credential, LockedOutError, Users, read_credentials
+from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.connection import Document
-from taxi_store.indexes import ensure_indexes
-from taxi_store.registry import Registry
+from taxi_store.registry.artifacts import artifact_of
+from taxi_store.registry.garbage_collection import Keep, collect
+from taxi_store.registry.registry import Registry
 
 pytestmark = pytest.mark.component
 
@@ -177,7 +177,7 @@ def test_the_process_says_when_it_is_ready_and_ends_when_asked(
         (retention / f"{kind}-days").write_text("90")
     ready = tmp_path / "ready"
     process = subprocess.Popen(
-        [sys.executable, "-m", "taxi_store.bootstrap_users", "--credentials", str(secrets),
+        [sys.executable, "-m", "taxi_store.admin.bootstrap_users", "--credentials", str(secrets),
          "--retention", str(retention), "--ready-file", str(ready),
          "--host", f"127.0.0.1:{guarded.port}", "--pause-seconds", "0.2"],
         env=os.environ,

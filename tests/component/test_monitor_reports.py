@@ -27,8 +27,8 @@ from taxi_monitor.http.report_readers import MAX_WAITING
 from taxi_monitor.http.report_routes import CONTENT_SECURITY_POLICY, MAX_PLAIN_BYTES
 from taxi_monitor.metrics.report_gauges import ReportCollector, ReportWatch
 from taxi_store.connection import Document, connect
-from taxi_store.report_runs import begin_run, end_run
-from taxi_store.reports import ReportContents, ReportEntry, load_report, store_report
+from taxi_store.reports.report_runs import begin_run, end_run
+from taxi_store.reports.reports import ReportContents, ReportEntry, load_report, store_report
 
 pytestmark = pytest.mark.component
 

@@ -19,11 +19,11 @@ from taxi_domain.models import MODEL_NAME, Alias
 from taxi_domain.records import PredictionRecord
 from taxi_domain.rides import Ride
 from taxi_store.connection import connect
-from taxi_store.log import insert_records
-from taxi_store.registry import Registry
-from taxi_train.bootstrap import bootstrap
+from taxi_store.log.prediction_log import insert_records
+from taxi_store.registry.registry import Registry
+from taxi_train.data.rides import Rides, read_all, read_file
 from taxi_train.main import SAMPLES
-from taxi_train.rides import Rides, read_all, read_file
+from taxi_train.runs.bootstrap import bootstrap
 
 pytestmark = pytest.mark.component
 NOW = datetime.now(UTC)

@@ -12,8 +12,8 @@ from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
 from taxi_operator.conditions import ALL
 from taxi_store.connection import connect
-from taxi_store.registry import Registry
-from taxi_train.models_tool import move
+from taxi_store.registry.registry import Registry
+from taxi_train.registry_cli import move
 
 pytestmark = pytest.mark.component
 

@@ -20,8 +20,8 @@ from support.predictor import (
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_store.connection import connect
-from taxi_store.log import window
-from taxi_store.unreadable import Unreadable
+from taxi_store.log.malformed import Unreadable
+from taxi_store.log.prediction_log import window
 
 pytestmark = pytest.mark.component
 

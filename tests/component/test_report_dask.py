@@ -26,10 +26,10 @@ import taxi_report
 from taxi_domain.mongodb import DATABASE, REPORTS
 from taxi_domain.reports import ReportPart
 from taxi_store.connection import Document, connect
-from taxi_store.reports import load_report
-from taxi_train.candidates import train
+from taxi_store.reports.reports import load_report
+from taxi_train.data.rides import read_file
+from taxi_train.fitting.candidates import train
 from taxi_train.main import SAMPLES
-from taxi_train.rides import read_file
 
 pytestmark = pytest.mark.component
 

@@ -19,11 +19,11 @@ from taxi_report.settings import Settings
 from taxi_report.spans import Span, span_between
 from taxi_report.steps import collect_rows, compare_rows, profile_rows
 from taxi_runtime.settings import read
-from taxi_store.artifacts import Artifact
 from taxi_store.connection import Document, connect
-from taxi_train.candidates import train
+from taxi_store.registry.artifacts import Artifact
+from taxi_train.data.rides import read_file
+from taxi_train.fitting.candidates import train
 from taxi_train.main import SAMPLES
-from taxi_train.rides import read_file
 
 pytestmark = pytest.mark.component
 

@@ -22,9 +22,9 @@ from support.waiting import wait_for
 
 from taxi_domain.mongodb import DATABASE, REPORTS
 from taxi_store.connection import Document, connect
-from taxi_train.candidates import train
+from taxi_train.data.rides import read_file
+from taxi_train.fitting.candidates import train
 from taxi_train.main import SAMPLES
-from taxi_train.rides import read_file
 
 pytestmark = pytest.mark.component
 

@@ -24,13 +24,13 @@ from support.report_log import Written, register, write_rides
 from taxi_domain.models import MODEL_NAME
 from taxi_domain.mongodb import DATABASE, LABELS, PREDICTIONS, REPORTS
 from taxi_domain.reports import ReportPart, RunState
-from taxi_store.artifacts import Artifact
 from taxi_store.connection import Document, connect
-from taxi_store.report_runs import latest_run
-from taxi_store.reports import load_report
-from taxi_train.candidates import train
+from taxi_store.registry.artifacts import Artifact
+from taxi_store.reports.report_runs import latest_run
+from taxi_store.reports.reports import load_report
+from taxi_train.data.rides import Rides, read_file
+from taxi_train.fitting.candidates import train
 from taxi_train.main import SAMPLES
-from taxi_train.rides import Rides, read_file
 
 pytestmark = pytest.mark.component
 

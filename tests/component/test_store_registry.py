@@ -18,15 +18,15 @@ from taxi_domain.models import CARD_FILE, MODEL_NAME, ONNX_FILE, Alias, ModelSta
 from taxi_domain.records import Label, PredictionRecord, Shadow
 from taxi_domain.rides import Ride
 from taxi_domain.runs import RunResult
-from taxi_store import log
-from taxi_store.artifacts import Artifact, ArtifactError, artifact_of
+from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.connection import Document, StoreUnavailableError, connect
-from taxi_store.entries import AliasConflictError, UnknownVersionError
-from taxi_store.indexes import ensure_indexes
-from taxi_store.labelled import labelled_rides
-from taxi_store.registry import Registry
-from taxi_store.runs import RunStore
-from taxi_store.unreadable import Unreadable
+from taxi_store.log import prediction_log as log
+from taxi_store.log.labelled import labelled_rides
+from taxi_store.log.malformed import Unreadable
+from taxi_store.registry.artifacts import Artifact, ArtifactError, artifact_of
+from taxi_store.registry.entries import AliasConflictError, UnknownVersionError
+from taxi_store.registry.registry import Registry
+from taxi_store.registry.runs import RunStore
 
 pytestmark = pytest.mark.component
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

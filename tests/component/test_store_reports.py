@@ -16,13 +16,14 @@ from support.mongod import Mongod, running_mongod
 from taxi_domain.errors import FieldError
 from taxi_domain.mongodb import REPORTS
 from taxi_domain.reports import ReportPart, RunState
-from taxi_store import log
-from taxi_store.bootstrap_users import Credential, Users
+from taxi_store.admin.bootstrap_users import Credential, Users
+from taxi_store.admin.indexes import NEWEST_REPORT_FIRST, REPORT_FIELDS
 from taxi_store.connection import Document, StoreUnavailableError, connect
-from taxi_store.indexes import NEWEST_REPORT_FIRST, REPORT_FIELDS
-from taxi_store.partitions import plan
-from taxi_store.report_runs import MAX_REASON, begin_run, end_run, latest_run
-from taxi_store.reports import (
+from taxi_store.log import prediction_log as log
+from taxi_store.log.malformed import Unreadable
+from taxi_store.log.partitions import plan
+from taxi_store.reports.report_runs import MAX_REASON, begin_run, end_run, latest_run
+from taxi_store.reports.reports import (
     ReportContents,
     ReportEntry,
     UnknownReportError,
@@ -32,7 +33,6 @@ from taxi_store.reports import (
     prune_reports,
     store_report,
 )
-from taxi_store.unreadable import Unreadable
 
 pytestmark = pytest.mark.component
 

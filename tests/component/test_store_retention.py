@@ -18,13 +18,13 @@ from taxi_domain.models import MODEL_NAME
 from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label, PredictionRecord
 from taxi_domain.rides import Ride
-from taxi_store import log
-from taxi_store.bootstrap_indexes import main
-from taxi_store.bootstrap_users import Credential, Users
+from taxi_store.admin.bootstrap_indexes import main
+from taxi_store.admin.bootstrap_users import Credential, Users
+from taxi_store.admin.indexes import ensure_indexes
+from taxi_store.admin.retention import Retention, ensure_retention, read_retention
 from taxi_store.connection import Document, StoreUnavailableError, connect
-from taxi_store.indexes import ensure_indexes
-from taxi_store.retention import Retention, ensure_retention, read_retention
-from taxi_store.unreadable import Unreadable
+from taxi_store.log import prediction_log as log
+from taxi_store.log.malformed import Unreadable
 
 pytestmark = pytest.mark.component
 

@@ -34,21 +34,22 @@ from taxi_domain.records import Label, PredictionRecord
 from taxi_domain.rides import Ride
 from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_FAILED, EXIT_USAGE, RunResult
 from taxi_profiles.reference import PREDICTION, TARGET
-from taxi_store import log
-from taxi_store.artifacts import Artifact, digest_of
 from taxi_store.connection import Document, connect
-from taxi_store.registry import Registry
-from taxi_store.runs import RunStore
-from taxi_store.unreadable import Unreadable
-from taxi_train.bootstrap import bootstrap
-from taxi_train.candidates import make_candidate, split, train, train_fallback
-from taxi_train.gate import GateRules
+from taxi_store.log import prediction_log as log
+from taxi_store.log.malformed import Unreadable
+from taxi_store.registry.artifacts import Artifact, digest_of
+from taxi_store.registry.registry import Registry
+from taxi_store.registry.runs import RunStore
+from taxi_train.artifact.builder import reference_rides
+from taxi_train.artifact.onnx_model import OnnxModel, check_limits
+from taxi_train.data.quality import DataQualityError
+from taxi_train.data.rides import Rides, read_all, read_file
+from taxi_train.data.split import split
+from taxi_train.fitting.candidates import make_candidate, train, train_fallback
 from taxi_train.main import SAMPLES
-from taxi_train.onnx_model import OnnxModel, check_limits
-from taxi_train.packing import reference_rides
-from taxi_train.quality import DataQualityError
-from taxi_train.retraining import LOG_UNTIL, RunRules, evaluate, retrain
-from taxi_train.rides import Rides, read_all, read_file
+from taxi_train.runs.bootstrap import bootstrap
+from taxi_train.runs.gate import GateRules
+from taxi_train.runs.retraining import LOG_UNTIL, RunRules, evaluate, retrain
 
 pytestmark = pytest.mark.component
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

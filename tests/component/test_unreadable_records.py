@@ -19,15 +19,15 @@ from taxi_domain.models import MODEL_NAME, Alias
 from taxi_domain.records import PredictionRecord
 from taxi_domain.rides import Ride
 from taxi_domain.runs import RunResult
-from taxi_store import log
-from taxi_store.artifacts import Artifact
 from taxi_store.connection import Document, connect
-from taxi_store.runs import RunStore
-from taxi_train import packing
-from taxi_train.gate import GateRules
+from taxi_store.log import prediction_log as log
+from taxi_store.registry.artifacts import Artifact
+from taxi_store.registry.runs import RunStore
+from taxi_train.artifact import builder as packing
+from taxi_train.data.rides import read_file
 from taxi_train.main import SAMPLES
-from taxi_train.retraining import RunRules, retrain
-from taxi_train.rides import read_file
+from taxi_train.runs.gate import GateRules
+from taxi_train.runs.retraining import RunRules, retrain
 
 pytestmark = pytest.mark.component
 RIDES = 60

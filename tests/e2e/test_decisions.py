@@ -19,7 +19,7 @@ from support.waiting import wait_for
 
 from taxi_domain.durations import TARGET_MAXIMUM, is_target
 from taxi_domain.models import MODEL_NAME, Alias
-from taxi_store.registry import Registry
+from taxi_store.registry.registry import Registry
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
 from taxi_stories.rides import TrueRide, read_rides

@@ -14,8 +14,8 @@ from support.waiting import wait_for
 
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import CARD_FILE, MODEL_NAME, Alias, ModelState
-from taxi_store.artifacts import artifact_of
-from taxi_store.registry import Registry
+from taxi_store.registry.artifacts import artifact_of
+from taxi_store.registry.registry import Registry
 from taxi_stories.release import Release
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]

@@ -18,10 +18,10 @@ from taxi_domain.models import ARTIFACT_FORMAT_VERSION, CARD_FILE, ONNX_FILE, Al
 from taxi_domain.runs import RUN_ID_VARIABLE, RunResult
 from taxi_operator.decisions import Traffic
 from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS
-from taxi_store.artifacts import artifact_of
 from taxi_store.connection import connect
-from taxi_store.registry import Registry
-from taxi_store.runs import RunStore
+from taxi_store.registry.artifacts import artifact_of
+from taxi_store.registry.registry import Registry
+from taxi_store.registry.runs import RunStore
 
 CHAMPION, FALLBACK, SERVICE = "taxi-predictor", "taxi-fallback", "taxi-predict"
 #: CronJob of the reports, and the address that links to them begin with.

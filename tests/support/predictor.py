@@ -23,9 +23,9 @@ from taxi_domain.models import (
     Alias,
     ModelState,
 )
-from taxi_store.artifacts import Artifact, artifact_of
 from taxi_store.connection import connect
-from taxi_store.registry import Registry
+from taxi_store.registry.artifacts import Artifact, artifact_of
+from taxi_store.registry.registry import Registry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAIN = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}

@@ -10,12 +10,12 @@ from pymongo.database import Database
 
 from taxi_domain.models import MODEL_NAME, ONNX_FILE, Alias, ModelState
 from taxi_domain.mongodb import LABELS, PREDICTIONS
-from taxi_store.artifacts import Artifact
+from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.connection import Document
-from taxi_store.indexes import ensure_indexes
-from taxi_store.registry import Registry
-from taxi_train.onnx_model import OnnxModel
-from taxi_train.rides import Rides
+from taxi_store.registry.artifacts import Artifact
+from taxi_store.registry.registry import Registry
+from taxi_train.artifact.onnx_model import OnnxModel
+from taxi_train.data.rides import Rides
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local time
 _NEW_YORK = ZoneInfo("America/New_York")

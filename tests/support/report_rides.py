@@ -25,7 +25,7 @@ from taxi_report.profile.layout import layout_of
 from taxi_report.profile.version import profile_of
 from taxi_report.rows import Rows
 from taxi_report.spans import Span
-from taxi_train.rides import Rides, read_all, within_limits
+from taxi_train.data.rides import Rides, read_all, within_limits
 
 Floats = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from taxi_operator.scheduler import Scheduler
 from taxi_operator.settings import Failpoint, Settings
 from taxi_operator.traffic import TrafficControl
 from taxi_store.connection import connect_async
-from taxi_store.registry_async import AsyncRegistry
+from taxi_store.registry.registry_async import AsyncRegistry
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from taxi_operator.policies import Policy
 from taxi_operator.settings import Failpoint
 from taxi_operator.statuses import Run, RunState, Status
 from taxi_operator.steps import Step, candidate_of, ended
-from taxi_store.entries import AliasConflictError, StateConflictError, UnknownVersionError
-from taxi_store.registry_async import AsyncRegistry
-from taxi_store.runs import RunEntry
+from taxi_store.registry.entries import AliasConflictError, StateConflictError, UnknownVersionError
+from taxi_store.registry.registry_async import AsyncRegistry
+from taxi_store.registry.runs import RunEntry
 
 #: Names the Job whose candidate was taken back; set on the pod template beside the version.
 ROLLED_BACK_ANNOTATION: Final = f"{GROUP}/rolled-back"

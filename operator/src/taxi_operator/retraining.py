@@ -19,8 +19,8 @@ from taxi_operator.promotion import Promotion
 from taxi_operator.settings import Failpoint
 from taxi_operator.statuses import Run, RunState, Status
 from taxi_operator.steps import Step, candidate_of, ended
-from taxi_store.entries import UnreadableEntryError
-from taxi_store.registry_async import AsyncRegistry
+from taxi_store.registry.entries import UnreadableEntryError
+from taxi_store.registry.registry_async import AsyncRegistry
 
 _REFUSED: Final = {RunResult.NOT_BETTER, RunResult.WORSE_IN_SLICE, RunResult.TOO_FEW_LABELS}
 _RUNNING: Final = "JobRunning"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from taxi_operator.statuses import Run, RunState, Status
-from taxi_store.runs import RunEntry
+from taxi_store.registry.runs import RunEntry
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from taxi_profiles.reference import (
     Reference,
     reference_of,
 )
-from taxi_train.rides import Rides, read_all, within_limits
+from taxi_train.data.rides import Rides, read_all, within_limits
 
 SAMPLES = Path(__file__).parents[3] / "jobs" / "train" / "src" / "taxi_train" / "samples"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

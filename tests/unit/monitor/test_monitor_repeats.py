@@ -20,7 +20,7 @@ from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import WatchedVersion, rebuild
 from taxi_monitor.windows.window import Snapshot, Window
 from taxi_profiles.reference import COLUMNS, MOMENT, Reference, reference_of
-from taxi_store.log import Stored
+from taxi_store.log.prediction_log import Stored
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 VERSIONS = {Alias.CHAMPION: "v1", Alias.FALLBACK: "v2"}

@@ -26,13 +26,13 @@ from taxi_operator.policies import policy_of
 from taxi_operator.retraining import Retraining
 from taxi_operator.statuses import Run, RunState, Status
 from taxi_operator.steps import Step
-from taxi_store.entries import (
+from taxi_store.registry.entries import (
     AliasConflictError,
     AliasEntry,
     StateConflictError,
     UnknownVersionError,
 )
-from taxi_store.runs import RunEntry, run_entry
+from taxi_store.registry.runs import RunEntry, run_entry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = PolicyKey("p", "0a1b2c3d-1111-2222-3333-444455556666")

@@ -33,7 +33,7 @@ from taxi_predict.spool.reader import SpoolReader
 from taxi_predict.spool.record import decode
 from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.bodies import Bodies
-from taxi_store.artifacts import artifact_of
+from taxi_store.registry.artifacts import artifact_of
 
 NOWHERE = {**PLAIN, "trip_distance": 0.0}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from taxi_predict.delivery.bson_template import BsonTemplates
 from taxi_predict.spool.record import Entry, decode, encode
-from taxi_store.encoding import encoded
+from taxi_store.log.encoding import encoded
 
 
 def local(year: int) -> datetime:

@@ -10,7 +10,7 @@ from support.predictor import small_artifact
 from taxi_domain.models import CARD_FILE, ONNX_FILE
 from taxi_predict.serving import model_cache as model_source
 from taxi_predict.serving.model_cache import ModelCache, ModelHolder
-from taxi_store.artifacts import Artifact, artifact_of
+from taxi_store.registry.artifacts import Artifact, artifact_of
 
 
 @pytest.fixture(autouse=True)

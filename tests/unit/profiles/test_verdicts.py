@@ -18,7 +18,7 @@ from taxi_profiles.reference import (
 )
 from taxi_profiles.strata import strata_of
 from taxi_profiles.verdict import Alarm, judge, judge_labelled
-from taxi_train.rides import Rides, read_file
+from taxi_train.data.rides import Rides, read_file
 
 SAMPLES = Path(__file__).parents[3] / "jobs" / "train" / "src" / "taxi_train" / "samples"
 WINDOW = 2000

@@ -23,7 +23,7 @@ from taxi_report.collect.partition import Part, Task
 from taxi_report.collect.run import MAX_ATTEMPTS, Outcome, collect
 from taxi_report.profile.layout import Layout
 from taxi_report.profile.version import profile_of
-from taxi_store.partitions import Key, Partition
+from taxi_store.log.partitions import Key, Partition
 
 REFERENCE, _ = reference(3000)
 LAYOUT = layout(REFERENCE, sample_rows=50)

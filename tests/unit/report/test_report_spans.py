@@ -8,7 +8,7 @@ import pytest
 from taxi_domain.errors import FieldError
 from taxi_domain.reports import report_id
 from taxi_report.spans import last, span_between
-from taxi_store.reports import is_report_id
+from taxi_store.reports.reports import is_report_id
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 26, 5, 0, 42, 123456, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxi_domain.models import CARD_FILE, ONNX_FILE, REFERENCE_FILE
-from taxi_store.artifacts import (
+from taxi_store.registry.artifacts import (
     MAX_ARCHIVE_BYTES,
     ArtifactError,
     artifact_of,

@@ -9,7 +9,7 @@ import bson
 import pytest
 
 from taxi_domain.errors import FieldError
-from taxi_store.reports import (
+from taxi_store.reports.reports import (
     MAX_DOCUMENT_BYTES,
     ReportContents,
     ReportEntry,

@@ -7,10 +7,10 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from taxi_domain.errors import FieldError
-from taxi_store.bootstrap_users import main
+from taxi_store.admin.bootstrap_users import main
+from taxi_store.admin.retention import Retention, ensure_retention, read_retention
+from taxi_store.admin.roles import RIGHTS
 from taxi_store.connection import StoreUnavailableError
-from taxi_store.retention import Retention, ensure_retention, read_retention
-from taxi_store.rights import RIGHTS
 
 
 @pytest.mark.parametrize("text", ["", "many", "-1", "1.5", "24856", "1e9"])

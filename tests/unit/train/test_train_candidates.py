@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from taxi_train import models
-from taxi_train.rides import Rides, mostly_newest
+from taxi_train.data.rides import Rides, mostly_newest
+from taxi_train.fitting import estimators as models
 
 
 def rides(rows: int) -> Rides:

@@ -5,9 +5,9 @@ import pytest
 
 from taxi_domain.runs import RunResult
 from taxi_domain.zones import ZONE_BOROUGHS, borough_of
-from taxi_train.gate import GateRules, judge
-from taxi_train.rides import Rides
-from taxi_train.slices import errors_by_slice, slices_of
+from taxi_train.data.rides import Rides
+from taxi_train.data.slices import errors_by_slice, slices_of
+from taxi_train.runs.gate import GateRules, judge
 
 RNG = np.random.default_rng(7)
 ROWS = 4000

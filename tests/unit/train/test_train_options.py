@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from taxi_domain.errors import FieldError
 from taxi_runtime.settings import read
 from taxi_train.main import app
-from taxi_train.models_tool import app as models_app
+from taxi_train.registry_cli import app as models_app
 from taxi_train.settings import Settings
 
 SENSELESS = ("nan", "inf", "-inf", "1e9", "-1", "1" + "0" * 400)

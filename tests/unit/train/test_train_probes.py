@@ -7,11 +7,11 @@ from support.predictor import division_artifact, small_artifact
 
 from taxi_domain.probes import AT_THE_LIMITS
 from taxi_domain.runs import RunResult
-from taxi_train.gate import GateRules
+from taxi_train.artifact.onnx_model import GraphError, check_graphs, check_limits
+from taxi_train.data.rides import read_file
 from taxi_train.main import SAMPLES
-from taxi_train.onnx_model import GraphError, check_graphs, check_limits
-from taxi_train.retraining import compare
-from taxi_train.rides import read_file
+from taxi_train.runs.gate import GateRules
+from taxi_train.runs.retraining import compare
 
 
 def test_every_end_of_every_input_is_asked_for() -> None:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from taxi_train.candidates import Split
-from taxi_train.quality import DataQualityError, QualityRules, check, usable
-from taxi_train.rides import Rides, joined
+from taxi_train.data.quality import DataQualityError, QualityRules, check, usable
+from taxi_train.data.rides import Rides, joined
+from taxi_train.data.split import Split
 
 RNG = np.random.default_rng(3)
 

@@ -31,8 +31,8 @@ from taxi_report.settings import Settings
 from taxi_report.spans import Span, last, span_between
 from taxi_runtime.settings import read
 from taxi_store.connection import Document, connect
-from taxi_store.report_runs import begin_run, end_run
-from taxi_store.reports import MAX_LISTED
+from taxi_store.reports.report_runs import begin_run, end_run
+from taxi_store.reports.reports import MAX_LISTED
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 logger = logging.getLogger("taxi_report")

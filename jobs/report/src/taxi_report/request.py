@@ -11,7 +11,7 @@ from taxi_report.collect.partition import Task
 from taxi_report.settings import Settings
 from taxi_report.spans import Span
 from taxi_store.connection import Document
-from taxi_store.partitions import Partition
+from taxi_store.log.partitions import Partition
 
 
 class Progress:

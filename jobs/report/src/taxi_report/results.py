@@ -10,7 +10,7 @@ from taxi_report.collect.reference import Known
 from taxi_report.collect.run import Outcome
 from taxi_report.document import Document, VersionFacts
 from taxi_report.request import Progress, Request
-from taxi_store.reports import ReportContents
+from taxi_store.reports.reports import ReportContents
 
 
 class Collected:

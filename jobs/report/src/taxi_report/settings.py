@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from taxi_domain.models import MODEL_NAME
 from taxi_runtime.settings import Environment, HttpUrl, MongodbUri, Name
-from taxi_store.partitions import MAX_ROWS
+from taxi_store.log.partitions import MAX_ROWS
 
 
 class Settings(Environment):

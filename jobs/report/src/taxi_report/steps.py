@@ -25,9 +25,9 @@ from taxi_report.profile.version import profile_of
 from taxi_report.request import Request
 from taxi_report.results import Collected, Compared, Profiled, Rendered, Stored
 from taxi_report.spans import Span
-from taxi_store import reports
-from taxi_store.partitions import Key, Partition, plan
-from taxi_store.reports import ReportContents, ReportEntry
+from taxi_store.log.partitions import Key, Partition, plan
+from taxi_store.reports import reports
+from taxi_store.reports.reports import ReportContents, ReportEntry
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ Exit codes: 0 done (the verdict is in the report), 1 failed, 2 usage or settings
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +21,11 @@ from taxi_domain.runs import EXIT_DATA_QUALITY
 from taxi_runtime.process import command
 from taxi_runtime.settings import read
 from taxi_store.connection import Document, StoreUnavailableError, connect, translated
-from taxi_train.fetch import SOURCE, fetch
-from taxi_train.gate import GateRules
-from taxi_train.models_tool import app as models_app
-from taxi_train.quality import DataQualityError, QualityRules, usable
-from taxi_train.rides import Rides, read_all
+from taxi_train.data.fetch import SOURCE, fetch
+from taxi_train.data.quality import DataQualityError, QualityRules, usable
+from taxi_train.data.rides import Rides, read_all
+from taxi_train.registry_cli import app as models_app
+from taxi_train.runs.gate import GateRules
 from taxi_train.settings import Settings
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -34,7 +34,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(models_app, name="models")
 logger = logging.getLogger("taxi_train")
 
-_EXIT_CODES = {DataQualityError: EXIT_DATA_QUALITY}
+_EXIT_CODES: Mapping[type[Exception], int] = {DataQualityError: EXIT_DATA_QUALITY}
 
 #: More rides than any log has in memory.
 _MAX_RIDES = 10_000_000
@@ -75,7 +75,7 @@ def bootstrap(
     ] = None,
 ) -> None:
     """Train the first model and the fallback, if there are none yet that pods can load."""
-    from taxi_train.bootstrap import bootstrap as make
+    from taxi_train.runs.bootstrap import bootstrap as make
 
     def rides() -> Rides:
         everything = read_all(_file(data), start, end)
@@ -98,7 +98,7 @@ def run(
     min_span_hours: MinSpan = 3.0,
 ) -> None:
     """Make a candidate from labelled rides, compare it with the champion, and report."""
-    from taxi_train.retraining import RunRules, retrain
+    from taxi_train.runs.retraining import RunRules, retrain
 
     rules = RunRules(
         max_rides,
@@ -118,8 +118,8 @@ def evaluate(
     max_rides: MaxRides = 100_000,
 ) -> None:
     """Compare a candidate with the champion on rides that neither saw, and report."""
-    from taxi_train.retraining import RunRules
-    from taxi_train.retraining import evaluate as compare
+    from taxi_train.runs.retraining import RunRules
+    from taxi_train.runs.retraining import evaluate as compare
 
     rules = RunRules(max_rides, GateRules(min_labelled_rows, min_relative_gain, confidence))
     with command(_EXIT_CODES), _database() as (database, settings):

@@ -20,9 +20,9 @@ from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.restarts import Restarts
-from taxi_store.artifacts import Artifact
 from taxi_store.connection import connect
-from taxi_store.registry import Registry
+from taxi_store.registry.artifacts import Artifact
+from taxi_store.registry.registry import Registry
 
 logger = logging.getLogger(__name__)
 

@@ -59,7 +59,7 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
         Path | None, typer.Option(help="Written after each batch; a run goes on where it says.")
     ] = None,
     release: Annotated[str, typer.Option(help="Helm release.")] = "taxi",
-    namespace: Annotated[str, typer.Option(help="Its namespace.")] = "taxi",
+    namessending: Annotated[str, typer.Option(help="Its namespace.")] = "taxi",
     context: Annotated[str, typer.Option(help="kubectl context.")] = "kind-taxi",
 ) -> None:
     """Send rides and their labels.
@@ -74,7 +74,7 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
         name = f"{file.name} with labels cut" if cut_labels else file.name
         kept = ProgressFile(progress_file, name, prefix) if progress_file else None
         code = _send(rides, rate, batch_size, label_delay, kept,
-                     Release(Kubectl(context, namespace), release))  # fmt: skip
+                     Release(Kubectl(context, namessending), release))  # fmt: skip
     except TaxiError as error:
         _err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from error
@@ -93,7 +93,7 @@ def _send(
         rich_progress.TextColumn("{task.description}"), rich_progress.BarColumn(),
         rich_progress.MofNCompleteColumn(), rich_progress.TimeRemainingColumn(),
     )  # fmt: skip
-    rate = sender.Rate(rate, batch_size, None if label_delay < 0 else label_delay)
+    sending = sender.Rate(rate, batch_size, None if label_delay < 0 else label_delay)
     with (
         release.predictor() as predictor,
         release.monitor() as monitor,
@@ -109,7 +109,7 @@ def _send(
         one = sender.Sender(
             rides,
             release.addresses(predictor, monitor),
-            rate,
+            sending,
             progress_file=progress_file,
             on_progress=show,
         )

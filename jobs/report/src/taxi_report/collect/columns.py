@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from taxi_profiles.reference import PREDICTION
 from taxi_report.rows import Rows
-from taxi_store.partitions import EVENT_TIME, LARGEST, LabelValue
+from taxi_store.log.partitions import EVENT_TIME, LARGEST, LabelValue
 
 Floats = NDArray[np.float64]
 Document = dict[str, Any]
@@ -27,7 +27,7 @@ def rows_of(
     labels: Mapping[str, LabelValue],
     zone: ZoneInfo,
 ) -> Rows:
-    """Return documents (`taxi_store.partitions.read`) of one version as columns.
+    """Return documents (`taxi_store.log.partitions.read`) of one version as columns.
 
     Args:
         documents: In any order.

@@ -19,8 +19,8 @@ from taxi_report.rows import Rows
 from taxi_report.settings import Settings
 from taxi_runtime.settings import read as read_settings
 from taxi_store.connection import Document, StoreUnavailableError, connect
-from taxi_store.partitions import Partition, label_values, read
-from taxi_store.unreadable import Unreadable
+from taxi_store.log.malformed import Unreadable
+from taxi_store.log.partitions import Partition, label_values, read
 
 #: The server's codes for users who may not read: no partition is at fault.
 _UNAUTHORIZED: Final = {13, 18}

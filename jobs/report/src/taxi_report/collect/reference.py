@@ -12,9 +12,9 @@ from taxi_domain.models import PROFILE_FILE, REFERENCE_FILE
 from taxi_profiles.reference import MOMENT, TARGET, Reference
 from taxi_report.profile.layout import Layout, layout_of
 from taxi_report.rows import Rows
-from taxi_store.artifacts import Artifact
 from taxi_store.connection import Document
-from taxi_store.registry import Registry
+from taxi_store.registry.artifacts import Artifact
+from taxi_store.registry.registry import Registry
 
 
 class NoReferenceError(TaxiError):

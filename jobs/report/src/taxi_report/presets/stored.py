@@ -7,7 +7,7 @@ from pymongo.database import Database
 
 from taxi_report.presets.workspace import StoredSnapshot
 from taxi_store.connection import Document
-from taxi_store.reports import list_reports, load_snapshots
+from taxi_store.reports.reports import list_reports, load_snapshots
 
 
 def stored_snapshots(

@@ -7,8 +7,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from taxi_domain.reports import DRIFT
-from taxi_store.report_runs import ReportRun
-from taxi_store.reports import ReportEntry
+from taxi_store.reports.report_runs import ReportRun
+from taxi_store.reports.reports import ReportEntry
 
 #: Height of the largest bar, in thresholds; what is above is cut.
 _TOP: Final = 3.0

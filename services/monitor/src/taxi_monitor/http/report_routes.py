@@ -21,9 +21,9 @@ from taxi_monitor.http.report_readers import ReportReaders
 from taxi_monitor.http.routes import Parts
 from taxi_runtime.bodies import JSON
 from taxi_runtime.problems import ProblemError
-from taxi_store.entries import UnreadableEntryError
-from taxi_store.report_runs import ReportRun, latest_run
-from taxi_store.reports import (
+from taxi_store.registry.entries import UnreadableEntryError
+from taxi_store.reports.report_runs import ReportRun, latest_run
+from taxi_store.reports.reports import (
     MAX_LISTED,
     ReportEntry,
     UnknownReportError,

@@ -34,8 +34,8 @@ from taxi_runtime.bodies import JSON, Bodies, media_type
 from taxi_runtime.problems import ProblemError
 from taxi_runtime.threads import Threads
 from taxi_store.connection import Document
-from taxi_store.encoding import CONTENT_TYPE, decoded_all
-from taxi_store.log import insert_labels
+from taxi_store.log.encoding import CONTENT_TYPE, decoded_all
+from taxi_store.log.prediction_log import insert_labels
 
 _MOST_ITEMS: Final = 10_000
 #: A record has about 400 bytes.

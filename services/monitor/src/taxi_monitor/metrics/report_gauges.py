@@ -15,8 +15,8 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.metrics import Metric
 from taxi_domain.reports import DRIFT, NO_DRIFT
 from taxi_store.connection import Document
-from taxi_store.report_runs import ReportRun, latest_run
-from taxi_store.reports import ReportEntry, list_reports
+from taxi_store.reports.report_runs import ReportRun, latest_run
+from taxi_store.reports.reports import ReportEntry, list_reports
 
 #: MongoDB is asked no more often: reports are made by the hour or the day.
 _PAUSE_SECONDS: Final = 15.0

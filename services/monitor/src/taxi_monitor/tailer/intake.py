@@ -10,7 +10,7 @@ from typing import Protocol
 
 from taxi_domain.records import Label, PredictionRecord
 from taxi_monitor.windows.state import Ingested, State
-from taxi_store.log import Stored
+from taxi_store.log.prediction_log import Stored
 
 
 class Log(Protocol):

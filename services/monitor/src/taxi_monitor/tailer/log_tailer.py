@@ -26,11 +26,11 @@ from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import WatchedVersion, rebuild
 from taxi_monitor.windows.window import Window
 from taxi_profiles.reference import Reference
-from taxi_store import log
 from taxi_store.connection import Document
-from taxi_store.entries import AliasEntry
-from taxi_store.registry import Registry
-from taxi_store.unreadable import Unreadable
+from taxi_store.log import prediction_log as log
+from taxi_store.log.malformed import Unreadable
+from taxi_store.registry.entries import AliasEntry
+from taxi_store.registry.registry import Registry
 
 logger = logging.getLogger(__name__)
 

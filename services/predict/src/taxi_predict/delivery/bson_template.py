@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from taxi_domain.errors import TaxiError
 from taxi_domain.features import PAIR_FACTOR
 from taxi_predict.spool.record import Entry
-from taxi_store.encoding import encoded
+from taxi_store.log.encoding import encoded
 
 Shape = tuple[Any, ...]
 

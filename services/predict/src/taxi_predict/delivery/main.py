@@ -20,7 +20,7 @@ from taxi_predict.settings import Settings
 from taxi_predict.spool.reader import SpoolReader
 from taxi_runtime.process import run_service
 from taxi_store.connection import connect
-from taxi_store.registry import Registry
+from taxi_store.registry.registry import Registry
 
 #: Beside requests that take the whole core, about a tenth of it (weights 110 and 1024,
 #: https://docs.kernel.org/scheduler/sched-nice-design.html).

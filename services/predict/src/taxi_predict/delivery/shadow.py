@@ -12,7 +12,7 @@ from taxi_domain.models import Alias
 from taxi_domain.records import PredictionRecord, Shadow
 from taxi_predict.metrics import Metrics
 from taxi_predict.serving.model_cache import LoadedModel, loaded
-from taxi_store.registry import Registry
+from taxi_store.registry.registry import Registry
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from taxi_predict.delivery.bson_template import BsonTemplates
 from taxi_predict.metrics import Metrics
 from taxi_predict.spool.reader import PendingBatch, SpoolReader
 from taxi_predict.spool.record import Entry, decode
-from taxi_store.encoding import encoded
+from taxi_store.log.encoding import encoded
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from pymongo.database import Database
 
 from taxi_domain.errors import NotAvailableError
 from taxi_store.connection import Document
-from taxi_store.encoding import CONTENT_TYPE
-from taxi_store.log import insert_encoded
+from taxi_store.log.encoding import CONTENT_TYPE
+from taxi_store.log.prediction_log import insert_encoded
 
 #: Time for a whole call of the monitor, seconds: its turn is the delivery's.
 _CALL_SECONDS: Final = 3.0

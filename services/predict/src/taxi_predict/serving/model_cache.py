@@ -19,8 +19,8 @@ from typing import Any, Final
 from taxi_domain.errors import NotAvailableError, TaxiError
 from taxi_domain.models import ONNX_FILE, Alias
 from taxi_predict.serving.onnx_model import OnnxModel
-from taxi_store.artifacts import Artifact, ArtifactError, pack, unpack
-from taxi_store.registry import Registry
+from taxi_store.registry.artifacts import Artifact, ArtifactError, pack, unpack
+from taxi_store.registry.registry import Registry
 
 logger = logging.getLogger(__name__)
 

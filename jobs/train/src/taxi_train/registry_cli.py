@@ -1,0 +1,259 @@
+"""A human's tool over the model registry: `taxi-models`, also `taxi-train models`.
+
+It needs MongoDB only, so it works when the operator is away, and safely beside it: aliases move
+by compare-and-set. Exit codes: 0 done, 1 failed, 2 usage, 3 somebody else was faster.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from pymongo.database import Database
+
+from taxi_domain.errors import FieldError, TaxiError
+from taxi_domain.kube import MODEL_VERSION_ANNOTATION
+from taxi_domain.models import Alias, ModelState
+from taxi_domain.mongodb import DATABASE
+from taxi_domain.runs import EXIT_FAILED, EXIT_USAGE
+from taxi_runtime.settings import read
+from taxi_store.connection import Document, connect
+from taxi_store.registry.artifacts import MAX_ARCHIVE_BYTES, pack, unpack
+from taxi_store.registry.entries import AliasConflictError, ModelEntry, StateConflictError
+from taxi_store.registry.garbage_collection import Keep, collect, superfluous
+from taxi_store.registry.registry import Registry
+from taxi_train.settings import Settings
+
+EXIT_CONFLICT: Final = 3
+_BY: Final = "taxi-models"
+#: A hundred years.
+_MAX_AGE_HOURS: Final = 876_000
+#: What `kubectl rollout restart` sets. A template with the version alone may be there already.
+_RESTARTED_ANNOTATION: Final = "kubectl.kubernetes.io/restartedAt"
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="List, check and move the versions of the model.",
+)  # fmt: skip
+
+
+class Output(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Version = Annotated[str, typer.Argument(help="Model version: 12 hex digits.")]
+As = Annotated[Output, typer.Option("--output", "-o", help="How to print.")]
+Which = Annotated[Alias, typer.Option("--alias", help="Which alias.")]
+
+
+@app.command("list")
+def list_versions(output: As = Output.TABLE) -> None:
+    """List all versions, newest first, and which aliases point at them."""
+    with _registry() as (registry, _, model):
+        aliases = _aliases(registry, model)
+        rows = [_row(one, aliases) for one in registry.list(model)]
+    _print(rows, output)
+
+
+@app.command()
+def show(version: Version, output: As = Output.TABLE) -> None:
+    """Show what is known of a version: state, digest, card."""
+    with _registry() as (registry, _, model):
+        entry = registry.get(version)
+        found = {**_row(entry, _aliases(registry, model)), "digest": entry.digest,
+                 "run": entry.run_id, "reason": entry.reason, "card": entry.card}  # fmt: skip
+    if output is Output.TABLE:
+        found["card"] = json.dumps(entry.card, sort_keys=True)
+        _print([{"field": name, "value": value} for name, value in found.items()], output)
+    else:
+        _print(found, output)
+
+
+@app.command()
+def verify(version: Version) -> None:
+    """Check a version: size, digest, format, and that its graphs answer, also at the limits."""
+    with _registry() as (registry, _, _):
+        _verify(registry, version)
+    typer.echo(f"{version}: is whole")
+
+
+@app.command()
+def promote(
+    version: Version,
+    alias: Which = Alias.CHAMPION,
+    expect: Annotated[str, typer.Option(help="Only when the alias points there now.")] = "",
+    force: Annotated[bool, typer.Option(help="Although it is not Accepted.")] = False,
+) -> None:
+    """Let an alias point at a version; pods follow when they are started anew."""
+    with _registry() as (registry, _, model):
+        entry = _verify(registry, version)
+        if entry.state is not ModelState.ACCEPTED and not force:
+            raise _refused(entry)
+        now = registry.alias(model, alias)
+        move(registry, model, alias, to=version, expected=expect or (now.version if now else None))
+
+
+@app.command()
+def rollback(alias: Which = Alias.CHAMPION) -> None:
+    """Let an alias point at the version that it pointed at before; a second time: forward again."""
+    with _registry() as (registry, _, model):
+        now = registry.alias(model, alias)
+        if now is None or now.previous is None:
+            raise TaxiError(f"alias {alias}: pointed at nothing before; promote a version")
+        entry = _verify(registry, now.previous, served=True)
+        if entry.state is ModelState.REJECTED:
+            raise _refused(entry)
+        move(registry, model, alias, to=now.previous, expected=now.version)
+
+
+@app.command("export")
+def export_version(version: Version, file: Path) -> None:
+    """Write a version's archive to a file."""
+    with _registry() as (registry, _, _):
+        archive = pack(registry.load(version).files)
+    try:
+        file.write_bytes(archive)
+    except OSError as error:
+        raise _stop(f"{file}: cannot be written ({error})", EXIT_FAILED) from error
+    typer.echo(f"{file}: {len(archive)} bytes of {version}")
+
+
+@app.command("import")
+def import_version(file: Path) -> None:
+    """Put an exported archive into the registry, as a candidate."""
+    with _registry() as (registry, _, model):
+        try:
+            if file.stat().st_size > MAX_ARCHIVE_BYTES:
+                raise TaxiError(f"{file}: is larger than {MAX_ARCHIVE_BYTES} bytes")
+            artifact = unpack(file.read_bytes())
+        except OSError as error:
+            raise TaxiError(f"{file}: cannot be read ({error})") from error
+        _check(artifact.files)
+        version = registry.add(
+            artifact, model=model, state=ModelState.CANDIDATE, now=datetime.now(UTC)
+        )
+        typer.echo(f"{version}: is {registry.get(version).state}")
+
+
+@app.command()
+def gc(
+    keep: Annotated[
+        int, typer.Option(min=1, max=100_000, help="So many of the newest versions stay.")
+    ] = 10,
+    protect: Annotated[list[str] | None, typer.Option(help="Versions that pods serve.")] = None,
+    min_age_hours: Annotated[
+        float, typer.Option(min=0, max=_MAX_AGE_HOURS, help="Younger ones stay.")
+    ] = 24.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove versions that no alias, pod or recent run needs."""
+    since = datetime.now(UTC) - timedelta(hours=min_age_hours)
+    rules = Keep(keep, frozenset(protect or ()), since)
+    with _registry() as (_, database, model):
+        if dry_run:
+            gone = [one.version for one in superfluous(database, model, rules)]
+        else:
+            gone = collect(database, model, rules)
+    for version in gone:
+        typer.echo(f"{version}: {'would be removed' if dry_run else 'is removed'}")
+    typer.echo(f"{len(gone)} versions")
+
+
+def _verify(registry: Registry, version: str, *, served: bool = False) -> ModelEntry:
+    _check(registry.load(version).files, served=served)
+    return registry.get(version)
+
+
+def _check(files: Mapping[str, bytes], *, served: bool = False) -> None:
+    """Check the graphs; one that served already needs no answer at the limits of its inputs."""
+    # What the other commands do not wait for.
+    from taxi_train.artifact.onnx_model import check_graphs, check_limits
+
+    (check_graphs if served else check_limits)(files)
+
+
+def _refused(entry: ModelEntry) -> TaxiError:
+    return TaxiError(
+        f"model version {entry.version}: is {entry.state}: {entry.reason or 'not accepted'}; "
+        "promote it with --force to use it all the same"
+    )
+
+
+def move(registry: Registry, model: str, alias: Alias, *, to: str, expected: str | None) -> None:
+    """Let an alias point at a version, which is accepted by that, and say so."""
+    now = datetime.now(UTC)
+    moved = registry.move_alias(model, alias, to=to, expected=expected, by=_BY, now=now)
+    # A mark that the garbage collection set meanwhile goes again: it looks at the alias next.
+    with suppress(StateConflictError):
+        registry.set_state(to, ModelState.ACCEPTED, reason=f"promoted with {_BY}")
+    typer.echo(f"alias {alias}: points at {moved.version}, before at {moved.previous}")
+    annotations = {MODEL_VERSION_ANNOTATION: to, _RESTARTED_ANNOTATION: now.isoformat()}
+    patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    typer.echo(f"pods follow with: kubectl patch deployment NAME -p '{json.dumps(patch)}'")
+
+
+def _aliases(registry: Registry, model: str) -> dict[str, str]:
+    found = ((alias, registry.alias(model, alias)) for alias in Alias)
+    return {str(alias): entry.version for alias, entry in found if entry is not None}
+
+
+def _row(entry: ModelEntry, aliases: dict[str, str]) -> dict[str, Any]:
+    metrics = entry.card.get("metrics", {})
+    return {
+        "version": entry.version,
+        "aliases": ",".join(name for name, version in aliases.items() if version == entry.version),
+        "state": str(entry.state),
+        "created": entry.created_at.isoformat(timespec="seconds"),
+        "kind": entry.card.get("kind", ""),
+        "rmse_minutes": metrics.get("rmse"),
+        "bytes": entry.size,
+    }
+
+
+def _print(found: Any, output: Output) -> None:
+    if output is Output.JSON:
+        typer.echo(json.dumps(found, indent=1, default=str))
+        return
+    rows = [{name: str(value) for name, value in row.items()} for row in found]
+    if not rows:
+        typer.echo("nothing")
+        return
+    names = list(rows[0])
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
+    for row in ({name: name.upper() for name in names}, *rows):
+        typer.echo("  ".join(row[name].ljust(widths[name]) for name in names).rstrip())
+
+
+@contextmanager
+def _registry() -> Iterator[tuple[Registry, Database[Document], str]]:
+    """Connect; errors that a user can act on become one line and an exit code."""
+    try:
+        settings = read(Settings)
+        with connect(
+            settings.mongodb_uri, app_name=_BY, timeout_seconds=settings.timeout_seconds
+        ) as client:
+            database = client[DATABASE]
+            yield Registry(database), database, settings.model
+    except AliasConflictError as error:
+        raise _stop(str(error), EXIT_CONFLICT) from error
+    except FieldError as error:
+        raise _stop(str(error), EXIT_USAGE) from error
+    except TaxiError as error:
+        raise _stop(str(error), EXIT_FAILED) from error
+
+
+def _stop(text: str, code: int) -> typer.Exit:
+    print(f"error: {text}", file=sys.stderr)
+    return typer.Exit(code)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""Runs of the Job: the first model, retraining, the gate."""

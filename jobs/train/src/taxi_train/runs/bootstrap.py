@@ -1,0 +1,87 @@
+"""The first model and the fallback, so that an installation alone ends with a serving system."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from pymongo.database import Database
+
+from taxi_domain.models import Alias, ModelState
+from taxi_store.admin.indexes import ensure_indexes
+from taxi_store.connection import Document
+from taxi_store.registry.artifacts import Artifact, ArtifactError
+from taxi_store.registry.entries import AliasConflictError, AliasEntry, UnknownVersionError
+from taxi_store.registry.registry import Registry
+from taxi_train.artifact.onnx_model import check_graphs
+from taxi_train.data.rides import Rides
+from taxi_train.fitting import candidates
+
+_BY = "first-model"
+logger = logging.getLogger(__name__)
+
+
+def bootstrap(
+    database: Database[Document],
+    model: str,
+    rides: Callable[[], Rides],
+    now: Callable[[], datetime],
+) -> dict[Alias, str]:
+    """Set the aliases that do not exist yet, or that no new pod can follow; what works stays.
+
+    After an upgrade the registry may hold a format that is not read any more: a fresh first model
+    serves until the next retraining, instead of pods that never start.
+
+    Args:
+        database: Where registry and indexes are.
+        model: Name of the model.
+        rides: Reads the training rides; asked only when a model is missing.
+        now: Clock.
+
+    Returns:
+        The version of each alias.
+    """
+    ensure_indexes(database)
+    registry = Registry(database)
+    makers: dict[Alias, Callable[[Rides], Artifact]] = {
+        Alias.CHAMPION: candidates.train,
+        Alias.FALLBACK: candidates.train_fallback,
+    }
+    found: dict[Alias, str] = {}
+    for alias, make in makers.items():
+        entry = registry.alias(model, alias)
+        if entry is None or not _works(registry, entry):
+            artifact = make(rides())
+            version = registry.add(artifact, model=model, state=ModelState.ACCEPTED, now=now())
+            found[alias] = _set(registry, model, alias, version, entry, now())
+            logger.info("first %s is %s: %s", alias, version, artifact.card["metrics"])
+        else:
+            found[alias] = entry.version
+            logger.info("%s stays %s", alias, entry.version)
+    return found
+
+
+def _works(registry: Registry, entry: AliasEntry) -> bool:
+    """Tell whether a new pod could load what an alias points at."""
+    try:
+        check_graphs(registry.load(entry.version).files)
+    except (ArtifactError, UnknownVersionError) as error:
+        logger.warning(
+            "%s %s cannot be used and is replaced: %s", entry.alias, entry.version, error
+        )
+        return False
+    return True
+
+
+def _set(
+    registry: Registry, model: str, alias: Alias, version: str, before: AliasEntry | None,
+    now: datetime,
+) -> str:  # fmt: skip
+    expected = before.version if before else None
+    if expected == version:
+        return version  # only its archive was damaged
+    try:
+        registry.move_alias(model, alias, to=version, expected=expected, by=_BY, now=now)
+    except AliasConflictError as conflict:
+        # Another pod of this Job was faster; its model is as good.
+        return conflict.actual or version
+    return version

@@ -1,0 +1,1 @@
+"""Users, roles, indexes and retention of a MongoDB."""

@@ -1,0 +1,58 @@
+"""Indexes of the collections; making them again changes nothing."""
+
+from typing import Final
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.database import Database
+
+from taxi_domain.mongodb import MODELS, PREDICTIONS, REPORTS, RUNS
+from taxi_store.admin.retention import Retention, ensure_order, ensure_retention
+from taxi_store.connection import Document, translated
+
+REPORT_KIND: Final = "report"
+NEWEST_REPORT_FIRST: Final = [("to", DESCENDING), ("_id", DESCENDING)]
+#: What lists and metrics tell of a report, beside its id.
+REPORT_FIELDS: Final = (
+    "model", "kind", "to", "from", "version", "time_zone", "verdict", "rows", "score", "problems",
+    "seconds", "created_at", "has_html",
+)  # fmt: skip
+
+_NEWEST_FIRST = [("ts", DESCENDING), ("_id", DESCENDING)]
+
+
+def ensure_indexes(database: Database[Document], *, retention: Retention | None = None) -> None:
+    """Make the indexes.
+
+    Args:
+        database: Where they are made.
+        retention: How long rides and labels stay; None leaves that as it is.
+    """
+    if retention is None:
+        ensure_order(database)
+    else:
+        ensure_retention(database, retention)
+    with translated():
+        predictions = database[PREDICTIONS]
+        predictions.create_index([("model_version", ASCENDING), *_NEWEST_FIRST])
+        predictions.create_index(
+            [("shadow.model_version", ASCENDING), *_NEWEST_FIRST],
+            partialFilterExpression={"shadow.model_version": {"$exists": True}},
+        )
+        predictions.create_index([("model", ASCENDING), *_NEWEST_FIRST])
+        database[MODELS].create_index([("model", ASCENDING), ("created_at", DESCENDING)])
+        database[RUNS].create_index([("started_at", DESCENDING)])
+
+
+def ensure_report_index(database: Database[Document]) -> None:
+    """Make the index of reports; whoever writes one does, since only he may.
+
+    It holds all that lists tell, so that they read no report's contents.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    order = [("model", ASCENDING), ("kind", ASCENDING), *NEWEST_REPORT_FIRST]
+    ordered = {name for name, _ in order}
+    told = [(name, ASCENDING) for name in REPORT_FIELDS if name not in ordered]
+    with translated():
+        database[REPORTS].create_index([*order, *told], name="newest_first")

@@ -1,0 +1,61 @@
+"""Prediction records as BSON: encoded once, in the predictor, and never again on their way.
+
+Monitor and MongoDB take the same bytes. MongoDB's `stored_at` is put in at the end of
+the document when it is written; https://bsonspec.org/spec.html has the layout.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import bson
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+
+from taxi_domain.errors import FieldError
+from taxi_domain.records import PredictionRecord, utc
+from taxi_store.log.malformed import LENIENT
+
+CONTENT_TYPE: Final = "application/bson"
+_STORED_AT: Final = b"\x09stored_at\x00"
+_LENGTH: Final = struct.Struct("<i")
+_TIME: Final = struct.Struct("<q")
+
+
+def encoded(record: PredictionRecord) -> bytes:
+    """Return a record's document as BSON."""
+    return bson.encode(record.to_document())
+
+
+def reencoded(document: Mapping[str, Any]) -> bytes:
+    """Return a record's document as BSON again."""
+    return bson.encode(document)
+
+
+def decoded_all(body: bytes) -> list[dict[str, Any]]:
+    """Return the documents of encoded records that follow each other.
+
+    Raises:
+        FieldError: the bytes are not BSON.
+    """
+    try:
+        return bson.decode_all(body, LENIENT)
+    except (BSONError, struct.error, ValueError, OverflowError) as error:
+        raise FieldError(
+            "body", f"is not BSON ({error})", "send records as the predictor does"
+        ) from error
+
+
+def storable(records: Sequence[bytes], now: datetime) -> list[RawBSONDocument]:
+    """Return records for MongoDB, with the time of storing; the bytes are copied, not decoded.
+
+    Args:
+        records: Encoded records.
+        now: Time of the insert, UTC.
+    """
+    element = _STORED_AT + _TIME.pack(int(utc(now).timestamp() * 1000)) + b"\x00"
+    return [
+        RawBSONDocument(_LENGTH.pack(len(one) + len(element) - 1) + one[4:-1] + element)
+        for one in records
+    ]

@@ -1,0 +1,231 @@
+"""The prediction log and the labels: written once, read in the order of time."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from bson.raw_bson import RawBSONDocument
+from pymongo.collection import Collection
+from pymongo.cursor import Cursor
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from taxi_domain.durations import is_target
+from taxi_domain.mongodb import LABELS, PREDICTIONS
+from taxi_domain.records import Label, PredictionRecord
+from taxi_store.connection import Document, translated
+from taxi_store.log.encoding import reencoded, storable
+from taxi_store.log.malformed import Unreadable, lenient
+
+_DUPLICATE_KEY = 11000
+#: Documents that are looked at together.
+CHUNK: Final = 5000
+#: Python has no time much later.
+_NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class InsertResult:
+    """How many documents were new, and how many were there already."""
+
+    inserted: int
+    repeated: int
+
+
+class Stored(NamedTuple):
+    """A ride of the log: when it was stored, its id, and the time of its answer."""
+
+    stored_at: datetime
+    ride_id: str
+    ts: object
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """What was stored since a time.
+
+    Attributes:
+        items: What can be read of it.
+        rows: How many documents that are, those that cannot be read included.
+        newest: When the last of them was stored, None without any.
+    """
+
+    items: list[Item]
+    rows: int
+    newest: datetime | None
+
+
+def insert_records(
+    database: Database[Document], documents: Sequence[Mapping[str, Any]], now: datetime
+) -> InsertResult:
+    """Write records (`PredictionRecord.to_document`); a repeat changes nothing."""
+    return insert_encoded(database, [reencoded(one) for one in documents], now)
+
+
+def insert_encoded(
+    database: Database[Document], records: Sequence[bytes], now: datetime
+) -> InsertResult:
+    """Write encoded records (`taxi_store.log.encoding`); a repeat changes nothing."""
+    repeated = len(_insert(database[PREDICTIONS], storable(records, now)))
+    return InsertResult(len(records) - repeated, repeated)
+
+
+def insert_labels(
+    database: Database[Document], labels: Sequence[Label], now: datetime, unreadable: Unreadable
+) -> tuple[InsertResult, list[Label]]:
+    """Write labels; the first label of a ride stays, also within `labels`.
+
+    Returns:
+        What was new, and the label that the log now has of each ride: what was posted where it
+        was the first, else the one that was there.
+    """
+    first: dict[str, Label] = {}
+    for one in labels:
+        first.setdefault(one.ride_id, one)
+    rides = list(first)
+    documents = (
+        {"_id": one.ride_id, "duration": one.duration, "ts": one.ts, "stored_at": now}
+        for one in first.values()
+    )
+    there = [rides[index] for index in _insert(database[LABELS], documents)]
+    new = len(first) - len(there)
+    before = labels_of(database, there, unreadable)
+    # One that cannot be read is the ride's all the same: after a restart it would have none.
+    kept: dict[str, Label | None] = {**first, **dict.fromkeys(there), **before}
+    return InsertResult(new, len(labels) - new), [one for one in kept.values() if one is not None]
+
+
+def window(
+    database: Database[Document], version: str, rows: int, unreadable: Unreadable
+) -> list[PredictionRecord]:
+    """Return the newest `rows` records that `version` answered or shadowed, oldest first.
+
+    At most ten times as many documents are looked at where some cannot be read.
+    """
+    looked_at = _newest(database, version, rows * 10).batch_size(min(rows, CHUNK))
+    with translated(), looked_at as found:
+        newest = list(islice(unreadable.records(found), rows))
+    return newest[::-1]
+
+
+def labelled_window(
+    database: Database[Document], version: str, rows: int, unreadable: Unreadable
+) -> list[tuple[PredictionRecord, Label]]:
+    """Return the newest labelled records of a version, oldest first.
+
+    So many that `rows` of them have labels within the target's limits. At most fifty times as
+    many records are looked at, so that a log without labels ends.
+    """
+    newest: list[tuple[PredictionRecord, Label]] = []
+    judged = 0
+    with translated():
+        cursor = _newest(database, version, rows * 50).batch_size(CHUNK)
+        for chunk in chunks(unreadable.named(cursor)):
+            labels = labels_of(database, (one["_id"] for one in chunk), unreadable)
+            labelled = (one for one in chunk if one["_id"] in labels)
+            for record in unreadable.records(labelled):
+                label = labels[record.ride_id]
+                # Beyond the newest `rows` only labels within the limits matter.
+                if not (is_target(label.duration) or len(newest) < rows):
+                    continue
+                newest.append((record, label))
+                judged += is_target(label.duration)
+                if judged == rows:
+                    return list(reversed(newest))
+    return list(reversed(newest))
+
+
+def records_of(
+    database: Database[Document], ride_ids: Sequence[str], unreadable: Unreadable
+) -> list[PredictionRecord]:
+    """Return the records of rides that are in the log."""
+    with translated():
+        found = lenient(database, PREDICTIONS).find({"_id": {"$in": list(ride_ids)}})
+        return list(unreadable.records(found))
+
+
+def tail(
+    database: Database[Document], since: datetime, limit: int, unreadable: Unreadable
+) -> Page[Stored]:
+    """Return at most `limit` rides stored at or after `since`, in the order of storing."""
+    with translated():
+        found = lenient(database, PREDICTIONS).find(_stored(since), {"stored_at": 1, "ts": 1})
+        rows = list(found.sort("stored_at", 1).limit(limit))
+    rides = [Stored(one["stored_at"], one["_id"], one.get("ts")) for one in unreadable.named(rows)]
+    return Page(rides, len(rows), _newest_of(rows))
+
+
+def tail_labels(
+    database: Database[Document], since: datetime, limit: int, unreadable: Unreadable
+) -> Page[Label]:
+    """Return at most `limit` labels stored at or after `since`, in the order of storing."""
+    with translated():
+        found = lenient(database, LABELS).find(_stored(since))
+        rows = list(found.sort([("stored_at", 1), ("_id", 1)]).limit(limit))
+    return Page(list(unreadable.labels(rows)), len(rows), _newest_of(rows))
+
+
+def labels_of(
+    database: Database[Document], ride_ids: Iterable[str], unreadable: Unreadable
+) -> dict[str, Label]:
+    """Return the labels of rides that have one."""
+    wanted = list(ride_ids)
+    found: dict[str, Label] = {}
+    with translated():
+        for start in range(0, len(wanted), CHUNK):
+            chunk = wanted[start : start + CHUNK]
+            documents = lenient(database, LABELS).find({"_id": {"$in": chunk}})
+            found |= {one.ride_id: one for one in unreadable.labels(documents)}
+    return found
+
+
+def _newest(database: Database[Document], version: str, most: int) -> Cursor[Document]:
+    """Find what a version answered or shadowed, newest first."""
+    of_version = {"$or": [{"model_version": version}, {"shadow.model_version": version}]}
+    found = lenient(database, PREDICTIONS).find(of_version)
+    return found.sort([("ts", -1), ("_id", -1)]).limit(most)
+
+
+def _newest_of(rows: Sequence[Document]) -> datetime | None:
+    return rows[-1]["stored_at"] if rows else None
+
+
+def _stored(since: datetime) -> Document:
+    return {"stored_at": {"$gte": since, "$lt": _NEVER}}
+
+
+def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yield the items in lists of `CHUNK`."""
+    chunk: list[Item] = []
+    for one in items:
+        chunk.append(one)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _insert(
+    collection: Collection[Document], documents: Iterable[Document | RawBSONDocument]
+) -> list[int]:
+    """Write documents; return the indexes of those that were there already."""
+    wanted = list(documents)
+    if not wanted:
+        return []
+    with translated():
+        try:
+            collection.insert_many(wanted, ordered=False)
+        except BulkWriteError as error:
+            details = error.details or {}
+            problems = details.get("writeErrors", [])
+            # Not confirmed by enough members: a new primary may not have them.
+            unconfirmed = details.get("writeConcernErrors")
+            if unconfirmed or any(one["code"] != _DUPLICATE_KEY for one in problems):
+                raise
+            return [one["index"] for one in problems]
+    return []

@@ -1,0 +1,1 @@
+"""Batch reports and their runs."""
