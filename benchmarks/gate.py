@@ -108,7 +108,7 @@ def pairs(folder: Path) -> Iterator[Stream]:
         yield Stream(name, read_file(first), read_file(second))
 
 
-def judged(stream: Stream, champion: Artifact, size: int) -> Judged:
+def evaluated(stream: Stream, champion: Artifact, size: int) -> Judged:
     """Retrain on the first rides of a stream and ask the gate, then hindsight."""
     parts = split(stream.rides[:size], RULES.min_labelled_rows)
     old = packing.reference_rides(champion.files[REFERENCE_FILE])
@@ -119,7 +119,7 @@ def judged(stream: Stream, champion: Artifact, size: int) -> Judged:
 
 
 def main() -> None:
-    """Judge all, print the table, write the result file."""
+    """Evaluate all, print the table, write the result file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
     options = parser.parse_args()
@@ -127,7 +127,7 @@ def main() -> None:
     for stream in (*streams(options.data, 10**9), *(pairs(options.data) if options.data else ())):
         champion = candidates.train(stream.reference)
         sizes = (size for size in SIZES if size + AFTER <= len(stream.rides))
-        found += [judged(stream, champion, size) for size in sizes]
+        found += [evaluated(stream, champion, size) for size in sizes]
     report(found, options.data)
 
 

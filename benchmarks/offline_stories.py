@@ -19,15 +19,14 @@ import numpy as np
 
 from taxi_domain.models import PROFILE_FILE, REFERENCE_FILE
 from taxi_profiles.reference import DISTANCE, DROPOFF, MOMENT, PICKUP, PREDICTION, TARGET, Reference
-from taxi_profiles.verdict import Alarm, judge, judge_labelled
+from taxi_profiles.verdict import Alarm, evaluate, evaluate_labelled
 from taxi_store.registry.artifacts import Artifact
 from taxi_train.artifact import builder as packing
 from taxi_train.artifact.onnx_model import OnnxModel
 from taxi_train.data.rides import Rides, read_file
 from taxi_train.data.split import split
 from taxi_train.fitting import candidates
-from taxi_train.runs.gate import GateRules
-from taxi_train.runs.gate import judge as judge_gate
+from taxi_train.runs.gate import GateRules, compare
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "jobs" / "train" / "src" / "taxi_train" / "samples"
@@ -97,17 +96,20 @@ def play(stream: Stream, champion: Artifact, window: int) -> Played:
             DISTANCE: rides.distance[chosen], MOMENT: rides.moment[chosen],
             PREDICTION: predicted[chosen], TARGET: rides.duration[chosen],
         }  # fmt: skip
-        inputs, labelled = judge(reference, columns), judge_labelled(reference, columns)
-        assert inputs.relative is not None
+        inputs, labelled = evaluate(reference, columns), evaluate_labelled(reference, columns)
+        assert inputs.score_ratio is not None
         assert labelled.error is not None
         for one in (*inputs.features, *labelled.features):
-            assert one.relative is not None, one.problem
-            largest[one.feature] = max(largest.get(one.feature, 0), one.relative)
-        assert labelled.error.relative is not None
-        largest["error"] = max(largest.get("error", 0), labelled.error.relative)
-        for kind, relative in (("inputs", inputs.relative), ("error", labelled.error.relative)):
+            assert one.score_ratio is not None, one.problem
+            largest[one.feature] = max(largest.get(one.feature, 0), one.score_ratio)
+        assert labelled.error.score_ratio is not None
+        largest["error"] = max(largest.get("error", 0), labelled.error.score_ratio)
+        for kind, score_ratio in (
+            ("inputs", inputs.score_ratio),
+            ("error", labelled.error.score_ratio),
+        ):
             before = alarms[kind]
-            alarms[kind] = before.after(relative, end, window)
+            alarms[kind] = before.after(score_ratio, end, window)
             if alarms[kind].raised and not before.raised:
                 episodes[kind] += 1
                 first[kind] = first[kind] or end
@@ -127,7 +129,7 @@ def retrain(stream: Stream, champion: Artifact, at: int) -> dict[str, float | st
     parts = split(stream.rides[:at], rules.min_labelled_rows)
     old = packing.reference_rides(champion.files[REFERENCE_FILE])
     candidate, _ = candidates.make_candidate(old, parts)
-    verdict = judge_gate(
+    verdict = compare(
         parts.gate.duration, answers(champion, parts.gate), answers(candidate, parts.gate), rules
     )
     after = stream.rides[at : at + 5000]

@@ -425,7 +425,7 @@ def test_metrics_follow_the_store(monitor: Monitor, database: Database[Document]
         "taxi_report_last_scheduled_failure_timestamp_seconds": (START + 8 * DAY).timestamp(),
         "taxi_report_duration_seconds": 9.25,
         "taxi_report_rows": 12_345,
-        "taxi_report_score_relative": 1.5,
+        "taxi_report_score_ratio": 1.5,
         "taxi_report_drift": 1,
     }
     assert set(found) == {one.name for one in CATALOGUE if one.name.startswith("taxi_report_")}
@@ -434,8 +434,8 @@ def test_metrics_follow_the_store(monitor: Monitor, database: Database[Document]
 @pytest.mark.parametrize(
     ("verdict", "score", "expected"),
     [
-        ("drift", 1.5, {"drift": 1.0, "score_relative": 1.5}),
-        ("no drift", 0.5, {"drift": 0.0, "score_relative": 0.5}),
+        ("drift", 1.5, {"drift": 1.0, "score_ratio": 1.5}),
+        ("no drift", 0.5, {"drift": 0.0, "score_ratio": 0.5}),
         ("no rows", None, {}),
     ],
 )

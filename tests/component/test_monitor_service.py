@@ -122,12 +122,12 @@ def test_a_killed_monitor_says_the_same_again(
     monitor.wait("/v1/performance", "labelled_rows", 2000)
     drift_again, errors_again = monitor.champion("/v1/drift"), monitor.champion("/v1/performance")
 
-    assert drift["relative"] is not None
+    assert drift["score_ratio"] is not None
     assert drift["window"]["rows"] == 2000
     newest = rides.duration[2000:4000]
     outside = (newest < 1) | (newest > 60)
     assert errors["labels_outside_ratio"] == outside.sum() / 2000 > 0.01
-    assert errors["actual"]["relative"] < 1 < newest.max() / 600
+    assert errors["actual"]["score_ratio"] < 1 < newest.max() / 600
     for one in (drift, drift_again, errors, errors_again):
         one.pop("evaluated_at")
         one.pop("verdict", None)  # two breaches in a row need rides in between
@@ -164,7 +164,7 @@ def test_log_fills_what_was_never_posted_and_early_labels_wait(
     monitor.post("/v1/predictions", {"records": [as_json(one) for one in found[:100]]})
     store(mongod, found)
 
-    assert monitor.wait("/v1/drift", "window", 700)["relative"] is not None
+    assert monitor.wait("/v1/drift", "window", 700)["score_ratio"] is not None
     assert monitor.wait("/v1/performance", "labelled_rows", 700)["actual"]["rmse"] > 0
     again = monitor.post("/v1/labels", labels(rides, 0, 700)).json()
     assert (again["accepted"], again["repeated"]) == (0, 700)
@@ -230,8 +230,8 @@ def test_metrics_appear_with_what_is_known(monitor: Monitor, version: str, rides
     monitor.post("/v1/predictions", {"records": [as_json(one) for one in posted]})
     monitor.wait("/v1/drift", "window", 600)
 
-    assert "taxi_monitor_drift_score_relative" not in before
-    assert {"taxi_monitor_drift_score_relative", "taxi_monitor_drift_detected"} <= names()
+    assert "taxi_monitor_drift_score_ratio" not in before
+    assert {"taxi_monitor_drift_score_ratio", "taxi_monitor_drift_detected"} <= names()
     assert "taxi_monitor_error_rmse_seconds" not in names()
 
 

@@ -128,7 +128,7 @@ def test_traffic_leaves_a_champion_that_errs_and_returns_when_it_is_well(
     share = f"max(min_over_time(taxi_monitor_labels_outside_ratio{where}))"
     wait_for("share outside of the limits", lambda: (prometheus.value(share) or 0) > 0.015)
     assert (prometheus.value(share) or 0) < 0.025
-    errors = prometheus.value(f"max(max_over_time(taxi_monitor_error_score_relative{where}))")
+    errors = prometheus.value(f"max(max_over_time(taxi_monitor_error_score_ratio{where}))")
     assert errors is not None
     assert errors < 1, "meters that were left on for hours are no error of the model"
     assert traffic_of(breakable) == "predictor"

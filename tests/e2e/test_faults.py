@@ -83,7 +83,7 @@ def monitor_killed(release: Release) -> None:
 
     def report() -> dict[str, Any]:
         found = champion()
-        return {name: found.get(name) for name in ("window", "features", "relative")}
+        return {name: found.get(name) for name in ("window", "features", "score_ratio")}
 
     evaluated: set[str | None] = set()
 
@@ -97,7 +97,7 @@ def monitor_killed(release: Release) -> None:
     # The first may belong to a round that read the log before the last rides were in it.
     wait_for("two evaluations", evaluated_twice_more)
     before = wait_for("a report", report)
-    assert before["relative"], before
+    assert before["score_ratio"], before
     killed = kill_containers(release, "monitor")
     # Repeated, the kubelet waits longer each time before it starts a container again.
     wait_for("restart", lambda: started_again(release, killed), seconds=_LONGEST_BACKOFF)

@@ -114,8 +114,8 @@ def test_real_labels_of_ordinary_days_leave_the_error_below_its_limit(
 
     assert found.errors is not None
     assert found.errors.error is not None
-    assert found.errors.error.relative is not None
-    assert found.errors.error.relative < 1
+    assert found.errors.error.score_ratio is not None
+    assert found.errors.error.score_ratio < 1
     assert found.labelled.rows == ROWS
     assert found.outside_ratio == sum(outside[-ROWS:]) / ROWS
     assert 0.01 < found.outside_ratio < 0.1

@@ -58,7 +58,7 @@ def watching(reference: Reference) -> State:
 
 
 def state_with(reference: Reference, untimed: int) -> State:
-    """Return a state that judged a window with so many rides without a time."""
+    """Return a state that evaluated a window with so many rides without a time."""
     state = watching(reference)
     state.ingest(record(number, timed=number >= untimed) for number in range(ROWS))
     state.evaluate(NOW.timestamp)

@@ -108,7 +108,7 @@ class Monitor:
         found: list[Any] = []
         for one in self.state.watched():
             labelled = one.labelled.snapshot()
-            found += [_rows(one.window.snapshot()), _rows(labelled.judged)]
+            found += [_rows(one.window.snapshot()), _rows(labelled.evaluated)]
             found += [labelled.rows, labelled.outside]
         return found
 
@@ -184,7 +184,7 @@ def test_the_first_label_of_a_ride_stays(names: str) -> None:
                 monitor.follow()
 
     (champion, _) = monitor.state.watched()
-    assert champion.labelled.snapshot().judged.columns["target"].tolist() == [12.0]
+    assert champion.labelled.snapshot().evaluated.columns["target"].tolist() == [12.0]
 
 
 def test_a_label_is_joined_and_its_lag_counted_once() -> None:

@@ -1,4 +1,4 @@
-"""A feature that cannot be judged says so on the page and in JSON, and has no threshold."""
+"""A feature that cannot be evaluated says so on the page and in JSON, and has no threshold."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from taxi_profiles.reference import reference_of
 
 NOW = datetime(2021, 2, 1, 8, tzinfo=UTC)
 ROWS = 300
-PROBLEM = "cannot be judged: every ride of the reference has the same value"
+PROBLEM = "cannot be evaluated: every ride of the reference has the same value"
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +66,16 @@ def test_json_has_the_reason_in_the_place_of_a_threshold(state: State) -> None:
     (errors,) = forms.performance(state, "m")["versions"]
 
     distance = features["trip_distance"]
-    assert (distance["threshold"], distance["relative"], distance["problem"]) == (
+    assert (distance["threshold"], distance["score_ratio"], distance["problem"]) == (
         None,
         None,
         PROBLEM,
     )
-    assert (distance["breach"], distance["decides"]) == (False, False)
+    assert (distance["exceeded"], distance["decides"]) == (False, False)
     assert features["PULocationID"]["problem"] is None
     assert "trip_distance" not in version["drifted"]
     assert errors["actual"]["rmse"] == 3
-    assert (errors["actual"]["limit"], errors["actual"]["problem"]) == (None, "cannot be judged")
+    assert (errors["actual"]["limit"], errors["actual"]["problem"]) == (None, "cannot be evaluated")
 
 
 def test_page_has_the_reason(state: State) -> None:
@@ -87,7 +87,7 @@ def test_page_has_the_reason(state: State) -> None:
         )  # fmt: skip
 
     assert PROBLEM in page
-    assert re.search(r"RMSE 3\.00 min\s+\(cannot be judged, at its", page)
+    assert re.search(r"RMSE 3\.00 min\s+\(cannot be evaluated, at its", page)
 
 
 def test_no_threshold_is_exported(state: State) -> None:
@@ -100,9 +100,9 @@ def test_no_threshold_is_exported(state: State) -> None:
 
     assert ("taxi_monitor_feature_drift_score", "trip_distance") in found
     assert ("taxi_monitor_feature_drift_threshold", "trip_distance") not in found
-    assert ("taxi_monitor_feature_drift_score_relative", "trip_distance") not in found
-    assert ("taxi_monitor_feature_drift_score_relative", "PULocationID") in found
+    assert ("taxi_monitor_feature_drift_score_ratio", "trip_distance") not in found
+    assert ("taxi_monitor_feature_drift_score_ratio", "PULocationID") in found
     names = {name for name, _ in found}
-    assert "taxi_monitor_drift_score_relative" in names, "the others are judged"
+    assert "taxi_monitor_drift_score_ratio" in names, "the others are evaluated"
     assert "taxi_monitor_error_rmse_seconds" in names
-    assert "taxi_monitor_error_score_relative" not in names
+    assert "taxi_monitor_error_score_ratio" not in names

@@ -1,4 +1,4 @@
-"""Columns that hardly vary: chance alone is no breach, and what cannot be judged says so."""
+"""Columns that hardly vary: chance alone is no exceeded, and what cannot be evaluated says so."""
 
 import math
 
@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from taxi_profiles.calibration import ROW_COUNTS, Thresholds
-from taxi_profiles.categorical import LARGEST_DISTANCE
+from taxi_profiles.categorical import MAX_DISTANCE
 from taxi_profiles.noise import COLUMN_LEVEL, far_quantile, most_of
 from taxi_profiles.reference import (
     DISTANCE,
@@ -20,7 +20,7 @@ from taxi_profiles.reference import (
     Reference,
     reference_of,
 )
-from taxi_profiles.verdict import FeatureVerdict, judge, judge_labelled
+from taxi_profiles.verdict import FeatureVerdict, evaluate, evaluate_labelled
 
 DAY = 86_400.0
 EXAMPLES = settings(max_examples=10)
@@ -49,7 +49,7 @@ def mostly(
 
 
 def verdict_on(reference: Reference, window: dict[str, np.ndarray], name: str) -> FeatureVerdict:
-    (found,) = (one for one in judge(reference, window).features if one.feature == name)
+    (found,) = (one for one in evaluate(reference, window).features if one.feature == name)
     return found
 
 
@@ -72,7 +72,7 @@ def test_rides_of_the_same_kind_are_never_a_breach(
     for _ in range(5):
         window = rides(rng, rows, **{name: mostly(rng, rows, 7.0, 9.0, share)})
         found = verdict_on(reference, window, name)
-        assert not found.breach, (found, np.count_nonzero(window[name] == 9.0))
+        assert not found.exceeded, (found, np.count_nonzero(window[name] == 9.0))
 
 
 @EXAMPLES
@@ -93,11 +93,11 @@ def test_rides_of_another_kind_are_a_breach_or_it_says_why_not(
     found = verdict_on(reference, rides(rng, rows, **{name: np.full(rows, 90.0)}), name)
 
     if found.threshold is None:
-        assert found.problem.startswith("cannot be judged")
+        assert found.problem.startswith("cannot be evaluated")
         assert not found.decides
-        assert found.relative is None
+        assert found.score_ratio is None
     else:
-        assert found.breach
+        assert found.exceeded
         assert found.problem == ""
 
 
@@ -106,12 +106,12 @@ def test_one_other_zone_among_two_thousand_rides_is_no_drift() -> None:
     reference = reference_of(rides(rng, 20_000, **{PICKUP: np.full(20_000, 74.0)}))
     window = rides(rng, 2000, **{PICKUP: np.full(2000, 74.0)})
 
-    relative = []
+    score_ratio = []
     for count in (0, 1, 40):
         window[PICKUP][:count] = 75.0
-        relative.append(verdict_on(reference, window, PICKUP).relative)
+        score_ratio.append(verdict_on(reference, window, PICKUP).score_ratio)
 
-    none, one, many = relative
+    none, one, many = score_ratio
     assert none is not None
     assert none < 1e-6
     assert one is not None
@@ -130,21 +130,21 @@ def test_zones_that_change_by_blocks_stay_below_the_largest_distance() -> None:
 
     for count in ROW_COUNTS:
         threshold = reference.thresholds[PICKUP].at(count)
-        assert threshold is None or threshold < LARGEST_DISTANCE
+        assert threshold is None or threshold < MAX_DISTANCE
 
 
 def test_a_numeric_column_of_one_value_says_that_it_cannot_be_judged() -> None:
     rng = np.random.default_rng(3)
     reference = reference_of(rides(rng, 3000, **{DISTANCE: np.full(3000, 2.0)}))
     window = rides(rng, 2000)
-    verdict = judge(reference, window)
+    verdict = evaluate(reference, window)
 
     found = verdict_on(reference, window, DISTANCE)
-    assert (found.threshold, found.relative, found.decides) == (None, None, False)
-    assert found.problem == ("cannot be judged: every ride of the reference has the same value")
+    assert (found.threshold, found.score_ratio, found.decides) == (None, None, False)
+    assert found.problem == ("cannot be evaluated: every ride of the reference has the same value")
     assert DISTANCE not in verdict.drifted
-    assert verdict.relative is not None, "the others are judged"
-    assert judge(Reference.from_bytes(reference.to_bytes()), window) == verdict
+    assert verdict.score_ratio is not None, "the others are evaluated"
+    assert evaluate(Reference.from_bytes(reference.to_bytes()), window) == verdict
 
 
 def test_values_between_and_beyond_those_of_the_reference_are_seen() -> None:
@@ -154,7 +154,7 @@ def test_values_between_and_beyond_those_of_the_reference_are_seen() -> None:
 
     for value in (-30.0, 4.9, 30.0):
         window = rides(rng, 2000, **{DISTANCE: np.full(2000, value)})
-        assert verdict_on(reference, window, DISTANCE).breach
+        assert verdict_on(reference, window, DISTANCE).exceeded
 
 
 def test_a_few_rides_against_a_short_reference_are_not_judged() -> None:
@@ -164,7 +164,7 @@ def test_a_few_rides_against_a_short_reference_are_not_judged() -> None:
 
     found = verdict_on(reference, rides(rng, 30), PICKUP)
 
-    assert found.problem.startswith("cannot be judged: 30 rides differ by chance")
+    assert found.problem.startswith("cannot be evaluated: 30 rides differ by chance")
 
 
 def test_a_perfect_model_has_no_limit_of_its_error() -> None:
@@ -173,11 +173,11 @@ def test_a_perfect_model_has_no_limit_of_its_error() -> None:
     perfect[TARGET] = perfect[PREDICTION]
     reference = reference_of(perfect)
 
-    found = judge_labelled(reference, rides(rng, 2000)).error
+    found = evaluate_labelled(reference, rides(rng, 2000)).error
 
     assert found is not None
     assert found.rmse > 0
-    assert (found.limit, found.relative) == (None, None)
+    assert (found.limit, found.score_ratio) == (None, None)
 
 
 @EXAMPLES
@@ -198,9 +198,9 @@ def test_a_model_that_is_nearly_perfect_is_not_blamed_for_chance(
     assume(reference.error.rmse > 0)
 
     for _ in range(5):
-        error = judge_labelled(reference, some(2000)).error
+        error = evaluate_labelled(reference, some(2000)).error
         assert error is not None
-        assert error.relative is None or error.relative < 1
+        assert error.score_ratio is None or error.score_ratio < 1
 
 
 def test_a_short_reference_has_lower_limits_for_larger_windows() -> None:

@@ -17,7 +17,7 @@ from taxi_profiles.reference import (
     reference_of,
 )
 from taxi_profiles.strata import strata_of
-from taxi_profiles.verdict import Alarm, judge, judge_labelled
+from taxi_profiles.verdict import Alarm, evaluate, evaluate_labelled
 from taxi_train.data.rides import Rides, read_file
 
 SAMPLES = Path(__file__).parents[3] / "jobs" / "train" / "src" / "taxi_train" / "samples"
@@ -55,32 +55,32 @@ def before() -> Reference:
 
 def test_ordinary_weeks_are_no_breach(january: Reference) -> None:
     found = [
-        judge(january, one) for one in windows(read_file(SAMPLES / "green-2021-02-head.parquet"))
+        evaluate(january, one) for one in windows(read_file(SAMPLES / "green-2021-02-head.parquet"))
     ]
 
     assert len(found) >= 5
-    assert all(one.relative is not None and one.relative < 1 for one in found)
+    assert all(one.score_ratio is not None and one.score_ratio < 1 for one in found)
 
 
 def test_collapse_is_a_breach_of_the_zones(before: Reference) -> None:
     found = [
-        judge(before, one) for one in windows(read_file(SAMPLES / "green-2020-03-after.parquet"))
+        evaluate(before, one) for one in windows(read_file(SAMPLES / "green-2020-03-after.parquet"))
     ]
 
-    assert sum(one.relative is not None and one.relative >= 1 for one in found) >= 4
+    assert sum(one.score_ratio is not None and one.score_ratio >= 1 for one in found) >= 4
     assert any(PICKUP in one.drifted for one in found)
 
 
 def test_large_error_is_a_breach(january: Reference) -> None:
     window = windows(read_file(SAMPLES / "green-2021-02-head.parquet"))[3]
-    usual = judge_labelled(january, window).error
-    worse = judge_labelled(january, {**window, TARGET: window[TARGET] * 2.5}).error
+    usual = evaluate_labelled(january, window).error
+    worse = evaluate_labelled(january, {**window, TARGET: window[TARGET] * 2.5}).error
 
     assert usual is not None
     assert worse is not None
-    assert usual.relative is not None
-    assert worse.relative is not None
-    assert usual.relative < 1 < worse.relative
+    assert usual.score_ratio is not None
+    assert worse.score_ratio is not None
+    assert usual.score_ratio < 1 < worse.score_ratio
     assert worse.bias < usual.bias
 
 
@@ -89,8 +89,8 @@ def test_profile_survives_its_bytes(january: Reference) -> None:
 
     back = Reference.from_bytes(january.to_bytes())
 
-    assert judge(back, window) == judge(january, window)
-    assert judge_labelled(back, window) == judge_labelled(january, window)
+    assert evaluate(back, window) == evaluate(january, window)
+    assert evaluate_labelled(back, window) == evaluate_labelled(january, window)
     assert back.to_bytes() == january.to_bytes()
 
 
@@ -103,7 +103,7 @@ def test_damaged_profile_is_refused(data: bytes) -> None:
 def test_broken_column_does_not_lose_the_verdict(january: Reference) -> None:
     window = windows(read_file(SAMPLES / "green-2021-02-head.parquet"))[0]
 
-    verdict = judge(january, {**window, DISTANCE: np.full(WINDOW, np.nan)})
+    verdict = evaluate(january, {**window, DISTANCE: np.full(WINDOW, np.nan)})
 
     assert set(verdict.problems) == {DISTANCE}
     assert {one.feature for one in verdict.features} == {PICKUP, DROPOFF, PREDICTION}
@@ -118,13 +118,13 @@ def test_missing_values_and_unseen_zones_are_told(january: Reference) -> None:
 
     found = {
         one.feature: one
-        for one in judge(january, {**window, DISTANCE: holes, PICKUP: strange}).features
+        for one in evaluate(january, {**window, DISTANCE: holes, PICKUP: strange}).features
     }
 
     assert found[DISTANCE].missing_ratio == 0.25
     assert found[PICKUP].unseen_ratio >= 0.1
-    assert found[PICKUP].relative is not None
-    assert found[PICKUP].relative > 1
+    assert found[PICKUP].score_ratio is not None
+    assert found[PICKUP].score_ratio > 1
 
 
 def test_threshold_falls_with_the_row_count() -> None:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from support.report_rows import NUMBER, columns_of, layout, reference, rows_of
 
-from taxi_profiles.errors import judge_errors
+from taxi_profiles.errors import evaluate_errors
 from taxi_profiles.reference import CATEGORICAL, MOMENT, PREDICTION, TARGET
 from taxi_profiles.strata import strata_of
-from taxi_profiles.verdict import UNJUDGED, judge, judge_labelled
+from taxi_profiles.verdict import NOT_EVALUATED, evaluate, evaluate_labelled
 from taxi_report.compare.drift import ColumnDrift, column_drift, verdict_of
 from taxi_report.compare.influence import pushers
 from taxi_report.compare.performance import labels_of, limit_of, performance_of, timeline_of
@@ -45,9 +45,9 @@ def drifts(current: VersionProfile, before: VersionProfile | None = None) -> dic
 
 def test_scores_and_thresholds_are_the_monitors() -> None:
     found = drifts(CURRENT)
-    verdict = judge(REFERENCE, {**ROWS.columns, MOMENT: ROWS.moments})
+    verdict = evaluate(REFERENCE, {**ROWS.columns, MOMENT: ROWS.moments})
     labelled = np.isfinite(ROWS.labels)
-    errors = judge_labelled(
+    errors = evaluate_labelled(
         REFERENCE,
         {
             PREDICTION: ROWS.columns[PREDICTION][labelled],
@@ -60,9 +60,9 @@ def test_scores_and_thresholds_are_the_monitors() -> None:
     for one in (*verdict.features, *errors.features):
         own = found[one.feature]
         assert own.score is not None
-        assert own.matched_score is not None
+        assert own.stratified_score is not None
         assert math.isclose(own.score, one.score, rel_tol=1e-9)
-        assert math.isclose(own.matched_score, one.matched_score, rel_tol=1e-9)
+        assert math.isclose(own.stratified_score, one.stratified_score, rel_tol=1e-9)
         assert own.threshold == one.threshold
         assert own.decides == one.decides
     assert verdict_of(found) == "drift"
@@ -74,8 +74,8 @@ def test_few_quiet_rows_are_not_judged(rows: int) -> None:
     few = drifts(profile_of(REFERENCE_ROWS.taken(range(rows)), LAYOUT))
 
     assert {one.threshold for one in few.values()} == {None}
-    assert all(one.problem.startswith(UNJUDGED) for one in few.values())
-    assert verdict_of(few) == UNJUDGED
+    assert all(one.problem.startswith(NOT_EVALUATED) for one in few.values())
+    assert verdict_of(few) == NOT_EVALUATED
 
 
 def test_errors_are_numpys_and_the_limit_is_the_monitors() -> None:
@@ -99,7 +99,7 @@ def test_errors_are_numpys_and_the_limit_is_the_monitors() -> None:
     assert math.isclose(found.over_ratio, (errors > 0).mean(), rel_tol=1e-12)
     assert found.under_mean is not None
     assert math.isclose(found.under_mean, errors[errors < 0].mean(), rel_tol=1e-9)
-    monitor = judge_errors(REFERENCE.error, errors, strata_of(ROWS.moments[labelled]))
+    monitor = evaluate_errors(REFERENCE.error, errors, strata_of(ROWS.moments[labelled]))
     assert math.isclose(limit.expected_rmse, monitor.expected_rmse, rel_tol=1e-12)
     assert limit.rmse == pytest.approx(monitor.limit)
 

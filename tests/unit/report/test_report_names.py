@@ -27,7 +27,7 @@ REFERENCE = replace(
         **PLAIN.categorical,
         **dict.fromkeys(CATEGORIES, PLAIN.categorical[CATEGORICAL[0]]),
     },
-    matched={**PLAIN.matched, **{name: PLAIN.matched[old] for name, old in NAMES.items()}},
+    stratified={**PLAIN.stratified, **{name: PLAIN.stratified[old] for name, old in NAMES.items()}},
     thresholds={**PLAIN.thresholds, **{name: PLAIN.thresholds[old] for name, old in NAMES.items()}},
 )
 

@@ -124,7 +124,7 @@ def test_parts_come_in_the_order_in_which_people_read(page: Tree) -> None:
 def test_every_figure_is_in_the_page_without_script(page: Tree) -> None:
     version = collapse_document()["versions"][0]
     for column in version["columns"]:
-        scores = [column[one] for one in ("score", "matched_score", "threshold", "score_before")]
+        scores = [column[one] for one in ("score", "stratified_score", "threshold", "score_before")]
         quantiles = [column[one]["quantiles"] for one in ("current", "reference", "before")]
         for value in sum(quantiles, scores):
             assert numbers.number(value) in page.text
@@ -219,7 +219,7 @@ def _reference_without_labels(report: Document) -> None:
 def _empty_columns(report: Document) -> None:
     empty: dict[str, Any] = {"mean": None, "std": None, "quantiles": []}
     for column in report["versions"][0]["columns"]:
-        column |= {"score": None, "matched_score": None, "threshold": None, "relative": None,
+        column |= {"score": None, "stratified_score": None, "threshold": None, "score_ratio": None,
                    "drifted": False, "problem": "no row of the span has a value"}  # fmt: skip
         zeros = [0.0] * len(column["current"]["shares"])
         column["current"] |= {**empty, "shares": zeros}

@@ -62,8 +62,8 @@ def assert_same(first: VersionProfile, second: VersionProfile) -> None:
     for place, table in first.tables.items():
         assert np.allclose(table, second.tables[place], rtol=1e-12, atol=1e-9), place
     assert np.allclose(first.time, second.time, rtol=1e-12, atol=1e-9)
-    for name, counts in first.matched.items():
-        assert (counts == second.matched[name]).all()
+    for name, counts in first.stratified.items():
+        assert (counts == second.stratified[name]).all()
         assert math.isclose(first.beside[name], second.beside[name], rel_tol=1e-12, abs_tol=1e-12)
     assert (first.registers == second.registers).all()
     assert np.allclose(first.sides, second.sides, rtol=1e-12)

@@ -7,7 +7,7 @@ from taxi_domain.runs import RunResult
 from taxi_domain.zones import ZONE_BOROUGHS, borough_of
 from taxi_train.data.rides import Rides
 from taxi_train.data.slices import errors_by_slice, slices_of
-from taxi_train.runs.gate import GateRules, judge
+from taxi_train.runs.gate import GateRules, compare
 
 RNG = np.random.default_rng(7)
 ROWS = 4000
@@ -33,14 +33,14 @@ def candidate(spread: float) -> np.ndarray:
     [(4.0, RunResult.BETTER), (5.0, RunResult.NOT_BETTER), (6.0, RunResult.NOT_BETTER)],
 )
 def test_gain_decides(spread: float, result: RunResult) -> None:
-    found = judge(TARGET, CHAMPION, candidate(spread), RULES, slices_of(rides()))
+    found = compare(TARGET, CHAMPION, candidate(spread), RULES, slices_of(rides()))
 
     assert found.result is result
     assert found.numbers["evaluated_rows"] == ROWS
 
 
 def test_few_rides_decide_nothing() -> None:
-    found = judge(TARGET[:999], CHAMPION[:999], CHAMPION[:999], RULES)
+    found = compare(TARGET[:999], CHAMPION[:999], CHAMPION[:999], RULES)
 
     assert found.result is RunResult.TOO_FEW_LABELS
 
@@ -50,7 +50,7 @@ def test_answers_that_are_no_numbers_never_win(strange: float) -> None:
     answers = candidate(3.0)
     answers[[5, 7]] = strange
 
-    found = judge(TARGET, CHAMPION, answers, RULES, slices_of(rides()))
+    found = compare(TARGET, CHAMPION, answers, RULES, slices_of(rides()))
 
     assert found.result is RunResult.NOT_BETTER
     assert f"the candidate gives no finite answer for 2 of {ROWS}" in found.message
@@ -62,17 +62,17 @@ def test_a_champion_without_answers_for_some_rides_can_be_replaced(strange: floa
     answers = CHAMPION.copy()
     answers[[5, 7]] = strange
 
-    found = judge(TARGET, answers, candidate(4.0), RULES, slices_of(rides()))
+    found = compare(TARGET, answers, candidate(4.0), RULES, slices_of(rides()))
 
     assert found.result is RunResult.BETTER
     assert "2 more have no answer of the champion's" in found.message
     assert found.numbers["evaluated_rows"] == ROWS - 2
     assert np.isfinite(list(found.numbers.values())).all()
-    assert judge(TARGET, np.full(ROWS, strange), TARGET, RULES).result is RunResult.TOO_FEW_LABELS
+    assert compare(TARGET, np.full(ROWS, strange), TARGET, RULES).result is RunResult.TOO_FEW_LABELS
 
 
 def test_nothing_is_better_than_a_perfect_champion() -> None:
-    found = judge(TARGET, TARGET, TARGET, RULES)
+    found = compare(TARGET, TARGET, TARGET, RULES)
 
     assert found.result is RunResult.NOT_BETTER
     assert found.numbers["gain"] == 0
@@ -83,7 +83,7 @@ def test_candidate_that_is_much_worse_somewhere_is_refused() -> None:
     better = candidate(3.0)
     better[night] = TARGET[night] + RNG.normal(0, 7, night.sum())
 
-    found = judge(TARGET, CHAMPION, better, RULES, {"hours=night": night, "hours=day": ~night})
+    found = compare(TARGET, CHAMPION, better, RULES, {"hours=night": night, "hours=day": ~night})
 
     assert found.result is RunResult.WORSE_IN_SLICE
     assert "hours=night" in found.message
@@ -95,7 +95,7 @@ def test_small_slices_are_not_judged() -> None:
     better = candidate(3.0)
     better[few] += 8
 
-    found = judge(TARGET, CHAMPION, better, RULES, {"few": few})
+    found = compare(TARGET, CHAMPION, better, RULES, {"few": few})
 
     assert (found.result, found.slices) == (RunResult.BETTER, {})
 
@@ -104,7 +104,7 @@ def test_slices_look_worse_by_chance_seldom() -> None:
     """Among 20 seeds with an even gain, the gate names a slice in at most one."""
     named = 0
     for _ in range(20):
-        found = judge(TARGET, CHAMPION, candidate(4.5), RULES, slices_of(rides()))
+        found = compare(TARGET, CHAMPION, candidate(4.5), RULES, slices_of(rides()))
         named += found.result is RunResult.WORSE_IN_SLICE
     assert named <= 1
 

@@ -182,7 +182,7 @@ def _version(facts: VersionFacts, span: Span) -> Document:
 
 
 def _drift(drift: ColumnDrift) -> Document:
-    return {**asdict(drift), "relative": drift.relative, "drifted": drift.drifted}
+    return {**asdict(drift), "score_ratio": drift.score_ratio, "drifted": drift.drifted}
 
 
 def _performance(found: Performance | None) -> Document | None:

@@ -145,7 +145,7 @@ def verdicts(document: dict[str, Any]) -> list[dict[str, Any]]:
             "version": version["model_version"],
             "column": one["name"],
             "score": one["score"],
-            "matched score": one["matched_score"],
+            "stratified score": one["stratified_score"],
             "threshold": one["threshold"],
             "verdict": "drift" if one["drifted"] else one["problem"] or "no drift",
         }

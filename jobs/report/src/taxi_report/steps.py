@@ -213,10 +213,10 @@ def store_report(request: Request, rendered: Rendered) -> Stored:
     """
     document, span, settings = rendered.document, request.span, request.settings
     scores = [
-        one["relative"]
+        one["score_ratio"]
         for version in document["versions"]
         for one in version["columns"]
-        if one["decides"] and one["relative"] is not None
+        if one["decides"] and one["score_ratio"] is not None
     ]
     entry = ReportEntry(
         report_id=request.id,

@@ -1,8 +1,8 @@
 """The metric catalogue: every series that the project exports.
 
 Conventions: `taxi_<role>_<what>_<unit>[_total]`; seconds where the documents speak
-minutes; `_ratio` is a share of 0..1; `_score_relative` is a score over its threshold
-(1 and more is a breach). Model series carry `model` and `model_role`; only `_info` has
+minutes; `_ratio` is a share of 0..1; `_score_ratio` is a score over its threshold
+(1 and more exceeds the threshold). Model series carry `model` and `model_role`; only `_info` has
 the version. Absent is not zero: what is not known is not exported.
 
 Dashboards, alerts and the operator's default queries use only what stands here, and a
@@ -188,15 +188,15 @@ MONITOR_FEATURE_SCORE: Final = _computed(
     *_FEATURE, "method",
 )  # fmt: skip
 MONITOR_FEATURE_THRESHOLD: Final = _computed(
-    "taxi_monitor_feature_drift_threshold", "Score that is a breach at the present row count.",
+    "taxi_monitor_feature_drift_threshold", "Largest usual score at the present row count.",
     *_FEATURE, "method",
 )  # fmt: skip
-MONITOR_FEATURE_RELATIVE: Final = _computed(
-    "taxi_monitor_feature_drift_score_relative", "Score over its threshold; 1 is a breach.",
+MONITOR_FEATURE_RATIO: Final = _computed(
+    "taxi_monitor_feature_drift_score_ratio", "Score over its threshold; 1 exceeds it.",
     *_FEATURE,
 )  # fmt: skip
-MONITOR_DRIFT_RELATIVE: Final = _computed(
-    "taxi_monitor_drift_score_relative",
+MONITOR_DRIFT_RATIO: Final = _computed(
+    "taxi_monitor_drift_score_ratio",
     "Largest score over its threshold among the features that count.",
     *_MODEL,
 )
@@ -231,20 +231,20 @@ MONITOR_ERROR_REFERENCE: Final = _computed(
     "Error of the version at its acceptance, on rides it had not seen.",
     *_MODEL,
 )
-MONITOR_ERROR_RELATIVE: Final = _computed(
-    "taxi_monitor_error_score_relative",
-    "Error of the labelled rides over its limit for that many rides; 1 is a breach.",
+MONITOR_ERROR_RATIO: Final = _computed(
+    "taxi_monitor_error_score_ratio",
+    "Error of the labelled rides over its limit for that many rides; 1 exceeds it.",
     *_MODEL,
 )
 MONITOR_WINDOW_ROWS: Final = _computed("taxi_monitor_window_rows", "Rides in the window.", *_MODEL)
 MONITOR_LABELLED_ROWS: Final = _computed(
     "taxi_monitor_window_labelled_rows",
-    "Labelled rides that are judged: within the target's limits.",
+    "Labelled rides that are evaluated: within the target's limits.",
     *_MODEL,
 )
 MONITOR_LABELS_OUTSIDE: Final = _computed(
     "taxi_monitor_labels_outside_ratio",
-    "Share of the newest labels outside of the target's limits, which are not judged.",
+    "Share of the newest labels outside of the target's limits, which are not evaluated.",
     *_MODEL,
 )
 MONITOR_REFERENCE_ROWS: Final = _computed(
@@ -317,9 +317,9 @@ REPORT_DURATION: Final = _computed(
 REPORT_ROWS: Final = _computed(
     "taxi_report_rows", "Answered rows of the batch report of the newest span.", "model"
 )
-REPORT_SCORE_RELATIVE: Final = _computed(
-    "taxi_report_score_relative",
-    "Largest score over its threshold in the batch report of the newest span; 1 is a breach.",
+REPORT_SCORE_RATIO: Final = _computed(
+    "taxi_report_score_ratio",
+    "Largest score over its threshold in the batch report of the newest span; 1 exceeds it.",
     "model",
 )
 REPORT_DRIFT: Final = _computed(

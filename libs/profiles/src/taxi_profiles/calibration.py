@@ -1,7 +1,7 @@
 """Thresholds from the reference itself: how far its own blocks are from the rest of it.
 
 Rides in the order of time are not independent draws, so the null model is a contiguous
-block of the reference against the rest of the reference, matched by hours. The logarithm
+block of the reference against the rest of the reference, stratified by hours. The logarithm
 of such distances is close to normal; the threshold is its far quantile. Constants were
 frozen on whole months, see docs/adr/0003. No threshold is below the sampling noise or near
 the largest distance that there is, and beyond the row counts that the reference has blocks
@@ -48,7 +48,7 @@ class Thresholds:
 
     Attributes:
         row_counts: Calibrated row counts, ascending, shape (k,).
-        values: Threshold at each, shape (k,); infinite where it cannot be judged, which is at
+        values: Threshold at each, shape (k,); infinite where it cannot be evaluated, which is at
             the smaller counts, or at all.
     """
 
@@ -56,14 +56,14 @@ class Thresholds:
     values: Floats
 
     def at(self, rows: int) -> float | None:
-        """Threshold for a window of `rows` rides; None when so few cannot be judged.
+        """Threshold for a window of `rows` rides; None when so few cannot be evaluated.
 
         Interpolated in the logarithm of the row count. Beyond the largest calibrated one that
         one's is taken, which is too wide and never too narrow; below the smallest it would be too
-        narrow, so these are not judged.
+        narrow, so these are not evaluated.
         """
-        judged = np.isfinite(self.values)
-        counts, values = self.row_counts[judged], self.values[judged]
+        evaluated = np.isfinite(self.values)
+        counts, values = self.row_counts[evaluated], self.values[evaluated]
         if not len(counts) or rows < counts[0]:
             return None
         return float(np.exp(np.interp(np.log(rows), np.log(counts), np.log(values))))

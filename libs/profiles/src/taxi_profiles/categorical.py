@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
 #: Jensen-Shannon distance of columns that have nothing in common (natural logarithm).
-LARGEST_DISTANCE: Final = math.sqrt(math.log(2))
+MAX_DISTANCE: Final = math.sqrt(math.log(2))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 What counts is the error over what the reference's rides of like hours had; its limit
 comes from contiguous blocks of the reference, as for the columns. The reference's
-predictions are out of fold, so the model did not see the rides that it is judged by.
+predictions are out of fold, so the model did not see the rides that it is evaluated by.
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_profiles.calibration import ERROR_MARGIN, Scale, Thresholds, calibrate
-from taxi_profiles.matched import BORROWED_RIDES
 from taxi_profiles.noise import Noise, far_quantile, most_of
 from taxi_profiles.strata import STRATA, shares_of
+from taxi_profiles.stratified import PSEUDO_COUNT
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
 _ERROR: Final = "error"
 #: What a block lacks of errors below this says nothing about how large they get.
-_SMALLEST_RATIO: Final = 0.1
+_MIN_RATIO: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class ErrorVerdict:
         mae: Mean absolute error.
         bias: Mean of prediction minus label.
         expected_rmse: What the reference had at like hours.
-        limit: RMSE that is a breach, None when the reference cannot tell.
+        limit: RMSE that exceeds the threshold, None when the reference cannot tell.
     """
 
     rows: int
@@ -73,8 +73,8 @@ class ErrorVerdict:
     limit: float | None
 
     @property
-    def relative(self) -> float | None:
-        """RMSE over its limit, 1 is a breach; None without a limit."""
+    def score_ratio(self) -> float | None:
+        """RMSE over its limit, 1 exceeds the threshold; None without a limit."""
         return None if self.limit is None else self.rmse / self.limit
 
 
@@ -103,14 +103,14 @@ def _noise(squares: Floats, rows: int) -> Noise:
     """
     mean, total = float(squares.mean()), len(squares)
     if mean <= 0:
-        return Noise(_SMALLEST_RATIO, np.inf)  # without any error there is no ratio
+        return Noise(_MIN_RATIO, np.inf)  # without any error there is no ratio
     variance = float(squares.var()) / mean**2 * (1 / rows + 1 / total)
     rare = 1 + float(most_of(np.zeros(1), rows, total)[0]) / rows * float(squares.max()) / mean
-    return Noise(_SMALLEST_RATIO, float(np.sqrt(max(far_quantile(1.0, variance), rare))))
+    return Noise(_MIN_RATIO, float(np.sqrt(max(far_quantile(1.0, variance), rare))))
 
 
-def judge_errors(profile: ErrorProfile, errors: Floats, strata: Ids) -> ErrorVerdict:
-    """Judge the errors of labelled rides.
+def evaluate_errors(profile: ErrorProfile, errors: Floats, strata: Ids) -> ErrorVerdict:
+    """Evaluate the errors of labelled rides.
 
     Args:
         profile: Of the reference.
@@ -132,5 +132,5 @@ def judge_errors(profile: ErrorProfile, errors: Floats, strata: Ids) -> ErrorVer
 def _expected(squares: Floats, counts: Floats, mixture: Floats) -> float:
     """RMSE that the reference has at the hours of the window, minutes."""
     overall = squares.sum() / max(counts.sum(), 1.0)
-    means = (squares + BORROWED_RIDES * overall) / (counts + BORROWED_RIDES)
+    means = (squares + PSEUDO_COUNT * overall) / (counts + PSEUDO_COUNT)
     return float(np.sqrt(max(mixture @ means, 1e-12)))

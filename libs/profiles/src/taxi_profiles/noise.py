@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-#: Chance of a false breach of one evaluation, shared by the columns that count.
+#: Chance of a false alarm of one evaluation, shared by the columns that count.
 LEVEL: Final = 1e-4
 COLUMN_LEVEL: Final = LEVEL / 4
 #: Normal quantile of 1 - COLUMN_LEVEL.

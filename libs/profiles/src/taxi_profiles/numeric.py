@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 #: Evidently divides by the reference's population standard deviation, but not by less than this.
-SMALLEST_STD = 0.001
+MIN_STD = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def normed_wasserstein(profile: NumericProfile, column: Floats) -> float:
     if not len(finite) or not len(profile.values):
         raise ValueError("a distance needs rows on both sides")
     area = area_between(profile.values, profile.counts, finite, np.ones(len(finite)))
-    return area / max(profile.std, SMALLEST_STD)
+    return area / max(profile.std, MIN_STD)
 
 
 def area_between(

@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_profiles.calibration import COLUMN_MARGIN, Scale, Thresholds, calibrate
-from taxi_profiles.categorical import LARGEST_DISTANCE, CategoricalProfile, categorical_profile
+from taxi_profiles.categorical import MAX_DISTANCE, CategoricalProfile, categorical_profile
 from taxi_profiles.errors import ErrorProfile, error_profile
-from taxi_profiles.matched import (
-    MatchedColumn,
-    matched_categorical,
-    matched_numeric,
-    table_of,
-)
 from taxi_profiles.noise import Noise
 from taxi_profiles.numeric import NumericProfile, numeric_profile
 from taxi_profiles.strata import shares_of, strata_of
+from taxi_profiles.stratified import (
+    StratifiedColumn,
+    stratified_categorical,
+    stratified_numeric,
+    table_of,
+)
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class Reference:
     rows: int
     numeric: Mapping[str, NumericProfile]
     categorical: Mapping[str, CategoricalProfile]
-    matched: Mapping[str, MatchedColumn]
+    stratified: Mapping[str, StratifiedColumn]
     thresholds: Mapping[str, Thresholds]
     error: ErrorProfile
 
@@ -62,10 +62,10 @@ class Reference:
         for name, categorical in self.categorical.items():
             arrays[f"categorical/{name}/ids"] = categorical.ids.astype(np.float64)
             arrays[f"categorical/{name}/counts"] = categorical.counts
-        for name, matched in self.matched.items():
-            arrays[f"matched/{name}/points"] = matched.points
-            arrays[f"matched/{name}/table"] = matched.table
-            arrays[f"matched/{name}/scale"] = np.array([matched.scale])
+        for name, stratified in self.stratified.items():
+            arrays[f"stratified/{name}/points"] = stratified.points
+            arrays[f"stratified/{name}/table"] = stratified.table
+            arrays[f"stratified/{name}/scale"] = np.array([stratified.scale])
         for name, thresholds in {**self.thresholds, "error": self.error.thresholds}.items():
             arrays[f"thresholds/{name}/row_counts"] = thresholds.row_counts
             arrays[f"thresholds/{name}/values"] = thresholds.values
@@ -110,8 +110,8 @@ def reference_of(columns: Mapping[str, Floats]) -> Reference:
     if bad or rows < 2:
         raise ValueError(f"reference: {rows} rows; not finite: {', '.join(bad) or 'none'}")
     strata = strata_of(ordered[MOMENT])
-    matched = {
-        name: (matched_categorical if name in CATEGORICAL else matched_numeric)(
+    stratified = {
+        name: (stratified_categorical if name in CATEGORICAL else stratified_numeric)(
             ordered[name], strata
         )
         for name in COLUMNS
@@ -120,26 +120,26 @@ def reference_of(columns: Mapping[str, Floats]) -> Reference:
     def score(block: slice) -> dict[str, float]:
         mixture = shares_of(strata[block])
         scores = {}
-        for name, column in matched.items():
+        for name, column in stratified.items():
             own = table_of(column, ordered[name][block], strata[block])
             scores[name] = column.distance(own.sum(axis=0), mixture, own)
         return scores
 
-    def scale(column: MatchedColumn) -> Scale:
+    def scale(column: StratifiedColumn) -> Scale:
         def noise(size: int, blocks: Sequence[slice]) -> Noise:
             mixtures = [shares_of(strata[block]) for block in blocks] or [shares_of(strata)]
             return column.noise(size, mixtures)
 
-        return Scale(noise, np.inf if column.is_numeric else LARGEST_DISTANCE)
+        return Scale(noise, np.inf if column.is_numeric else MAX_DISTANCE)
 
-    scales = {name: scale(column) for name, column in matched.items()}
+    scales = {name: scale(column) for name, column in stratified.items()}
     return Reference(
         rows=rows,
         numeric={name: numeric_profile(ordered[name]) for name in NUMERIC},
         categorical={
             name: categorical_profile(ordered[name].astype(np.int64)) for name in CATEGORICAL
         },
-        matched=matched,
+        stratified=stratified,
         thresholds=calibrate(rows, score, scales, COLUMN_MARGIN),
         error=error_profile(ordered[PREDICTION] - ordered[TARGET], strata),
     )
@@ -167,11 +167,11 @@ def _reference_of(arrays: Mapping[str, Floats]) -> Reference:
             )
             for name in CATEGORICAL
         },
-        matched={
-            name: MatchedColumn(
-                arrays[f"matched/{name}/points"],
-                arrays[f"matched/{name}/table"],
-                float(arrays[f"matched/{name}/scale"][0]),
+        stratified={
+            name: StratifiedColumn(
+                arrays[f"stratified/{name}/points"],
+                arrays[f"stratified/{name}/table"],
+                float(arrays[f"stratified/{name}/scale"][0]),
             )
             for name in COLUMNS
         },

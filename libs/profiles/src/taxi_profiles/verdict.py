@@ -1,4 +1,4 @@
-"""What a window says: scores, thresholds, and whether it is a breach."""
+"""What a window says: scores, thresholds, and whether it exceeds thresholds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_profiles.categorical import jensen_shannon, unseen_share
-from taxi_profiles.errors import ErrorVerdict, judge_errors
-from taxi_profiles.matched import MatchedColumn
+from taxi_profiles.errors import ErrorVerdict, evaluate_errors
 from taxi_profiles.numeric import normed_wasserstein
 from taxi_profiles.reference import (
     CATEGORICAL,
@@ -21,14 +20,15 @@ from taxi_profiles.reference import (
     Reference,
 )
 from taxi_profiles.strata import shares_of, strata_of
+from taxi_profiles.stratified import StratifiedColumn
 
 Floats = NDArray[np.float64]
 
 WASSERSTEIN: Final = "wasserstein"
 JENSEN_SHANNON: Final = "jensenshannon"
-MATCHED: Final = "_matched"
+STRATIFIED: Final = "_stratified"
 #: Begins the reason why a feature has a score but no threshold.
-UNJUDGED: Final = "cannot be judged"
+NOT_EVALUATED: Final = "cannot be evaluated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +39,19 @@ class FeatureVerdict:
         feature: Column name.
         method: `wasserstein` or `jensenshannon`.
         score: Distance from the whole reference: Evidently's number.
-        matched_score: Distance from the reference rides of like hours.
-        threshold: Matched score that is a breach at this row count, None when it cannot be
-            judged.
+        stratified_score: Distance from the reference rides of like hours.
+        threshold: Largest usual stratified score at this row count, None when it cannot be
+            evaluated.
         missing_ratio: Share of rides without a value.
         unseen_ratio: Share of rides whose category the reference never had.
         decides: Whether the feature takes part in the verdict.
-        problem: Why it cannot be judged; empty when it can.
+        problem: Why it cannot be evaluated; empty when it can.
     """
 
     feature: str
     method: str
     score: float
-    matched_score: float
+    stratified_score: float
     threshold: float | None
     missing_ratio: float
     unseen_ratio: float
@@ -59,14 +59,14 @@ class FeatureVerdict:
     problem: str = ""
 
     @property
-    def relative(self) -> float | None:
-        """Matched score over its threshold, 1 is a breach; None when it cannot be judged."""
-        return None if self.threshold is None else self.matched_score / self.threshold
+    def score_ratio(self) -> float | None:
+        """Stratified score over its threshold; 1 exceeds it. None when it cannot be evaluated."""
+        return None if self.threshold is None else self.stratified_score / self.threshold
 
     @property
-    def breach(self) -> bool:
-        """Whether the matched score is at or above its threshold."""
-        return self.relative is not None and self.relative >= 1
+    def exceeded(self) -> bool:
+        """Whether the stratified score is at or above its threshold."""
+        return self.score_ratio is not None and self.score_ratio >= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,27 +79,29 @@ class Verdict:
     error: ErrorVerdict | None = None
 
     @property
-    def relative(self) -> float | None:
-        """Largest relative score among the deciding features, None when none can be judged."""
-        scores = (one.relative for one in self.features if one.decides)
+    def score_ratio(self) -> float | None:
+        """Largest score ratio among the deciding features, None when none can be evaluated."""
+        scores = (one.score_ratio for one in self.features if one.decides)
         return max((one for one in scores if one is not None), default=None)
 
     @property
     def drifted(self) -> tuple[str, ...]:
         """Features at or above their threshold, worst first."""
-        breached = [(-(one.relative or 0.0), one.feature) for one in self.features if one.breach]
-        return tuple(feature for _, feature in sorted(breached))
+        exceeding = [
+            (-(one.score_ratio or 0.0), one.feature) for one in self.features if one.exceeded
+        ]
+        return tuple(feature for _, feature in sorted(exceeding))
 
 
-def judge(reference: Reference, columns: Mapping[str, Floats]) -> Verdict:
-    """Judge a window's features.
+def evaluate(reference: Reference, columns: Mapping[str, Floats]) -> Verdict:
+    """Evaluate a window's features.
 
     Args:
         reference: Of the model version.
         columns: Any of the reference's columns and `moment` (finite), shape (n,), n >= 1.
 
     Returns:
-        A verdict; a column that cannot be scored is in `problems`, the others are judged.
+        A verdict; a column that cannot be scored is in `problems`, the others are evaluated.
     """
     moments = columns[MOMENT]
     strata = strata_of(moments)
@@ -115,8 +117,8 @@ def judge(reference: Reference, columns: Mapping[str, Floats]) -> Verdict:
     return Verdict(len(moments), tuple(found), problems)
 
 
-def judge_labelled(reference: Reference, columns: Mapping[str, Floats]) -> Verdict:
-    """Judge the labelled rides of a window: the target's distribution and the error.
+def evaluate_labelled(reference: Reference, columns: Mapping[str, Floats]) -> Verdict:
+    """Evaluate the labelled rides of a window: the target's distribution and the error.
 
     Args:
         reference: Of the model version.
@@ -124,7 +126,7 @@ def judge_labelled(reference: Reference, columns: Mapping[str, Floats]) -> Verdi
     """
     strata = strata_of(columns[MOMENT])
     target = _feature(reference, TARGET, columns[TARGET], strata)
-    errors = judge_errors(reference.error, columns[PREDICTION] - columns[TARGET], strata)
+    errors = evaluate_errors(reference.error, columns[PREDICTION] - columns[TARGET], strata)
     return Verdict(len(strata), (target,), {}, errors)
 
 
@@ -135,7 +137,7 @@ def _feature(
     values, rows = column[finite], int(finite.sum())
     if not rows:
         raise ValueError("no ride of the window has a value")
-    matched = reference.matched[name]
+    stratified = reference.stratified[name]
     if name in CATEGORICAL:
         profile = reference.categorical[name]
         ids = values.astype(np.int64)
@@ -150,58 +152,60 @@ def _feature(
             normed_wasserstein(reference.numeric[name], values),
             0.0,
         )
-    distance = matched.distance(matched.counts(values), shares_of(strata[finite]))
+    distance = stratified.distance(stratified.counts(values), shares_of(strata[finite]))
     threshold = reference.thresholds[name].at(rows)
     return FeatureVerdict(
         feature=name,
         method=method,
         score=score,
-        matched_score=distance + matched.beside(values),
+        stratified_score=distance + stratified.beside(values),
         threshold=threshold,
         missing_ratio=1 - rows / len(column),
         unseen_ratio=unseen,
         decides=name in DECIDING and threshold is not None,
-        problem="" if threshold is not None else _problem(matched, rows, reference.rows),
+        problem="" if threshold is not None else _problem(stratified, rows, reference.rows),
     )
 
 
-def _problem(matched: MatchedColumn, rows: int, reference_rows: int) -> str:
-    if matched.is_constant:
-        return f"{UNJUDGED}: every ride of the reference has the same value"
+def _problem(stratified: StratifiedColumn, rows: int, reference_rows: int) -> str:
+    if stratified.is_constant:
+        return f"{NOT_EVALUATED}: every ride of the reference has the same value"
     return (
-        f"{UNJUDGED}: {rows} rides differ by chance as much as they ever can from the "
+        f"{NOT_EVALUATED}: {rows} rides differ by chance as much as they ever can from the "
         f"{reference_rows} of the reference"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Whether breaches came often enough in a row: two, a quarter of a window apart.
+    """Whether the threshold was exceeded often enough in a row: two, a quarter of a window apart.
 
-    Looking again at the same rides is not a second breach, so evaluations are counted by
+    Looking again at the same rides does not count twice, so evaluations are counted by
     the rides that came in between.
     """
 
-    breaches: int = 0
+    exceedances: int = 0
     counted_at: int = -1
     raised: bool = False
 
-    def after(self, relative: float, rides_seen: int, window_rows: int) -> "Alarm":
+    def after(self, score_ratio: float, rides_seen: int, window_rows: int) -> "Alarm":
         """Return the state after an evaluation.
 
         Args:
-            relative: Largest relative score of the evaluation.
+            score_ratio: Largest of the evaluation.
             rides_seen: Rides that came in since the window began to be kept.
             window_rows: Size of the window.
         """
-        if relative < 1:
+        if score_ratio < 1:
             # A raised alarm stays until the score is well below, so that it does not flap.
-            return replace(self, breaches=0, counted_at=-1, raised=self.raised and relative > CLEAR)
+            return replace(
+                self, exceedances=0, counted_at=-1, raised=self.raised and score_ratio > CLEAR
+            )
         apart = self.counted_at < 0 or rides_seen - self.counted_at >= window_rows / 4
         if not apart:
             return self
-        breaches = self.breaches + 1
-        return Alarm(breaches, rides_seen, self.raised or breaches >= IN_A_ROW)
+        exceedances = self.exceedances + 1
+        return Alarm(exceedances, rides_seen, self.raised or exceedances >= IN_A_ROW)
 
 
 #: Breaches in a row that raise the alarm, and the relative score below which it clears.

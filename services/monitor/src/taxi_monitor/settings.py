@@ -21,7 +21,7 @@ class Settings(Environment):
     error_window_rows: int = Field(
         default=2000, alias="TAXI_MONITOR_ERROR_WINDOW_ROWS", ge=100, le=200_000
     )
-    #: Fewest rides of a window, or labelled rides, that are judged.
+    #: Fewest rides of a window, or labelled rides, that are evaluated.
     min_rows: int = Field(default=500, alias="TAXI_MONITOR_MIN_ROWS", ge=10)
     #: Pause between two evaluations, seconds.
     evaluation_seconds: float = Field(

@@ -223,9 +223,9 @@ class Teller:
             sent=progress.sent,
             refused=progress.refused,
             window_rows=value("taxi_monitor_window_rows"),
-            drift=value("taxi_monitor_drift_score_relative"),
+            drift=value("taxi_monitor_drift_score_ratio"),
             rmse_minutes=None if rmse is None else rmse / 60,
-            error=value("taxi_monitor_error_score_relative"),
+            error=value("taxi_monitor_error_score_ratio"),
             policy=_patiently(release.kubectl.get, PLURAL, self.scenario.name),
         )
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from taxi_domain.reports import DRIFT, NO_DRIFT, NO_ROWS
 from taxi_profiles.categorical import distance_of_shares
-from taxi_profiles.numeric import SMALLEST_STD, area_between
+from taxi_profiles.numeric import MIN_STD, area_between
 from taxi_profiles.reference import DECIDING, Reference
 from taxi_profiles.strata import STRATA
-from taxi_profiles.verdict import JENSEN_SHANNON, UNJUDGED, WASSERSTEIN
+from taxi_profiles.verdict import JENSEN_SHANNON, NOT_EVALUATED, WASSERSTEIN
 from taxi_report.profile.categorical import CategoricalSummary, category_name
 from taxi_report.profile.layout import ColumnLayout, Layout
 from taxi_report.profile.numeric import NumericSummary
@@ -69,8 +69,8 @@ class ColumnDrift:
         name: Column.
         method: `wasserstein` (over the reference's standard deviation) or `jensenshannon`.
         score: Distance from the whole reference.
-        matched_score: Distance from the reference rows of like hours.
-        threshold: Matched score from which on it is a drift, None when it cannot be judged.
+        stratified_score: Distance from the reference rows of like hours.
+        threshold: Matched score from which on it is a drift, None when it cannot be evaluated.
         decides: Whether the column takes part in the verdict.
         score_before: Distance from the span before, over that span's standard deviation; None
             without rows there.
@@ -84,7 +84,7 @@ class ColumnDrift:
     name: str
     method: str
     score: float | None
-    matched_score: float | None
+    stratified_score: float | None
     threshold: float | None
     decides: bool
     score_before: float | None
@@ -95,16 +95,16 @@ class ColumnDrift:
     problem: str
 
     @property
-    def relative(self) -> float | None:
+    def score_ratio(self) -> float | None:
         """Matched score over its threshold; 1 and more is a drift."""
-        if self.matched_score is None or self.threshold is None:
+        if self.stratified_score is None or self.threshold is None:
             return None
-        return self.matched_score / self.threshold
+        return self.stratified_score / self.threshold
 
     @property
     def drifted(self) -> bool:
-        """Whether the matched score reached its threshold."""
-        return self.relative is not None and self.relative >= 1
+        """Whether the stratified score reached its threshold."""
+        return self.score_ratio is not None and self.score_ratio >= 1
 
 
 def column_drift(
@@ -133,12 +133,12 @@ def column_drift(
     if not own.rows:
         problem = "no row of the span has a value"
     elif threshold is None:
-        problem = f"{UNJUDGED}: {own.rows} rows differ by chance as much as they ever can"
+        problem = f"{NOT_EVALUATED}: {own.rows} rows differ by chance as much as they ever can"
     return ColumnDrift(
         name=name,
         method=WASSERSTEIN if column.numeric else JENSEN_SHANNON,
         score=_score(reference, own, name) if own.rows else None,
-        matched_score=_matched(column, current) if own.rows else None,
+        stratified_score=_stratified(column, current) if own.rows else None,
         threshold=threshold,
         decides=name in DECIDING and threshold is not None,
         score_before=_between(old, own) if old is not None and old.rows and own.rows else None,
@@ -161,7 +161,7 @@ def _score(reference: Reference, own: Summary, name: str) -> float:
     if isinstance(own, NumericSummary):
         profile = reference.numeric[name]
         area = area_between(profile.values, profile.counts, own.values, own.counts)
-        return area / max(profile.std, SMALLEST_STD)
+        return area / max(profile.std, MIN_STD)
     counts = np.append(reference.categorical[name].counts, 0.0)
     # Each unseen category adds half its share times ln 2 whatever the others are, so all of them
     # together in one cell give the same distance.
@@ -171,7 +171,7 @@ def _score(reference: Reference, own: Summary, name: str) -> float:
 def _between(before: Summary, own: Summary) -> float:
     """Distance of a span from the one before it."""
     if isinstance(own, NumericSummary) and isinstance(before, NumericSummary):
-        return own.distance(before) / max(before.std, SMALLEST_STD)
+        return own.distance(before) / max(before.std, MIN_STD)
     assert isinstance(own, CategoricalSummary)
     assert isinstance(before, CategoricalSummary)
     unseen = np.union1d(own.unseen, before.unseen)
@@ -183,12 +183,12 @@ def _between(before: Summary, own: Summary) -> float:
     return distance_of_shares(shares[0], shares[1])
 
 
-def _matched(column: ColumnLayout, current: VersionProfile) -> float:
+def _stratified(column: ColumnLayout, current: VersionProfile) -> float:
     strata = current.strata[column.name]
     rows = float(strata.sum())
     mixture = strata / rows if rows else np.full(STRATA, 1 / STRATA)
     beside = current.beside[column.name] / max(rows, 1.0)
-    return column.matched.distance(current.matched[column.name], mixture) + beside
+    return column.stratified.distance(current.stratified[column.name], mixture) + beside
 
 
 def _quality(own: Summary, theirs: Summary) -> Quality:
@@ -249,4 +249,4 @@ def verdict_of(columns: Mapping[str, ColumnDrift] | tuple[ColumnDrift, ...]) -> 
         return DRIFT
     if deciding:
         return NO_DRIFT
-    return UNJUDGED if any(one.score is not None for one in found) else NO_ROWS
+    return NOT_EVALUATED if any(one.score is not None for one in found) else NO_ROWS

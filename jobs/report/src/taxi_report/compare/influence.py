@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.numeric import SMALLEST_STD
+from taxi_profiles.numeric import MIN_STD
 from taxi_profiles.reference import Reference
 from taxi_report.compare.drift import ColumnDrift
 from taxi_report.profile.layout import Layout
@@ -55,15 +55,15 @@ def pushers(
 
     The candidates are the sample and the rows with the smallest and the largest values.
     """
-    judged = [one for one in drifts if one.decides and one.threshold and one.score]
+    evaluated = [one for one in drifts if one.decides and one.threshold and one.score]
     candidates = _candidates(current)
-    if not judged or not len(candidates):
+    if not evaluated or not len(candidates):
         return [], len(candidates)
     influences = np.array(
         [
             _influence(layout, reference, current, one, candidates.columns[one.name])
             / (one.threshold or 1.0)
-            for one in judged
+            for one in evaluated
         ]
     )
     best = influences.max(axis=0)
@@ -76,7 +76,7 @@ def pushers(
             {name: _known(column[place]) for name, column in candidates.columns.items()},
             _known(candidates.labels[place]),
             float(best[place]),
-            judged[columns[place]].name,
+            evaluated[columns[place]].name,
         )
         for place in map(int, order)
         if best[place] > 0
@@ -106,7 +106,7 @@ def _influence(
         found[finite] = np.interp(values[finite], points, potential) - mean
         # Beyond the ends both distribution functions are the same and every step counts in full.
         found[finite] += np.maximum(values[finite] - points[-1], 0.0)
-        return found / max(reference.numeric[drift.name].std, SMALLEST_STD)
+        return found / max(reference.numeric[drift.name].std, MIN_STD)
     own = current.categorical[drift.name].cells()
     theirs = np.append(reference.categorical[drift.name].counts, 0.0)
     q, p = own / own.sum(), theirs / theirs.sum()

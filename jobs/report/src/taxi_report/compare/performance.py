@@ -25,7 +25,7 @@ class Performance:
     """Errors of one version; of the target's unit but for ratios and R2.
 
     Attributes:
-        rows: Labelled rows that are judged.
+        rows: Labelled rows that are evaluated.
         mae: Mean absolute error.
         rmse: Root mean squared error.
         bias: Mean of prediction minus label.

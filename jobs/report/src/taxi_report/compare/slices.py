@@ -51,7 +51,7 @@ class Slice:
         rows: Rows of the span.
         share: Share of the span's rows.
         reference_share: Share of the reference's rows.
-        labelled: Labelled rows that are judged.
+        labelled: Labelled rows that are evaluated.
         mae: Mean absolute error with its interval, None without labels.
         rmse: Root mean squared error, None without labels.
         bias: Mean of prediction minus label, None without labels.
@@ -105,13 +105,14 @@ def worst_slices(layout: Layout, current: VersionProfile, expected: VersionProfi
     Of all cells with `MIN_ROWS` labelled rows those whose interval lies wholly above the mean
     absolute error of all rows. The intervals hold for all cells together (Bonferroni), because
     the worst of many would look bad by chance. A cell whose errors are all equal has no interval
-    and is judged by their mean. A cell of two slices is left out when one of both alone is as bad.
+    and is compared by their mean. A cell of two slices is left out when one of both alone is as
+    bad.
     """
     overall = current.time.sum(axis=1)
     if not overall[LABELLED]:
         return []
     mean = overall[ABSOLUTE] / overall[LABELLED]
-    cells = list(_judged(layout, current))
+    cells = list(_evaluated(layout, current))
     if not cells:
         return []
     z = NormalDist().inv_cdf(1 - (1 - _CONFIDENCE) / 2 / len(cells))
@@ -137,7 +138,7 @@ def worst_slices(layout: Layout, current: VersionProfile, expected: VersionProfi
     ]  # fmt: skip
 
 
-def _judged(layout: Layout, current: VersionProfile) -> Iterator[Cell]:
+def _evaluated(layout: Layout, current: VersionProfile) -> Iterator[Cell]:
     singles = [(place,) for place in range(len(layout.slice_sizes()))]
     for table in (*singles, *layout.crossed()):
         for cell in np.flatnonzero(current.tables[table][LABELLED] >= MIN_ROWS):

@@ -90,12 +90,12 @@ def _inputs(name: str, version: dict[str, Any]) -> list[str]:
     deciding = [one for one in version["columns"] if one["decides"]]
     if not drifted:
         return [f"{name}: none of {_count(len(deciding), 'input')} drifted."] if deciding else []
-    ordered = sorted(drifted, key=lambda one: -one["relative"])
+    ordered = sorted(drifted, key=lambda one: -one["score_ratio"])
     return [_drift(name, one) for one in ordered]
 
 
 def _drift(name: str, column: dict[str, Any]) -> str:
-    start = f"{name}: {column['name']} drifted ({column['relative']:.2f} times its threshold)"
+    start = f"{name}: {column['name']} drifted ({column['score_ratio']:.2f} times its threshold)"
     current, reference = column["current"], column["reference"]
     if current["quantiles"] and reference["quantiles"]:
         old, new = (one["quantiles"][_QUANTILE_MEDIAN] for one in (reference, current))

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.matched import MatchedColumn
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
+from taxi_profiles.stratified import StratifiedColumn
 from taxi_report.profile.categorical import category_name
 from taxi_report.profile.grid import grid_of, spread
 
@@ -43,14 +43,14 @@ class ColumnLayout:
         points: Grid of a number (`taxi_report.profile.grid`), or the reference's categories,
             ascending.
         bands: Inner edges of the bands of a number, shape (b - 1,); empty for a category.
-        matched: The reference's counts by stratum.
+        stratified: The reference's counts by stratum.
     """
 
     name: str
     numeric: bool
     points: Floats
     bands: Floats
-    matched: MatchedColumn
+    stratified: StratifiedColumn
 
     @property
     def size(self) -> int:
@@ -184,17 +184,17 @@ def layout_of(
 
 
 def _column(reference: Reference, name: str) -> ColumnLayout:
-    matched = reference.matched[name]
+    stratified = reference.stratified[name]
     if name in reference.categorical:
         points = reference.categorical[name].ids.astype(np.float64)
-        return ColumnLayout(name, False, points, np.zeros(0), matched)
+        return ColumnLayout(name, False, points, np.zeros(0), stratified)
     profile = reference.numeric[name]
     below = np.cumsum(profile.counts)
     places = np.searchsorted(below, below[-1] * np.arange(1, BANDS) / BANDS, side="right")
     edges = np.unique(profile.values[np.minimum(places, len(profile.values) - 1)])
     return ColumnLayout(
         name, True, grid_of(profile.values, profile.counts),
-        edges[edges > profile.values[0]], matched,
+        edges[edges > profile.values[0]], stratified,
     )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ class VersionProfile:
         lag: From answer to label, seconds.
         latency: To answer, seconds.
         categorical: Inputs by name.
-        matched: Counts by cell of the reference's strata tables, by column.
+        stratified: Counts by cell of the reference's strata tables, by column.
         beside: Sum over the rows of what those cells do not show, by column.
         strata: Rows with a value by stratum, by column, each of shape (16,).
         labelled: Rows with a label.
@@ -77,7 +77,7 @@ class VersionProfile:
     lag: NumericSummary
     latency: NumericSummary
     categorical: Mapping[str, CategoricalSummary]
-    matched: Mapping[str, Floats]
+    stratified: Mapping[str, Floats]
     beside: Mapping[str, float]
     strata: Mapping[str, Floats]
     labelled: int
@@ -118,7 +118,7 @@ def profile_of(rows: Rows, layout: Layout) -> VersionProfile:
             for one in columns
             if not one.numeric
         },
-        matched={one.name: one.matched.counts(_finite(values[one.name])) for one in columns},
+        stratified={one.name: one.stratified.counts(_finite(values[one.name])) for one in columns},
         beside={one.name: _beside(one, _finite(values[one.name])) for one in columns},
         strata={
             one.name: np.bincount(
@@ -166,7 +166,7 @@ def merge(first: VersionProfile, second: VersionProfile, layout: Layout) -> Vers
             name: merge_categorical(one, second.categorical[name])
             for name, one in first.categorical.items()
         },
-        matched=_added(first.matched, second.matched),
+        stratified=_added(first.stratified, second.stratified),
         beside={name: one + second.beside[name] for name, one in first.beside.items()},
         strata=_added(first.strata, second.strata),
         labelled=first.labelled + second.labelled,
@@ -222,7 +222,7 @@ def _finite(column: Floats) -> Floats:
 
 
 def _beside(layout: ColumnLayout, values: Floats) -> float:
-    return layout.matched.beside(values) * len(values)
+    return layout.stratified.beside(values) * len(values)
 
 
 def _relative(errors: Floats, targets: Floats) -> Floats:

@@ -27,7 +27,7 @@ class GateRules:
         confidence: Confidence of the interval that must lie above 0, a share; it is about rides
             like the compared ones, not about other days (docs/adr/0012).
         max_slice_loss: Largest relative loss in RMSE that a slice may have, a share.
-        min_slice_rows: Fewest rides of a slice that is judged.
+        min_slice_rows: Fewest rides of a slice that is compared.
     """
 
     min_labelled_rows: int = 1000
@@ -47,7 +47,7 @@ class GateVerdict:
     slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-def judge(
+def compare(
     target: Floats,
     champion: Floats,
     candidate: Floats,
@@ -111,10 +111,10 @@ def _by_slice(
     With many slices some look worse by chance, so the intervals share the error among them
     (Bonferroni's correction).
     """
-    judged = {name: mask for name, mask in slices.items() if mask.sum() >= rules.min_slice_rows}
-    confidence = 1 - (1 - rules.confidence) / max(len(judged), 1)
+    compared = {name: mask for name, mask in slices.items() if mask.sum() >= rules.min_slice_rows}
+    confidence = 1 - (1 - rules.confidence) / max(len(compared), 1)
     found = {}
-    for name, mask in judged.items():
+    for name, mask in compared.items():
         low, high = _interval(old[mask], new[mask], confidence)
         found[name] = {
             "rows": float(mask.sum()), "gain": _gain(old[mask].mean(), new[mask].mean()),

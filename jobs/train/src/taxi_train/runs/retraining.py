@@ -192,14 +192,14 @@ def _rows(rides: Rides, labelled: Rides) -> dict[str, float]:
 
 
 def _too_few(parts: Split, rules: RunRules) -> str:
-    """Say what labelled rides are missing; empty when there are enough to fit and to judge."""
-    fit, judged = rules.quality.min_rows, rules.gate.min_labelled_rows
-    if len(parts.fit) >= fit and len(parts.gate) >= judged:
+    """Say what labelled rides are missing; empty when there are enough to fit and to compare."""
+    fit, compared = rules.quality.min_rows, rules.gate.min_labelled_rows
+    if len(parts.fit) >= fit and len(parts.gate) >= compared:
         return ""
     rows = len(parts.fit) + len(parts.choose) + len(parts.gate)
     return (
         f"{rows} labelled rides since the champion: {len(parts.fit)} to fit on and "
-        f"{len(parts.gate)} to judge by; {fit} and {judged} are needed"
+        f"{len(parts.gate)} to compare on; {fit} and {compared} are needed"
     )
 
 
@@ -212,7 +212,7 @@ def compare(champion: Artifact, candidate: Artifact, rides: Rides, rules: GateRu
         check_limits(candidate.files)
     except GraphError as error:
         return GateVerdict(RunResult.NOT_BETTER, f"the candidate is not fit to serve: {error}", {})
-    return gate.judge(
+    return gate.compare(
         rides.duration, _answers(champion, rides), _answers(candidate, rides), rules,
         slices_of(rides),
     )  # fmt: skip

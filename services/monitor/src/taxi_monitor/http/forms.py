@@ -7,7 +7,7 @@ from typing import Any
 from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import Evaluation, WatchedVersion
-from taxi_profiles.verdict import UNJUDGED, FeatureVerdict
+from taxi_profiles.verdict import NOT_EVALUATED, FeatureVerdict
 
 
 def drift(state: State, model: str) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def _drift(watched: WatchedVersion, found: Evaluation | None) -> dict[str, Any]:
         **_who(watched, found),
         "window": _window(found),
         "verdict": _verdict(found),
-        "relative": inputs.relative if inputs else None,
+        "score_ratio": inputs.score_ratio if inputs else None,
         "drifted": list(inputs.drifted) if inputs else [],
         "features": _features((*inputs.features, *target) if inputs else target),
         "problems": dict(inputs.problems) if inputs else {},
@@ -56,8 +56,9 @@ def _performance(watched: WatchedVersion, found: Evaluation | None) -> dict[str,
         if error is None
         else {
             "rmse": error.rmse, "mae": error.mae, "bias": error.bias,
-            "expected_rmse": error.expected_rmse, "limit": error.limit, "relative": error.relative,
-            "problem": None if error.limit is not None else UNJUDGED,
+            "expected_rmse": error.expected_rmse, "limit": error.limit,
+            "score_ratio": error.score_ratio,
+            "problem": None if error.limit is not None else NOT_EVALUATED,
         },
     }  # fmt: skip
 
@@ -75,11 +76,11 @@ def _verdict(found: Evaluation | None) -> str:
     """One word for people: what the window says."""
     if found is None or found.inputs is None:
         return "too few rides"
-    if found.inputs.relative is None:
-        return UNJUDGED if found.inputs.features else "too few rides"
+    if found.inputs.score_ratio is None:
+        return NOT_EVALUATED if found.inputs.features else "too few rides"
     if found.alarm.raised:
         return "drift"
-    return "breach" if found.inputs.relative >= 1 else "no drift"
+    return "threshold exceeded" if found.inputs.score_ratio >= 1 else "no drift"
 
 
 def _window(found: Evaluation | None) -> dict[str, Any]:
@@ -97,8 +98,8 @@ def _features(verdicts: Iterable[FeatureVerdict]) -> list[dict[str, Any]]:
     return [
         {
             "feature": one.feature, "method": one.method, "score": one.score,
-            "matched_score": one.matched_score, "threshold": one.threshold,
-            "relative": one.relative, "breach": one.breach, "decides": one.decides,
+            "stratified_score": one.stratified_score, "threshold": one.threshold,
+            "score_ratio": one.score_ratio, "exceeded": one.exceeded, "decides": one.decides,
             "missing_ratio": one.missing_ratio, "unseen_ratio": one.unseen_ratio,
             "problem": one.problem or None,
         }

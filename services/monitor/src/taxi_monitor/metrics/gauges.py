@@ -10,7 +10,7 @@ from taxi_domain.metrics import Metric
 from taxi_domain.rides import PICKUP_AT
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import Evaluation, WatchedVersion
-from taxi_profiles.verdict import MATCHED, FeatureVerdict, Verdict
+from taxi_profiles.verdict import STRATIFIED, FeatureVerdict, Verdict
 
 _ACTUAL = "actual"
 _MINUTE = 60.0
@@ -75,20 +75,20 @@ class StateCollector(Collector):
 def _inputs(who: tuple[str, str], verdict: Verdict, raised: bool) -> Iterator[Sample]:
     for one in verdict.features:
         yield from _feature(who, one)
-    if verdict.relative is not None:
-        yield catalogue.MONITOR_DRIFT_RELATIVE, who, verdict.relative
+    if verdict.score_ratio is not None:
+        yield catalogue.MONITOR_DRIFT_RATIO, who, verdict.score_ratio
         yield catalogue.MONITOR_DRIFTED_FEATURES, who, float(len(verdict.drifted))
         yield catalogue.MONITOR_DRIFT_DETECTED, who, float(raised)
 
 
 def _feature(who: tuple[str, str], one: FeatureVerdict) -> Iterator[Sample]:
     feature = (*who, one.feature)
-    matched = one.method + MATCHED
+    stratified = one.method + STRATIFIED
     yield catalogue.MONITOR_FEATURE_SCORE, (*feature, one.method), one.score
-    yield catalogue.MONITOR_FEATURE_SCORE, (*feature, matched), one.matched_score
-    if one.threshold is not None and one.relative is not None:
-        yield catalogue.MONITOR_FEATURE_THRESHOLD, (*feature, matched), one.threshold
-        yield catalogue.MONITOR_FEATURE_RELATIVE, feature, one.relative
+    yield catalogue.MONITOR_FEATURE_SCORE, (*feature, stratified), one.stratified_score
+    if one.threshold is not None and one.score_ratio is not None:
+        yield catalogue.MONITOR_FEATURE_THRESHOLD, (*feature, stratified), one.threshold
+        yield catalogue.MONITOR_FEATURE_RATIO, feature, one.score_ratio
     yield catalogue.MONITOR_MISSING, feature, one.missing_ratio
     yield catalogue.MONITOR_UNSEEN, feature, one.unseen_ratio
 
@@ -101,5 +101,5 @@ def _errors(who: tuple[str, str], verdict: Verdict) -> Iterator[Sample]:
         yield catalogue.MONITOR_ERROR_RMSE, source, verdict.error.rmse * _MINUTE
         yield catalogue.MONITOR_ERROR_MAE, source, verdict.error.mae * _MINUTE
         yield catalogue.MONITOR_ERROR_BIAS, source, verdict.error.bias * _MINUTE
-        if verdict.error.relative is not None:
-            yield catalogue.MONITOR_ERROR_RELATIVE, who, verdict.error.relative
+        if verdict.error.score_ratio is not None:
+            yield catalogue.MONITOR_ERROR_RATIO, who, verdict.error.score_ratio

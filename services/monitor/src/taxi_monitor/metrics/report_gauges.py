@@ -118,6 +118,6 @@ def _values(known: KnownReports) -> Iterator[tuple[Metric, float]]:
     yield catalogue.REPORT_DURATION, newest.seconds
     yield catalogue.REPORT_ROWS, float(newest.rows)
     if newest.score is not None:
-        yield catalogue.REPORT_SCORE_RELATIVE, newest.score
+        yield catalogue.REPORT_SCORE_RATIO, newest.score
     if newest.verdict in _VERDICTS:
         yield catalogue.REPORT_DRIFT, _VERDICTS[newest.verdict]

@@ -127,14 +127,14 @@ class State:
         return watched.version if watched else None
 
     def evaluate(self, clock: Callable[[], float]) -> None:
-        """Judge every version: copy under the lock, compute without it."""
+        """Evaluate every version: copy under the lock, compute without it."""
         with self._lock:
             copies = [
                 (one, one.window.snapshot(), one.labelled.snapshot())
                 for one in self._watched.values()
             ]
         for watched, window, labelled in copies:
-            found = watched.judged(window, labelled, self._min_rows, self._window_rows, clock())
+            found = watched.evaluated(window, labelled, self._min_rows, self._window_rows, clock())
             with self._lock:
                 watched.evaluation, watched.alarm = found, found.alarm
 

@@ -8,7 +8,7 @@ from taxi_domain.records import Label, PredictionRecord
 from taxi_monitor.windows.labelled import Labelled, LabelledSnapshot
 from taxi_monitor.windows.window import Row, Snapshot, Window, row_of
 from taxi_profiles.reference import TARGET, Reference
-from taxi_profiles.verdict import Alarm, Verdict, judge, judge_labelled
+from taxi_profiles.verdict import Alarm, Verdict, evaluate, evaluate_labelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class Evaluation:
 
     Attributes:
         at: Time of its end, seconds since the epoch.
-        window: The window that was judged.
-        labelled: The labelled rides that were judged: those within the target's limits.
+        window: The window that was evaluated.
+        labelled: The labelled rides that were evaluated: those within the target's limits.
         outside_ratio: Share of the newest labels that are outside of these limits, None with too
             few labels.
         inputs: Verdict on the features, None with too few rides.
@@ -88,31 +88,31 @@ class WatchedVersion:
             return None
         return Match(row, self.labelled.add(row._replace(target=label.duration)))
 
-    def judged(
+    def evaluated(
         self, window: Snapshot, labelled: LabelledSnapshot, min_rows: int, window_rows: int,
         now: float,
     ) -> Evaluation:  # fmt: skip
-        """Judge copies of the windows; needs no lock.
+        """Evaluate copies of the windows; needs no lock.
 
         Args:
             window: Of the features.
             labelled: Of the labelled rides.
-            min_rows: Fewest rides that are judged.
-            window_rows: Size of a full window, which sets how far breaches must be apart.
+            min_rows: Fewest rides that are evaluated.
+            window_rows: Size of a full window: how far apart evaluations must be to count.
             now: Time, seconds since the epoch.
         """
         inputs = errors = outside = None
         alarm = self.alarm
         if window.rows >= min_rows:
             columns = {name: one for name, one in window.columns.items() if name != TARGET}
-            inputs = judge(self.reference, columns)
-            if inputs.relative is not None:
-                alarm = alarm.after(inputs.relative, window.seen, min(window_rows, window.rows))
+            inputs = evaluate(self.reference, columns)
+            if inputs.score_ratio is not None:
+                alarm = alarm.after(inputs.score_ratio, window.seen, min(window_rows, window.rows))
         if labelled.rows >= min_rows:
             outside = labelled.outside / labelled.rows
-        if labelled.judged.rows >= min_rows:
-            errors = judge_labelled(self.reference, labelled.judged.columns)
-        return Evaluation(now, window, labelled.judged, outside, inputs, errors, alarm)
+        if labelled.evaluated.rows >= min_rows:
+            errors = evaluate_labelled(self.reference, labelled.evaluated.columns)
+        return Evaluation(now, window, labelled.evaluated, outside, inputs, errors, alarm)
 
     def _prediction_of(self, record: PredictionRecord) -> float | None:
         if record.model_version == self.version:

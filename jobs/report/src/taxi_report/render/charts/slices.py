@@ -52,10 +52,10 @@ def slice_chart(
 
 
 def _description(cells: Sequence[Mapping[str, Any]]) -> str:
-    judged = [one for one in cells if one["mae"]]
-    if not judged:
+    evaluated = [one for one in cells if one["mae"]]
+    if not evaluated:
         return "No labelled rows"
-    worst = max(judged, key=lambda one: float(one["mae"]["mae"]))
+    worst = max(evaluated, key=lambda one: float(one["mae"]["mae"]))
     return (
         f"Largest mean absolute error: {worst['value']} with {number(worst['mae']['mae'])}"
         f"{_range(worst['mae'])}"

@@ -63,11 +63,11 @@ def _typical(known: Sequence[float], levels: Sequence[float]) -> float:
 
 
 def _description(buckets: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> str:
-    judged = [one for one in buckets if one["mae"] is not None]
-    if not judged:
+    evaluated = [one for one in buckets if one["mae"] is not None]
+    if not evaluated:
         return "No labelled rows"
-    worst = max(judged, key=lambda one: float(one["mae"]))
-    best = min(judged, key=lambda one: float(one["mae"]))
+    worst = max(evaluated, key=lambda one: float(one["mae"]))
+    best = min(evaluated, key=lambda one: float(one["mae"]))
     return (
         f"The mean absolute error lies between {number(best['mae'])} "
         f"({moment(best['start'], zone)}) and {number(worst['mae'])} "

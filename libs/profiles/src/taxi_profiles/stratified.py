@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 
 from taxi_profiles.categorical import distances_of_shares
 from taxi_profiles.noise import Noise, drawn_counts, most_of, noise_of
-from taxi_profiles.numeric import SMALLEST_STD
+from taxi_profiles.numeric import MIN_STD
 from taxi_profiles.strata import STRATA
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
 #: A stratum with few rides borrows this many from the whole reference.
-BORROWED_RIDES: Final = 50.0
-_MOST_CELLS: Final = 2048
+PSEUDO_COUNT: Final = 50.0
+MAX_CELLS: Final = 2048
 #: Values with more rides than this are as the normal distribution has it.
-_LARGEST_RARE: Final = 50
+_MAX_RARE: Final = 50
 #: In place of 0, which has no logarithm.
-_SMALLEST_DISTANCE: Final = 1e-12
+_MIN_DISTANCE: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class MatchedColumn:
+class StratifiedColumn:
     """Counts of one column by stratum and cell.
 
     Attributes:
@@ -103,7 +103,7 @@ class MatchedColumn:
         span = self.points[-1] - self.points[0]
         away = np.abs(column - self.points[self.cells(column)])
         # One wild value says no more than one at the other end of the grid.
-        return float(np.clip(away - span / _MOST_CELLS, 0.0, span).mean()) / self.scale
+        return float(np.clip(away - span / MAX_CELLS, 0.0, span).mean()) / self.scale
 
     def noise(self, rows: int, mixtures: Sequence[Floats]) -> Noise:
         """How far windows of `rows` rides are from the reference when nothing has changed.
@@ -115,7 +115,7 @@ class MatchedColumn:
         counts = self.table.sum(axis=0)
         total = float(counts.sum())
         if self.is_constant:
-            return Noise(_SMALLEST_DISTANCE, np.inf)  # its unit is its spread, and it has none
+            return Noise(_MIN_DISTANCE, np.inf)  # its unit is its spread, and it has none
         expected = counts / total
         worth = float(np.median([effective_rows(self.table, one) for one in mixtures]))
         weights, power = counts.copy(), 1.0
@@ -131,7 +131,7 @@ class MatchedColumn:
         Of values with the same count those at the ends are the farthest from the others.
         """
         total = float(counts.sum())
-        rare = np.unique(counts[(counts > 0) & (counts <= _LARGEST_RARE)])
+        rare = np.unique(counts[(counts > 0) & (counts <= _MAX_RARE)])
         most = dict(zip(rare, most_of(rare * (worth / total), rows, worth), strict=True))
         if not self.is_numeric:  # there a place on the grid without a ride is no value
             most[0.0] = most_of(np.zeros(1), rows, total)[0]
@@ -153,40 +153,40 @@ def effective_rows(table: Floats, mixture: Floats) -> float:
     Kish's (1965) effective sample size, 1 over the sum of the squared weights.
     """
     rides = table.sum(axis=1)
-    weight = mixture / (rides + BORROWED_RIDES)
-    weights = weight + weight.sum() * BORROWED_RIDES / rides.sum()
+    weight = mixture / (rides + PSEUDO_COUNT)
+    weights = weight + weight.sum() * PSEUDO_COUNT / rides.sum()
     return float(1 / (rides @ weights**2))
 
 
-def matched_numeric(column: Floats, strata: Ids) -> MatchedColumn:
+def stratified_numeric(column: Floats, strata: Ids) -> StratifiedColumn:
     """Count a numeric column (finite values) on a grid of its own values."""
     distinct = np.unique(column)
-    if len(distinct) > _MOST_CELLS:
+    if len(distinct) > MAX_CELLS:
         # Equal width keeps the tail; quantiles would put a single cell there.
-        distinct = np.linspace(distinct[0], distinct[-1], _MOST_CELLS)
-    empty = MatchedColumn(
-        distinct, np.zeros((STRATA, len(distinct))), max(float(np.std(column)), SMALLEST_STD)
+        distinct = np.linspace(distinct[0], distinct[-1], MAX_CELLS)
+    empty = StratifiedColumn(
+        distinct, np.zeros((STRATA, len(distinct))), max(float(np.std(column)), MIN_STD)
     )
-    return MatchedColumn(distinct, table_of(empty, column, strata), empty.scale)
+    return StratifiedColumn(distinct, table_of(empty, column, strata), empty.scale)
 
 
-def matched_categorical(column: Floats, strata: Ids) -> MatchedColumn:
+def stratified_categorical(column: Floats, strata: Ids) -> StratifiedColumn:
     """Count a categorical column."""
     ids = np.unique(column)
-    empty = MatchedColumn(ids, np.zeros((STRATA, len(ids) + 1)), 0.0)
-    return MatchedColumn(ids, table_of(empty, column, strata), 0.0)
+    empty = StratifiedColumn(ids, np.zeros((STRATA, len(ids) + 1)), 0.0)
+    return StratifiedColumn(ids, table_of(empty, column, strata), 0.0)
 
 
-def table_of(matched: MatchedColumn, column: Floats, strata: Ids) -> Floats:
+def table_of(stratified: StratifiedColumn, column: Floats, strata: Ids) -> Floats:
     """Return counts by stratum and cell, shape (16, cells)."""
-    cells = matched.table.shape[1]
-    flat = np.bincount(strata * cells + matched.cells(column), minlength=STRATA * cells)
+    cells = stratified.table.shape[1]
+    flat = np.bincount(strata * cells + stratified.cells(column), minlength=STRATA * cells)
     return flat.reshape(STRATA, cells).astype(np.float64)
 
 
 def _mixed(table: Floats, mixture: Floats) -> Floats:
     rides = table.sum(axis=1)
     overall = table.sum(axis=0) / max(rides.sum(), 1.0)
-    weight = mixture / (rides + BORROWED_RIDES)
-    mixed: Floats = weight @ table + (weight.sum() * BORROWED_RIDES) * overall
+    weight = mixture / (rides + PSEUDO_COUNT)
+    mixed: Floats = weight @ table + (weight.sum() * PSEUDO_COUNT) * overall
     return mixed
