@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BANNED_MODULES = {"utils", "util", "helpers", "common", "misc", "manager", "core"}
-LONGEST_FILE = 400
+MAX_FILE = 400
 LOADS_PICKLE = re.compile(
     r"^\s*(import|from) (\w*pickle|joblib|dill|shelve)\b|read_pickle|allow_pickle(?!=False)",
     re.MULTILINE,
@@ -34,7 +34,7 @@ def test_sources_are_found() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_module_is_short_and_named_after_a_concept(path: Path) -> None:
     assert path.stem not in BANNED_MODULES
-    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+    assert len(path.read_text().splitlines()) <= MAX_FILE
 
 
 def test_nothing_in_the_operator_folder_shadows_the_standard_library() -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.component
 CASES = int(os.environ.get("TAXI_FUZZ_CASES", "1500"))
 #: Requests until the memory is what it stays at, and how much of it may come later.
 WARM_UP = 1000
-MOST_GROWTH = 1.1
+MAX_GROWTH = 1.1
 RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "soak_fuzz.json"
 FUZZ = settings(
     max_examples=CASES, deadline=None, derandomize=True, database=None,
@@ -79,7 +79,7 @@ def client(
     printed = predictor.printed()
     predictor.stop()
     assert "Traceback" not in printed
-    assert after < before * MOST_GROWTH
+    assert after < before * MAX_GROWTH
     if "TAXI_FUZZ_CASES" in os.environ and not request.session.testsfailed:
         save(
             {

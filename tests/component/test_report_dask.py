@@ -36,7 +36,7 @@ pytestmark = pytest.mark.component
 NOW = datetime(2021, 1, 1, tzinfo=UTC)
 START_SECONDS = 120
 #: Patience, time-outs of Dask and the end of all processes together.
-LONGEST_SECONDS = 90
+MAX_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,7 @@ def test_workers_that_are_all_gone_end_the_report_with_one_line(log: Log, cluste
     running = in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="2")
     cluster.kill_workers()
 
-    assert "Dask: the scheduler has no workers; start some" in failure(running, LONGEST_SECONDS)
+    assert "Dask: the scheduler has no workers; start some" in failure(running, MAX_SECONDS)
 
 
 def test_workers_that_are_all_replaced_are_waited_for(log: Log, cluster: Cluster) -> None:
@@ -255,14 +255,14 @@ def test_a_scheduler_that_is_gone_ends_the_report_with_one_line(log: Log, cluste
     running = in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="2")
     kill(cluster.scheduler)
 
-    assert f"Dask: {cluster.address} does not answer" in failure(running, LONGEST_SECONDS)
+    assert f"Dask: {cluster.address} does not answer" in failure(running, MAX_SECONDS)
 
 
 def test_a_scheduler_that_hangs_ends_the_report_with_one_line(log: Log, cluster: Cluster) -> None:
     running = in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="2")
     cluster.scheduler.send_signal(signal.SIGSTOP)
 
-    assert f"Dask: {cluster.address} does not answer" in failure(running, LONGEST_SECONDS)
+    assert f"Dask: {cluster.address} does not answer" in failure(running, MAX_SECONDS)
 
 
 def test_a_scheduler_that_is_replaced_is_waited_for(log: Log, cluster: Cluster) -> None:
@@ -284,7 +284,7 @@ def test_a_worker_of_another_release_is_refused_at_the_start(
     empty.start_worker(first=another_release(tmp_path))
     wait_for_workers(empty, 2)
 
-    said = failure(start(log, TAXI_REPORT_DASK_ADDRESS=empty.address), LONGEST_SECONDS)
+    said = failure(start(log, TAXI_REPORT_DASK_ADDRESS=empty.address), MAX_SECONDS)
 
     assert re.search(
         r"Dask: the worker tcp://127\.0\.0\.1:\d+ has taxi_report [0-9a-f]{12} "
@@ -300,7 +300,7 @@ def test_a_worker_of_another_release_that_joins_in_the_middle_reads_nothing(
     cluster.kill_workers()
     cluster.start_worker(first=another_release(tmp_path))
 
-    said = failure(running, LONGEST_SECONDS)
+    said = failure(running, MAX_SECONDS)
 
     assert re.search(r"Dask: the worker on \S+ has taxi_report [0-9a-f]{12} \(report: ", said)
     assert log.database[REPORTS].count_documents({"kind": "report"}) == 0
@@ -315,7 +315,7 @@ def test_another_version_of_a_package_is_refused_at_the_start(
     empty.start_worker(first=other if part == "worker" else None)
     wait_for_workers(empty, 1)
 
-    said = failure(start(log, TAXI_REPORT_DASK_ADDRESS=empty.address), LONGEST_SECONDS)
+    said = failure(start(log, TAXI_REPORT_DASK_ADDRESS=empty.address), MAX_SECONDS)
 
     assert f"Dask: the {part}" in said
     assert f"has pymongo 4.0.1 (report: {version('pymongo')}); run scheduler" in said

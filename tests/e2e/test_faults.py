@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "soak_faults.json"
 RATE = 60.0
 REPETITIONS = 5
-_LONGEST_BACKOFF = 330
+_MAX_BACKOFF = 330
 
 
 def mongodb_away(release: Release) -> Answers:
@@ -64,7 +64,7 @@ def predictors_killed(release: Release) -> Answers:
     with load_in_cluster(release, RATE) as answers:
         time.sleep(2)
         before = kill_containers(release, "predictor")
-        wait_for("restarts", lambda: started_again(release, before), seconds=_LONGEST_BACKOFF)
+        wait_for("restarts", lambda: started_again(release, before), seconds=_MAX_BACKOFF)
         release.kubectl("rollout", "status", "deployment/taxi-predictor", "--timeout=60s",
                         timeout=70)  # fmt: skip
         time.sleep(3)  # the successors are under load too
@@ -100,7 +100,7 @@ def monitor_killed(release: Release) -> None:
     assert before["score_ratio"], before
     killed = kill_containers(release, "monitor")
     # Repeated, the kubelet waits longer each time before it starts a container again.
-    wait_for("restart", lambda: started_again(release, killed), seconds=_LONGEST_BACKOFF)
+    wait_for("restart", lambda: started_again(release, killed), seconds=_MAX_BACKOFF)
 
     wait_for(f"the same numbers again, {before}", lambda: report() == before)
 

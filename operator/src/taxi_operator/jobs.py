@@ -24,10 +24,10 @@ from taxi_operator.policies import Gate, Retrain
 
 Manifest = dict[str, Any]
 
-_LONGEST_NAME: Final = 52  # leaves room for the pods' suffix within 63
+_MAX_NAME: Final = 52  # leaves room for the pods' suffix within 63
 _CONTAINER: Final = "train"
 #: Seconds of a Job when neither the policy nor the template limits it.
-_LONGEST_RUN: Final = 1800
+_MAX_RUN: Final = 1800
 #: A number of ours; the next one has to fit into a label too.
 _NUMBER: Final = re.compile("[0-9]{1,9}")
 
@@ -81,7 +81,7 @@ def job_name(policy: PolicyKey, number: int, attempt: int) -> str:
 def named_after(policy: PolicyKey, tail: str) -> str:
     """Return a name of at most 52 characters: the policy's, cut where it is long, and a tail."""
     head = policy.name.replace(".", "-")
-    room = _LONGEST_NAME - len(tail) - 1
+    room = _MAX_NAME - len(tail) - 1
     if len(head) > room:
         digest = hashlib.sha256(policy.name.encode()).hexdigest()[:6]
         head = f"{head[: room - 7].rstrip('-')}-{digest}"
@@ -124,7 +124,7 @@ def job_manifest(
     container["env"] = [*others, {"name": RUN_ID_VARIABLE, "value": identity}]
     spec["backoffLimit"] = 0
     limits = (retrain.deadline_seconds, spec.get("activeDeadlineSeconds"))
-    spec["activeDeadlineSeconds"] = min((one for one in limits if one), default=_LONGEST_RUN)
+    spec["activeDeadlineSeconds"] = min((one for one in limits if one), default=_MAX_RUN)
     labels = {
         POLICY_LABEL: policy.label, POLICY_UID_LABEL: policy.uid,
         DECISION_LABEL: str(number), ATTEMPT_LABEL: str(attempt),

@@ -25,7 +25,7 @@ from taxi_store.registry.runs import RunEntry
 ROLLED_BACK_ANNOTATION: Final = f"{GROUP}/rolled-back"
 _BY: Final = "taxi-operator"
 #: A promotion ends within this, or within the Deployment's own deadline and some more, seconds.
-_LONGEST_ROLLOUT: Final = 900.0
+_MAX_ROLLOUT: Final = 900.0
 _PROGRESS_MARGIN: Final = 300.0
 
 
@@ -229,7 +229,7 @@ def _version_of(deployment: Mapping[str, Any]) -> str | None:
 def _longest_rollout(deployment: Mapping[str, Any] | None) -> float:
     """Return after how many seconds a rollout that goes on for ever is taken back."""
     progress = ((deployment or {}).get("spec") or {}).get("progressDeadlineSeconds") or 0
-    return max(_LONGEST_ROLLOUT, float(progress) + _PROGRESS_MARGIN)
+    return max(_MAX_ROLLOUT, float(progress) + _PROGRESS_MARGIN)
 
 
 def rolled_out(deployment: Mapping[str, Any] | None) -> bool:

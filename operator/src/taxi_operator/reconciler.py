@@ -47,7 +47,7 @@ _DELETION_LOOK: Final = 2.0
 _CHANGE_LOOK: Final = 1.0
 #: Policies with a fallback are looked at as often whatever their interval: when the champion is
 #: ready, and when it is not, seconds.
-_LONGEST_PAUSE: Final = 60.0
+_MAX_PAUSE: Final = 60.0
 _CHAMPION_LOOK: Final = 10.0
 
 
@@ -189,7 +189,7 @@ class Reconciler:
         if policy.fallback is None:
             return policy.interval_seconds
         is_ready = champion is not None and champion.is_ready
-        return min(policy.interval_seconds, _LONGEST_PAUSE if is_ready else _CHAMPION_LOOK)
+        return min(policy.interval_seconds, _MAX_PAUSE if is_ready else _CHAMPION_LOOK)
 
     async def _go_through(
         self, context: ReconcileContext, *stages: Callable[[ReconcileContext], Awaitable[None]]

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 _LOOP_SECONDS: Final = 0.5
 _KEEP_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 5.0
-_LONGEST_TICK: Final = 120.0
+_MAX_TICK: Final = 120.0
 
 
 class Scheduler:
@@ -97,7 +97,7 @@ class Scheduler:
         pause = _RETRY_SECONDS
         begin = self._clock()
         try:
-            async with self._limit, asyncio.timeout(_LONGEST_TICK):
+            async with self._limit, asyncio.timeout(_MAX_TICK):
                 pause = await self._reconciler.reconcile(name)
         except (TaxiError, TimeoutError) as error:
             self._metrics[OPERATOR_RECONCILES].labels(name, "error").inc()
@@ -119,7 +119,7 @@ class Scheduler:
 
     async def _keep_one(self, what: str, keep: Callable[[], Awaitable[None]]) -> None:
         try:
-            async with asyncio.timeout(_LONGEST_TICK):
+            async with asyncio.timeout(_MAX_TICK):
                 await keep()
         except (TaxiError, TimeoutError) as error:
             self._metrics[OPERATOR_API_ERRORS].labels("kubernetes").inc()

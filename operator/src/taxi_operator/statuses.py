@@ -16,12 +16,12 @@ Document = dict[str, Any]
 
 #: Why the fallback serves, when it is not for a policy's rule.
 _RESCUED: Final = "ChampionUnavailable"
-_MOST_HISTORY: Final = 20
-_MOST_CONDITIONS: Final = 16
-_MOST_SIGNALS: Final = 16
-_MOST_BECAUSE: Final = 16
+_MAX_HISTORY: Final = 20
+_MAX_CONDITIONS: Final = 16
+_MAX_SIGNALS: Final = 16
+_MAX_BECAUSE: Final = 16
 #: A backoff ends in the future; no policy may let it last longer, seconds.
-_LONGEST_BACKOFF: Final = 7 * 86_400.0
+_MAX_BACKOFF: Final = 7 * 86_400.0
 
 
 class RunState(StrEnum):
@@ -121,7 +121,7 @@ class Status:
         before = self.with_report(url=None, start=None) if self.report_is_open else self
         return replace(
             self, number=number, decision=decision,
-            history=(decision, *before.history)[:_MOST_HISTORY],
+            history=(decision, *before.history)[:_MAX_HISTORY],
         )  # fmt: skip
 
     @property
@@ -210,12 +210,12 @@ def status_of(document: object, now: float = math.inf) -> Status:
     traffic = found.part("traffic")
     active = traffic.word("active", Traffic)
     decision = _decision(found.part("decision"))
-    history = [_decision(one) for one in found.parts("history", _MOST_HISTORY)]
+    history = [_decision(one) for one in found.parts("history", _MAX_HISTORY)]
     known = [one for one in history if one is not None]
     signals = [
-        shown for one in found.parts("signals", _MOST_SIGNALS) if (shown := _signal(one))
+        shown for one in found.parts("signals", _MAX_SIGNALS) if (shown := _signal(one))
     ]  # fmt: skip
-    conditions = [_condition(one) for one in found.parts("conditions", _MOST_CONDITIONS)]
+    conditions = [_condition(one) for one in found.parts("conditions", _MAX_CONDITIONS)]
     return Status(
         number=max((one["number"] for one in (decision, *known) if one), default=0),
         decision=decision,
@@ -295,7 +295,7 @@ def _run(found: Fields) -> Run | None:
     run = Run(
         number=number, attempt=max(attempt, 1), state=state, job_name=job_name,
         started_at=started_at,
-        next_attempt_at=found.time("nextAttemptAt", ahead=_LONGEST_BACKOFF),
+        next_attempt_at=found.time("nextAttemptAt", ahead=_MAX_BACKOFF),
         candidate=found.text("candidate"), champion=found.text("champion"),
         model=found.text("modelName"), deployment=found.text("deploymentName"),
         promoting_since=found.time("promotingSince"),
@@ -312,7 +312,7 @@ def _decision(found: Fields) -> Mapping[str, Any] | None:
         return None
     shown: Document = {
         "id": found.text("id"), "number": found.integer("number"), "action": found.text("action"),
-        "because": found.texts("because", _MOST_BECAUSE) if "because" in found.found else None,
+        "because": found.texts("because", _MAX_BECAUSE) if "because" in found.found else None,
         "at": text_of(found.time("at")),
         "reportURL": found.text("reportURL"), "reportFrom": text_of(found.time("reportFrom")),
         "reportJobName": found.text("reportJobName"),

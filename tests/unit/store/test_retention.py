@@ -9,7 +9,7 @@ from pymongo.errors import OperationFailure
 from taxi_domain.errors import FieldError
 from taxi_store.admin.bootstrap_users import main
 from taxi_store.admin.retention import Retention, ensure_retention, read_retention
-from taxi_store.admin.roles import RIGHTS
+from taxi_store.admin.roles import ROLES
 from taxi_store.connection import StoreUnavailableError
 
 
@@ -74,7 +74,7 @@ def test_an_index_stays_when_its_change_is_refused_for_another_reason() -> None:
 def test_only_who_makes_the_indexes_may_change_them() -> None:
     changing = {
         (component, collection)
-        for component, rights in RIGHTS.items()
+        for component, rights in ROLES.items()
         for collection, actions in rights.items()
         if "collMod" in actions
     }

@@ -5,7 +5,6 @@ Exit codes: 0 the report was made (what is missing stands in it), 1 failed, 2 us
 
 import logging
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,11 +23,12 @@ from rich.progress import Progress as Bars
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.mongodb import DATABASE
 from taxi_domain.reports import RunState
-from taxi_domain.runs import EXIT_FAILED, EXIT_USAGE
+from taxi_domain.runs import EXIT_FAILED
 from taxi_report.request import Progress, Request
 from taxi_report.results import Runner, Stored
 from taxi_report.settings import Settings
 from taxi_report.spans import Span, last, span_between
+from taxi_runtime.process import command
 from taxi_runtime.settings import read
 from taxi_store.connection import Document, connect
 from taxi_store.reports.report_runs import begin_run, end_run
@@ -74,7 +74,7 @@ def run(  # noqa: PLR0913, PLR0917 - one for each option
     ] = False,
 ) -> None:
     """Make the report of a span, and store it."""
-    with _guarded():
+    with _command():
         settings = _settings(model, zone)
         now = datetime.now(UTC)
         span = _span(start, end, last_, ZoneInfo(settings.time_zone), now)
@@ -93,7 +93,7 @@ def workspace(
 
     Open it with: evidently ui --workspace FOLDER
     """
-    with _guarded():
+    with _command():
         settings = _settings(model, "")
         with _database(settings) as database:
             # Evidently takes seconds to import.
@@ -239,22 +239,11 @@ def _progress() -> Iterator[Progress]:
 
 
 @contextmanager
-def _guarded() -> Iterator[None]:
-    """Turn errors that a user can act on into one line and an exit code."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
+def _command() -> Iterator[None]:
+    """Run a command that may be told to end."""
     signal.signal(signal.SIGTERM, _end)
-    for noisy in ("httpx", "distributed", "prefect"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    try:
+    with command({EndedError: EXIT_FAILED}):
         yield
-    except FieldError as error:
-        logger.error("%s", error)  # noqa: TRY400 - the text says it all
-        sys.exit(EXIT_USAGE)
-    except (TaxiError, EndedError) as error:
-        logger.error("%s", error)  # noqa: TRY400
-        sys.exit(EXIT_FAILED)
 
 
 def _end(*_: object) -> None:

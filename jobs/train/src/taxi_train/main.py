@@ -34,7 +34,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(models_app, name="models")
 logger = logging.getLogger("taxi_train")
 
-_EXIT_CODES: Mapping[type[Exception], int] = {DataQualityError: EXIT_DATA_QUALITY}
+_EXIT_CODES: Mapping[type[BaseException], int] = {DataQualityError: EXIT_DATA_QUALITY}
 
 #: More rides than any log has in memory.
 _MAX_RIDES = 10_000_000

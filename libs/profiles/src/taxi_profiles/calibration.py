@@ -29,8 +29,8 @@ COLUMN_MARGIN: Final = 1.1
 #: Weather alone raises the error: the snow of early February 2021 takes the RMSE from 5.0 to
 #: 7.3 minutes, 1.27 of the bare limit. A limit below that would call every storm an alarm.
 ERROR_MARGIN: Final = 1.5
-_FEWEST_BLOCKS: Final = 8
-_MOST_BLOCKS: Final = 120
+_MIN_BLOCKS: Final = 8
+_MAX_BLOCKS: Final = 120
 #: Largest threshold, as a share of the largest distance: what has nothing in common is above it.
 _CEILING: Final = 0.9
 #: Independent draws come closer with the square root of their number, dependent ones slower.
@@ -38,8 +38,8 @@ _STEEPEST: Final = -0.5
 #: Blocks that are like the rest by chance say little about the far end: scores below this share
 #: of the noise count as that, and the far end is believed up to so many times the farthest block.
 #: On whole months no score is so low, and no limit that high.
-_SMALLEST_SCORE: Final = 0.1
-_MOST_BEYOND: Final = 5.0
+_MIN_SCORE: Final = 0.1
+_MAX_BEYOND: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,14 @@ def blocks_of(rows: int, size: int) -> list[slice]:
     [slice(0, 4, None), slice(2, 6, None), slice(4, 8, None), slice(6, 10, None)]
     """
     starts = np.arange(0, rows - size + 1, max(size // 2, 1))
-    if len(starts) > _MOST_BLOCKS:
-        starts = starts[np.linspace(0, len(starts) - 1, _MOST_BLOCKS).astype(int)]
+    if len(starts) > _MAX_BLOCKS:
+        starts = starts[np.linspace(0, len(starts) - 1, _MAX_BLOCKS).astype(int)]
     return [slice(int(start), int(start) + size) for start in starts]
 
 
 def calibrated_row_counts(rows: int) -> list[int]:
     """Return the row counts for which a reference of `rows` rides has enough blocks."""
-    counts = [size for size in ROW_COUNTS if len(blocks_of(rows, size)) >= _FEWEST_BLOCKS]
+    counts = [size for size in ROW_COUNTS if len(blocks_of(rows, size)) >= _MIN_BLOCKS]
     return counts or [max(rows // 5, 1)]
 
 
@@ -129,7 +129,7 @@ def calibrate(
         limits = {size: _far_quantile(fit, rows / size) for size, fit in fits.items()}
         for size, some in scores.items():
             farthest = max(float(some.max()), noises[size].usual)
-            limits[size] = min(limits[size], _MOST_BEYOND * farthest)
+            limits[size] = min(limits[size], _MAX_BEYOND * farthest)
         found[name] = Thresholds(
             np.array(list(blocks), np.float64),
             _bounded(
@@ -144,7 +144,7 @@ def calibrate(
 
 def _fit(scores: Floats, noise: Noise) -> tuple[float, float]:
     """Mean and spread of the scores' logarithms."""
-    logs = np.log(np.maximum(scores, _SMALLEST_SCORE * noise.usual))
+    logs = np.log(np.maximum(scores, _MIN_SCORE * noise.usual))
     return float(np.mean(logs)), float(np.std(logs, ddof=1)) if len(logs) > 1 else 1.0
 
 

@@ -26,7 +26,7 @@ QUANTILE: Final = 4.056
 _DRAWS: Final = 200
 _SEED: Final = 20210101
 #: The quantile, in units of the scale, falls with the shape; below this it is not approximated.
-_SMALLEST_SHAPE: Final = 0.1
+_MIN_SHAPE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def far_quantile(mean: float, variance: float) -> float:
     if mean <= 0 or variance <= 0:
         return max(mean, 0.0)
     scale = variance / mean
-    shape = max(mean / scale, _SMALLEST_SHAPE)
+    shape = max(mean / scale, _MIN_SHAPE)
     cube_root = 1 - 1 / (9 * shape) + QUANTILE / (3 * math.sqrt(shape))
     return scale * shape * float(cube_root**3)
 

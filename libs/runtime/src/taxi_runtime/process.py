@@ -16,7 +16,7 @@ Settings = TypeVar("Settings", bound=Environment)
 
 logger = logging.getLogger(__name__)
 
-_USAGE_AND_FAILURE: Final[Mapping[type[Exception], int]] = {
+_USAGE_AND_FAILURE: Final[Mapping[type[BaseException], int]] = {
     FieldError: EXIT_USAGE, TaxiError: EXIT_FAILED,
 }  # fmt: skip
 #: Libraries that log each request or connection.
@@ -44,7 +44,7 @@ def run_service(settings: type[Settings], serve: Callable[[Settings], None]) -> 
 
 
 @contextmanager
-def command(codes: Mapping[type[Exception], int] | None = None) -> Iterator[None]:
+def command(codes: Mapping[type[BaseException], int] | None = None) -> Iterator[None]:
     """Run a command; an error that its user can act on becomes one line and an exit code.
 
     Args:

@@ -26,7 +26,7 @@ _SPARE: Final = 0.25
 _LOOK_SECONDS: Final = 0.2
 #: One read of a body takes so many bytes at most: they wait in memory that nobody counts, and
 #: gunicorn's parser copies them for each piece that is taken.
-_MOST_READ_AHEAD: Final = 64 * 1024
+_MAX_READ_AHEAD: Final = 64 * 1024
 #: A client that sends nonsense has this long to take the answer before the connection is closed.
 _LINGER_SECONDS: Final = 1.0
 
@@ -59,7 +59,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         self.moved(waits=False)
         deadline = gevent.get_hub().loop.timer(_REQUEST_SECONDS)
         deadline.start(_give_up, req, gevent.getcurrent(), update=True)
-        req.unreader.max_body_chunk = _MOST_READ_AHEAD
+        req.unreader.max_body_chunk = _MAX_READ_AHEAD
         body = req.body = Body(req)
         try:
             goes_on = self._answer(listener_name, req, sock, addr)
@@ -173,7 +173,7 @@ def _linger(sock: Any) -> None:
     """Read on for a moment: closing with unread bytes would take the answer from the client."""
     with gevent.Timeout(_LINGER_SECONDS, False), contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_WR)
-        while sock.recv(_MOST_READ_AHEAD):
+        while sock.recv(_MAX_READ_AHEAD):
             pass
 
 

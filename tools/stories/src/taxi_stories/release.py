@@ -24,7 +24,7 @@ from taxi_stories.sender import Addresses
 
 CHART = Path(__file__).parents[4] / "charts" / "taxi-monitoring"
 _INSTALL_SECONDS = 600
-_MOST_RESTARTS = 4
+_MAX_RESTARTS = 4
 _NO_IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
 
@@ -150,7 +150,7 @@ class Release:
         """End the wait when a container keeps ending: more time would not help it."""
         for pod in pods:
             for one in pod.get("status", {}).get("containerStatuses") or []:
-                if one.get("restartCount", 0) >= _MOST_RESTARTS and not one.get("ready"):
+                if one.get("restartCount", 0) >= _MAX_RESTARTS and not one.get("ready"):
                     name = pod["metadata"]["name"]
                     words = ("logs", name, "-c", one["name"], "--previous", "--tail=12")
                     raise ReleaseError(

@@ -24,7 +24,7 @@ _AHEAD: Final = 2
 #: How often somebody looks whether there are workers while nothing ends.
 _LOOK_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = (0.5, 2.0)
-_LONGEST_TEXT: Final = 300
+_MAX_TEXT: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class _Collection:
 
     def _failed_once(self, place: int, error: BaseException, *, suspect: bool = False) -> None:
         self._attempts[place] += 1
-        reason = f"{type(error).__name__}: {error}"[:_LONGEST_TEXT]
+        reason = f"{type(error).__name__}: {error}"[:_MAX_TEXT]
         if self._attempts[place] < MAX_ATTEMPTS:
             logger.warning("partition %d failed and is read again: %s", place, reason)
             time.sleep(random.uniform(*_PAUSE_SECONDS))
@@ -197,7 +197,7 @@ class _Collection:
         self._away_since = now if self._away_since is None else self._away_since
         if now - self._away_since > self._patience:
             raise error
-        logger.warning("waiting: %s", str(error)[:_LONGEST_TEXT])
+        logger.warning("waiting: %s", str(error)[:_MAX_TEXT])
         time.sleep(random.uniform(*_PAUSE_SECONDS))
 
 

@@ -13,7 +13,7 @@ from taxi_train.data.rides import RideDataError
 #: Where TLC publishes its trip records ("TLC Trip Record Data").
 SOURCE: Final = "https://d37ci6vzurychx.cloudfront.net/trip-data"
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
-_MOST_BYTES: Final = 500_000_000
+_MAX_BYTES: Final = 500_000_000
 _NEEDED: Final = {"lpep_pickup_datetime", "lpep_dropoff_datetime", "PULocationID", "DOLocationID"}
 
 
@@ -36,8 +36,8 @@ def fetch(month: str, folder: Path, source: str = SOURCE) -> Path:
             with temporary.open("wb") as file:
                 for chunk in answer.iter_bytes():
                     size += len(chunk)
-                    if size > _MOST_BYTES:
-                        raise RideDataError(f"{name}: larger than {_MOST_BYTES} bytes")
+                    if size > _MAX_BYTES:
+                        raise RideDataError(f"{name}: larger than {_MAX_BYTES} bytes")
                     file.write(chunk)
         missing = _NEEDED - set(pq.read_schema(temporary).names)
         if missing:

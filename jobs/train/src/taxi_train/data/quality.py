@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 #: Smallest number of different durations and distances among rides that are real.
-_FEWEST_DISTINCT: Final = 50
+_MIN_DISTINCT: Final = 50
 _HOUR: Final = 3600.0
 _MIDDLE: Final = (0.05, 0.95)
 
@@ -129,7 +129,7 @@ def _check_rides(rides: Rides, rules: QualityRules) -> None:
         )  # fmt: skip
     for name in ("distance", "duration"):
         distinct = len(np.unique(getattr(rides, name)))
-        if distinct < _FEWEST_DISTINCT:
+        if distinct < _MIN_DISTINCT:
             raise DataQualityError(
                 "TooFewDistinct", distinct,
                 f"{name}: {distinct} different values in {len(rides)} rides; look at the source",

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 #: Most rides that a candidate is fitted on and has as its reference. Without a bound each
 #: promotion of old and new rides would hand on more of them to the next.
-MOST_RIDES: Final = 100_000
+MAX_RIDES: Final = 100_000
 #: Weight of the oldest ride of the champion's reference; the newest ride has 1.
 _OLDEST_WEIGHT: Final = 0.1
 
@@ -48,7 +48,7 @@ def train_fallback(rides: Rides) -> Artifact:
 
 
 def make_candidate(
-    old: Rides, parts: Split, most_rides: int = MOST_RIDES, **card: Any
+    old: Rides, parts: Split, most_rides: int = MAX_RIDES, **card: Any
 ) -> tuple[Artifact, dict[str, float]]:
     """Try both ways, choose on the slice, and fit the winner on all but the gate's rides.
 

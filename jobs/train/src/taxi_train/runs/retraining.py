@@ -44,7 +44,7 @@ LOG_UNTIL = "log_until"
 class RunRules:
     """What a run may use, and what its candidate must reach."""
 
-    max_rides: int = candidates.MOST_RIDES
+    max_rides: int = candidates.MAX_RIDES
     gate: GateRules = field(default_factory=GateRules)
     quality: QualityRules = field(default_factory=QualityRules)
 

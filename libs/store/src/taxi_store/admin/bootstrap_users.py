@@ -30,7 +30,7 @@ from taxi_domain.logs import set_up
 from taxi_domain.mongodb import DATABASE
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.admin.retention import Retention, read_retention
-from taxi_store.admin.roles import RIGHTS, privileges_of, role_of
+from taxi_store.admin.roles import ROLES, privileges_of, role_of
 from taxi_store.connection import Document, connect
 
 ROOT: Final = "root"
@@ -63,9 +63,9 @@ def read_credentials(folder: Path) -> dict[str, Credential]:
     found: dict[str, Credential] = {}
     # Names with two dots belong to the kubelet's way of swapping a volume's content.
     for one in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
-        if one.name not in {ROOT, *RIGHTS}:
+        if one.name not in {ROOT, *ROLES}:
             raise FieldError(
-                str(one), "is no known component", f"use {ROOT}, {', '.join(sorted(RIGHTS))}"
+                str(one), "is no known component", f"use {ROOT}, {', '.join(sorted(ROLES))}"
             )
         found[one.name] = Credential(_line(one / "username"), _line(one / "password"))
     if ROOT not in found:

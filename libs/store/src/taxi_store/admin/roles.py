@@ -30,7 +30,7 @@ _READ_REGISTRY: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 #: Actions by collection, by component. The predictor cannot read what it logged.
-RIGHTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "predictor": {**_READ_REGISTRY, PREDICTIONS: _APPEND},
     "monitor": {
         **_READ_REGISTRY,
@@ -74,5 +74,5 @@ def privileges_of(component: str) -> list[dict[str, Any]]:
     """Return a component's rights in the form of MongoDB's `createRole`."""
     return [
         {"resource": {"db": DATABASE, "collection": collection}, "actions": sorted(actions)}
-        for collection, actions in sorted(RIGHTS[component].items())
+        for collection, actions in sorted(ROLES[component].items())
     ]

@@ -32,7 +32,7 @@ LENIENT: Final = CodecOptions[dict[str, Any]](
     unicode_decode_error_handler="replace",
 )
 #: Documents that are remembered, so that looking again does not count again.
-_MOST_REMEMBERED: Final = 10_000
+_MAX_REMEMBERED: Final = 10_000
 
 
 class Unreadable:
@@ -56,7 +56,7 @@ class Unreadable:
             if key in self._known:
                 return
             self._known[key] = None
-            if len(self._known) > _MOST_REMEMBERED:
+            if len(self._known) > _MAX_REMEMBERED:
                 self._known.popitem(last=False)
             self.count += 1
         self._counted(collection, error.field)

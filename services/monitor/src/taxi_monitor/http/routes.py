@@ -37,9 +37,9 @@ from taxi_store.connection import Document
 from taxi_store.log.encoding import CONTENT_TYPE, decoded_all
 from taxi_store.log.prediction_log import insert_labels
 
-_MOST_ITEMS: Final = 10_000
+_MAX_ITEMS: Final = 10_000
 #: A record has about 400 bytes.
-MAX_BODY_BYTES: Final = _MOST_ITEMS * 1024
+MAX_BODY_BYTES: Final = _MAX_ITEMS * 1024
 _RETRY_SECONDS: Final = 5
 
 Item = TypeVar("Item")
@@ -195,10 +195,10 @@ def _items(data: bytes, name: str) -> list[object]:
 
 
 def _few(items: Sequence[object], name: str) -> Sequence[object]:
-    if len(items) > _MOST_ITEMS:
+    if len(items) > _MAX_ITEMS:
         raise ProblemError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"{name}: {len(items)} items; send at most {_MOST_ITEMS} at once",
+            f"{name}: {len(items)} items; send at most {_MAX_ITEMS} at once",
             field=name,
         )
     return items

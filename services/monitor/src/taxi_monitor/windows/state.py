@@ -12,7 +12,7 @@ from taxi_domain.records import Label, PredictionRecord, utc
 from taxi_monitor.windows.versions import Evaluation, Match, WatchedVersion
 
 #: Rides that came lately; the log is read again over a few seconds.
-_MOST_RECENT: Final = 100_000
+_MAX_RECENT: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def _stored(ts: datetime) -> datetime:
 
 
 def _trim(recent: OrderedDict[str, Any]) -> None:
-    while len(recent) > _MOST_RECENT:
+    while len(recent) > _MAX_RECENT:
         recent.popitem(last=False)
 
 
