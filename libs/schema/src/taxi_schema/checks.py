@@ -1,9 +1,9 @@
 """What the parts of a schema must be to each other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo, available_timezones
 
-from taxi_schema.column import Kind
+from taxi_schema.column import Column, Kind, Role
 from taxi_schema.errors import SchemaError, number_text, shown
 from taxi_schema.names import (
     RESERVED_IN_ANSWERS,
@@ -15,8 +15,23 @@ from taxi_schema.schema import MAX_COLUMNS, MAX_DERIVED, MAX_SLICES, Schema
 from taxi_schema.target import EventTime, Target
 
 
+def check_columns(columns: Sequence[Column]) -> None:
+    """Check the columns alone, before other parts of the schema name them.
+
+    Raises:
+        SchemaError: names the key, the problem and the remedy.
+    """
+    if len(columns) > MAX_COLUMNS:
+        raise _too_many("columns", len(columns), MAX_COLUMNS)
+    check_distinct((f"columns[{index}].name", part.name) for index, part in enumerate(columns))
+    if not any(column.role is Role.INPUT for column in columns):
+        raise SchemaError(
+            "columns", "has no input of the model", 'add [[columns]] without role = "context"'
+        )
+
+
 def check(schema: Schema) -> None:
-    """Check a whole schema.
+    """Check a whole schema, whose columns have been checked.
 
     Raises:
         SchemaError: names the key, the problem and the remedy.
@@ -31,17 +46,16 @@ def check(schema: Schema) -> None:
 
 def _check_counts(schema: Schema) -> None:
     parts = (
-        ("columns", schema.columns, MAX_COLUMNS),
         ("derived", schema.derived, MAX_DERIVED),
         ("slices", schema.slices, MAX_SLICES),
     )
     for key, content, most in parts:
         if len(content) > most:
-            raise SchemaError(key, f"are {len(content)}, more than {most}", "remove some")
-    if not schema.inputs:
-        raise SchemaError(
-            "columns", "has no input of the model", 'add [[columns]] without role = "context"'
-        )
+            raise _too_many(key, len(content), most)
+
+
+def _too_many(key: str, count: int, most: int) -> SchemaError:
+    return SchemaError(key, f"are {count}, more than {most}", "remove some")
 
 
 def _named(schema: Schema) -> Iterable[tuple[str, str]]:

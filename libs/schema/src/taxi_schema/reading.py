@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from taxi_schema.checks import check
+from taxi_schema.checks import check, check_columns
 from taxi_schema.errors import SchemaError, shown
 from taxi_schema.read_column import column_of
 from taxi_schema.read_derived import derived_of
@@ -85,6 +85,7 @@ def schema_of(document: object, folder: Path | None = None) -> Schema:
         column_of(value, f"columns[{index}]")
         for index, value in enumerate(table.array("columns", "tables"))
     )
+    check_columns(columns)
     event_time = _event_time(table)
     derived = derived_of(table.value("derived"), columns, event_time is not None)
     sliced = {part.name: part for part in (*columns, *derived)}
