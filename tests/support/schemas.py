@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from taxi_schema.column import MAX_INTEGER, MIN_INTEGER, Column, FeatureType, Kind
@@ -13,6 +14,9 @@ from taxi_schema.rows import Row
 from taxi_schema.schema import Schema
 
 Document = dict[str, Any]
+
+#: Schemas are large examples: a property needs some, in a fraction of a second.
+few_examples = settings(max_examples=40)
 
 #: Names that are hard on JSON, paths, labels or eyes, each valid.
 POOL = (
@@ -29,7 +33,8 @@ SCALARS = (
 )  # fmt: skip
 #: What a decoded file or body can hold.
 ANYTHING = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
     max_leaves=6,
 )  # fmt: skip
 _NUMBERS = st.floats(-1e6, 1e6) | st.integers(-1000, 1000)
@@ -169,6 +174,28 @@ def body_of(schema: Schema, row: Row) -> Document:
     if row.id is not None:
         body[schema.id] = row.id
     return body | (row.extra or {})
+
+
+@st.composite
+def edited(draw: Any, document: Document) -> Document:
+    """Draw a schema's file after a few edits of its columns; it need not be valid."""
+    result = {"id": document["id"], "target": document["target"]}
+    if "event_time" in document:
+        result["event_time"] = document["event_time"]
+    columns = [dict(column) for column in document["columns"] if draw(st.integers(0, 3))]
+    for column in columns:
+        edit = draw(st.sampled_from(["", "", "nullable", "required", "limits", "values", "role"]))
+        if edit in {"nullable", "required"}:
+            column["nullable"] = edit == "nullable"
+        elif edit == "role":
+            column["role"] = "input"
+        elif edit == "limits" and "minimum" in column:
+            column["minimum"] += draw(st.sampled_from([-1, 1]))
+        elif edit == "values" and "values" in column:
+            column["values"] = column["values"][draw(st.integers(0, 1)) :]
+    if draw(st.booleans()):
+        columns.append({"name": "new", "kind": "number", "nullable": draw(st.booleans())})
+    return result | {"columns": columns}
 
 
 @st.composite

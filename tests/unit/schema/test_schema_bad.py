@@ -125,7 +125,7 @@ BAD: list[tuple[Document, str, str, str]] = [
     ({"target": {}}, "target.name", "is missing", "name the number to predict"),
     (target(minimum=2, maximum=1), "target.minimum", "is 2, more than maximum 1", "exchange"),
     (target(label_minimum=2, label_maximum=1), "target.label_minimum", "is 2, more than", "exch"),
-    (target(minimum=1, label_minimum=2), "target.label_minimum", "narrower than min", "widen label"),
+    (target(minimum=1, label_minimum=2), "target.label_minimum", "narrower than", "widen label"),
     (target(maximum=9, label_maximum=8), "target.label_maximum", "narrower than max", "give maxi"),
     (target(label_minimum=0), "target.label_minimum", "narrower than minimum", "give minimum = 0"),
     (target(minimum=float("-inf")), "target.minimum", "not finite", "or omit it"),

@@ -6,6 +6,8 @@ from typing import Final
 
 from taxi_domain.errors import FieldError
 from taxi_schema.column import MAX_FLOAT, MAX_INTEGER
+from taxi_schema.errors import shown
+from taxi_schema.names import MAX_NAME
 from taxi_schema.rows import Scalar
 
 #: Of one row; bytes are those of names and values in UTF-8, 8 for what is no string.
@@ -43,7 +45,9 @@ def keep(fields: Iterable[tuple[object, object]]) -> Kept:
     room = MAX_BYTES
     for name, value in fields:
         if isinstance(value, _NESTED):
-            raise FieldError(str(name), "is not a scalar", "send numbers, strings or null only")
+            raise FieldError(
+                field_of(name), "is not a scalar", "send numbers, strings or null only"
+            )
         if len(kept) >= MAX_FIELDS:
             dropped[Dropped.TOO_MANY] = None
             continue
@@ -56,6 +60,12 @@ def keep(fields: Iterable[tuple[object, object]]) -> Kept:
         room -= size
         kept[name] = value  # type: ignore[index,assignment]  # measured: a string and a scalar
     return kept or None, tuple(dropped)
+
+
+def field_of(name: object) -> str:
+    """Return a client's field name for a text: as it is, or cut and escaped."""
+    text = name if isinstance(name, str) else shown(name)
+    return text if len(text) <= MAX_NAME and _bytes(text) is not None else shown(text)
 
 
 def _measure(name: object, value: object) -> tuple[Dropped | None, int]:
