@@ -1,6 +1,5 @@
 """Strategies: valid schemas, and rows and bodies that suit them or do not."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +15,7 @@ from taxi_schema.schema import Schema
 Document = dict[str, Any]
 
 #: Schemas are large examples: a property needs some, in a fraction of a second.
-few_examples = settings(max_examples=40)
+few_examples = settings(max_examples=30)
 
 #: Names that are hard on JSON, paths, labels or eyes, each valid.
 POOL = (
@@ -199,9 +198,10 @@ def edited(draw: Any, document: Document) -> Document:
 
 
 @st.composite
-def wild_rows(draw: Any, schema: Schema) -> Mapping[str, Any]:
+def wild_rows(draw: Any, schema: Schema) -> Document:
     """Draw a body of which some values are anything."""
     body = body_of(schema, draw(rows(schema)))
     names = [*body, schema.columns[0].name, schema.id, "undeclared"]
     changes = st.dictionaries(st.sampled_from(names), ANYTHING, max_size=3)
-    return body | draw(changes)
+    result: Document = body | draw(changes)
+    return result

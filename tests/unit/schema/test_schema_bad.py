@@ -133,6 +133,9 @@ BAD: list[tuple[Document, str, str, str]] = [
      "is no time zone", "did you mean America/New_York?"),
     ({"event_time": {"name": "start", "timezone": "/etc"}}, "event_time.timezone",
      "'/etc' is no time zone", "IANA database"),
+    ({"event_time": {"name": "start", "timezone": ""}}, "event_time.timezone",
+     "'' is no time zone", "IANA database"),
+    ({"task": ""}, "task", "is ''", "regression is the only one"),
     ({"event_time": {}}, "event_time.name", "is missing", "name the field"),
     # derived features
     (derived(cross=["km", "zone"]), "derived.d.cross[0]", "km is a number", "cross different"),

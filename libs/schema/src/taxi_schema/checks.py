@@ -93,7 +93,9 @@ def _check_zone(time: EventTime) -> None:
 
 def _zone_remedy(name: str) -> str:
     zones = available_timezones()
-    remedy = nearest(name, zones) if zones else ""
+    if not zones:
+        return "install tzdata: no time zone is known here"
+    remedy = nearest(name, zones)
     return remedy if remedy.startswith("did") else "use a key of the IANA database such as UTC"
 
 

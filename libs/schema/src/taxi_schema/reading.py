@@ -108,7 +108,7 @@ def schema_of(document: object, folder: Path | None = None) -> Schema:
 
 
 def _task(table: Table) -> str:
-    task = table.text("task") or REGRESSION
+    task = table.text("task") if "task" in table else REGRESSION
     if task != REGRESSION:
         raise SchemaError("task", f"is {shown(task)}", f"{REGRESSION} is the only one; remove it")
     return task
@@ -120,7 +120,7 @@ def _event_time(table: Table) -> EventTime | None:
     time = Table(table.value("event_time"), "event_time", ("name", "timezone", "description"))
     return EventTime(
         name=time.name("name", "name the field of a request that has the time"),
-        timezone=time.text("timezone") or DEFAULT_TIMEZONE,
+        timezone=time.text("timezone") if "timezone" in time else DEFAULT_TIMEZONE,
         description=time.text("description"),
     )
 

@@ -77,8 +77,7 @@ class Table:
             raise SchemaError(
                 self.path(name), f"has {len(value)} characters", f"shorten it to {longest}"
             )
-        if not value.isprintable() and ascii(value).find("\\ud") >= 0:
-            _check_encodable(value, self.path(name))
+        _check_encodable(value, self.path(name))
         return value
 
     def flag(self, name: str) -> bool:
