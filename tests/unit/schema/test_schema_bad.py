@@ -189,6 +189,13 @@ def test_what_the_bad_schemas_are_made_of_is_valid() -> None:
     ]  # fmt: skip
 
 
+def test_the_event_time_alone_may_be_called_so() -> None:
+    schema = schema_of({**VALID, "event_time": {"name": "event_time"}})
+
+    assert schema.event_time is not None
+    assert schema.event_time.name == "event_time"
+
+
 @pytest.mark.parametrize(("change", "key", "problem", "remedy"), BAD)
 def test_a_bad_schema_names_key_problem_and_remedy(
     change: Document, key: str, problem: str, remedy: str

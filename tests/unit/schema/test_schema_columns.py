@@ -23,6 +23,7 @@ from taxi_schema.features import derive
 from taxi_schema.fitting import Reason
 from taxi_schema.reading import read_schema, schema_of
 from taxi_schema.requests import RequestParser
+from taxi_schema.rows import Row
 from taxi_schema.slices import Bands
 from taxi_schema.target import Target
 
@@ -64,6 +65,40 @@ def test_a_ride_has_the_features_of_today(time: str | None) -> None:
     assert pair == 130205
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "values", "code"),
+    [
+        ({"minimum": 0, "maximum": 9}, {"minimum": 1, "maximum": 265}, (7, 12), 7012),
+        ({"kind": "boolean"}, {"values": [40, 5]}, (True, 5), 105),
+        ({"minimum": 0, "maximum": 10**12}, {"minimum": 0, "maximum": 99999}, (3, 4), 300004),
+        ({"minimum": 0, "maximum": 10**12}, {"minimum": 0, "maximum": 999999}, (3, 4), "3\x1f4"),
+        ({"minimum": -1, "maximum": 9}, {"kind": "boolean"}, (-1, True), "-1\x1f1"),
+        ({"minimum": 0}, {"values": [1]}, (3, 1), "3\x1f1"),
+        ({"values": [-1, 1]}, {"values": [1]}, (1, 1), "1\x1f1"),
+        ({}, {"kind": "boolean"}, ("a", False), "a\x1f0"),
+        ({"minimum": 0, "maximum": 9}, {"kind": "boolean"}, (None, True), MISSING_INTEGER),
+        ({}, {"kind": "boolean"}, ("a", None), ""),
+    ],
+)
+def test_a_cross_is_digits_where_they_fit_and_else_a_text(
+    first: dict[str, Any], second: dict[str, Any], values: tuple[Any, ...], code: int | str
+) -> None:
+    schema = schema_of(
+        {
+            "target": {"name": "y"},
+            "columns": [
+                {"name": "a", "kind": "category", **first},
+                {"name": "b", "kind": "category", **second},
+            ],
+            "derived": {"ab": {"cross": ["a", "b"]}},
+        }
+    )
+    row = Row(values)
+
+    assert derive(schema)(row)[-1] == code
+    assert derive_columns(schema, *columns_of(schema, [row]))["ab"].tolist() == [code]
+
+
 def _any_value(column: Column) -> st.SearchStrategy[Any]:
     # NaN is missing in a column, and no JSON; so is an empty text.
     wild = SCALARS.filter(lambda value: value == value and value != "")  # noqa: PLR0124
@@ -84,6 +119,9 @@ def test_columns_are_accepted_as_requests_are(data: Any) -> None:
     refused = refusals(schema, columns)
     mask = accepted(schema, columns)
 
+    for column in schema.columns:
+        reasons = [rows for key, rows in refused.items() if key.column == column.name]
+        assert np.sum(reasons, axis=0).max(initial=0) <= 1
     for index in range(count):
         body = {name: array[index] for name, array in columns.items()}
         field = _refused_field(parser, body)
@@ -109,6 +147,7 @@ def _refused_field(parser: RequestParser, body: dict[str, Any]) -> str | None:
         ("km", np.array(["1", None, 2], object), ["type", "missing", None]),
         ("zone", np.array([1.0, 1.5, np.nan]), [None, "type", "missing"]),
         ("zone", np.array([1e300, 0.0, np.inf]), ["limits", "limits", "type"]),
+        ("zone", np.array([2.0**63, -(2.0**63), 1.0]), ["limits", "limits", None]),
         ("zone", np.array([265, 266, MISSING_INTEGER]), [None, "limits", "missing"]),
         ("zone", np.array([1, 2**63, 3], np.uint64), [None, "limits", None]),
         ("zone", np.array([1, 2, 300], np.int16), [None, None, "limits"]),
@@ -136,6 +175,9 @@ def test_a_file_may_have_any_type(column: str, array: Any, reasons: list[str | N
 
     refused = refusals(schema, {column: array})
 
+    assert sum(mask.sum() for key, mask in refused.items() if key.column == column) == sum(
+        reason is not None for reason in reasons
+    )
     own = {str(key.reason): mask for key, mask in refused.items() if key.column == column}
     assert [
         next((reason for reason, mask in own.items() if mask[row]), None) for row in range(3)

@@ -64,6 +64,26 @@ def test_each_end_of_a_limited_number_is_probed(data: Any) -> None:
             } <= seen
 
 
+def test_each_end_is_probed_however_many_columns_there_are() -> None:
+    numbers = [
+        {"name": f"c{index}", "kind": "number", "minimum": 0, "maximum": 9} for index in range(40)
+    ]
+    schema = schema_of(
+        {
+            "target": {"name": "y"},
+            "event_time": {"name": "start"},
+            "columns": numbers,
+            "derived": {"hour": {"hour_of": "event_time"}},
+        }
+    )
+
+    columns = list(zip(*probes(schema), strict=True))
+
+    assert all({0.0, 9.0} <= set(column) for column in columns[:40])
+    assert {0.0, 23.0} <= set(columns[-1])
+    assert any(math.isnan(hour) for hour in columns[-1])
+
+
 def test_an_answer_that_is_not_finite_names_the_row() -> None:
     rows = [row for row in probes(TAXI) if row[2] == 0.0 and math.isnan(float(row[4]))]
 
@@ -137,3 +157,19 @@ def test_one_float_tensor_holds_small_integers_only(column: dict[str, Any], frag
 
     assert fragment in problem
     assert bool(fragment) == bool(problem)
+
+
+@pytest.mark.parametrize(("largest", "fits"), [(999, True), (9999, False)])
+def test_one_float_tensor_holds_small_crosses_only(largest: int, fits: bool) -> None:
+    zone = {"kind": "category", "minimum": 0, "maximum": largest}
+    schema = schema_of(
+        {
+            "target": {"name": "duration"},
+            "columns": [{"name": "a", **zone}, {"name": "b", **zone}],
+            "derived": {"ab": {"cross": ["a", "b"]}},
+        }
+    )
+
+    problem = signature_problem(schema, {"X": Tensor("tensor(float)", (None, 3))}, FLOATS)
+
+    assert ("cannot hold ab" in problem) == (not fits)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.schemas import ANYTHING, Document, documents, few_examples, schemas
 
@@ -33,6 +33,10 @@ def test_a_schema_comes_back_from_its_json_with_the_same_digest(schema: Schema) 
     assert back.features == schema.features
     assert back.digest == schema.digest
     assert back.to_json() == schema.to_json()
+    document = json.loads(schema.to_json())
+    assert schema.to_json().decode() == json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
 
 
 @few_examples
@@ -67,6 +71,7 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(deeper for key, item in inner for deeper in _paths(item, (*path, key)))]
 
 
+@settings(max_examples=60)
 @given(documents(), st.data())
 def test_a_changed_schema_is_valid_or_refused_by_name(document: Document, data: Any) -> None:
     changed: Any = {"schema": deepcopy(document)}
