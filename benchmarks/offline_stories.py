@@ -16,9 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from support.taxi_columns import DISTANCE, DROPOFF, PICKUP
 
 from taxi_domain.models import PROFILE_FILE, REFERENCE_FILE
-from taxi_profiles.reference import DISTANCE, DROPOFF, MOMENT, PICKUP, PREDICTION, TARGET, Reference
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_profiles.verdict import Alarm, evaluate, evaluate_labelled
 from taxi_store.registry.artifacts import Artifact
 from taxi_train.artifact import builder as packing

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from support.report_rides import VERSION, collapse, compared
+from support.taxi_columns import DISTANCE, PICKUP
 
-from taxi_profiles.reference import DISTANCE, PICKUP, PREDICTION, TARGET
+from taxi_profiles.reference import PREDICTION, TARGET
 from taxi_report.compare.drift import column_drift
 from taxi_report.compare.performance import performance_of
 from taxi_report.document import VersionFacts

@@ -10,16 +10,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.reference import (
-    DISTANCE,
-    DROPOFF,
-    MOMENT,
-    PICKUP,
-    PREDICTION,
-    TARGET,
-    Reference,
-    reference_of,
-)
+from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, taxi_reference
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_report.document import Document, Served, VersionFacts, document_of
 from taxi_report.profile.layout import layout_of
 from taxi_report.profile.version import profile_of
@@ -81,7 +73,7 @@ def rows_of(rides: Rides, model: Floats, *, labelled: float, prefix: str) -> Row
 def reference_of_rows(rows: Rows) -> Reference:
     """Return the reference that training makes of labelled rows."""
     inputs = {name: rows.columns[name] for name in (PICKUP, DROPOFF, DISTANCE, PREDICTION)}
-    return reference_of({**inputs, TARGET: rows.labels, MOMENT: rows.moments})
+    return taxi_reference({**inputs, TARGET: rows.labels, MOMENT: rows.moments})
 
 
 def span_of(rows: Rows) -> Span:

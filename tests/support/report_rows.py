@@ -5,15 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.reference import (
-    CATEGORICAL,
-    MOMENT,
-    NUMERIC,
-    PREDICTION,
-    TARGET,
-    Reference,
-    reference_of,
-)
+from support.taxi_columns import CATEGORICAL, DISTANCE, taxi_reference
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_report.profile.layout import Layout, layout_of
 from taxi_report.rows import Rows
 
@@ -22,7 +15,7 @@ Floats = NDArray[np.float64]
 #: Monday, 2021-01-04 00:00.
 MONDAY = 1_609_718_400.0
 DAY = 86_400.0
-(NUMBER,) = (name for name in NUMERIC if name not in (PREDICTION, TARGET))
+NUMBER = DISTANCE
 
 
 def columns_of(rows: int, seed: int, stretch: float = 1.0, days: float = 28.0) -> dict[str, Floats]:
@@ -62,7 +55,7 @@ def rows_of(
 def reference(rows: int = 8000) -> tuple[Reference, Rows]:
     """Return a reference and its rows."""
     columns = columns_of(rows, 1)
-    return reference_of(columns), rows_of(columns)
+    return taxi_reference(columns), rows_of(columns)
 
 
 def layout(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, taxi_reference
 
 from taxi_domain.durations import LABEL_MAXIMUM, TARGET_MAXIMUM, TARGET_MINIMUM
 from taxi_domain.features import Features, calendar_of
@@ -15,16 +16,7 @@ from taxi_monitor.windows.labelled import Labelled
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import Evaluation, WatchedVersion, rebuild
 from taxi_monitor.windows.window import Window
-from taxi_profiles.reference import (
-    DISTANCE,
-    DROPOFF,
-    MOMENT,
-    PICKUP,
-    PREDICTION,
-    TARGET,
-    Reference,
-    reference_of,
-)
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_train.data.rides import Rides, read_all, within_limits
 
 SAMPLES = Path(__file__).parents[3] / "jobs" / "train" / "src" / "taxi_train" / "samples"
@@ -48,7 +40,7 @@ def month() -> Rides:
 @pytest.fixture(scope="module")
 def reference(month: Rides) -> Reference:
     rides = within_limits(month[:20_000])
-    return reference_of(
+    return taxi_reference(
         {
             PICKUP: rides.pickup, DROPOFF: rides.dropoff, DISTANCE: rides.distance,
             MOMENT: rides.moment, PREDICTION: predicted(rides), TARGET: rides.duration,

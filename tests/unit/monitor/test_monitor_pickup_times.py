@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flask import Flask, render_template
 from numpy.random import Generator
+from support.taxi_columns import taxi_reference
 
 from taxi_domain.features import Features, calendar_of
 from taxi_domain.models import Alias
@@ -17,7 +18,7 @@ from taxi_monitor.windows.labelled import Labelled
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import WatchedVersion
 from taxi_monitor.windows.window import Window
-from taxi_profiles.reference import Reference, reference_of
+from taxi_profiles.reference import Reference
 
 NOW = datetime(2021, 2, 1, 8, tzinfo=UTC)
 ROWS = 400
@@ -28,7 +29,7 @@ MISSING = "taxi_monitor_feature_missing_ratio"
 def reference() -> Reference:
     rng: Generator = np.random.default_rng(7)
     minutes = rng.gamma(3, 5, 1200)
-    return reference_of(
+    return taxi_reference(
         {
             "PULocationID": rng.integers(1, 20, 1200).astype(np.float64),
             "DOLocationID": rng.integers(1, 20, 1200).astype(np.float64),

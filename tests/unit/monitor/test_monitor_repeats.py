@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.taxi_columns import INPUTS, taxi_reference
 
 from taxi_domain.features import Features
 from taxi_domain.models import Alias
@@ -19,7 +20,7 @@ from taxi_monitor.windows.labelled import Labelled
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import WatchedVersion, rebuild
 from taxi_monitor.windows.window import Snapshot, Window
-from taxi_profiles.reference import COLUMNS, MOMENT, Reference, reference_of
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_store.log.prediction_log import Stored
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -30,7 +31,7 @@ RIDES = 9
 @cache
 def reference() -> Reference:
     values = np.arange(1.0, 201.0)
-    return reference_of(dict.fromkeys((*COLUMNS, MOMENT), values))
+    return taxi_reference(dict.fromkeys((*INPUTS, PREDICTION, TARGET, MOMENT), values))
 
 
 def an_answer(ride: int, seconds: float, prediction: float, versions: str) -> PredictionRecord:

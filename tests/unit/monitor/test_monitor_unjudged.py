@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flask import Flask, render_template
+from support.taxi_columns import taxi_reference
 
 import taxi_monitor
 from taxi_domain.features import Features, calendar_of
@@ -19,11 +20,10 @@ from taxi_monitor.windows.labelled import Labelled
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import WatchedVersion
 from taxi_monitor.windows.window import Window
-from taxi_profiles.reference import reference_of
 
 NOW = datetime(2021, 2, 1, 8, tzinfo=UTC)
 ROWS = 300
-PROBLEM = "cannot be evaluated: every ride of the reference has the same value"
+PROBLEM = "cannot be evaluated: every row of the reference has the same value"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def state() -> State:
     rows = 1500
     zones = rng.integers(1, 20, (2, rows)).astype(np.float64)
     minutes = np.round(rng.gamma(3, 5, rows))
-    reference = reference_of(
+    reference = taxi_reference(
         {
             "PULocationID": zones[0], "DOLocationID": zones[1], "trip_distance": np.full(rows, 2.0),
             "prediction": minutes, "target": minutes,

@@ -6,20 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, taxi_reference
 
 from taxi_profiles.calibration import ROW_COUNTS, Thresholds
 from taxi_profiles.categorical import MAX_DISTANCE
 from taxi_profiles.noise import COLUMN_LEVEL, far_quantile, most_of
-from taxi_profiles.reference import (
-    DISTANCE,
-    DROPOFF,
-    MOMENT,
-    PICKUP,
-    PREDICTION,
-    TARGET,
-    Reference,
-    reference_of,
-)
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_profiles.verdict import FeatureVerdict, evaluate, evaluate_labelled
 
 DAY = 86_400.0
@@ -65,7 +57,7 @@ def test_rides_of_the_same_kind_are_never_a_breach(
     seed: int, reference_rows: int, rows: int, share: float, name: str
 ) -> None:
     rng = np.random.default_rng(seed)
-    reference = reference_of(
+    reference = taxi_reference(
         rides(rng, reference_rows, **{name: mostly(rng, reference_rows, 7.0, 9.0, share)})
     )
 
@@ -87,7 +79,7 @@ def test_rides_of_another_kind_are_a_breach_or_it_says_why_not(
     seed: int, reference_rows: int, rows: int, share: float, name: str
 ) -> None:
     rng = np.random.default_rng(seed)
-    reference = reference_of(
+    reference = taxi_reference(
         rides(rng, reference_rows, **{name: mostly(rng, reference_rows, 7.0, 9.0, share)})
     )
     found = verdict_on(reference, rides(rng, rows, **{name: np.full(rows, 90.0)}), name)
@@ -103,7 +95,7 @@ def test_rides_of_another_kind_are_a_breach_or_it_says_why_not(
 
 def test_one_other_zone_among_two_thousand_rides_is_no_drift() -> None:
     rng = np.random.default_rng(1)
-    reference = reference_of(rides(rng, 20_000, **{PICKUP: np.full(20_000, 74.0)}))
+    reference = taxi_reference(rides(rng, 20_000, **{PICKUP: np.full(20_000, 74.0)}))
     window = rides(rng, 2000, **{PICKUP: np.full(2000, 74.0)})
 
     score_ratio = []
@@ -126,7 +118,7 @@ def test_zones_that_change_by_blocks_stay_below_the_largest_distance() -> None:
     rows = 6000
     moments = np.sort(rng.uniform(0, 21 * DAY, rows))
     zones = np.where(rng.random(rows) < 0.5, 7.0, 10.0 + moments // (2 * DAY))
-    reference = reference_of(rides(rng, rows, **{PICKUP: zones, MOMENT: moments}))
+    reference = taxi_reference(rides(rng, rows, **{PICKUP: zones, MOMENT: moments}))
 
     for count in ROW_COUNTS:
         threshold = reference.thresholds[PICKUP].at(count)
@@ -135,13 +127,13 @@ def test_zones_that_change_by_blocks_stay_below_the_largest_distance() -> None:
 
 def test_a_numeric_column_of_one_value_says_that_it_cannot_be_judged() -> None:
     rng = np.random.default_rng(3)
-    reference = reference_of(rides(rng, 3000, **{DISTANCE: np.full(3000, 2.0)}))
+    reference = taxi_reference(rides(rng, 3000, **{DISTANCE: np.full(3000, 2.0)}))
     window = rides(rng, 2000)
     verdict = evaluate(reference, window)
 
     found = verdict_on(reference, window, DISTANCE)
     assert (found.threshold, found.score_ratio, found.decides) == (None, None, False)
-    assert found.problem == ("cannot be evaluated: every ride of the reference has the same value")
+    assert found.problem == ("cannot be evaluated: every row of the reference has the same value")
     assert DISTANCE not in verdict.drifted
     assert verdict.score_ratio is not None, "the others are evaluated"
     assert evaluate(Reference.from_bytes(reference.to_bytes()), window) == verdict
@@ -150,7 +142,7 @@ def test_a_numeric_column_of_one_value_says_that_it_cannot_be_judged() -> None:
 def test_values_between_and_beyond_those_of_the_reference_are_seen() -> None:
     rng = np.random.default_rng(4)
     two = mostly(rng, 4000, 0.0, 10.0, 0.001)
-    reference = reference_of(rides(rng, 4000, **{DISTANCE: two}))
+    reference = taxi_reference(rides(rng, 4000, **{DISTANCE: two}))
 
     for value in (-30.0, 4.9, 30.0):
         window = rides(rng, 2000, **{DISTANCE: np.full(2000, value)})
@@ -160,7 +152,7 @@ def test_values_between_and_beyond_those_of_the_reference_are_seen() -> None:
 def test_a_few_rides_against_a_short_reference_are_not_judged() -> None:
     rng = np.random.default_rng(5)
     zones = rng.integers(1, 260, 40).astype(float)
-    reference = reference_of(rides(rng, 40, **{PICKUP: zones}))
+    reference = taxi_reference(rides(rng, 40, **{PICKUP: zones}))
 
     found = verdict_on(reference, rides(rng, 30), PICKUP)
 
@@ -171,7 +163,7 @@ def test_a_perfect_model_has_no_limit_of_its_error() -> None:
     rng = np.random.default_rng(6)
     perfect = rides(rng, 3000)
     perfect[TARGET] = perfect[PREDICTION]
-    reference = reference_of(perfect)
+    reference = taxi_reference(perfect)
 
     found = evaluate_labelled(reference, rides(rng, 2000)).error
 
@@ -194,7 +186,7 @@ def test_a_model_that_is_nearly_perfect_is_not_blamed_for_chance(
         found[TARGET] = found[PREDICTION] + mostly(rng, count, 0.0, 20.0, share)
         return found
 
-    reference = reference_of(some(rows))
+    reference = taxi_reference(some(rows))
     assume(reference.error.rmse > 0)
 
     for _ in range(5):
@@ -205,7 +197,7 @@ def test_a_model_that_is_nearly_perfect_is_not_blamed_for_chance(
 
 def test_a_short_reference_has_lower_limits_for_larger_windows() -> None:
     rng = np.random.default_rng(7)
-    reference = reference_of(rides(rng, 3500))
+    reference = taxi_reference(rides(rng, 3500))
 
     for thresholds in (*reference.thresholds.values(), reference.error.thresholds):
         counts = [500, 1000, 2000, 5000, 20_000]
@@ -219,7 +211,7 @@ def test_a_short_reference_has_lower_limits_for_larger_windows() -> None:
 def test_thresholds_are_the_same_again() -> None:
     columns = rides(np.random.default_rng(8), 2000)
 
-    assert reference_of(columns).to_bytes() == reference_of(columns).to_bytes()
+    assert taxi_reference(columns).to_bytes() == taxi_reference(columns).to_bytes()
 
 
 def test_a_count_without_a_threshold_lets_all_smaller_ones_be_without() -> None:

@@ -4,18 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, taxi_reference
 
 from taxi_profiles.calibration import Thresholds, blocks_of
-from taxi_profiles.reference import (
-    DISTANCE,
-    DROPOFF,
-    MOMENT,
-    PICKUP,
-    PREDICTION,
-    TARGET,
-    Reference,
-    reference_of,
-)
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference, Sample, reference_of
 from taxi_profiles.strata import strata_of
 from taxi_profiles.verdict import Alarm, evaluate, evaluate_labelled
 from taxi_train.data.rides import Rides, read_file
@@ -45,12 +37,12 @@ def windows(rides: Rides) -> list[dict[str, np.ndarray]]:
 
 @pytest.fixture(scope="module")
 def january() -> Reference:
-    return reference_of(columns(read_file(SAMPLES / "green-2021-01.parquet")))
+    return taxi_reference(columns(read_file(SAMPLES / "green-2021-01.parquet")))
 
 
 @pytest.fixture(scope="module")
 def before() -> Reference:
-    return reference_of(columns(read_file(SAMPLES / "green-2020-03-before.parquet")))
+    return taxi_reference(columns(read_file(SAMPLES / "green-2020-03-before.parquet")))
 
 
 def test_ordinary_weeks_are_no_breach(january: Reference) -> None:
@@ -146,9 +138,50 @@ def test_blocks_cover_the_reference_and_stay_bounded() -> None:
     assert blocks[-1].stop > 199_000
 
 
-def test_missing_column_of_a_reference_is_named() -> None:
-    with pytest.raises(ValueError, match="moment"):
-        reference_of({PICKUP: np.ones(3)})
+def test_a_column_of_another_length_is_named() -> None:
+    sample = Sample({"x": np.ones(2)}, {}, np.ones(3), np.ones(3))
+
+    with pytest.raises(ValueError, match="other lengths: x"):
+        reference_of(sample)
+
+
+def test_strings_are_compared_as_the_same_integers_are() -> None:
+    draw = np.random.default_rng(3)
+    numbers, later = draw.integers(10, 40, 4000), draw.integers(25, 60, 1000)
+    target = draw.normal(0, 1, 4000)
+    of_integers, of_strings = (
+        reference_of(Sample({}, {"c": values}, target, target + 1, deciding=frozenset("c")))
+        for values in (numbers.astype(float), [f"{number}" for number in numbers])
+    )
+    whole = {MOMENT: np.zeros(1000)}
+
+    (integers,) = evaluate(of_integers, {**whole, "c": later.astype(float)}).features
+    texts = of_strings.codes("c", [f"{number}" for number in later])
+    (strings,) = evaluate(of_strings, {**whole, "c": texts}).features
+
+    assert strings == integers
+    assert strings.unseen_ratio > 0.4
+    assert of_strings.category("c", 0) == "10"
+    back = Reference.from_bytes(of_strings.to_bytes())
+    assert back.categories == of_strings.categories
+    assert (set(back.deciding), back.timed) == ({"c"}, False)
+
+
+def test_a_column_without_any_value_is_told_and_loses_no_other() -> None:
+    draw = np.random.default_rng(3)
+    target = draw.normal(0, 1, 2000)
+    sample = Sample(
+        {"x": draw.normal(0, 1, 2000), "gone": np.full(2000, np.nan)}, {"c": [None] * 2000},
+        target, target + draw.normal(0, 1, 2000), deciding=frozenset({"x", "gone", "c"}),
+    )  # fmt: skip
+    reference = Reference.from_bytes(reference_of(sample).to_bytes())
+    window = {name: draw.normal(0, 1, 500) for name in ("x", "gone", "c")}
+
+    verdict = evaluate(reference, {**window, MOMENT: np.zeros(500)})
+
+    assert set(verdict.problems) == {"gone", "c"}
+    assert [one.feature for one in verdict.features] == ["x"]
+    assert verdict.score_ratio is not None
 
 
 def test_strata_follow_the_calendar() -> None:

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.report_rows import NUMBER, columns_of, layout, reference, rows_of
+from support.taxi_columns import CATEGORICAL
 
 from taxi_profiles.errors import evaluate_errors
-from taxi_profiles.reference import CATEGORICAL, MOMENT, PREDICTION, TARGET
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET
 from taxi_profiles.strata import strata_of
 from taxi_profiles.verdict import NOT_EVALUATED, evaluate, evaluate_labelled
 from taxi_report.compare.drift import ColumnDrift, column_drift, verdict_of

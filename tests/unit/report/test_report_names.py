@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.report_rows import DAY, MONDAY, NUMBER, columns_of, reference, rows_of
+from support.taxi_columns import CATEGORICAL
 
-from taxi_profiles.reference import CATEGORICAL, PREDICTION
+from taxi_profiles.reference import PREDICTION
 from taxi_report.compare.drift import column_drift
 from taxi_report.compare.performance import labels_of, performance_of, timeline_of
 from taxi_report.compare.slices import MIN_ROWS, slices_of, worst_slices

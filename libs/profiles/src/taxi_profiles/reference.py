@@ -4,9 +4,10 @@ Made once, by training; kept in the artifact as an npz archive of plain arrays.
 """
 
 import io
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,49 +27,122 @@ from taxi_profiles.stratified import (
 
 Floats = NDArray[np.float64]
 
-PICKUP: Final = "PULocationID"
-DROPOFF: Final = "DOLocationID"
-DISTANCE: Final = "trip_distance"
 PREDICTION: Final = "prediction"
 TARGET: Final = "target"
-#: Column of local times, seconds since 1970-01-01 00:00 local; orders and matches the rides.
+#: Column of local times, seconds since 1970-01-01 00:00 local; orders and stratifies the rows.
 MOMENT: Final = "moment"
 
-CATEGORICAL: Final = (PICKUP, DROPOFF)
-NUMERIC: Final = (DISTANCE, PREDICTION, TARGET)
-COLUMNS: Final = CATEGORICAL + NUMERIC
-#: Inputs decide; prediction follows them and the target has seasons and storms of its own.
-DECIDING: Final = (DISTANCE, PICKUP, DROPOFF)
+#: A column of categories: strings, integers or booleans, None where missing; or integers as
+#: floats, NaN where missing.
+Values = Sequence[str | int | bool | None] | Floats
+
+_LAYOUT: Final = "layout"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The rows that a reference is made of, as columns of n rows in any order.
+
+    Attributes:
+        numeric: Numbers by column name, each of shape (n,); NaN is missing.
+        categorical: Categories by column name, each of length n.
+        prediction: Out-of-fold predictions, in the target's unit, shape (n,), finite.
+        target: Labels, in the target's unit, shape (n,), finite.
+        moments: Local event times, seconds since 1970-01-01 00:00 local, shape (n,); None when
+            rows have no event time: they are then not stratified, and in the order of time.
+        deciding: Columns that take part in the verdict. Prediction and target never do: the one
+            follows the inputs, the other has seasons of its own.
+    """
+
+    numeric: Mapping[str, Floats]
+    categorical: Mapping[str, Values]
+    prediction: Floats
+    target: Floats
+    moments: Floats | None = None
+    deciding: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Everything that a window is compared with."""
+    """Everything that a window is compared with.
+
+    Columns of categories are compared as codes: an integer or boolean is its own, a string's is its
+    place in `categories`.
+
+    Attributes:
+        rows: Rows of the sample.
+        timed: Whether rows have event times.
+        deciding: Columns that take part in the verdict.
+        categories: Values of each column of strings, ascending.
+        numeric: Profiles of numbers, `prediction` and `target` among them.
+        categorical: Profiles of categories, by code.
+        stratified: Counts by stratum of every column that has a value.
+        thresholds: Largest usual scores of these.
+        error: Profile of the model's error.
+    """
 
     rows: int
+    timed: bool
+    deciding: frozenset[str]
+    categories: Mapping[str, tuple[str, ...]]
     numeric: Mapping[str, NumericProfile]
     categorical: Mapping[str, CategoricalProfile]
     stratified: Mapping[str, StratifiedColumn]
     thresholds: Mapping[str, Thresholds]
     error: ErrorProfile
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns, `prediction` and `target` last."""
+        inputs = [name for name in self.numeric if name not in {PREDICTION, TARGET}]
+        return (*inputs, *self.categorical, PREDICTION, TARGET)
+
+    def codes(self, name: str, values: Values) -> Floats:
+        """Return a column of categories as codes.
+
+        Args:
+            name: Column name.
+            values: Categories, length n.
+
+        Returns:
+            Codes, shape (n,). A string that the reference never had has one that no other has,
+            a missing value has NaN.
+        """
+        return coded(self.categories.get(name), values)
+
+    def category(self, name: str, code: float) -> str | int:
+        """Return the category of a code that the reference has."""
+        values = self.categories.get(name)
+        return int(code) if values is None else values[int(code)]
+
     def to_bytes(self) -> bytes:
         """Return an npz archive of plain arrays; the same reference gives the same bytes."""
-        arrays: dict[str, NDArray[np.float64]] = {"rows": np.array([float(self.rows)])}
-        for name, numeric in self.numeric.items():
-            arrays[f"numeric/{name}/values"] = numeric.values
-            arrays[f"numeric/{name}/counts"] = numeric.counts
-            arrays[f"numeric/{name}/other"] = np.array([numeric.std, float(numeric.missing)])
-        for name, categorical in self.categorical.items():
-            arrays[f"categorical/{name}/ids"] = categorical.ids.astype(np.float64)
-            arrays[f"categorical/{name}/counts"] = categorical.counts
-        for name, stratified in self.stratified.items():
-            arrays[f"stratified/{name}/points"] = stratified.points
-            arrays[f"stratified/{name}/table"] = stratified.table
-            arrays[f"stratified/{name}/scale"] = np.array([stratified.scale])
-        for name, thresholds in {**self.thresholds, "error": self.error.thresholds}.items():
-            arrays[f"thresholds/{name}/row_counts"] = thresholds.row_counts
-            arrays[f"thresholds/{name}/values"] = thresholds.values
+        layout = {
+            "rows": self.rows,
+            "timed": self.timed,
+            "deciding": sorted(self.deciding),
+            "numeric": list(self.numeric),
+            "categorical": [[name, self.categories.get(name)] for name in self.categorical],
+        }
+        arrays: dict[str, NDArray[Any]] = {
+            _LAYOUT: np.frombuffer(json.dumps(layout).encode(), np.uint8)
+        }
+        # By place and not by name: a column may have any name.
+        for place, numeric in enumerate(self.numeric.values()):
+            arrays[f"numeric/{place}/values"] = numeric.values
+            arrays[f"numeric/{place}/counts"] = numeric.counts
+            arrays[f"numeric/{place}/other"] = np.array([numeric.std, float(numeric.missing)])
+        for place, categorical in enumerate(self.categorical.values()):
+            arrays[f"categorical/{place}/ids"] = categorical.ids.astype(np.float64)
+            arrays[f"categorical/{place}/counts"] = categorical.counts
+        for place, name in enumerate(self.columns):
+            if name in self.stratified:
+                stratified = self.stratified[name]
+                arrays[f"stratified/{place}/points"] = stratified.points
+                arrays[f"stratified/{place}/table"] = stratified.table
+                arrays[f"stratified/{place}/scale"] = np.array([stratified.scale])
+                _put_thresholds(arrays, f"thresholds/{place}", self.thresholds[name])
+        _put_thresholds(arrays, "error", self.error.thresholds)
         arrays["error/squares"] = self.error.squares
         arrays["error/counts"] = self.error.counts
         buffer = io.BytesIO()
@@ -86,43 +160,105 @@ class Reference:
             with np.load(io.BytesIO(data), allow_pickle=False) as opened:
                 arrays = {name: opened[name] for name in opened.files}
             return _reference_of(arrays)
-        except (KeyError, OSError, EOFError, IndexError) as error:
+        except (KeyError, OSError, EOFError, IndexError, TypeError) as error:
             raise ValueError(f"not a reference profile: {error!r}") from error
 
 
-def reference_of(columns: Mapping[str, Floats]) -> Reference:
+def coded(categories: tuple[str, ...] | None, values: Values) -> Floats:
+    """Return a column as codes; see `Reference.codes`."""
+    if categories is None:
+        return np.array([np.nan if value is None else float(value) for value in values], np.float64)
+    places: dict[object, float] = {value: place for place, value in enumerate(categories)}
+    places[None] = np.nan
+    unseen = float(len(categories))
+    return np.array([places.get(value, unseen) for value in values], np.float64)
+
+
+def reference_of(sample: Sample) -> Reference:
     """Summarise and calibrate a reference.
 
-    Args:
-        columns: PULocationID, DOLocationID, trip_distance (miles), prediction and target
-            (minutes) and moment, each of shape (n,), finite, in any order of rows.
-
     Raises:
-        ValueError: a column is missing, empty or not finite.
+        ValueError: there are too few rows, or a column's length or a label is not as it must be.
     """
-    missing = [name for name in (*COLUMNS, MOMENT) if name not in columns]
-    if missing:
-        raise ValueError(f"reference: no column {', '.join(missing)}")
-    order = np.argsort(columns[MOMENT], kind="stable")
-    ordered = {name: np.asarray(columns[name], np.float64)[order] for name in (*COLUMNS, MOMENT)}
-    rows = len(order)
-    bad = [name for name, column in ordered.items() if not np.isfinite(column).all()]
+    rows = len(sample.target)
+    columns: dict[str, Floats] = {**sample.numeric}
+    categories = {
+        name: tuple(sorted({value for value in values if isinstance(value, str)}))
+        for name, values in sample.categorical.items()
+        if any(isinstance(value, str) for value in values)
+    }
+    columns |= {
+        name: coded(categories.get(name), values) for name, values in sample.categorical.items()
+    }
+    columns |= {PREDICTION: sample.prediction, TARGET: sample.target}
+    moments = np.zeros(rows) if sample.moments is None else sample.moments
+    _check(rows, columns, moments)
+    order = np.argsort(moments, kind="stable")
+    ordered = {name: np.asarray(column, np.float64)[order] for name, column in columns.items()}
+    strata = strata_of(moments[order]) if sample.moments is not None else np.zeros(rows, np.int64)
+    numeric = {
+        name: numeric_profile(column)
+        for name, column in ordered.items()
+        if name not in sample.categorical
+    }
+    stratified = {
+        name: _stratified(column, strata, name in sample.categorical)
+        for name, column in ordered.items()
+        if np.isfinite(column).any()
+    }
+    return Reference(
+        rows=rows,
+        timed=sample.moments is not None,
+        deciding=sample.deciding & stratified.keys(),
+        categories=categories,
+        numeric=numeric,
+        categorical={
+            name: categorical_profile(_known(ordered[name])) for name in sample.categorical
+        },
+        stratified=stratified,
+        thresholds=_thresholds(rows, ordered, strata, stratified),
+        error=error_profile(ordered[PREDICTION] - ordered[TARGET], strata),
+    )
+
+
+def _check(rows: int, columns: Mapping[str, Floats], moments: Floats) -> None:
+    lengths = [name for name, column in columns.items() if len(column) != rows]
+    if lengths or len(moments) != rows:
+        raise ValueError(f"reference: columns of other lengths: {', '.join(lengths) or MOMENT}")
+    always = {name: columns[name] for name in (PREDICTION, TARGET)} | {MOMENT: moments}
+    bad = [name for name, column in always.items() if not np.isfinite(column).all()]
     if bad or rows < 2:
         raise ValueError(f"reference: {rows} rows; not finite: {', '.join(bad) or 'none'}")
-    strata = strata_of(ordered[MOMENT])
-    stratified = {
-        name: (stratified_categorical if name in CATEGORICAL else stratified_numeric)(
-            ordered[name], strata
-        )
-        for name in COLUMNS
-    }
+
+
+def _known(column: Floats) -> NDArray[np.int64]:
+    return column[np.isfinite(column)].astype(np.int64)
+
+
+def _stratified(column: Floats, strata: NDArray[np.int64], categorical: bool) -> StratifiedColumn:
+    known = np.isfinite(column)
+    make = stratified_categorical if categorical else stratified_numeric
+    return make(column[known], strata[known])
+
+
+def _thresholds(
+    rows: int,
+    ordered: Mapping[str, Floats],
+    strata: NDArray[np.int64],
+    stratified: Mapping[str, StratifiedColumn],
+) -> dict[str, Thresholds]:
+    """Calibrate all columns on contiguous blocks of the reference."""
 
     def score(block: slice) -> dict[str, float]:
-        mixture = shares_of(strata[block])
         scores = {}
         for name, column in stratified.items():
-            own = table_of(column, ordered[name][block], strata[block])
-            scores[name] = column.distance(own.sum(axis=0), mixture, own)
+            values, at = ordered[name][block], strata[block]
+            known = np.isfinite(values)
+            if not known.any():
+                scores[name] = 0.0  # a block without a value is no distance away
+                continue
+            own = table_of(column, values[known], at[known])
+            scores[name] = column.distance(own.sum(axis=0), shares_of(at[known]), own)
         return scores
 
     def scale(column: StratifiedColumn) -> Scale:
@@ -133,48 +269,54 @@ def reference_of(columns: Mapping[str, Floats]) -> Reference:
         return Scale(noise, np.inf if column.is_numeric else MAX_DISTANCE)
 
     scales = {name: scale(column) for name, column in stratified.items()}
-    return Reference(
-        rows=rows,
-        numeric={name: numeric_profile(ordered[name]) for name in NUMERIC},
-        categorical={
-            name: categorical_profile(ordered[name].astype(np.int64)) for name in CATEGORICAL
-        },
-        stratified=stratified,
-        thresholds=calibrate(rows, score, scales, COLUMN_MARGIN),
-        error=error_profile(ordered[PREDICTION] - ordered[TARGET], strata),
-    )
+    return calibrate(rows, score, scales, COLUMN_MARGIN)
 
 
-def _reference_of(arrays: Mapping[str, Floats]) -> Reference:
-    def thresholds(name: str) -> Thresholds:
-        prefix = f"thresholds/{name}/"
-        return Thresholds(arrays[f"{prefix}row_counts"], arrays[f"{prefix}values"])
+def _put_thresholds(arrays: dict[str, NDArray[Any]], prefix: str, found: Thresholds) -> None:
+    arrays[f"{prefix}/row_counts"] = found.row_counts
+    arrays[f"{prefix}/values"] = found.values
+
+
+def _reference_of(arrays: Mapping[str, NDArray[Any]]) -> Reference:
+    layout = json.loads(arrays[_LAYOUT].tobytes())
+    categories = {
+        name: tuple(values) for name, values in layout["categorical"] if values is not None
+    }
+
+    def thresholds(prefix: str) -> Thresholds:
+        return Thresholds(arrays[f"{prefix}/row_counts"], arrays[f"{prefix}/values"])
 
     numeric = {}
-    for name in NUMERIC:
-        prefix = f"numeric/{name}/"
+    for place, name in enumerate(layout["numeric"]):
+        prefix = f"numeric/{place}/"
         std, missing = arrays[f"{prefix}other"]
         numeric[name] = NumericProfile(
             arrays[f"{prefix}values"], arrays[f"{prefix}counts"], float(std), int(missing)
         )
-    return Reference(
-        rows=int(arrays["rows"][0]),
-        numeric=numeric,
-        categorical={
-            name: CategoricalProfile(
-                arrays[f"categorical/{name}/ids"].astype(np.int64),
-                arrays[f"categorical/{name}/counts"],
-            )
-            for name in CATEGORICAL
-        },
-        stratified={
-            name: StratifiedColumn(
-                arrays[f"stratified/{name}/points"],
-                arrays[f"stratified/{name}/table"],
-                float(arrays[f"stratified/{name}/scale"][0]),
-            )
-            for name in COLUMNS
-        },
-        thresholds={name: thresholds(name) for name in COLUMNS},
-        error=ErrorProfile(arrays["error/squares"], arrays["error/counts"], thresholds("error")),
-    )
+    categorical = {
+        name: CategoricalProfile(
+            arrays[f"categorical/{place}/ids"].astype(np.int64),
+            arrays[f"categorical/{place}/counts"],
+        )
+        for place, (name, _) in enumerate(layout["categorical"])
+    }
+    error = ErrorProfile(arrays["error/squares"], arrays["error/counts"], thresholds("error"))
+    whole = Reference(
+        layout["rows"], layout["timed"], frozenset(layout["deciding"]), categories, numeric,
+        categorical, {}, {}, error,
+    )  # fmt: skip
+    known = {
+        name: f"{place}"
+        for place, name in enumerate(whole.columns)
+        if f"stratified/{place}/table" in arrays
+    }
+    stratified = {
+        name: StratifiedColumn(
+            arrays[f"stratified/{place}/points"],
+            arrays[f"stratified/{place}/table"],
+            float(arrays[f"stratified/{place}/scale"][0]),
+        )
+        for name, place in known.items()
+    }
+    found = {name: thresholds(f"thresholds/{place}") for name, place in known.items()}
+    return replace(whole, stratified=stratified, thresholds=found)

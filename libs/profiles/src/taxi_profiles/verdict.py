@@ -10,15 +10,7 @@ from numpy.typing import NDArray
 from taxi_profiles.categorical import jensen_shannon, unseen_share
 from taxi_profiles.errors import ErrorVerdict, evaluate_errors
 from taxi_profiles.numeric import normed_wasserstein
-from taxi_profiles.reference import (
-    CATEGORICAL,
-    COLUMNS,
-    DECIDING,
-    MOMENT,
-    PREDICTION,
-    TARGET,
-    Reference,
-)
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_profiles.strata import shares_of, strata_of
 from taxi_profiles.stratified import StratifiedColumn
 
@@ -98,16 +90,17 @@ def evaluate(reference: Reference, columns: Mapping[str, Floats]) -> Verdict:
 
     Args:
         reference: Of the model version.
-        columns: Any of the reference's columns and `moment` (finite), shape (n,), n >= 1.
+        columns: Any of the reference's columns, categories as codes (`Reference.codes`), and
+            `moment` (finite), each of shape (n,), n >= 1.
 
     Returns:
         A verdict; a column that cannot be scored is in `problems`, the others are evaluated.
     """
     moments = columns[MOMENT]
-    strata = strata_of(moments)
+    strata = _strata(reference, moments)
     found: list[FeatureVerdict] = []
     problems: dict[str, str] = {}
-    for name in COLUMNS:
+    for name in reference.columns:
         if name not in columns or name == TARGET:
             continue
         try:
@@ -124,10 +117,14 @@ def evaluate_labelled(reference: Reference, columns: Mapping[str, Floats]) -> Ve
         reference: Of the model version.
         columns: `prediction`, `target` (minutes) and `moment`, shape (n,), n >= 1.
     """
-    strata = strata_of(columns[MOMENT])
+    strata = _strata(reference, columns[MOMENT])
     target = _feature(reference, TARGET, columns[TARGET], strata)
     errors = evaluate_errors(reference.error, columns[PREDICTION] - columns[TARGET], strata)
     return Verdict(len(strata), (target,), {}, errors)
+
+
+def _strata(reference: Reference, moments: Floats) -> NDArray[np.int64]:
+    return strata_of(moments) if reference.timed else np.zeros(len(moments), np.int64)
 
 
 def _feature(
@@ -136,9 +133,11 @@ def _feature(
     finite = np.isfinite(column)
     values, rows = column[finite], int(finite.sum())
     if not rows:
-        raise ValueError("no ride of the window has a value")
-    stratified = reference.stratified[name]
-    if name in CATEGORICAL:
+        raise ValueError("no row of the window has a value")
+    stratified = reference.stratified.get(name)
+    if stratified is None:
+        raise ValueError("no row of the reference has a value")
+    if name in reference.categorical:
         profile = reference.categorical[name]
         ids = values.astype(np.int64)
         method, score, unseen = (
@@ -162,14 +161,14 @@ def _feature(
         threshold=threshold,
         missing_ratio=1 - rows / len(column),
         unseen_ratio=unseen,
-        decides=name in DECIDING and threshold is not None,
+        decides=name in reference.deciding and threshold is not None,
         problem="" if threshold is not None else _problem(stratified, rows, reference.rows),
     )
 
 
 def _problem(stratified: StratifiedColumn, rows: int, reference_rows: int) -> str:
     if stratified.is_constant:
-        return f"{NOT_EVALUATED}: every ride of the reference has the same value"
+        return f"{NOT_EVALUATED}: every row of the reference has the same value"
     return (
         f"{NOT_EVALUATED}: {rows} rides differ by chance as much as they ever can from the "
         f"{reference_rows} of the reference"

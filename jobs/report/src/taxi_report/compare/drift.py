@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from taxi_domain.reports import DRIFT, NO_DRIFT, NO_ROWS
 from taxi_profiles.categorical import distance_of_shares
 from taxi_profiles.numeric import MIN_STD, area_between
-from taxi_profiles.reference import DECIDING, Reference
+from taxi_profiles.reference import Reference
 from taxi_profiles.strata import STRATA
 from taxi_profiles.verdict import JENSEN_SHANNON, NOT_EVALUATED, WASSERSTEIN
 from taxi_report.profile.categorical import CategoricalSummary, category_name
@@ -140,7 +140,7 @@ def column_drift(
         score=_score(reference, own, name) if own.rows else None,
         stratified_score=_stratified(column, current) if own.rows else None,
         threshold=threshold,
-        decides=name in DECIDING and threshold is not None,
+        decides=name in reference.deciding and threshold is not None,
         score_before=_between(old, own) if old is not None and old.rows and own.rows else None,
         quality=_quality(own, theirs),
         current=_distribution(column, own, own, theirs, old),

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_domain.features import MODEL_INPUTS, MODEL_OUTPUT, SCHEMA_VERSION
+from taxi_domain.features import DISTANCE, MODEL_INPUTS, MODEL_OUTPUT, SCHEMA_VERSION
+from taxi_domain.features import DO as DROPOFF
+from taxi_domain.features import PU as PICKUP
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
     CARD_FILE,
@@ -23,15 +25,7 @@ from taxi_domain.models import (
     SCHEMA_FILE,
 )
 from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES, MAX_ZONE, MIN_ZONE
-from taxi_profiles.reference import (
-    DISTANCE,
-    DROPOFF,
-    MOMENT,
-    PICKUP,
-    PREDICTION,
-    TARGET,
-    reference_of,
-)
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Sample, reference_of
 from taxi_store.registry.artifacts import Artifact, artifact_of
 from taxi_train.data.rides import Rides
 from taxi_train.data.slices import errors_by_slice
@@ -98,10 +92,22 @@ def artifact(
             CARD_FILE: _json(card),
             SCHEMA_FILE: _json(schema),
             REFERENCE_FILE: _arrays(columns),
-            PROFILE_FILE: reference_of(columns).to_bytes(),
+            PROFILE_FILE: _profile(columns),
             **({ERROR_FILE: error_graph} if error_graph else {}),
         }
     )
+
+
+def _profile(columns: dict[str, Floats]) -> bytes:
+    sample = Sample(
+        numeric={DISTANCE: columns[DISTANCE]},
+        categorical={name: columns[name] for name in (PICKUP, DROPOFF)},
+        prediction=columns[PREDICTION],
+        target=columns[TARGET],
+        moments=columns[MOMENT],
+        deciding=frozenset({DISTANCE, PICKUP, DROPOFF}),
+    )
+    return reference_of(sample).to_bytes()
 
 
 def reference_rides(data: bytes) -> Rides:

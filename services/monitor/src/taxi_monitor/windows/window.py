@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_domain.records import PredictionRecord, utc
-from taxi_profiles.reference import DISTANCE, DROPOFF, MOMENT, PICKUP, PREDICTION, TARGET
+from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET
 
 Floats = NDArray[np.float64]
 
