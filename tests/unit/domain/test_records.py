@@ -7,59 +7,52 @@ import pytest
 
 from taxi_domain.documents import record_of, stored_label_of
 from taxi_domain.errors import FieldError
-from taxi_domain.features import features_of
-from taxi_domain.records import Label, PredictionRecord, Shadow, label_of
-from taxi_domain.rides import RideFields
+from taxi_domain.records import Label, PredictionRecord, Shadow
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+EVENT = datetime(2021, 2, 3, 4, 5, 6)  # noqa: DTZ001 - local
 
-parse = RideFields().parse
 
-
-def a_record(**ride: object) -> PredictionRecord:
-    parsed = parse({"PULocationID": 7, "DOLocationID": 9, "trip_distance": 1.5, **ride})
-    return PredictionRecord(
-        ride_id="r1",
+def a_record(**parts: object) -> PredictionRecord:
+    record = PredictionRecord(
+        row_id="r1",
         ts=NOW,
-        model="taxi-duration",
+        event_time=EVENT,
+        model="delay",
         model_version="abcdefabcdef",
         model_role="champion",
-        ride=parsed,
-        features=features_of(parsed),
-        prediction=12.25,
+        inputs={"carrier": "UA", "distance": 1.5, "gate": 7, "late": True, "unknown": None},
+        prediction=-12.25,
+        extra={"app": "1.2"},
         shadow=(Shadow("0123456789ab", 11.0),),
     )
+    return record._replace(**parts)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("pickup", [None, "2021-02-03T04:05:06"])
-def test_record_comes_back_from_its_document(pickup: str | None) -> None:
-    record = a_record(lpep_pickup_datetime=pickup)
+@pytest.mark.parametrize("parts", [{}, {"event_time": None}, {"extra": {}}, {"shadow": ()}])
+def test_record_comes_back_from_its_document(parts: dict[str, object]) -> None:
+    record = a_record(**parts)
 
-    back = record_of(record.to_document())
-
-    assert back.to_document() == record.to_document()
+    assert record_of(record.to_document()) == record
 
 
 def test_record_comes_back_from_json() -> None:
-    document = a_record(lpep_pickup_datetime="2021-02-03T04:05:06").to_document()
+    document = a_record().to_document()
 
     back = record_of(json.loads(json.dumps(document, default=lambda moment: moment.isoformat())))
 
     assert back.to_document() == document
 
 
-def test_missing_time_leaves_hour_and_weekday_missing() -> None:
-    features = a_record().to_document()["features"]
-
-    assert isinstance(features, dict)
-    assert features["hour"] is None
-    assert features["weekday"] is None
+def test_a_record_without_extra_fields_has_none() -> None:
+    assert "extra" not in a_record(extra={}).to_document()
 
 
 @pytest.mark.parametrize(
     ("path", "value", "field"),
     [
         ("_id", "a b", "_id"),
+        ("_id", 7, "_id"),
         ("ts", None, "ts"),
         ("ts", "soon", "ts"),
         ("prediction", "12", "prediction"),
@@ -68,8 +61,9 @@ def test_missing_time_leaves_hour_and_weekday_missing() -> None:
         ("ts", "0001-01-01T00:00:00+14:00", "ts"),
         ("ts", "9999-12-31T23:59:59-14:00", "ts"),
         ("model_version", "", "model_version"),
-        ("features", None, "features"),
-        ("features", {"PULocationID": 1}, "features.DOLocationID"),
+        ("inputs", None, "inputs"),
+        ("inputs", [1], "inputs"),
+        ("extra", [1], "extra"),
         ("shadow", [1], "shadow"),
         ("shadow", [{"model_version": "a"}], "shadow.prediction"),
     ],
@@ -84,19 +78,29 @@ def test_damaged_document_names_the_field(path: str, value: object, field: str) 
     assert refusal.value.field == field
 
 
-def test_label_is_minutes_of_a_ride() -> None:
-    label = label_of({"ride_id": "r1", "duration": 12}, NOW)
+@pytest.mark.parametrize("value", ["soon", 7, [1], datetime(2021, 2, 3, 4, 5, 6, tzinfo=UTC)])
+def test_an_event_time_that_cannot_be_read_is_missing_and_a_zone_is_dropped(value: object) -> None:
+    document = a_record().to_document()
+    document["event_time"] = value
 
-    assert (label.ride_id, label.duration, label.ts) == ("r1", 12.0, NOW)
+    expected = EVENT if isinstance(value, datetime) else None
+    assert record_of(document).event_time == expected
+
+
+def test_nested_inputs_of_a_foreign_record_are_left_out() -> None:
+    document = a_record().to_document()
+    document["inputs"] = {"distance": 1.5, "places": {"from": 1}, "tags": [1]}
+
+    assert record_of(document).inputs == {"distance": 1.5}
 
 
 @pytest.mark.parametrize(
     ("document", "field"),
     [
-        ({"_id": "r1", "duration": 3.0}, "ts"),
-        ({"_id": "r1", "ts": NOW}, "duration"),
-        ({"_id": "r1", "ts": NOW, "duration": float("inf")}, "duration"),
-        ({"_id": 7, "ts": NOW, "duration": 3.0}, "_id"),
+        ({"_id": "r1", "value": 3.0}, "ts"),
+        ({"_id": "r1", "ts": NOW}, "value"),
+        ({"_id": "r1", "ts": NOW, "value": float("inf")}, "value"),
+        ({"_id": 7, "ts": NOW, "value": 3.0}, "_id"),
     ],
 )
 def test_damaged_stored_label_names_the_field(document: dict[str, object], field: str) -> None:
@@ -107,25 +111,6 @@ def test_damaged_stored_label_names_the_field(document: dict[str, object], field
 
 
 def test_a_stored_label_comes_back() -> None:
-    document = {"_id": "r1", "ts": NOW, "duration": 3.0, "stored_at": NOW}
+    document = {"_id": "r1", "ts": NOW, "value": 3.0, "stored_at": NOW}
 
     assert stored_label_of(document) == Label("r1", 3.0, NOW)
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        (None, "label"),
-        ({"duration": 3}, "ride_id"),
-        ({"ride_id": "r1"}, "duration"),
-        ({"ride_id": "r1", "duration": "3"}, "duration"),
-        ({"ride_id": "r1", "duration": -1}, "duration"),
-        ({"ride_id": "r1", "duration": 1441}, "duration"),
-        ({"ride_id": "r1", "duration": float("nan")}, "duration"),
-    ],
-)
-def test_refused_label_names_the_field(body: object, field: str) -> None:
-    with pytest.raises(FieldError) as refusal:
-        label_of(body, NOW)
-
-    assert refusal.value.field == field

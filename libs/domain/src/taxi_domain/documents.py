@@ -6,12 +6,19 @@ from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Final
 
 from taxi_domain.errors import FieldError
-from taxi_domain.features import DISTANCE, DO, HOUR, MISSING, PU, WEEKDAY, Features
-from taxi_domain.fields import check_id
-from taxi_domain.records import Label, PredictionRecord, Shadow, utc
-from taxi_domain.rides import Ride
+from taxi_domain.ids import check_stored_id
+from taxi_domain.records import (
+    EVENT_TIME,
+    INPUTS,
+    LABEL_VALUE,
+    Label,
+    PredictionRecord,
+    Shadow,
+    utc,
+)
 
 _REMEDY: Final = "send the record as the predictor writes it"
+_NESTED: Final = (Mapping, list)
 
 
 class Reader:
@@ -38,10 +45,6 @@ class Reader:
             raise self._error(name, "is not finite")
         return float(value)
 
-    def number_or_missing(self, name: str) -> float:
-        """Return a finite number, or NaN where the document has null or nothing."""
-        return MISSING if self._document.get(name) is None else self.number(name)
-
     def number_or_none(self, name: str) -> float | None:
         """Return a finite number, or None where the document has null or nothing."""
         return None if self._document.get(name) is None else self.number(name)
@@ -67,13 +70,6 @@ class Reader:
             raise self._error(name, "is out of its limits")
         return utc(value)
 
-    def part(self, name: str) -> "Reader":
-        """Return a reader of a nested object."""
-        value = self._document.get(name)
-        if not isinstance(value, Mapping):
-            raise self._error(name, "is not an object")
-        return Reader(value, f"{self._prefix}{name}.")
-
     def shadows(self) -> tuple[Shadow, ...]:
         """Return the answers of other versions; absent means none."""
         value = self._document.get("shadow") or []
@@ -82,36 +78,41 @@ class Reader:
         readers = [Reader(one, f"{self._prefix}shadow.") for one in value]
         return tuple(Shadow(one.text("model_version"), one.number("prediction")) for one in readers)
 
+    def scalars(self, name: str) -> dict[str, object]:
+        """Return an object's scalars by name; what is nested is left out."""
+        value = self._document.get(name)
+        if not isinstance(value, Mapping):
+            raise self._error(name, "is not an object")
+        return {key: item for key, item in value.items() if not isinstance(item, _NESTED)}
+
+    def local_time(self, name: str) -> datetime | None:
+        """Return a local time without its zone, None where there is none that can be read."""
+        try:
+            moment = self.time_or_none(name)
+        except FieldError:
+            return None
+        return None if moment is None else moment.replace(tzinfo=None)
+
     def record(self) -> PredictionRecord:
         """Return the whole document as a prediction record."""
-        features = self.part("features")
-        pickup_zone, dropoff_zone = int(features.number(PU)), int(features.number(DO))
-        distance = features.number(DISTANCE)
-        pickup_at = self.time_or_none("pickup_at")
-        ride_id = check_id(self._document.get("_id"), f"{self._prefix}_id")
         return PredictionRecord(
-            ride_id=ride_id,
+            row_id=check_stored_id(self._document.get("_id"), f"{self._prefix}_id"),
             ts=self.time("ts"),
+            event_time=self.local_time(EVENT_TIME),
             model=self.text("model"),
             model_version=self.text("model_version"),
             model_role=self.text("model_role"),
-            ride=Ride(pickup_zone, dropoff_zone, distance, pickup_at, ride_id),
-            features=Features(
-                pickup_zone,
-                dropoff_zone,
-                distance,
-                features.number_or_missing(HOUR),
-                features.number_or_missing(WEEKDAY),
-            ),
+            inputs=self.scalars(INPUTS),
             prediction=self.number("prediction"),
             latency_seconds=self.number_or_none("latency_seconds"),
+            extra=self.scalars("extra") if self._document.get("extra") else {},
             shadow=self.shadows(),
         )
 
     def label(self) -> Label:
         """Return the whole document as a stored label."""
-        ride_id = check_id(self._document.get("_id"), f"{self._prefix}_id")
-        return Label(ride_id, self.number("duration"), self.time("ts"))
+        row_id = check_stored_id(self._document.get("_id"), f"{self._prefix}_id")
+        return Label(row_id, self.number(LABEL_VALUE), self.time("ts"))
 
     def _error(self, name: str, problem: str) -> FieldError:
         return FieldError(f"{self._prefix}{name}", problem, _REMEDY)

@@ -1,9 +1,10 @@
 """The metric catalogue: every series that the project exports.
 
-Conventions: `taxi_<role>_<what>_<unit>[_total]`; seconds where the documents speak
-minutes; `_ratio` is a share of 0..1; `_score_ratio` is a score over its threshold
-(1 and more exceeds the threshold). Model series carry `model` and `model_role`; only `_info` has
-the version. Absent is not zero: what is not known is not exported.
+Conventions: `taxi_<role>_<what>_<unit>[_total]`; seconds for times. What is in the unit of a
+model's target has none in its name: `_model_info` tells it. `_ratio` is a share of 0..1;
+`_score_ratio` is a score over its threshold (1 and more exceeds it). Model series carry `model`
+and `model_role`; only `_info` has the version. Absent is not zero: what is not known is not
+exported.
 
 Dashboards, alerts and the operator's default queries use only what stands here, and a
 test holds them to it.
@@ -14,8 +15,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 from typing import Final
-
-from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP, PICKUP_AT, RIDE_ID
 
 
 class MetricType(StrEnum):
@@ -97,7 +96,6 @@ def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -
 
 _FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _SLOW: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_RIDE: Final = (120.0, 300.0, 480.0, 600.0, 900.0, 1200.0, 1500.0, 1800.0, 2400.0, 3000.0, 3600.0)
 _LAG: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0, 172800.0)
 
 PREDICTOR_REQUESTS: Final = _counter(
@@ -107,34 +105,42 @@ PREDICTOR_REQUEST_DURATION: Final = _histogram(
     "taxi_predictor_request_duration_seconds", "Time to answer a request.", _FAST, "route"
 )
 PREDICTOR_PREDICTIONS: Final = _counter(
-    "taxi_predictor_predictions_total", "Rides answered with a duration.", *_MODEL
+    "taxi_predictor_predictions_total", "Rows that were answered.", *_MODEL
 )
-PREDICTOR_PREDICTED_DURATION: Final = _histogram(
-    "taxi_predictor_predicted_duration_seconds", "Durations that were answered.", _RIDE, *_MODEL
-)
+PREDICTOR_PREDICTED_VALUE: Final = _histogram(
+    "taxi_predictor_predicted_value",
+    "Answers, in the unit of the model's target; buckets follow the reference's predictions.",
+    (), *_MODEL,
+)  # fmt: skip
 PREDICTOR_REFUSED: Final = _counter(
-    "taxi_predictor_refused_rides_total", "Rides that were refused, by reason.", "reason",
+    "taxi_predictor_refused_rows_total",
+    "Rows that were refused, by reason: a field of the schema, or one of the words here.",
+    "reason",
     series=[
-        [PICKUP], [DROPOFF], [DISTANCE], [PICKUP_AT], [RIDE_ID], ["body"], ["other"],
-        ["content_type"], ["malformed"], ["too_large"], ["spool_full"],
+        ["body"], ["other"], ["content_type"], ["malformed"], ["too_large"], ["spool_full"],
     ],
 )  # fmt: skip
 #: The model's answer is no finite number.
 NOT_FINITE: Final = "not_finite"
 PREDICTOR_FAILED: Final = _counter(
-    "taxi_predictor_failed_rides_total",
-    "Rides that were neither answered nor refused but failed here, by reason.",
+    "taxi_predictor_failed_rows_total",
+    "Rows that were neither answered nor refused but failed here, by reason.",
     "reason", series=[["no_model"], ["overloaded"], ["error"], [NOT_FINITE]],
 )  # fmt: skip
 PREDICTOR_SHADOW_FAILED: Final = _counter(
-    "taxi_predictor_shadow_failed_rides_total",
-    "Rides that a version in shadow had no answer for, by its role and reason.",
+    "taxi_predictor_shadow_failed_rows_total",
+    "Rows that a version in shadow had no answer for, by its role and reason.",
     *_MODEL, "reason",
 )  # fmt: skip
 PREDICTOR_UNDECLARED: Final = _counter(
     "taxi_predictor_undeclared_fields_total",
-    "Rides with a field that the predictor does not know, by its name, beyond 32 names by 'other'.",
+    "Rows with a field that the predictor does not know, by its name, beyond 32 names by 'other'.",
     *_MODEL, "field",
+)  # fmt: skip
+PREDICTOR_EXTRA_DROPPED: Final = _counter(
+    "taxi_predictor_extra_dropped_rows_total",
+    "Rows of which undeclared fields were not kept for the log, by reason.",
+    "reason", series=[["name"], ["value"], ["too_many"], ["too_large"]],
 )  # fmt: skip
 PREDICTOR_MODEL_INFO: Final = _gauge(
     "taxi_predictor_model_info", "1 for the version that serves.", *_MODEL, "version",
@@ -164,7 +170,7 @@ PREDICTOR_SPOOL_OLDEST_AGE: Final = _gauge(
 )  # fmt: skip
 PREDICTOR_SPOOL_LOST: Final = _counter(
     "taxi_predictor_spool_lost_bytes_total",
-    "Bytes of answered rides that could not be read from the spool, by reason.",
+    "Bytes of answered rows that could not be read from the spool, by reason.",
     "reason", series=[["damaged"], ["malformed"]],
 )  # fmt: skip
 PREDICTOR_DELIVERY_HEARTBEAT_AGE: Final = _computed(
@@ -172,7 +178,7 @@ PREDICTOR_DELIVERY_HEARTBEAT_AGE: Final = _computed(
     "Time since the pod's delivery to the log gave a sign of life.",
 )
 PREDICTOR_UNLOGGED: Final = _counter(
-    "taxi_predictor_unlogged_rides_total", "Rides answered but not logged, by reason.", "reason",
+    "taxi_predictor_unlogged_rows_total", "Rows answered but not logged, by reason.", "reason",
     series=[["spool_full"]],
 )  # fmt: skip
 PREDICTOR_LOG_WRITES: Final = _counter(
@@ -202,7 +208,7 @@ MONITOR_DRIFT_RATIO: Final = _computed(
 )
 MONITOR_MISSING: Final = _computed(
     "taxi_monitor_feature_missing_ratio",
-    "Share of the window without a value; without a pickup time there is no hour and no weekday.",
+    "Share of the window without a value, by column; the event time is one of them.",
     *_FEATURE,
 )  # fmt: skip
 MONITOR_UNSEEN: Final = _computed(
@@ -216,30 +222,34 @@ MONITOR_DRIFT_DETECTED: Final = _computed(
     "taxi_monitor_drift_detected", "1 when the last evaluations in a row were breaches.", *_MODEL
 )
 MONITOR_ERROR_RMSE: Final = _computed(
-    "taxi_monitor_error_rmse_seconds", "Root mean squared error of the labelled rides.",
+    "taxi_monitor_error_rmse",
+    "Root mean squared error of the labelled rows, in the target's unit.",
     *_MODEL, "source",
 )  # fmt: skip
 MONITOR_ERROR_MAE: Final = _computed(
-    "taxi_monitor_error_mae_seconds", "Mean absolute error of the labelled rides.",
+    "taxi_monitor_error_mae", "Mean absolute error of the labelled rows, in the target's unit.",
     *_MODEL, "source",
 )  # fmt: skip
 MONITOR_ERROR_BIAS: Final = _computed(
-    "taxi_monitor_error_bias_seconds", "Mean of prediction minus label.", *_MODEL, "source"
+    "taxi_monitor_error_bias",
+    "Mean of prediction minus label, in the target's unit.",
+    *_MODEL,
+    "source",
 )
 MONITOR_ERROR_REFERENCE: Final = _computed(
-    "taxi_monitor_error_reference_rmse_seconds",
-    "Error of the version at its acceptance, on rides it had not seen.",
+    "taxi_monitor_error_reference_rmse",
+    "Error of the version at its acceptance, on rows it had not seen, in the target's unit.",
     *_MODEL,
 )
 MONITOR_ERROR_RATIO: Final = _computed(
     "taxi_monitor_error_score_ratio",
-    "Error of the labelled rides over its limit for that many rides; 1 exceeds it.",
+    "Error of the labelled rows over its limit for that many rows; 1 exceeds it.",
     *_MODEL,
 )
-MONITOR_WINDOW_ROWS: Final = _computed("taxi_monitor_window_rows", "Rides in the window.", *_MODEL)
+MONITOR_WINDOW_ROWS: Final = _computed("taxi_monitor_window_rows", "Rows in the window.", *_MODEL)
 MONITOR_LABELLED_ROWS: Final = _computed(
     "taxi_monitor_window_labelled_rows",
-    "Labelled rides that are evaluated: within the target's limits.",
+    "Labelled rows that are evaluated: within the target's limits.",
     *_MODEL,
 )
 MONITOR_LABELS_OUTSIDE: Final = _computed(
@@ -248,13 +258,13 @@ MONITOR_LABELS_OUTSIDE: Final = _computed(
     *_MODEL,
 )
 MONITOR_REFERENCE_ROWS: Final = _computed(
-    "taxi_monitor_reference_rows", "Rides in the reference.", *_MODEL
+    "taxi_monitor_reference_rows", "Rows in the reference.", *_MODEL
 )
 MONITOR_WINDOW_START: Final = _computed(
-    "taxi_monitor_window_start_timestamp_seconds", "Answer time of the oldest ride.", *_MODEL
+    "taxi_monitor_window_start_timestamp_seconds", "Answer time of the oldest row.", *_MODEL
 )
 MONITOR_WINDOW_END: Final = _computed(
-    "taxi_monitor_window_end_timestamp_seconds", "Answer time of the newest ride.", *_MODEL
+    "taxi_monitor_window_end_timestamp_seconds", "Answer time of the newest row.", *_MODEL
 )
 MONITOR_EVALUATION_AGE: Final = _computed(
     "taxi_monitor_evaluation_age_seconds", "Time since the last finished evaluation.", *_MODEL
@@ -284,8 +294,10 @@ MONITOR_LABEL_LAG: Final = _histogram(
     "taxi_monitor_label_lag_seconds", "Time from the answer to its label.", _LAG
 )
 MONITOR_MODEL_INFO: Final = _computed(
-    "taxi_monitor_model_info", "1 for the version that has the role.", *_MODEL, "version"
-)
+    "taxi_monitor_model_info",
+    "1 for the version that has the role, with the target and the unit of errors and answers.",
+    *_MODEL, "version", "target", "unit",
+)  # fmt: skip
 MONITOR_WORKER_RESTARTS: Final = _counter(
     "taxi_monitor_worker_restarts_total",
     "Workers of the pod that ended and were replaced.",

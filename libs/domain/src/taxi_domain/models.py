@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 MODEL_NAME: Final = "taxi-duration"
-ARTIFACT_FORMAT_VERSION: Final = 2
+ARTIFACT_FORMAT_VERSION: Final = 3
 
 #: Files inside of an artifact; the digest is taken over the sorted list of their sha256.
 ONNX_FILE: Final = "model.onnx"
@@ -13,10 +13,8 @@ CARD_FILE: Final = "card.json"
 SCHEMA_FILE: Final = "schema.json"
 REFERENCE_FILE: Final = "reference.npz"
 PROFILE_FILE: Final = "profile.npz"
-#: Estimates the model's absolute error, minutes, from the same inputs, before labels arrive.
-ERROR_FILE: Final = "error.onnx"
 ARTIFACT_FILES: Final = (
-    ONNX_FILE, ERROR_FILE, CARD_FILE, SCHEMA_FILE, REFERENCE_FILE, PROFILE_FILE,
+    ONNX_FILE, CARD_FILE, SCHEMA_FILE, REFERENCE_FILE, PROFILE_FILE,
 )  # fmt: skip
 
 VERSION_LENGTH: Final = 12

@@ -1,6 +1,6 @@
 """Names in MongoDB: the database, its collections and their fields.
 
-Minutes everywhere. `ts` is the time of the answer, `stored_at` the time of the insert;
+`ts` is the time of the answer, `stored_at` the time of the insert;
 the TTL index and the tailing use `stored_at`, so replayed spools and old rides behave.
 """
 

@@ -1,79 +1,79 @@
 """The prediction record: what the predictor logs and the monitor reads.
 
-It travels three ways (spool, monitor, MongoDB) in one shape, `to_document`. Times are
-ISO 8601 strings in the spool and towards the monitor, datetimes in MongoDB; minutes.
+It travels three ways (spool, monitor, MongoDB) in one shape, `to_document`. What the model saw
+beyond the inputs is not stored: schema and inputs give it again.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from taxi_domain.durations import LABEL_MAXIMUM, LABEL_MINIMUM
-from taxi_domain.errors import FieldError
-from taxi_domain.features import SCHEMA_VERSION, Features
-from taxi_domain.fields import check_id
-from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP, PICKUP_AT, Ride
+#: Where the parts of a record stand that readers of many records take by themselves.
+INPUTS: Final = "inputs"
+EVENT_TIME: Final = "event_time"
+#: Where a stored label has its value.
+LABEL_VALUE: Final = "value"
+
+_NOTHING: Final[Mapping[str, object]] = {}
 
 
 class Shadow(NamedTuple):
-    """What another model version answered for the same ride."""
+    """What another model version answered for the same row."""
 
     model_version: str
     prediction: float
 
 
 class PredictionRecord(NamedTuple):
-    """One answered ride.
+    """One answered row.
 
     Attributes:
-        ride_id: Key everywhere; a repeat changes nothing.
+        row_id: Key everywhere; a repeat changes nothing.
         ts: Time of the answer, UTC.
+        event_time: Naive local time of the event, in the schema's zone; None when not known.
         model: Name of the model.
         model_version: Version that answered.
         model_role: Role of that version where it answered (champion, candidate, fallback).
-        ride: The ride as the client sent it.
-        features: What the model saw.
-        prediction: Minutes.
-        latency_seconds: From the request's body to its answer, the whole batch's for a ride of
+        inputs: Values of the schema's columns by name, None where missing.
+        prediction: In the target's unit.
+        latency_seconds: From the request's body to its answer, the whole batch's for a row of
             one; None when it is not known.
-        shadow: Answers of other versions for the same ride.
+        extra: Fields of the request that the schema does not declare.
+        shadow: Answers of other versions for the same row.
     """
 
-    ride_id: str
+    row_id: str
     ts: datetime
+    event_time: datetime | None
     model: str
     model_version: str
     model_role: str
-    ride: Ride
-    features: Features
+    inputs: Mapping[str, object]
     prediction: float
     latency_seconds: float | None = None
+    extra: Mapping[str, object] = _NOTHING
     shadow: tuple[Shadow, ...] = ()
 
     def to_document(self) -> dict[str, object]:
-        """Shape for MongoDB, the spool and the monitor (datetimes are left as they are)."""
-        return {
-            "_id": self.ride_id,
+        """Shape for MongoDB, the spool and the monitor; without extra fields there is no `extra`.
+
+        Times are left as they are; BSON has them in whole milliseconds.
+        """
+        document: dict[str, object] = {
+            "_id": self.row_id,
             "ts": self.ts,
-            "pickup_at": self.ride.pickup_at,
+            EVENT_TIME: self.event_time,
             "model": self.model,
             "model_version": self.model_version,
             "model_role": self.model_role,
-            "schema_version": SCHEMA_VERSION,
-            "ride": {
-                PICKUP: self.ride.pickup_zone,
-                DROPOFF: self.ride.dropoff_zone,
-                DISTANCE: self.ride.trip_distance_miles,
-                PICKUP_AT: self.ride.pickup_at.isoformat() if self.ride.pickup_at else None,
-            },
-            "features": self.features.to_document(),
+            INPUTS: dict(self.inputs),
             "prediction": self.prediction,
             "latency_seconds": self.latency_seconds,
-            "shadow": [
-                {"model_version": one.model_version, "prediction": one.prediction}
-                for one in self.shadow
-            ],
+            "shadow": [shadow._asdict() for shadow in self.shadow],
         }
+        if self.extra:
+            document["extra"] = dict(self.extra)
+        return document
 
 
 def utc(moment: datetime) -> datetime:
@@ -82,32 +82,8 @@ def utc(moment: datetime) -> datetime:
 
 
 class Label(NamedTuple):
-    """The true duration of a ride, minutes."""
+    """The true value of a row's target, in its unit, and when it came (UTC)."""
 
-    ride_id: str
-    duration: float
+    row_id: str
+    value: float
     ts: datetime
-
-
-def label_of(body: object, now: datetime) -> Label:
-    """Check one posted label.
-
-    Args:
-        body: Decoded JSON, ``{"ride_id": ..., "duration": minutes}``.
-        now: Time of receipt, UTC.
-
-    Raises:
-        FieldError: names the field that is missing or out of its limits.
-    """
-    if not isinstance(body, Mapping):
-        raise FieldError("label", "is not a JSON object", "send ride_id and duration")
-    ride_id = check_id(body.get("ride_id"), "ride_id")
-    duration = body.get("duration")
-    if isinstance(duration, bool) or not isinstance(duration, int | float):
-        raise FieldError("duration", "is not a number", "send minutes as a number")
-    if not LABEL_MINIMUM <= duration <= LABEL_MAXIMUM:
-        raise FieldError(
-            "duration", "is out of its limits",
-            f"send minutes from {LABEL_MINIMUM:g} to {LABEL_MAXIMUM:g}",
-        )  # fmt: skip
-    return Label(ride_id, float(duration), now)

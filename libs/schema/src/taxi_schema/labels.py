@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from taxi_domain.errors import FieldError
+from taxi_domain.ids import check_id
 from taxi_schema.column import MAX_FLOAT
-from taxi_schema.ids import check_id
 from taxi_schema.refusals import limits_text, number_of
 from taxi_schema.schema import Schema
 

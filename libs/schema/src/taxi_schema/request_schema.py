@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
+from taxi_domain.ids import ID_PATTERN
 from taxi_schema.column import MAX_TEXT, Column, FeatureType, Kind
-from taxi_schema.ids import ID_PATTERN
 from taxi_schema.schema import Schema
 from taxi_schema.target import EventTime
 

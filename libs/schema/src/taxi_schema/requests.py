@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from taxi_domain.errors import FieldError
+from taxi_domain.ids import check_id
 from taxi_schema.column import MAX_TEXT, Column, FeatureType, Kind, Value
 from taxi_schema.extra import keep
 from taxi_schema.fitting import fit
-from taxi_schema.ids import check_id
 from taxi_schema.refusals import refusal
 from taxi_schema.request_schema import body_schema
 from taxi_schema.rows import Row

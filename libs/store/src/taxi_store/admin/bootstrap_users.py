@@ -3,7 +3,7 @@
 The first user is made through MongoDB's localhost exception, which ends with it. The folder
 of credentials has one folder for each component, with the files `username` and `password`;
 it is read again and again, so that a changed Secret reaches the server without a restart. The same
-goes for the folder that says how long rides and labels stay (`taxi_store.admin.retention`).
+goes for the folder that says how long rows and labels stay (`taxi_store.admin.retention`).
 
 Exit codes: 0 asked to stop, 1 nothing could be set up for too long, 2 unusable credentials.
 """

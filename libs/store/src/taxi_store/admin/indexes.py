@@ -25,7 +25,7 @@ def ensure_indexes(database: Database[Document], *, retention: Retention | None 
 
     Args:
         database: Where they are made.
-        retention: How long rides and labels stay; None leaves that as it is.
+        retention: How long rows and labels stay; None leaves that as it is.
     """
     if retention is None:
         ensure_order(database)

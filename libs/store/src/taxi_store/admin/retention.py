@@ -1,6 +1,6 @@
-"""How long rides and labels stay in MongoDB: TTL indexes on `stored_at`, changed in place.
+"""How long rows and labels stay in MongoDB: TTL indexes on `stored_at`, changed in place.
 
-Expiry counts from `stored_at`, the time of the insert, so replayed spools and old rides live as
+Expiry counts from `stored_at`, the time of the insert, so replayed spools and old rows live as
 long as any other. MongoDB looks for what has expired once a minute.
 """
 
@@ -67,7 +67,7 @@ def _days(path: Path) -> int:
 
 
 def ensure_retention(database: Database[Document], retention: Retention) -> None:
-    """Let rides and labels expire as given; doing it again changes nothing.
+    """Let rows and labels expire as given; doing it again changes nothing.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer, or refuses.

@@ -1,4 +1,4 @@
-"""Labelled rides for training: as many as memory allows, however long the log is."""
+"""Labelled rows for training: as many as memory allows, however long the log is."""
 
 import hashlib
 import heapq
@@ -15,19 +15,19 @@ from taxi_store.log.malformed import Unreadable, lenient
 from taxi_store.log.prediction_log import CHUNK, chunks, labels_of
 
 #: Share of a sample that is simply the newest: after a drift only they show what is. The others
-#: stand for all the time before, and for places that few rides go to.
+#: stand for all the time before, and for values that few rows have.
 NEWEST_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledRide:
-    """A logged ride and its true duration, minutes."""
+class LabelledRow:
+    """A logged row and its label, in the target's unit."""
 
     record: PredictionRecord
-    duration: float
+    label: float
 
 
-def labelled_rides(
+def labelled_rows(
     database: Database[Document],
     model: str,
     *,
@@ -35,26 +35,26 @@ def labelled_rides(
     unreadable: Unreadable,
     since: datetime | None = None,
     until: datetime | None = None,
-) -> list[LabelledRide]:
-    """Return labelled rides, oldest first: all of them, or a sample of `limit`.
+) -> list[LabelledRow]:
+    """Return labelled rows, oldest first: all of them, or a sample of `limit`.
 
-    A sample is mostly the newest rides and, of all before, those whose ids have the smallest
+    A sample is mostly the newest rows and, of all before, those whose ids have the smallest
     hashes: each had the same chance, and the same log gives the same sample. The log is read
     once, in pieces; memory grows with `limit`, not with the log.
 
     Args:
         database: Where the log is.
-        model: Name of the model whose rides are wanted (any version).
-        limit: Most rides that are returned.
+        model: Name of the model whose rows are wanted (any version).
+        limit: Most rows that are returned.
         unreadable: Is told what cannot be read; it is left out.
-        since: Only rides answered at or after this time.
-        until: Only rides answered before this time.
+        since: Only rows answered at or after this time.
+        until: Only rows answered before this time.
     """
     period = {
         key: moment for key, moment in (("$gte", since), ("$lt", until)) if moment is not None
     }
     selector: Document = {"model": model, **({"ts": period} if period else {})}
-    newest: list[LabelledRide] = []
+    newest: list[LabelledRow] = []
     sample = _Sample(limit)
     most_newest = max(1, int(limit * NEWEST_SHARE))
     with translated():
@@ -64,43 +64,43 @@ def labelled_rides(
             labels = labels_of(database, (one["_id"] for one in wanted), unreadable)
             labelled = (one for one in wanted if one["_id"] in labels)
             for record in unreadable.records(labelled):
-                ride = LabelledRide(record, labels[record.ride_id].duration)
+                row = LabelledRow(record, labels[record.row_id].value)
                 if len(newest) < most_newest:
-                    newest.append(ride)
+                    newest.append(row)
                     sample.room = limit - len(newest)
                 else:
-                    sample.add(ride)
-    return [*sample.rides(), *reversed(newest)]
+                    sample.add(row)
+    return [*sample.rows(), *reversed(newest)]
 
 
 class _Sample:
-    """The rides with the smallest hashes of their ids."""
+    """The rows with the smallest hashes of their ids."""
 
     def __init__(self, room: int) -> None:
         self.room = room
-        self._heap: list[tuple[int, str, LabelledRide]] = []
+        self._heap: list[tuple[int, str, LabelledRow]] = []
 
     def wants(self, document: Document) -> bool:
-        """Tell whether a ride can still come in; it is not decoded for that."""
+        """Tell whether a row can still come in; it is not decoded for that."""
         if len(self._heap) < self.room:
             return True
         return bool(self._heap) and -_hash(document["_id"]) >= self._heap[0][0]
 
-    def add(self, ride: LabelledRide) -> None:
-        """Take a ride; the one with the largest hash goes when there is no room."""
-        ride_id = ride.record.ride_id
-        # The id decides between equal hashes: rides have no order.
-        entry = (-_hash(ride_id), ride_id, ride)
+    def add(self, row: LabelledRow) -> None:
+        """Take a row; the one with the largest hash goes when there is no room."""
+        row_id = row.record.row_id
+        # The id decides between equal hashes: rows have no order.
+        entry = (-_hash(row_id), row_id, row)
         if len(self._heap) < self.room:
             heapq.heappush(self._heap, entry)
         elif self._heap:
             heapq.heappushpop(self._heap, entry)
 
-    def rides(self) -> list[LabelledRide]:
+    def rows(self) -> list[LabelledRow]:
         """Return what it has, oldest first."""
-        chosen = (ride for _, _, ride in self._heap)
-        return sorted(chosen, key=lambda one: (one.record.ts, one.record.ride_id))
+        chosen = (row for _, _, row in self._heap)
+        return sorted(chosen, key=lambda one: (one.record.ts, one.record.row_id))
 
 
-def _hash(ride_id: str) -> int:
-    return int.from_bytes(hashlib.blake2b(ride_id.encode(), digest_size=8).digest())
+def _hash(row_id: str) -> int:
+    return int.from_bytes(hashlib.blake2b(row_id.encode(), digest_size=8).digest())

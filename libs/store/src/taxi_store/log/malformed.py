@@ -16,7 +16,7 @@ from pymongo.database import Database
 
 from taxi_domain.documents import record_of, stored_label_of
 from taxi_domain.errors import FieldError
-from taxi_domain.fields import check_id
+from taxi_domain.ids import check_stored_id
 from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label, PredictionRecord
 from taxi_store.connection import Document
@@ -74,10 +74,10 @@ class Unreadable:
         return self._each(LABELS, documents, stored_label_of)
 
     def named(self, documents: Iterable[Document]) -> Iterator[Document]:
-        """Yield the prediction documents whose id is a ride's."""
+        """Yield the prediction documents whose id is a row's."""
 
         def same(document: Document) -> Document:
-            check_id(document["_id"], "_id")
+            check_stored_id(document["_id"], "_id")
             return document
 
         return self._each(PREDICTIONS, documents, same)

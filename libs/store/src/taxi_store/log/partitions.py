@@ -22,6 +22,7 @@ from pymongo.database import Database
 
 from taxi_domain.errors import FieldError
 from taxi_domain.mongodb import LABELS, PREDICTIONS
+from taxi_domain.records import EVENT_TIME, INPUTS, LABEL_VALUE
 from taxi_store.connection import Document, translated
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.prediction_log import CHUNK, chunks
@@ -29,8 +30,6 @@ from taxi_store.log.prediction_log import CHUNK, chunks
 #: Records of a partition at most, and bytes of documents.
 MAX_ROWS: Final = 50_000
 MAX_BYTES: Final = 64 * 1024 * 1024
-#: Where the event's own time stands, if it has one.
-EVENT_TIME: Final = "pickup_at"
 #: Numbers beyond are no measurements, and sums of their squares are no numbers.
 LARGEST: Final = 1e100
 
@@ -42,7 +41,7 @@ _MILLISECONDS: Final = CodecOptions[dict[str, Any]](
     datetime_conversion=DatetimeConversion.DATETIME_MS, unicode_decode_error_handler="replace"
 )
 _FIELDS: Final = dict.fromkeys(
-    ("ts", EVENT_TIME, "model_version", "model_role", "features", "prediction", "latency_seconds"),
+    ("ts", EVENT_TIME, "model_version", "model_role", INPUTS, "prediction", "latency_seconds"),
     1,
 )
 _MEASURED: Final = 200
@@ -52,10 +51,10 @@ _REMEDY: Final = "write records as the predictor does"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A place in the index: before the records of an answer time (`ride_id` None), or a record."""
+    """A place in the index: before the records of an answer time (`row_id` None), or a record."""
 
     ts: datetime
-    ride_id: object = None
+    row_id: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +128,18 @@ def read(
 
 
 def label_values(
-    database: Database[Document], ride_ids: Iterable[str], unreadable: Unreadable
+    database: Database[Document], row_ids: Iterable[str], unreadable: Unreadable
 ) -> dict[str, LabelValue]:
-    """Return the labels of the rides that have one."""
+    """Return the labels of the rows that have one."""
     found: dict[str, LabelValue] = {}
     with translated():
         collection = database.get_collection(LABELS, codec_options=_MILLISECONDS)
-        for wanted in chunks(ride_ids):
-            documents = collection.find({"_id": {"$in": wanted}}, {"duration": 1, "ts": 1})
+        for wanted in chunks(row_ids):
+            documents = collection.find({"_id": {"$in": wanted}}, {LABEL_VALUE: 1, "ts": 1})
             for one in documents.batch_size(CHUNK):
-                value, ts = one.get("duration"), one.get("ts")
+                value, ts = one.get(LABEL_VALUE), one.get("ts")
                 if not _is_number(value):
-                    unreadable.add(LABELS, one["_id"], FieldError("duration", _PROBLEM, _REMEDY))
+                    unreadable.add(LABELS, one["_id"], FieldError(LABEL_VALUE, _PROBLEM, _REMEDY))
                 elif type(ts) is not DatetimeMS:
                     unreadable.add(LABELS, one["_id"], FieldError("ts", _PROBLEM, _REMEDY))
                 else:
@@ -172,8 +171,8 @@ def _range(
 def _bound(model: str, key: Key) -> list[tuple[str, Any]]:
     # Ids descend in the index, so the smallest of all keys stands after the records of its time,
     # and before those of the time before.
-    ride_id = MinKey() if key.ride_id is None else key.ride_id
-    return [("model", model), ("ts", key.ts), ("_id", ride_id)]
+    row_id = MinKey() if key.row_id is None else key.row_id
+    return [("model", model), ("ts", key.ts), ("_id", row_id)]
 
 
 def _key_of(document: Document) -> Key:
@@ -195,8 +194,8 @@ def _fault(document: Document) -> str:
     """Return the field whose type is wrong, empty when all are right."""
     if not _is_number(document.get("prediction")):
         return "prediction"
-    if type(document.get("features")) is not dict:
-        return "features"
+    if type(document.get(INPUTS)) is not dict:
+        return INPUTS
     if type(document.get("ts")) is not DatetimeMS:
         return "ts"
     if type(document.get("_id")) is not str:

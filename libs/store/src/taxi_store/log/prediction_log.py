@@ -1,6 +1,6 @@
 """The prediction log and the labels: written once, read in the order of time."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -12,9 +12,8 @@ from pymongo.cursor import Cursor
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from taxi_domain.durations import is_target
 from taxi_domain.mongodb import LABELS, PREDICTIONS
-from taxi_domain.records import Label, PredictionRecord
+from taxi_domain.records import LABEL_VALUE, Label, PredictionRecord
 from taxi_store.connection import Document, translated
 from taxi_store.log.encoding import reencoded, storable
 from taxi_store.log.malformed import Unreadable, lenient
@@ -37,10 +36,10 @@ class InsertResult:
 
 
 class Stored(NamedTuple):
-    """A ride of the log: when it was stored, its id, and the time of its answer."""
+    """A row of the log: when it was stored, its id, and the time of its answer."""
 
     stored_at: datetime
-    ride_id: str
+    row_id: str
     ts: object
 
 
@@ -77,24 +76,24 @@ def insert_encoded(
 def insert_labels(
     database: Database[Document], labels: Sequence[Label], now: datetime, unreadable: Unreadable
 ) -> tuple[InsertResult, list[Label]]:
-    """Write labels; the first label of a ride stays, also within `labels`.
+    """Write labels; the first label of a row stays, also within `labels`.
 
     Returns:
-        What was new, and the label that the log now has of each ride: what was posted where it
+        What was new, and the label that the log now has of each row: what was posted where it
         was the first, else the one that was there.
     """
     first: dict[str, Label] = {}
     for one in labels:
-        first.setdefault(one.ride_id, one)
-    rides = list(first)
+        first.setdefault(one.row_id, one)
+    rows = list(first)
     documents = (
-        {"_id": one.ride_id, "duration": one.duration, "ts": one.ts, "stored_at": now}
+        {"_id": one.row_id, LABEL_VALUE: one.value, "ts": one.ts, "stored_at": now}
         for one in first.values()
     )
-    there = [rides[index] for index in _insert(database[LABELS], documents)]
+    there = [rows[index] for index in _insert(database[LABELS], documents)]
     new = len(first) - len(there)
     before = labels_of(database, there, unreadable)
-    # One that cannot be read is the ride's all the same: after a restart it would have none.
+    # One that cannot be read is the row's all the same: after a restart it would have none.
     kept: dict[str, Label | None] = {**first, **dict.fromkeys(there), **before}
     return InsertResult(new, len(labels) - new), [one for one in kept.values() if one is not None]
 
@@ -113,50 +112,65 @@ def window(
 
 
 def labelled_window(
-    database: Database[Document], version: str, rows: int, unreadable: Unreadable
+    database: Database[Document],
+    version: str,
+    rows: int,
+    is_evaluated: Callable[[float], bool],
+    unreadable: Unreadable,
 ) -> list[tuple[PredictionRecord, Label]]:
     """Return the newest labelled records of a version, oldest first.
 
-    So many that `rows` of them have labels within the target's limits. At most fifty times as
-    many records are looked at, so that a log without labels ends.
+    So many that errors count the labels of `rows` of them. At most fifty times as many records are
+    looked at, so that a log without labels ends.
+
+    Args:
+        database: Where the log is.
+        version: That answered or shadowed.
+        rows: Records that are wanted.
+        is_evaluated: Tells whether errors count a label.
+        unreadable: Is told what cannot be read; it is left out.
     """
     newest: list[tuple[PredictionRecord, Label]] = []
-    judged = 0
+    counted = 0
     with translated():
         cursor = _newest(database, version, rows * 50).batch_size(CHUNK)
         for chunk in chunks(unreadable.named(cursor)):
             labels = labels_of(database, (one["_id"] for one in chunk), unreadable)
             labelled = (one for one in chunk if one["_id"] in labels)
             for record in unreadable.records(labelled):
-                label = labels[record.ride_id]
-                # Beyond the newest `rows` only labels within the limits matter.
-                if not (is_target(label.duration) or len(newest) < rows):
+                label = labels[record.row_id]
+                counts = is_evaluated(label.value)
+                # Beyond the newest `rows` only labels that errors count matter.
+                if not (counts or len(newest) < rows):
                     continue
                 newest.append((record, label))
-                judged += is_target(label.duration)
-                if judged == rows:
+                counted += counts
+                if counted == rows:
                     return list(reversed(newest))
     return list(reversed(newest))
 
 
 def records_of(
-    database: Database[Document], ride_ids: Sequence[str], unreadable: Unreadable
+    database: Database[Document], row_ids: Sequence[str], unreadable: Unreadable
 ) -> list[PredictionRecord]:
-    """Return the records of rides that are in the log."""
+    """Return the records of rows that are in the log."""
     with translated():
-        found = lenient(database, PREDICTIONS).find({"_id": {"$in": list(ride_ids)}})
+        found = lenient(database, PREDICTIONS).find({"_id": {"$in": list(row_ids)}})
         return list(unreadable.records(found))
 
 
 def tail(
     database: Database[Document], since: datetime, limit: int, unreadable: Unreadable
 ) -> Page[Stored]:
-    """Return at most `limit` rides stored at or after `since`, in the order of storing."""
+    """Return at most `limit` rows stored at or after `since`, in the order of storing."""
     with translated():
-        found = lenient(database, PREDICTIONS).find(_stored(since), {"stored_at": 1, "ts": 1})
-        rows = list(found.sort("stored_at", 1).limit(limit))
-    rides = [Stored(one["stored_at"], one["_id"], one.get("ts")) for one in unreadable.named(rows)]
-    return Page(rides, len(rows), _newest_of(rows))
+        cursor = lenient(database, PREDICTIONS).find(_stored(since), {"stored_at": 1, "ts": 1})
+        documents = list(cursor.sort("stored_at", 1).limit(limit))
+    stored = [
+        Stored(document["stored_at"], document["_id"], document.get("ts"))
+        for document in unreadable.named(documents)
+    ]
+    return Page(stored, len(documents), _newest_of(documents))
 
 
 def tail_labels(
@@ -170,16 +184,16 @@ def tail_labels(
 
 
 def labels_of(
-    database: Database[Document], ride_ids: Iterable[str], unreadable: Unreadable
+    database: Database[Document], row_ids: Iterable[str], unreadable: Unreadable
 ) -> dict[str, Label]:
-    """Return the labels of rides that have one."""
-    wanted = list(ride_ids)
+    """Return the labels of rows that have one."""
+    wanted = list(row_ids)
     found: dict[str, Label] = {}
     with translated():
         for start in range(0, len(wanted), CHUNK):
             chunk = wanted[start : start + CHUNK]
             documents = lenient(database, LABELS).find({"_id": {"$in": chunk}})
-            found |= {one.ride_id: one for one in unreadable.labels(documents)}
+            found |= {one.row_id: one for one in unreadable.labels(documents)}
     return found
 
 

@@ -25,3 +25,12 @@ def check_id(value: object, field: str) -> str:
         return str(value)
     problem = "is missing" if value is None else "is not an id"
     raise FieldError(field, problem, f"send 1 to {MAX_ID} of A-Z a-z 0-9 . _ -")
+
+
+def check_stored_id(value: object, field: str) -> str:
+    """Return the id of a stored document, which is a string.
+
+    Raises:
+        FieldError: it is none.
+    """
+    return check_id(value if isinstance(value, str) else object(), field)
