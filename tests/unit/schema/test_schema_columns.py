@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from itertools import pairwise
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,6 @@ from hypothesis import strategies as st
 from support.schemas import SCALARS, few_examples, rows, schemas, values_of
 
 from taxi_domain.errors import FieldError
-from taxi_domain.features import features_of
-from taxi_domain.rides import Ride
 from taxi_schema.column import MISSING_INTEGER, Column, FeatureType, Kind
 from taxi_schema.columns.arrays import columns_of
 from taxi_schema.columns.features import derive_columns
@@ -52,17 +51,19 @@ def test_columns_have_the_features_of_their_rows(data: Any) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("time", [None, "2021-01-31T08:15:00", "1969-12-31T23:59:59"])
-def test_a_ride_has_the_features_of_today(time: str | None) -> None:
+@pytest.mark.parametrize(
+    ("time", "hour", "weekday"),
+    [(None, nan, nan), ("2021-01-31T08:15:00", 8.0, 6.0), ("1969-12-31T23:59:59", 23.0, 2.0)],
+)
+def test_features_of_a_ride(time: str | None, hour: float, weekday: float) -> None:
     moment = datetime.fromisoformat(time) if time else None
     row = RequestParser(TAXI).parse(
         {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
     )
-    pickup, dropoff, distance, pair, hour, weekday = derive(TAXI)(row._replace(event_time=moment))
 
-    today = features_of(Ride(130, 205, 3.66, moment))
-    assert repr((pickup, dropoff, pair, distance, hour, weekday)) == repr(today.inputs())
-    assert pair == 130205
+    features = derive(TAXI)(row._replace(event_time=moment))
+
+    assert repr(features) == repr((130, 205, 3.66, 130205, hour, weekday))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Graphs are asked at the limits of the schema, and take what the schema has."""
 
 import math
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.schemas import few_examples, schemas
 
-from taxi_domain.probes import AT_THE_LIMITS
 from taxi_schema.column import FeatureType
 from taxi_schema.probes import MAX_PROBES, not_finite, ordinary, probes
 from taxi_schema.reading import read_schema, schema_of
@@ -21,10 +21,12 @@ FLIGHT = read_schema(MODELS / "flight_delay" / "schema.toml")
 FLOATS = {"duration": Tensor("tensor(float)", (None, 1))}
 
 
-def test_every_end_of_a_ride_that_was_probed_is_probed() -> None:
-    asked = {repr((row[0], row[1], row[3], row[2], *row[4:])) for row in probes(TAXI)}
+def test_every_combination_of_ends_of_a_ride_is_probed() -> None:
+    asked = {repr((*row[:3], *row[4:])) for row in probes(TAXI)}
+    times = [(math.nan, math.nan), *product((0.0, 23.0), (0.0, 6.0))]
 
-    assert {repr(features.inputs()) for features in AT_THE_LIMITS} <= asked
+    for pickup, dropoff, miles, time in product((1, 265), (1, 265), (0.0, 100.0), times):
+        assert repr((pickup, dropoff, miles, *time)) in asked
 
 
 def test_missing_values_and_closed_categories_are_probed() -> None:

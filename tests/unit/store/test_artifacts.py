@@ -18,7 +18,7 @@ from taxi_store.registry.artifacts import (
     unpack,
 )
 
-CARD = json.dumps({"format_version": 2}).encode()
+CARD = json.dumps({"format_version": 3}).encode()
 FILES = {CARD_FILE: CARD, ONNX_FILE: b"graph", REFERENCE_FILE: b"rides"}
 
 
