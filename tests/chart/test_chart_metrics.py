@@ -265,9 +265,9 @@ def test_the_alert_of_refused_rides_tells_the_fields(tmp_path: Path) -> None:
     common = 'namespace="ns",job="taxi-predictor"'
     counters = {
         f"taxi_predictor_predictions_total{{{common}}}": "0+60x20",
-        f'taxi_predictor_refused_rides_total{{{common},reason="trip_distance"}}': "0+30x20",
-        f'taxi_predictor_refused_rides_total{{{common},reason="PULocationID"}}': "0+10x20",
-        f'taxi_predictor_refused_rides_total{{{common},reason="body"}}': "0x20",
+        f'taxi_predictor_refused_rows_total{{{common},reason="trip_distance"}}': "0+30x20",
+        f'taxi_predictor_refused_rows_total{{{common},reason="PULocationID"}}': "0+10x20",
+        f'taxi_predictor_refused_rows_total{{{common},reason="body"}}': "0x20",
     }
     expected = {
         "exp_labels": {"severity": "warning", "namespace": "ns", "job": "taxi-predictor"},
@@ -275,11 +275,11 @@ def test_the_alert_of_refused_rides_tells_the_fields(tmp_path: Path) -> None:
             "summary": "taxi-predictor refuses 40% of the rides that it is asked",
             "description": "Refused in the last half an hour, by field or reason: "
             "trip_distance 600; PULocationID 200; no window and no verdict has these rides.",
-            "runbook": "docs/runbooks/TaxiPredictorRidesRefused.md",
+            "runbook": "docs/runbooks/TaxiPredictorRowsRefused.md",
         },
     }
     check = {
-        "eval_time": "20m", "alertname": "TaxiPredictorRidesRefused", "exp_alerts": [expected],
+        "eval_time": "20m", "alertname": "TaxiPredictorRowsRefused", "exp_alerts": [expected],
     }  # fmt: skip
     case = {
         "interval": "1m",

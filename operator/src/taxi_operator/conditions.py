@@ -186,7 +186,7 @@ _HOLDS_A_RUN: Final = {
 
 def _fallback(status: Status, outcome: Outcome) -> Finding:
     if outcome.unready is status.traffic:
-        # The rides are still with the other one.
+        # The rows are still with the other one.
         active = "True" if status.traffic is Traffic.CHAMPION else "False"
         text = f"the traffic goes to the {status.traffic} when a pod of it is ready"
         return Finding(FALLBACK, active, f"{status.traffic}NotReady", text)

@@ -23,7 +23,7 @@ class Action(StrEnum):
 
 
 class Traffic(StrEnum):
-    """Who answers the rides."""
+    """Who answers the rows."""
 
     CHAMPION = "Champion"
     FALLBACK = "Fallback"

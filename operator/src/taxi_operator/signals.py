@@ -8,7 +8,7 @@ from typing import Final
 from taxi_operator.policies import Condition, OnNoData, Signal
 from taxi_operator.series import NOTHING, Series
 
-#: No count of rides is as large; a status has no room for it.
+#: No count of rows is as large; a status has no room for it.
 _MAX_SAMPLES: Final = 1e9
 
 
@@ -33,7 +33,7 @@ class Observed:
         witness: Samples of what Prometheus always has, over the `for` that absence has to last:
             where there are none, a missing value says nothing, since Prometheus was not there.
         age_seconds: Age of the last evaluation behind the metric; None when it is not known.
-        samples: Rides behind the value; None when it is not known.
+        samples: Rows behind the value; None when it is not known.
         problem: Why there is nothing, for people.
         unusable: Nothing was learned, since the query is wrong or nobody answered it. That is no
             absence of data: the state is held, whatever `onNoData` says.
@@ -60,7 +60,7 @@ class Reading:
         breached: Whether it is breached; held while there is no data.
         recovered: Whether the exit condition held for its whole time, breached before or not.
         value: Last value, None when there is none.
-        samples: Rides behind it.
+        samples: Rows behind it.
         reason: Why the state is what it is, for people.
         explanation: What a breach comes from, for people.
     """

@@ -61,10 +61,10 @@ def candidate_of(report: RunEntry, state: str) -> dict[str, Any]:
     if numbers.keys() >= _GAIN:
         shown["gain"] = f"{numbers['gain']:.4f}"
         shown["ci"] = [f"{numbers['ci_low']:.4f}", f"{numbers['ci_high']:.4f}"]
-        shown["championRmseMinutes"] = f"{numbers['champion_rmse']:.3f}"
-        shown["candidateRmseMinutes"] = f"{numbers['candidate_rmse']:.3f}"
+        shown["championRmse"] = f"{numbers['champion_rmse']:.3f}"
+        shown["candidateRmse"] = f"{numbers['candidate_rmse']:.3f}"
     if "fallback_rmse" in numbers:
-        shown["fallbackRmseMinutes"] = f"{numbers['fallback_rmse']:.3f}"
+        shown["fallbackRmse"] = f"{numbers['fallback_rmse']:.3f}"
     if "evaluated_rows" in numbers:
         shown["evaluatedRows"] = int(numbers["evaluated_rows"])
     shown["message"] = report.message

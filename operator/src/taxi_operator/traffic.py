@@ -1,4 +1,4 @@
-"""The active Service: who answers the rides. Its selector is the operator's."""
+"""The active Service: who answers the rows. Its selector is the operator's."""
 
 import asyncio
 import logging

@@ -18,8 +18,8 @@ def test_numbers_are_texts_with_the_fallback_beside() -> None:
 
     assert candidate_of(report, "Promoted") == {
         "state": "Promoted", "verdict": "Better", "version": "v2", "gain": "0.2500",
-        "ci": ["0.2000", "0.3000"], "championRmseMinutes": "8.000",
-        "candidateRmseMinutes": "6.000", "fallbackRmseMinutes": "7.123", "evaluatedRows": 1500,
+        "ci": ["0.2000", "0.3000"], "championRmse": "8.000",
+        "candidateRmse": "6.000", "fallbackRmse": "7.123", "evaluatedRows": 1500,
         "message": "better",
     }  # fmt: skip
 

@@ -208,9 +208,12 @@ MONITOR_DRIFT_RATIO: Final = _computed(
 )
 MONITOR_MISSING: Final = _computed(
     "taxi_monitor_feature_missing_ratio",
-    "Share of the window without a value, by column; the event time is one of them.",
+    "Share of the window without a value.",
     *_FEATURE,
 )  # fmt: skip
+MONITOR_EVENT_TIME_MISSING: Final = _computed(
+    "taxi_monitor_event_time_missing_ratio", "Share of the window without an event time.", *_MODEL
+)
 MONITOR_UNSEEN: Final = _computed(
     "taxi_monitor_feature_unseen_ratio", "Share of the window that the reference never had.",
     *_FEATURE,

@@ -26,6 +26,15 @@ def ordinary(schema: Schema) -> FeatureRow:
     return derive(schema)(_ordinary(schema))
 
 
+def example(schema: Schema) -> dict[str, Value]:
+    """Return the body of a request for an ordinary row."""
+    row = _ordinary(schema)
+    values = {column.name: value for column, value in zip(schema.columns, row.values, strict=True)}
+    if schema.event_time is not None and row.event_time is not None:
+        values[schema.event_time.name] = row.event_time.isoformat()
+    return values
+
+
 def probes(schema: Schema) -> list[FeatureRow]:
     """Return feature rows at the limits.
 

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from taxi_domain.ids import ID_PATTERN
 from taxi_schema.column import MAX_TEXT, Column, FeatureType, Kind
+from taxi_schema.probes import example
 from taxi_schema.schema import Schema
 from taxi_schema.target import EventTime
 
@@ -30,6 +31,7 @@ def body_schema(schema: Schema) -> JsonSchema:
         "required": [column.name for column in schema.columns if not column.nullable],
         "properties": properties,
         "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+        "examples": [example(schema)],
     }
     return {**body, "title": schema.title} if schema.title else body
 
