@@ -272,9 +272,9 @@ def test_the_alert_of_refused_rides_tells_the_fields(tmp_path: Path) -> None:
     expected = {
         "exp_labels": {"severity": "warning", "namespace": "ns", "job": "taxi-predictor"},
         "exp_annotations": {
-            "summary": "taxi-predictor refuses 40% of the rides that it is asked",
+            "summary": "taxi-predictor refuses 40% of the rows that it is asked",
             "description": "Refused in the last half an hour, by field or reason: "
-            "trip_distance 600; PULocationID 200; no window and no verdict has these rides.",
+            "trip_distance 600; PULocationID 200; no window and no verdict has these rows.",
             "runbook": "docs/runbooks/TaxiPredictorRowsRefused.md",
         },
     }
