@@ -40,7 +40,7 @@ class Outcome:
         unreachable: Why Prometheus did not answer, empty when it did.
         held: Why a decision is held back, empty when none is.
         unavailable: Since when the champion is unavailable, None when it is not.
-        unready: Whom the Service should select and does not, since no pod of it is ready.
+        unready: The Deployment that the Service should select and does not: no pod of it is ready.
     """
 
     readings: Sequence[Reading] = ()

@@ -23,7 +23,7 @@ class Action(StrEnum):
 
 
 class Traffic(StrEnum):
-    """Who answers the rows."""
+    """Which predictor answers."""
 
     CHAMPION = "Champion"
     FALLBACK = "Fallback"
@@ -35,7 +35,7 @@ class Facts:
 
     Attributes:
         now: Present time.
-        traffic: Who answers now.
+        traffic: Which predictor answers now.
         traffic_since: Since when; None when it never moved.
         rescued: It moved to the fallback since the champion was unavailable.
         champion: Ready pods of the champion, and since when there are some, or none.

@@ -98,8 +98,8 @@ def job_manifest(
 ) -> Manifest:
     """Return the Job of an attempt, made from the suspended CronJob's template.
 
-    Only the arguments, the run's id, the limits and the labels are set: whoever writes a
-    policy cannot run a pod of his own.
+    Only the arguments, the run's id, the limits and the labels are set: writing a
+    policy must not be enough to run arbitrary pods.
 
     Raises:
         FieldError: the template has no container `train`.

@@ -106,7 +106,7 @@ class _Asked:
     """The queries of a reconcile: all for one time, none of them looking further back than it may.
 
     Attributes:
-        prometheus: Who is asked.
+        prometheus: The server that is asked.
         now: Its present time.
         since: Samples before this time are of another model.
         lookback: A sample that is older than these seconds is no present value. Without it a

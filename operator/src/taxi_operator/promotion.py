@@ -38,8 +38,8 @@ class Promotion:
         self._cluster = cluster
         self._registry = registry
         self._failpoint = failpoint
-        # Whoever carries on the promotions of policies that are gone must not take one for ended
-        # whose alias is just being moved.
+        # Orphaned promotions are carried on by another task, which must not take one for ended
+        # while its alias is being moved.
         self._lock = asyncio.Lock()
 
     async def begin(

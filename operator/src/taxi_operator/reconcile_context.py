@@ -30,7 +30,7 @@ class ReconcileContext:
         champion: How ready the champion is, None while that is not known.
         champion_missing: Its Deployment is not there.
         fallback_ready: Ready pods of the fallback.
-        unready: Whom the Service should select and does not, since no pod of it is ready.
+        unready: The Deployment that the Service should select and does not: no pod of it is ready.
         can_decide: What the policy acts on is there.
         retrain_blocked: Why no run can start, empty when one can.
         held: Why nothing is done although something could be.

@@ -210,7 +210,7 @@ class Reports:
             async with asyncio.timeout(_LOOK_SECONDS):
                 return await self._cluster.cron_job(self._source.cron_job) is None
         except (TaxiError, TimeoutError):
-            return False  # whoever makes the Job finds out
+            return False  # making the Job will tell
 
     async def _create(self, key: PolicyKey, number: int, arguments: list[str]) -> bool:
         """Make the Job; return False when it is there already."""

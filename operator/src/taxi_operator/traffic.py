@@ -1,4 +1,4 @@
-"""The active Service: who answers the rows. Its selector is the operator's."""
+"""The active Service: which predictor answers. Its selector is the operator's."""
 
 import asyncio
 import logging
@@ -88,7 +88,7 @@ class TrafficControl:
         return found
 
     async def selected(self, service: Object) -> Traffic | None:
-        """Return whom a Service selects now, None when it is neither of the two."""
+        """Return what a Service selects now, None when it is neither of the two."""
         now = (service.get("spec") or {}).get("selector")
         if now:
             for one in Traffic:
@@ -126,7 +126,7 @@ class TrafficControl:
     async def assert_selector(
         self, service: Object, wanted: Traffic | None
     ) -> tuple[Traffic, bool]:
-        """Let a Service select what it should; return whom it selects then, and if that is new.
+        """Let a Service select what it should; return what it selects then, and whether that is new.
 
         It never leaves the other of our two for pods that are not ready: an intent, or a selector
         that was set by hand, can be older than what became of the pods.

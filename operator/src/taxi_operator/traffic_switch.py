@@ -30,7 +30,7 @@ class Wish:
     """What a policy wants of its Service.
 
     Attributes:
-        traffic: Whom it selects; None while the policy does not know.
+        traffic: What it selects; None while the policy does not know.
         retained: The traffic stays there when the policy is gone.
     """
 
@@ -52,7 +52,7 @@ class TrafficSwitch:
         self._traffic = traffic
         self._reporter = reporter
         self._failpoint = failpoint
-        # Whoever keeps selectors must not act on a status that a switch is just replacing.
+        # Selectors must not be reconciled by a status that a switch is just replacing.
         self._lock = asyncio.Lock()
         self._rivals: dict[tuple[str, int], str | None] = {}
         #: Policies that only watch a target which another one claims.
@@ -181,7 +181,7 @@ class TrafficSwitch:
         return not enforces(found) and found["metadata"]["uid"] in self._onlookers
 
     async def _policies(self) -> list[Document]:
-        """List all policies; who has which target is known from it until the next time."""
+        """List all policies; owners of targets are known from it until the next listing."""
         foreign = await self._traffic.foreign()
         policies = [one for one in await self._cluster.policies() if service_of(one) not in foreign]
         self._rivals = {_version_of(one): conflicting_policy_of(one, policies) for one in policies}

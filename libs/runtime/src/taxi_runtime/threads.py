@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class Threads:
-    """A few threads; who finds none free waits, for as long as a request may take.
+    """A bounded thread pool; a call waits for a free thread for as long as a request may take.
 
     Made after the fork, in the thread that serves. Only with `UnpatchedWorker`: the patched
     standard library has no native locks for such threads.

@@ -14,18 +14,18 @@ from gunicorn.workers.ggevent import GeventWorker
 from taxi_runtime.bodies import Body, MalformedBodyError
 from taxi_runtime.headers import BoundedRequest
 
-#: A request with its body and its answer has this long, seconds; who did not send the body in
-#: time is told so, without a limit.
+#: Time limit for a request with its body and its answer, seconds; a body that is late is answered
+#: with 408.
 _REQUEST_SECONDS: Final = 20.0
 #: Connections without a request are closed this long after a stop, seconds; the others when
 #: their answer has left.
 _IDLE_SECONDS: Final = 2.0
-#: Connections that are accepted beyond the wanted ones, as a share of these: room for those that
-#: come before the ones that wait longest are closed.
+#: Connections accepted beyond the limit, as a share of it: room for new ones until the longest idle
+#: ones are closed.
 _SPARE: Final = 0.25
 _LOOK_SECONDS: Final = 0.2
-#: One read of a body takes so many bytes at most: they wait in memory that nobody counts, and
-#: gunicorn's parser copies them for each piece that is taken.
+#: One read of a body takes so many bytes at most: they wait in memory that is not
+#: accounted for, and gunicorn's parser copies them for each piece that is taken.
 _MAX_READ_AHEAD: Final = 64 * 1024
 #: A client that sends nonsense has this long to take the answer before the connection is closed.
 _LINGER_SECONDS: Final = 1.0
@@ -67,7 +67,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
             if not body.failed:
                 body.discard()
         except (TimeoutError, MalformedBodyError, _Evicted):
-            # Who does not take the answer is no error of ours: the connection is closed.
+            # A client that does not read the answer is no error here: the connection is closed.
             goes_on = False
         finally:
             deadline.close()
@@ -106,12 +106,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         super().run()
 
     def _close_connections(self) -> None:
-        """Close who does nothing for longest while there are too many, at the end all who wait."""
+        """Close the longest idle connections while there are too many; at the end all idle ones."""
         while self.alive:
             gevent.sleep(_LOOK_SECONDS)
             excess = max(len(self._connections) - self._most, 0)
-            # Who stalls in the middle of a body is no better than who sends nothing at all; a
-            # request that is being answered did something just now.
+            # A connection that stalls within a body counts as idle; one that is being answered
+            # was active just now.
             for connection, waits in list(self._connections.items())[:excess]:
                 _close(connection, waits)
         gevent.sleep(_IDLE_SECONDS)

@@ -101,7 +101,7 @@ class Cluster:
         await self._change_status(policy, whole, _FORCED)
 
     async def remove_status(self, policy: Document, parts: Sequence[str]) -> None:
-        """Remove parts of a policy's status, whoever wrote them.
+        """Remove parts of a policy's status, of any field manager.
 
         What another field manager wrote does not go by applying a status without it.
 
@@ -191,7 +191,7 @@ class Cluster:
         await self._call("PATCH", self._service(service), body, **_FORCED)
 
     async def annotate_service(self, service: str, annotations: Mapping[str, str | None]) -> None:
-        """Set annotations of a Service, whoever set them before; None removes one."""
+        """Set annotations of a Service, also of other field managers; None removes one."""
         body = {"metadata": {"annotations": dict(annotations)}}
         await self._call("PATCH", self._service(service), body, content_type=_MERGE)
 

@@ -1,7 +1,7 @@
 """A local port that leads to a Service, opened again whenever it breaks.
 
 `kubectl port-forward` picks one pod and ends when that pod goes (a promotion rolls the
-predictor), so whoever holds a forward asks for its address before each request.
+predictor), so the user of a forward asks for its address before each request.
 """
 
 import re

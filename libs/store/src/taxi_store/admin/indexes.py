@@ -44,9 +44,9 @@ def ensure_indexes(database: Database[Document], *, retention: Retention | None 
 
 
 def ensure_report_index(database: Database[Document]) -> None:
-    """Make the index of reports; whoever writes one does, since only he may.
+    """Make the index of reports; the writer of a report does it, having the only role that may.
 
-    It holds all that lists tell, so that they read no report's contents.
+    It covers every field of the lists, so that they read no report's contents.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer, or refuses.

@@ -134,10 +134,10 @@ def alias_id(model: str, alias: Alias) -> str:
 def alias_intent(model: str, alias: Alias, to: str) -> tuple[Document, Document]:
     """Return the filter and the update (an upsert) that say where an alias is about to point.
 
-    The order makes it safe beside the garbage collection: who moves an alias writes this first
-    and then looks at the version; the collection marks a version first and then looks at the
-    aliases. Of two who write first and then look at what the other wrote, one at least notices,
-    wherever one of them is killed. Intents of moves that came to nothing go with the next move.
+    The order makes it safe beside the garbage collection: a move writes its intent first and reads
+    the version afterwards; the collection marks a version first and reads the aliases afterwards.
+    Since both write before they read, at least one of them sees the other, wherever either is
+    killed. Intents of moves that came to nothing are removed by the next move.
     """
     change = {
         "$addToSet": {"intents": to},

@@ -78,7 +78,7 @@ def _named(aliases: Sequence[Document], field: str) -> set[str]:
 
 
 def _accept_served(database: Database[Document], model: str) -> None:
-    """Accept what aliases point at: who promoted it may have met the mark, or been killed."""
+    """Accept what aliases point at: its promotion may have met the mark, or have been killed."""
     with translated():
         aliases = list(database[ALIASES].find({"model": model}))
         now, before = sorted(_named(aliases, "version")), sorted(_named(aliases, "previous"))
