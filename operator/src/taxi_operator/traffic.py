@@ -126,7 +126,7 @@ class TrafficControl:
     async def assert_selector(
         self, service: Object, wanted: Traffic | None
     ) -> tuple[Traffic, bool]:
-        """Let a Service select what it should; return what it selects then, and whether that is new.
+        """Let a Service select what it should; return what it selects then, and if that is new.
 
         It never leaves the other of our two for pods that are not ready: an intent, or a selector
         that was set by hand, can be older than what became of the pods.

@@ -7,7 +7,13 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from taxi_domain.errors import FieldError
-from taxi_store.connection import StoreUnavailableError, connect, connect_async, translated
+from taxi_store.connection import (
+    StoreUnavailableError,
+    connect,
+    connect_async,
+    database_of,
+    translated,
+)
 
 SAFE = {"w": "majority", "wtimeout": 5000, "j": True}
 
@@ -56,3 +62,12 @@ def test_long_refusal_of_the_server_is_cut() -> None:
 
     assert len(str(refusal.value)) < 500
     assert "check the user" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("", "taxi"), ("/", "taxi"), ("/flights", "flights"), ("/a?authSource=b", "a")],
+)
+def test_the_uris_path_names_the_database(path: str, name: str) -> None:
+    with connect(f"mongodb://127.0.0.1:1{path}", app_name="test") as client:
+        assert database_of(client).name == name

@@ -6,9 +6,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from pymongo import AsyncMongoClient, MongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
 
 from taxi_domain.errors import FieldError, NotAvailableError
+from taxi_domain.mongodb import DATABASE
 
 Document = dict[str, Any]
 
@@ -45,6 +48,19 @@ def connect_async(
         return AsyncMongoClient(uri, **_options(uri, app_name, timeout_seconds))
     except (InvalidURI, ConfigurationError, ValueError):
         raise _bad_uri() from None
+
+
+def database_of(client: MongoClient[Document]) -> Database[Document]:
+    """Return the database that the URI's path names, `taxi` where it names none.
+
+    Releases that share a MongoDB have one each, so their rows, labels and models keep apart.
+    """
+    return client.get_default_database(DATABASE)
+
+
+def async_database_of(client: AsyncMongoClient[Document]) -> AsyncDatabase[Document]:
+    """Return the same database for asyncio."""
+    return client.get_default_database(DATABASE)
 
 
 @contextmanager
