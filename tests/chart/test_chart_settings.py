@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from support.chart import CHART, environment, manifests, pods, template
 
 from taxi_runtime.settings import read
@@ -57,6 +58,22 @@ def test_every_variable_is_a_setting(name: str) -> None:
     assert containers(name)
     for container in containers(name):
         assert set(environment(container)) <= known
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_defaults_are_those_of_the_settings(name: str) -> None:
+    """But for addresses and names of a release, without which a part runs alone."""
+    # Cores of a node say nothing about a pod's memory; a pod serves one of two aliases.
+    of_pods = {"TAXI_REPORT_PROCESSES", "TAXI_PREDICT_ALIAS"}
+    fields = variables_of(SETTINGS[name])
+    for container in containers(name):
+        for variable, value in environment(container).items():
+            field = fields.get(variable)
+            if field is None or field.is_required() or not isinstance(value, str):
+                continue
+            if field.default in {"", None} or variable in of_pods:
+                continue
+            assert TypeAdapter(field.annotation).validate_strings(value) == field.default, variable
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -69,7 +69,6 @@ def fill(ballast: Path) -> None:
 
 def assert_all_once(mongod: Mongod, load: Load) -> None:
     found = wait_until_logged(mongod.uri, len(load.answered))
-    assert len(load.answered) > 50
     missing = set(load.answered) - set(found)
     assert not missing, f"{len(missing)} of {len(load.answered)} are missing"
     # A ride's id is its key in the log, so none can be there twice.
@@ -77,12 +76,10 @@ def assert_all_once(mongod: Mongod, load: Load) -> None:
 
 def test_mongod_killed_under_load(predictor: Predictor, mongod: Mongod) -> None:
     with Load(predictor.url) as load:
-        time.sleep(1)
+        load.wait_for(60, seconds=1)
         mongod.kill()
         time.sleep(3)
-        before = len(load.answered)
-        time.sleep(1)
-        assert len(load.answered) > before, "answers go on without MongoDB"
+        load.wait_for(5)  # answers go on without MongoDB
         mongod.start()
         time.sleep(1)
 
@@ -91,13 +88,10 @@ def test_mongod_killed_under_load(predictor: Predictor, mongod: Mongod) -> None:
 
 def test_mongod_hangs_under_load(predictor: Predictor, mongod: Mongod) -> None:
     with Load(predictor.url) as load:
-        time.sleep(1)
+        load.wait_for(60, seconds=1)
         mongod.hang()
         time.sleep(3)
-        before = len(load.answered)
-        time.sleep(1)
-        # More than those that were under way.
-        assert len(load.answered) > before + 4, "answers go on without MongoDB"
+        load.wait_for(5)  # more than those that were under way: answers go on without MongoDB
         mongod.go_on()
         time.sleep(1)
 
@@ -106,7 +100,7 @@ def test_mongod_hangs_under_load(predictor: Predictor, mongod: Mongod) -> None:
 
 def test_worker_killed_under_load(predictor: Predictor, mongod: Mongod) -> None:
     with Load(predictor.url) as load:
-        time.sleep(1)
+        load.wait_for(60, seconds=1)
         predictor.kill_a_worker()
         time.sleep(3)
 
@@ -115,7 +109,7 @@ def test_worker_killed_under_load(predictor: Predictor, mongod: Mongod) -> None:
 
 def test_container_killed_under_load_with_mongod_away(predictor: Predictor, mongod: Mongod) -> None:
     with Load(predictor.url) as load:
-        time.sleep(1)
+        load.wait_for(60, seconds=1)
         mongod.kill()
         time.sleep(1)
         predictor.kill()
@@ -128,7 +122,7 @@ def test_container_killed_under_load_with_mongod_away(predictor: Predictor, mong
 
 def test_stopped_container_delivers_before_it_ends(predictor: Predictor, mongod: Mongod) -> None:
     with Load(predictor.url) as load:
-        time.sleep(1)
+        load.wait_for(60, seconds=1)
     assert predictor.terminate() == 0
 
     assert set(load.answered) <= set(logged(mongod.uri))
@@ -136,7 +130,7 @@ def test_stopped_container_delivers_before_it_ends(predictor: Predictor, mongod:
 
 def test_stopped_under_load_loses_nothing(predictor: Predictor, mongod: Mongod) -> None:
     with Load(predictor.url) as load:
-        time.sleep(1)
+        load.wait_for(60, seconds=1)
         assert predictor.terminate() == 0
         predictor.start()
         time.sleep(1)
@@ -207,7 +201,7 @@ def test_full_spool_refuses_or_answers_unlogged(mongod: Mongod, tmp_path: Path) 
 
 def test_delivery_killed_under_load(predictor: Predictor, mongod: Mongod) -> None:
     with Load(predictor.url) as load:
-        time.sleep(1)
+        load.wait_for(60, seconds=1)
         predictor.kill_the_delivery()
         time.sleep(4)
 
@@ -218,11 +212,10 @@ def test_stopped_while_the_delivery_is_dead_loses_nothing(
     predictor: Predictor, mongod: Mongod
 ) -> None:
     with Load(predictor.url) as load:
-        time.sleep(1)
+        load.wait_for(60, seconds=1)
         predictor.kill_the_delivery()
         assert predictor.terminate() == 0
 
-    assert len(load.answered) > 50
     assert set(load.answered) <= set(logged(mongod.uri))
 
 
@@ -247,7 +240,7 @@ def test_slow_mongod_slows_no_answer(mongod: Mongod, tmp_path: Path) -> None:
         predictor = Predictor(tmp_path, uri).start()
         try:
             with Load(predictor.url) as load:
-                time.sleep(3)
+                load.wait_for(60, seconds=3)
             assert_all_once(mongod, load)
         finally:
             predictor.stop()
@@ -263,7 +256,7 @@ def test_wrong_password_keeps_the_rides_for_the_right_one(tmp_path: Path) -> Non
         Predictor(tmp_path, right).start().stop()  # leaves the model on its disk
         predictor = Predictor(tmp_path, right.replace("right", "wrong")).start()
         with Load(predictor.url) as load:
-            time.sleep(2)
+            load.wait_for(60, seconds=2)
         text = httpx.get(f"{predictor.url}/metrics").text
         assert 'taxi_predictor_log_writes_total{destination="mongodb",result="error"}' in text
         predictor.stop()
@@ -272,7 +265,6 @@ def test_wrong_password_keeps_the_rides_for_the_right_one(tmp_path: Path) -> Non
         predictor = Predictor(tmp_path, right).start()
         found = wait_until_logged(right, len(load.answered))
         predictor.stop()
-    assert len(load.answered) > 50
     assert sorted(found) == sorted(load.answered)
 
 
@@ -287,7 +279,7 @@ def test_mongod_without_room_loses_nothing(tmp_path: Path) -> None:
         predictor = Predictor(tmp_path / "predictor", mongod.uri).start()
         try:
             with Load(predictor.url) as load:
-                time.sleep(1)
+                load.wait_for(60, seconds=1)
                 ballast = disk / "ballast"
                 fill(ballast)
                 time.sleep(3)
@@ -339,7 +331,7 @@ def test_hanging_monitor_changes_nothing(mongod: Mongod, tmp_path: Path) -> None
         predictor = Predictor(tmp_path, mongod.uri, **monitor_at(address)).start()
         try:
             with Load(predictor.url) as load:
-                time.sleep(2)
+                load.wait_for(60, seconds=2)
             assert_all_once(mongod, load)
             assert median(load.seconds) < 1, "no answer waits for the monitor's time-out"
         finally:
@@ -352,7 +344,7 @@ def test_dead_monitor_changes_nothing(mongod: Mongod, tmp_path: Path) -> None:
     predictor = Predictor(tmp_path, mongod.uri, **monitor_at(address)).start()
     try:
         with Load(predictor.url) as load:
-            time.sleep(1.5)
+            load.wait_for(60, seconds=1.5)
         assert_all_once(mongod, load)
     finally:
         predictor.stop()

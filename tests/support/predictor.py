@@ -131,6 +131,9 @@ def _command_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
+_ANSWERS_SECONDS = 60
+
+
 class Load:
     """Sends rides with ids of their own from a few threads and remembers the answers."""
 
@@ -154,6 +157,18 @@ class Load:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+
+    def wait_for(self, more: int, seconds: float = 0.0) -> None:
+        """Wait until so many more rides are answered, and for so long at least.
+
+        How long the answers take on a busy machine says nothing here.
+        """
+        wanted, begin = len(self.answered) + more, time.monotonic()
+        time.sleep(seconds)
+        while len(self.answered) < wanted:
+            late = time.monotonic() - begin > _ANSWERS_SECONDS
+            assert not late, f"{len(self.answered)} of {wanted} are answered"
+            time.sleep(0.02)
 
     def _send(self) -> None:
         client = httpx.Client(timeout=20)
