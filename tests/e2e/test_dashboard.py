@@ -39,6 +39,8 @@ SILENT = {
     "42 Batch report over its alarm level - {{model}}: drift": BATCH_REPORT,
     "43 Time since the last batch report - {{model}}: made": BATCH_REPORT,
     "43 Time since the last batch report - {{model}}: failed": "no report has failed",
+    "43 Time since the last batch report - {{model}}: made by the schedule": BATCH_REPORT,
+    "43 Time since the last batch report - {{model}}: failed by the schedule": "none has failed",
     "44 Rows of the batch report - {{model}}": BATCH_REPORT,
     "45 Time to make the batch report - {{model}}": BATCH_REPORT,
 }
