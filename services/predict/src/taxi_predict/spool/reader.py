@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from taxi_predict.spool.columns import SpooledColumns
 from taxi_predict.spool.segments import SUFFIX, UNNAMED, Batch, SegmentReader
 
 #: Making a segment takes milliseconds; who did not finish it by now was killed.
@@ -34,11 +35,16 @@ class PendingBatch:
 
 
 class SpoolReader:
-    """Reads segments and removes them when they are delivered; one process at a time."""
+    """Reads segments and removes them when they are delivered; one process at a time.
+
+    Attributes:
+        columns: Names of the records' values.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self.columns = SpooledColumns(folder)
         self._lock = os.open(folder / "delivery.lock", os.O_RDWR | os.O_CREAT, 0o640)
         self._segments: dict[str, SegmentReader] = {}
 
