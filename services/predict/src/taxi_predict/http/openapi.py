@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from msgspec.json import schema_components
 
+from taxi_predict.serving.answers import answer_schema
 from taxi_predict.serving.loaded_model import LoadedModel
 from taxi_predict.serving.predictions import Refusal, Serving
 from taxi_runtime.problems import CONTENT_TYPE, Problem
@@ -33,9 +34,11 @@ def document(model: LoadedModel, batch_max_rows: int) -> dict[str, Any]:
     items = {"anyOf": [row, {}]}
     rows = {"type": "array", "minItems": 1, "maxItems": batch_max_rows, "items": items}
     wrapped = {"type": "object", "required": ["rows"], "properties": {"rows": rows}}
-    (answer, refusal, serving, problem), schemas = schema_components(
-        (model.answer, Refusal, Serving, Problem), ref_template=_TEMPLATE
+    answer = {"$ref": _TEMPLATE.format(name="Answer")}
+    (refusal, serving, problem), schemas = schema_components(
+        (Refusal, Serving, Problem), ref_template=_TEMPLATE
     )
+    schemas |= {"Row": model.parser.json_schema(), "Answer": answer_schema(model.schema)}
     answers = {"type": "array", "items": {"anyOf": [answer, refusal]}}
     return {
         "openapi": "3.1.0",
@@ -49,7 +52,7 @@ def document(model: LoadedModel, batch_max_rows: int) -> dict[str, Any]:
             "/healthz": {"get": _get("The process lives.", _STATUS, problem)},
             "/readyz": {"get": _get("The model is loaded.", _STATUS, problem)},
         },
-        "components": {"schemas": {"Row": model.parser.json_schema(), **schemas}},
+        "components": {"schemas": schemas},
     }
 
 

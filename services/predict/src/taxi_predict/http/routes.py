@@ -11,7 +11,6 @@ from typing import Final
 
 import msgspec
 from flask import Blueprint, Flask, Response, g, request
-from msgspec import Struct
 from werkzeug.exceptions import HTTPException
 
 from taxi_domain.errors import FieldError
@@ -67,7 +66,7 @@ def blueprint(  # noqa: C901 - one small function a route
         g.uncounted = 1
         rows = _batch(_decoded(bodies), batch_max_rows)
         model = predictions.loaded()
-        items: list[Struct | None] = [None] * len(rows)
+        items: list[object] = [None] * len(rows)
         good = {}
         refused: collections.Counter[str] = collections.Counter()
         for index, body in enumerate(rows):

@@ -4,13 +4,12 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
-
-from msgspec import Meta, Struct, defstruct
+from typing import Any, Final
 
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.metrics import PREDICTOR_REFUSED
 from taxi_domain.models import CARD_FILE, ONNX_FILE, SCHEMA_FILE
+from taxi_predict.serving.answers import Answer, answer_of
 from taxi_predict.serving.onnx_model import ModelError, OnnxModel
 from taxi_schema.features import FeatureRow, derive
 from taxi_schema.reading import schema_of_json
@@ -38,7 +37,7 @@ class LoadedModel:
         parser: Checks bodies and makes rows.
         parse: The parser's method.
         features: Makes the feature row of a row.
-        answer: Type of answers: id, value of the target, version.
+        answer: Makes an answer of a row's id, its prediction and the version.
         columns: Names of the schema's columns, in the order of a row's values.
         fields: What a request may have: columns, id and event time.
         buckets: Upper bounds for the histogram of its answers, in the target's unit.
@@ -52,7 +51,7 @@ class LoadedModel:
     parser: RequestParser
     parse: Callable[[object], Row]
     features: Callable[[Row], FeatureRow]
-    answer: type[Struct]
+    answer: Answer
     columns: tuple[str, ...]
     fields: frozenset[str]
     buckets: tuple[float, ...]
@@ -106,25 +105,6 @@ def loaded(artifact: Artifact) -> LoadedModel:
         artifact.version, artifact.digest, card, schema, graph, parser, parser.parse,
         derive(schema), answer_of(schema), columns, frozenset((schema.id, *time, *columns)),
         _buckets(card),
-    )  # fmt: skip
-
-
-def answer_of(schema: Schema) -> type[Struct]:
-    """Return the type of a schema's answers, with the schema's names in JSON."""
-    target = schema.target
-    texts = (target.description, target.unit and f"Unit: {target.unit}.")
-    text = " ".join(text for text in texts if text) or None
-    value = Meta(ge=target.minimum, le=target.maximum, description=text)
-    return defstruct(
-        "Answer",
-        [
-            ("id", Annotated[
-                str, Meta(description="Yours, or a new one; send the label with it.")
-            ]),
-            ("value", Annotated[float, value]),
-            ("model_version", str),
-        ],
-        rename={"id": schema.id, "value": target.name}, frozen=True, gc=False,
     )  # fmt: skip
 
 

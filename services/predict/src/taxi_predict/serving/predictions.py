@@ -92,7 +92,7 @@ class Predictions:
             self._metrics[PREDICTOR_REFUSED].labels(field)
         self._metrics[PREDICTOR_MODEL_INFO].labels(self._model, self._role, model.version).set(1)
 
-    def answer(self, model: LoadedModel, rows: Sequence[Row], began: float) -> list[Struct | None]:
+    def answer(self, model: LoadedModel, rows: Sequence[Row], began: float) -> list[object]:
         """Predict, log and return the answers, in order; None where the model has none.
 
         What is not finite is no answer: it is neither logged nor counted as one.
@@ -125,9 +125,9 @@ class Predictions:
             if row.dropped:
                 self._buffered.dropped(row.dropped)
         new = model.answer
-        answers = [new(entry.row_id, entry.prediction, version) for entry in entries]
+        answers: list[object] = [new(entry.row_id, entry.prediction, version) for entry in entries]
         if len(answers) == len(rows):
-            return answers  # type: ignore[return-value]  # nearly always
+            return answers  # nearly always
         left = iter(answers)
         return [next(left) if isfinite(answer) else None for answer in predicted]
 
