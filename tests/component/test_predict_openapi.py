@@ -13,8 +13,8 @@ from support.hangs import NEVER, soon
 from support.mongod import Mongod
 from support.predictor import Predictor, register, small_artifact
 
-from taxi_domain.fields import LOCAL_TIME_FORMAT
 from taxi_domain.models import Alias
+from taxi_schema.request_schema import LOCAL_TIME_FORMAT
 
 pytestmark = pytest.mark.component
 
@@ -25,7 +25,7 @@ CASES = settings(
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 
-#: Too many rides are too large.
+#: Too many rows are too large.
 CHECKS = schemathesis.Config.from_dict(
     {"checks": {"negative_data_rejection": {"expected-statuses": [400, 413, 415, 422]}}}
 )

@@ -179,12 +179,12 @@ def logged(uri: str) -> list[str]:
         return [record["_id"] for record in client["taxi"]["predictions"].find({}, {"_id": 1})]
 
 
-def page_with(predictor: Predictor, rides: float) -> str:
-    """Return the metrics when so many rides are counted: counts arrive in strides."""
+def page_with(predictor: Predictor, rows: float) -> str:
+    """Return the metrics when so many rows are counted: counts arrive in strides."""
     deadline = time.monotonic() + 20
     while True:
         page = httpx.get(f"{predictor.url}/metrics").text
-        if value(page, "taxi_predictor_predictions_total") >= rides:
+        if value(page, "taxi_predictor_predictions_total") >= rows:
             return page
         assert time.monotonic() < deadline, page
         time.sleep(0.1)
@@ -198,11 +198,11 @@ def value(page: str, name: str) -> float:
 
 
 def wait_until_logged(uri: str, count: int, seconds: float = 40) -> list[str]:
-    """Wait until the log has so many rides, and return them."""
+    """Wait until the log has so many rows, and return them."""
     deadline = time.monotonic() + seconds
     found = logged(uri)
     while len(found) < count and time.monotonic() < deadline:
         time.sleep(0.2)
         found = logged(uri)
-    assert len(found) >= count, f"{len(found)} of {count} rides are in the log"
+    assert len(found) >= count, f"{len(found)} of {count} rows are in the log"
     return found

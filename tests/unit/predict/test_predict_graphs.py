@@ -33,7 +33,7 @@ FLOAT, DOUBLE, INT64, STRING = (
 )  # fmt: skip
 
 
-def graph(inputs: dict[str, Any], output: Any, *nodes: Any, constants: Any = ()) -> bytes:  # fmt: skip
+def graph(inputs: dict[str, Any], output: Any, *nodes: Any, constants: Any = ()) -> bytes:
     return model_bytes(
         helper.make_graph(
             nodes, "g",
