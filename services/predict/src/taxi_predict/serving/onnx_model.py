@@ -8,7 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from taxi_domain.errors import TaxiError
-from taxi_predict.serving.tensors import inputs_of
+from taxi_predict.serving.tensors import Feed, inputs_of
 from taxi_schema.features import FeatureRow
 from taxi_schema.probes import not_finite, ordinary, probes
 from taxi_schema.schema import Schema
@@ -108,19 +108,30 @@ class OnnxModel:
         Making tensors for each row costs twice as much as the trees, so the same ones are bound
         for all of them; strings cannot be put into bound ones.
         """
-        cells = self._inputs.cells()
         self._run([row, row])
-        if cells is None:
-            return lambda row: float(self._run([row])[0])
-        cells.write(row)
-        (answer,) = self._session.run([self._output], cells.feed)
+        feed, write, bindable = self._inputs.cells()
+        run, names = self._session.run, [self._output]
+        if not bindable:
+
+            def ask_unbound(row: FeatureRow) -> float:
+                write(row)
+                return run(names, feed)[0].item()  # type: ignore[no-any-return]
+
+            return ask_unbound
+        write(row)
+        (answer,) = run(names, feed)
+        return self._bound(feed, write, answer)
+
+    def _bound(
+        self, feed: Feed, write: Callable[[FeatureRow], None], answer: Array
+    ) -> Callable[[FeatureRow], float]:
         binding = self._session.io_binding()
         # On the CPU these share the arrays' memory.
         tensor = onnxruntime.OrtValue.ortvalue_from_numpy
-        for name, array in cells.feed.items():
+        for name, array in feed.items():
             binding.bind_ortvalue_input(name, tensor(array))
         binding.bind_ortvalue_output(self._output, tensor(answer))
-        run, write, item = self._session.run_with_iobinding, cells.write, answer.item
+        run, item = self._session.run_with_iobinding, answer.item
 
         def ask(row: FeatureRow) -> float:
             write(row)

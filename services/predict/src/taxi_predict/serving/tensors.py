@@ -28,12 +28,14 @@ class Cells(NamedTuple):
     """Tensors of one row.
 
     Attributes:
-        feed: They share one buffer.
+        feed: Those of numbers share one buffer.
         write: Puts a row into them.
+        bindable: No strings are among them: onnxruntime copies these at each run.
     """
 
     feed: Feed
     write: Callable[[FeatureRow], None]
+    bindable: bool
 
 
 class Inputs(Protocol):
@@ -42,8 +44,8 @@ class Inputs(Protocol):
     def feed(self, rows: Sequence[FeatureRow]) -> Feed:
         """Return tensors of all rows."""
 
-    def cells(self) -> Cells | None:
-        """Return tensors of one row, None where strings are among them."""
+    def cells(self) -> Cells:
+        """Return tensors of one row."""
 
 
 def inputs_of(schema: Schema, inputs: Mapping[str, Tensor]) -> Inputs:
@@ -61,15 +63,10 @@ class NamedInputs:
     """A graph that takes features by name."""
 
     def __init__(self, schema: Schema, inputs: Mapping[str, Tensor]) -> None:
-        taken = [
-            (place, feature)
+        self._taken = [
+            (place, feature, _shape(inputs[feature.name]))
             for place, feature in enumerate(schema.features)
             if feature.name in inputs
-        ]
-        self._types = [feature.type for _, feature in taken]
-        self._columns = [
-            (place, feature.name, _TYPES[feature.type], _shape(inputs[feature.name]))
-            for place, feature in taken
         ]
         self._count = len(schema.features)
 
@@ -80,28 +77,36 @@ class NamedInputs:
         # 32-bit floats is infinite; the graph knows what becomes of it.
         with np.errstate(over="ignore"):
             return {
-                name: np.array(values[place], kind).reshape(shape)
-                for place, name, kind, shape in self._columns
+                feature.name: np.array(values[place], _TYPES[feature.type]).reshape(shape)
+                for place, feature, shape in self._taken
             }
 
-    def cells(self) -> Cells | None:
-        """Return tensors of one row, None where strings are among them."""
-        if FeatureType.STRING in self._types:
-            return None
-        buffer = np.zeros(_BYTES * len(self._columns), np.uint8)
-        feed = {
-            name: buffer[_BYTES * index :][: np.dtype(kind).itemsize].view(kind).reshape(shape)
-            for index, (_, name, kind, shape) in enumerate(self._columns)
+    def cells(self) -> Cells:
+        """Return tensors of one row."""
+        texts = [part for part in self._taken if part[1].type is FeatureType.STRING]
+        numbers = [part for part in self._taken if part[1].type is not FeatureType.STRING]
+        feed: Feed = {
+            feature.name: np.array([""], object).reshape(shape) for _, feature, shape in texts
         }
-        write = _writer("".join(_CODES[kind] for kind in self._types), buffer)
-        if len(self._columns) == self._count:
-            return Cells(feed, write)
-        places = [place for place, *_ in self._columns]
-        if len(places) == 1:
-            (place,) = places
-            return Cells(feed, lambda row: write((row[place],)))
-        chosen = itemgetter(*places)
-        return Cells(feed, lambda row: write(chosen(row)))
+        buffer = np.zeros(_BYTES * len(numbers), np.uint8)
+        for index, (_, feature, shape) in enumerate(numbers):
+            kind = np.dtype(_TYPES[feature.type])
+            cell = buffer[_BYTES * index :][: kind.itemsize]
+            feed[feature.name] = cell.view(kind).reshape(shape)
+        write = _chosen(
+            [place for place, *_ in numbers], self._count,
+            _writer("".join(_CODES[feature.type] for _, feature, _ in numbers), buffer),
+        )  # fmt: skip
+        if not texts:
+            return Cells(feed, write, bindable=True)
+        cells = [(place, feed[feature.name].reshape(-1)) for place, feature, _ in texts]
+
+        def write_all(row: FeatureRow) -> None:
+            write(row)
+            for place, cell in cells:
+                cell[0] = row[place]
+
+        return Cells(feed, write_all, bindable=False)
 
 
 class PackedInput:
@@ -136,11 +141,23 @@ class PackedInput:
                 row = tuple([np.nan if value == MISSING_INTEGER else value for value in row])
             write(row)
 
-        return Cells({self._name: tensor}, write_known if self._integers else write)
+        return Cells({self._name: tensor}, write_known if self._integers else write, bindable=True)
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
     return (-1,) if len(tensor.shape) == 1 else (-1, 1)
+
+
+def _chosen(
+    places: Sequence[int], count: int, write: Callable[[FeatureRow], None]
+) -> Callable[[FeatureRow], None]:
+    """Return a function of a row of `count` features that writes those of some places."""
+    if len(places) == count:
+        return write
+    if len(places) < 2:
+        return lambda row: write(tuple([row[place] for place in places]))
+    chosen = itemgetter(*places)
+    return lambda row: write(chosen(row))
 
 
 def _writer(codes: str, buffer: Array) -> Callable[[FeatureRow], None]:
