@@ -15,7 +15,7 @@ _MAX_START_SECONDS: Final = 60.0
 class Heartbeat:
     """Whether the delivery ever started in this container.
 
-    One that ran once is watched and told by its age alone: rides wait in the spool meanwhile, and
+    One that ran once is watched and reported by its age alone: rows wait in the spool meanwhile, and
     a pod that answers well stays in service. One that cannot even start never will.
 
     Args:
