@@ -4,13 +4,13 @@ Three arms on the same work, interleaved in one run: the predictor with logging 
 monitor, the same without both, and a Flask route that answers a constant, all under the
 same gunicorn settings. All processes of an arm, its delivery too, are pinned to one core;
 wrk, mongod and the monitor to another, where wrk has real-time priority: what delays the
-one who measures is no delay of the answers. The arms have no capabilities, as in the chart's
+measurement is no delay of the answers. The arms have no capabilities, as in the chart's
 pods. A shared machine's speed drifts by a tenth within seconds, so rounds are short and many,
 the order of the arms changes with each, and a ratio is the median of the rounds' own ratios.
 Before each measurement the spool is empty and there is the same pause. A core that is busy puts
 the delivery off until after a short round, for the rate and for the 99th percentile: what it
-costs then shows in `sustained_...`, half a minute at a time, and in `system_cpu_us_per_ride`,
-which counts until the log has the rides. Compare ratios within a run; absolute figures are of the
+costs then shows in `sustained_...`, half a minute at a time, and in `system_cpu_us_per_row`,
+which counts until the log has the rows. Compare ratios within a run; absolute figures are of the
 machine.
 """
 
@@ -115,7 +115,7 @@ def resident_mib(pid: int) -> float:
 
 
 def waiting_records(arm: Predictor) -> float:
-    """Return how many answered rides MongoDB lacks; the counts are up to half a second old."""
+    """Return how many answered rows MongoDB lacks; the counts are up to half a second old."""
     page = httpx.get(f"{arm.url}/metrics", timeout=10).text
 
     def total(name: str) -> float:
@@ -129,7 +129,7 @@ def waiting_records(arm: Predictor) -> float:
 
 
 def wait_for_delivery(arm: Predictor) -> None:
-    """Wait until the spool is empty, so that no arm pays for another's rides."""
+    """Wait until the spool is empty, so that no arm pays for another's rows."""
     deadline = time.monotonic() + 120
     time.sleep(0.5)
     while time.monotonic() < deadline:
@@ -137,7 +137,7 @@ def wait_for_delivery(arm: Predictor) -> None:
             time.sleep(0.5)
             return
         time.sleep(0.3)
-    raise SystemExit("the rides were not delivered in two minutes")
+    raise SystemExit("the rows were not delivered in two minutes")
 
 
 def main() -> None:
@@ -224,14 +224,14 @@ def measure(
     }  # fmt: skip
     return {
         **figures,
-        "system_cpu_us_per_ride": round(statistics.median(cpu), 1),
+        "system_cpu_us_per_row": round(statistics.median(cpu), 1),
         "batch_over_single": batch_over_single(monitored, options.seconds),
         "largest_process_mib": round(max(resident_mib(pid) for pid in workers), 1),
     }
 
 
 def batch_over_single(arm: Predictor, seconds: int) -> float:
-    """Return how many times the rides of single requests a second batches answer."""
+    """Return how many times the rows of single requests a second batches answer."""
     found = []
     for _ in range(BATCH_ROUNDS):
         wait_for_delivery(arm)

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.mongod import Mongod, running_mongod
 from support.predictor import (
     PLAIN,
+    TAXI,
     Predictor,
     logged,
     register,
@@ -19,6 +20,8 @@ from support.predictor import (
 
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.models import MODEL_NAME, Alias
+from taxi_schema.features import derive
+from taxi_schema.records import row_of
 from taxi_store.connection import connect
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.prediction_log import window
@@ -53,22 +56,24 @@ def test_plain_body_is_answered_and_logged(predictor: Predictor, mongo: Mongod) 
     assert body["ride_id"] in wait_until_logged(mongo.uri, 1)
     with connect(mongo.uri, app_name="test") as client:
         records = window(client["taxi"], body["model_version"], 1000, Unreadable())
-    (record,) = [one for one in records if one.ride_id == body["ride_id"]]
+    (record,) = [record for record in records if record.row_id == body["ride_id"]]
     assert (record.model, record.model_role) == (MODEL_NAME, "champion")
     assert record.prediction == body["duration"]
-    assert record.features.pair == 130205
+    assert record.inputs == PLAIN
+    row, _ = row_of(TAXI, record.inputs, record.event_time)
+    assert derive(TAXI)(row)[3] == 130205
     assert record.latency_seconds is not None
     assert 0 < record.latency_seconds < 10
-    assert record.ride.pickup_at is None
+    assert record.event_time is None
 
 
-def test_ride_sent_twice_is_logged_once(predictor: Predictor, mongo: Mongod) -> None:
+def test_a_row_sent_twice_is_logged_once(predictor: Predictor, mongo: Mongod) -> None:
     ride = {**PLAIN, "ride_id": "twice", "lpep_pickup_datetime": "2021-01-31T08:15:00"}
 
     answers = [post(predictor, "/predict", json=ride).json() for _ in range(2)]
     last = post(predictor, "/predict", json={**PLAIN, "ride_id": "after-twice"})
 
-    assert [one["ride_id"] for one in answers] == ["twice", "twice"]
+    assert [answer["ride_id"] for answer in answers] == ["twice", "twice"]
     assert last.status_code == 200
     for _ in range(100):
         found = logged(mongo.uri)
@@ -80,15 +85,16 @@ def test_ride_sent_twice_is_logged_once(predictor: Predictor, mongo: Mongod) -> 
     assert found.count("twice") == 1
 
 
-def test_batch_keeps_the_order_and_reports_bad_rides_by_index(predictor: Predictor) -> None:
-    rides = [{**PLAIN, "trip_distance": float(miles)} for miles in range(5)]
-    rides[2] = {**PLAIN, "PULocationID": 999}
+def test_batch_keeps_the_order_and_reports_bad_rows_by_index(predictor: Predictor) -> None:
+    rows = [{**PLAIN, "trip_distance": float(miles)} for miles in range(5)]
+    rows[2] = {**PLAIN, "PULocationID": 999}
 
-    found = post(predictor, "/predict/batch", json=rides).json()
+    items = post(predictor, "/predict/batch", json=rows).json()
 
-    assert [round(one["duration"], 3) for one in found if "duration" in one] == [0, 4, 12, 16]
-    assert (found[2]["index"], found[2]["field"]) == (2, "PULocationID")
-    wrapped = post(predictor, "/predict/batch", json={"rides": rides[:1]}).json()
+    # One minute is the least that the target has.
+    assert [round(item["duration"], 3) for item in items if "duration" in item] == [1, 4, 12, 16]
+    assert (items[2]["index"], items[2]["field"]) == (2, "PULocationID")
+    wrapped = post(predictor, "/predict/batch", json={"rows": rows[:1]}).json()
     assert len(wrapped) == 1
 
 
@@ -99,7 +105,7 @@ def test_batch_keeps_the_order_and_reports_bad_rides_by_index(predictor: Predict
         ({"json": {**PLAIN, "trip_distance": "1.01"}}, 422, "trip_distance"),
         ({"json": {"PULocationID": 1, "DOLocationID": 2}}, 422, "trip_distance"),
         ({"json": {**PLAIN, "PULocationID": 99999}}, 422, "PULocationID"),
-        ({"json": {**PLAIN, "extra": {"a": 1}}}, 422, "extra"),
+        ({"json": {**PLAIN, "vendor": {"a": 1}}}, 422, "vendor"),
         ({"json": [PLAIN]}, 422, "body"),
         ({"content": b"null", "headers": {"Content-Type": "application/json"}}, 422, "body"),
         ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, None),
@@ -130,7 +136,7 @@ def test_refusal_is_a_problem_that_names_the_field(
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [([], 422), ({"rides": 3}, 422), ([PLAIN] * 1001, 413), ("x", 422)]
+    ("body", "status"), [([], 422), ({"rows": 3}, 422), ([PLAIN] * 1001, 413), ("x", 422)]
 )
 def test_strange_batch_is_refused(predictor: Predictor, body: object, status: int) -> None:
     assert post(predictor, "/predict/batch", json=body).status_code == status
@@ -146,6 +152,8 @@ def test_model_says_what_serves(predictor: Predictor) -> None:
 
     assert found["model_version"] == small_artifact().version
     assert found["digest"] == small_artifact().digest
+    assert (found["target"], found["unit"]) == ("duration", "minutes")
+    assert found["schema_sha256"] == TAXI.digest
     assert httpx.get(f"{predictor.url}/healthz").status_code == 200
     assert httpx.get(f"{predictor.url}/openapi.json").json()["openapi"] == "3.1.0"
 
@@ -175,6 +183,8 @@ def test_pod_without_a_model_waits_and_says_why(tmp_path: Path) -> None:
             assert (waiting.status_code, refused.status_code) == (503, 503)
             assert "no model yet" in refused.json()["detail"]
             assert refused.headers["Retry-After"]
+            for path in ("/openapi.json", "/v1/model"):
+                assert httpx.get(f"{predictor.url}{path}").status_code == 503, path
             register(empty.uri, Alias.CHAMPION, small_artifact())
             for _ in range(100):
                 if httpx.get(f"{predictor.url}/readyz").status_code == 200:

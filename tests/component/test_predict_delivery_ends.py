@@ -1,4 +1,4 @@
-"""A delivery that dies or hangs, or whose monitor never ends its answer, leaves no ride behind."""
+"""A delivery that dies or hangs, or whose monitor never ends its answer, leaves no row behind."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ from taxi_predict.delivery.sinks import Monitor
 
 pytestmark = pytest.mark.component
 
-RIDES = 500
+ROWS = 500
 
 
 @pytest.fixture
@@ -40,21 +40,21 @@ def predictor(mongod: Mongod, tmp_path: Path) -> Iterator[Predictor]:
 
 
 def taken(predictor: Predictor) -> set[str]:
-    """Send a batch and return its rides' ids."""
-    answer = httpx.post(f"{predictor.url}/predict/batch", json=[PLAIN] * RIDES, timeout=10)
+    """Send a batch and return its rows' ids."""
+    answer = httpx.post(f"{predictor.url}/predict/batch", json=[PLAIN] * ROWS, timeout=10)
     return {one["ride_id"] for one in answer.json()}
 
 
 def test_delivery_that_hangs_when_the_stop_begins_is_replaced(
     predictor: Predictor, mongod: Mongod
 ) -> None:
-    ride_ids = taken(predictor)
-    await_count(predictor, RIDES)  # it runs: one that only starts is left to it
+    row_ids = taken(predictor)
+    await_count(predictor, ROWS)  # it runs: one that only starts is left to it
     predictor.hang_the_delivery()
-    ride_ids |= taken(predictor)
+    row_ids |= taken(predictor)
     assert predictor.terminate() == 0
 
-    assert ride_ids <= set(logged(mongod.uri))
+    assert row_ids <= set(logged(mongod.uri))
 
 
 def test_a_successor_that_is_slow_to_start_is_left_to_it(mongod: Mongod, tmp_path: Path) -> None:
@@ -68,22 +68,22 @@ def test_a_successor_that_is_slow_to_start_is_left_to_it(mongod: Mongod, tmp_pat
     try:
         predictor.start()
         predictor.hang_the_delivery()
-        ride_ids = taken(predictor)
+        row_ids = taken(predictor)
         predictor.kill_the_delivery()
         assert predictor.terminate() == 0
     finally:
         predictor.stop()
 
-    assert ride_ids <= set(logged(mongod.uri))
+    assert row_ids <= set(logged(mongod.uri))
 
 
 def test_delivery_that_hangs_while_it_drains_is_replaced(
     predictor: Predictor, mongod: Mongod
 ) -> None:
-    ride_ids = taken(predictor)
-    await_count(predictor, RIDES)
+    row_ids = taken(predictor)
+    await_count(predictor, ROWS)
     mongod.hang()
-    ride_ids |= taken(predictor)
+    row_ids |= taken(predictor)
     with ThreadPoolExecutor(1) as pool:
         ending = pool.submit(predictor.terminate)
         time.sleep(3)  # the workers have ended
@@ -91,25 +91,25 @@ def test_delivery_that_hangs_while_it_drains_is_replaced(
         mongod.go_on()
         assert ending.result() == 0
 
-    assert ride_ids <= set(logged(mongod.uri))
+    assert row_ids <= set(logged(mongod.uri))
 
 
 def test_delivery_that_waits_for_mongod_is_left_to_it(predictor: Predictor, mongod: Mongod) -> None:
     mongod.hang()
-    ride_ids = taken(predictor)
+    row_ids = taken(predictor)
     with ThreadPoolExecutor(1) as pool:
         ending = pool.submit(predictor.terminate)
         time.sleep(12)  # longer than the driver waits in one call
         mongod.go_on()
         assert ending.result() == 0
 
-    assert ride_ids <= set(logged(mongod.uri))
+    assert row_ids <= set(logged(mongod.uri))
     assert "killed" not in predictor.printed()
     assert "replaced" not in predictor.printed()
 
 
-def await_count(predictor: Predictor, rides: int) -> None:
-    line = f'\ntaxi_predictor_logged_records_total{{destination="mongodb"}} {rides}.0\n'
+def await_count(predictor: Predictor, rows: int) -> None:
+    line = f'\ntaxi_predictor_logged_records_total{{destination="mongodb"}} {rows}.0\n'
     deadline = time.monotonic() + 30
     while line not in (page := httpx.get(f"{predictor.url}/metrics").text):
         assert time.monotonic() < deadline, page
@@ -121,15 +121,15 @@ def test_deliveries_that_die_leave_one_set_of_counters(
 ) -> None:
     files = predictor.folder / "metrics"
     taken(predictor)
-    await_count(predictor, RIDES)
+    await_count(predictor, ROWS)
     before = {one.name for one in files.iterdir()}
     for deaths in (1, 2):
         predictor.kill_the_delivery()
         taken(predictor)
-        await_count(predictor, RIDES * (deaths + 1))
+        await_count(predictor, ROWS * (deaths + 1))
 
     assert {one.name for one in files.iterdir()} == before
-    assert len(logged(mongod.uri)) == RIDES * 3
+    assert len(logged(mongod.uri)) == ROWS * 3
 
 
 class Dribbler:
@@ -190,7 +190,7 @@ def test_names_are_looked_up_outside_of_the_idle_class(mongod: Mongod, tmp_path:
     ).start()
     try:
         taken(predictor)
-        await_count(predictor, RIDES)
+        await_count(predictor, ROWS)
         deadline = time.monotonic() + 30
         while "monitor is not told" not in predictor.printed():
             assert time.monotonic() < deadline, predictor.printed()
@@ -202,16 +202,16 @@ def test_names_are_looked_up_outside_of_the_idle_class(mongod: Mongod, tmp_path:
         predictor.stop()
 
 
-def test_a_monitor_that_dribbles_holds_up_no_ride(mongod: Mongod, tmp_path: Path) -> None:
+def test_a_monitor_that_dribbles_holds_up_no_row(mongod: Mongod, tmp_path: Path) -> None:
     register(mongod.uri, Alias.CHAMPION, small_artifact())
     with Dribbler(HEAD, b" " * 60) as endpoint:
         predictor = Predictor(
             tmp_path, mongod.uri, TAXI_MONITOR_URL=endpoint.url, TAXI_MONITOR_TOKEN="token"
         ).start()
         try:
-            ride_ids = taken(predictor)
-            wait_until_logged(mongod.uri, RIDES)
-            ride_ids |= taken(predictor)
-            assert ride_ids == set(wait_until_logged(mongod.uri, RIDES * 2, seconds=20))
+            row_ids = taken(predictor)
+            wait_until_logged(mongod.uri, ROWS)
+            row_ids |= taken(predictor)
+            assert row_ids == set(wait_until_logged(mongod.uri, ROWS * 2, seconds=20))
         finally:
             predictor.stop()

@@ -1,4 +1,4 @@
-"""No ride that was answered 200 is lost or doubled, whatever is killed when."""
+"""No row that was answered 200 is lost or doubled, whatever is killed when."""
 
 import os
 import socket
@@ -71,7 +71,7 @@ def assert_all_once(mongod: Mongod, load: Load) -> None:
     found = wait_until_logged(mongod.uri, len(load.answered))
     missing = set(load.answered) - set(found)
     assert not missing, f"{len(missing)} of {len(load.answered)} are missing"
-    # A ride's id is its key in the log, so none can be there twice.
+    # A row's id is its key in the log, so none can be there twice.
 
 
 def test_mongod_killed_under_load(predictor: Predictor, mongod: Mongod) -> None:
@@ -157,7 +157,7 @@ def test_starved_delivery_goes_on(mongod: Mongod, tmp_path: Path) -> None:
 
 def test_torn_record_at_the_end_is_left_out(predictor: Predictor, mongod: Mongod) -> None:
     mongod.kill()
-    ride_ids = [
+    row_ids = [
         httpx.post(f"{predictor.url}/predict", json=PLAIN).json()["ride_id"] for _ in range(5)
     ]
     predictor.kill()
@@ -171,7 +171,7 @@ def test_torn_record_at_the_end_is_left_out(predictor: Predictor, mongod: Mongod
     mongod.start()
     predictor.start()
 
-    assert set(wait_until_logged(mongod.uri, 5)) == set(ride_ids)
+    assert set(wait_until_logged(mongod.uri, 5)) == set(row_ids)
 
 
 def test_full_spool_refuses_or_answers_unlogged(mongod: Mongod, tmp_path: Path) -> None:
@@ -192,9 +192,9 @@ def test_full_spool_refuses_or_answers_unlogged(mongod: Mongod, tmp_path: Path) 
             text = httpx.get(f"{predictor.url}/metrics").text
             if choice == "refuse":
                 assert answers[-1].headers["Retry-After"]
-                assert 'taxi_predictor_refused_rides_total{reason="spool_full"}' in text
+                assert 'taxi_predictor_refused_rows_total{reason="spool_full"}' in text
             else:
-                assert 'taxi_predictor_unlogged_rides_total{reason="spool_full"}' in text
+                assert 'taxi_predictor_unlogged_rows_total{reason="spool_full"}' in text
         finally:
             predictor.stop()
 
@@ -221,7 +221,7 @@ def test_stopped_while_the_delivery_is_dead_loses_nothing(
 
 def test_delivery_killed_while_it_drains_is_replaced(predictor: Predictor, mongod: Mongod) -> None:
     mongod.hang()
-    ride_ids = [one["ride_id"] for one in post_batch(predictor, 500).json()]
+    row_ids = [one["ride_id"] for one in post_batch(predictor, 500).json()]
     with ThreadPoolExecutor(1) as pool:
         ending = pool.submit(predictor.terminate)
         time.sleep(3)  # the workers have ended
@@ -229,7 +229,7 @@ def test_delivery_killed_while_it_drains_is_replaced(predictor: Predictor, mongo
         mongod.go_on()
         assert ending.result() == 0
 
-    assert set(ride_ids) <= set(logged(mongod.uri))
+    assert set(row_ids) <= set(logged(mongod.uri))
 
 
 def test_slow_mongod_slows_no_answer(mongod: Mongod, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_slow_mongod_slows_no_answer(mongod: Mongod, tmp_path: Path) -> None:
     assert median(load.seconds) < delay, "no answer waits for MongoDB"
 
 
-def test_wrong_password_keeps_the_rides_for_the_right_one(tmp_path: Path) -> None:
+def test_wrong_password_keeps_the_rows_for_the_right_one(tmp_path: Path) -> None:
     with running_mongod("--auth") as mongod:
         with connect(mongod.uri, app_name="test") as client:
             client["admin"].command("createUser", "root", pwd="right", roles=["root"])
@@ -268,8 +268,8 @@ def test_wrong_password_keeps_the_rides_for_the_right_one(tmp_path: Path) -> Non
     assert sorted(found) == sorted(load.answered)
 
 
-def post_batch(predictor: Predictor, rides: int) -> httpx.Response:
-    return httpx.post(f"{predictor.url}/predict/batch", json=[PLAIN] * rides, timeout=10)
+def post_batch(predictor: Predictor, rows: int) -> httpx.Response:
+    return httpx.post(f"{predictor.url}/predict/batch", json=[PLAIN] * rows, timeout=10)
 
 
 def test_mongod_without_room_loses_nothing(tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def test_dead_monitor_changes_nothing(mongod: Mongod, tmp_path: Path) -> None:
         predictor.stop()
 
 
-def test_fallback_scores_each_ride_with_the_champion_too(mongod: Mongod, tmp_path: Path) -> None:
+def test_fallback_scores_each_row_with_the_champion_too(mongod: Mongod, tmp_path: Path) -> None:
     champion = register(mongod.uri, Alias.CHAMPION, small_artifact(4.0))
     fallback = register(mongod.uri, Alias.FALLBACK, small_artifact(5.0))
     predictor = Predictor(

@@ -113,7 +113,7 @@ def save(figures: dict[str, float]) -> None:
 
 
 def answer_to(client: httpx.Client, route: str, body: bytes, kind: str) -> httpx.Response:
-    """Require an answer soon: a duration or a problem, never an error of the server."""
+    """Require an answer soon: a prediction or a problem, never an error of the server."""
 
     def send() -> httpx.Response:
         answer = client.post(route, content=body, headers={"Content-Type": kind})
@@ -149,15 +149,15 @@ def test_both_ways_give_the_same_answer(client: httpx.Client, body: Any) -> None
 
 @FUZZ
 @given(body=st.binary(max_size=200), kind=st.sampled_from(["application/json", "text/plain", ""]))
-def test_bytes_are_no_rides(client: httpx.Client, body: bytes, kind: str) -> None:
+def test_bytes_are_no_rows(client: httpx.Client, body: bytes, kind: str) -> None:
     answer_to(client, "/predict", body, kind)
 
 
 @FUZZ
-@given(rides=st.one_of(st.lists(bodies, max_size=4), bodies, st.just({"rides": []})))
-def test_batches(client: httpx.Client, rides: Any) -> None:
-    answer = answer_to(client, "/predict/batch", json.dumps(rides).encode(), "application/json")
+@given(rows=st.one_of(st.lists(bodies, max_size=4), bodies, st.just({"rows": []})))
+def test_batches(client: httpx.Client, rows: Any) -> None:
+    answer = answer_to(client, "/predict/batch", json.dumps(rows).encode(), "application/json")
 
     if answer.status_code == 200:
-        sent = rides["rides"] if isinstance(rides, dict) else rides
+        sent = rows["rows"] if isinstance(rows, dict) else rows
         assert len(answer.json()) == len(sent)

@@ -18,11 +18,11 @@ from taxi_predict.serving.undeclared_fields import MAX_NAME_LENGTH, MAX_NAMES
 
 pytestmark = pytest.mark.component
 
-RIDES = 60
+ROWS = 60
 
 
 def predict(predictor: Predictor) -> None:
-    for _ in range(RIDES):
+    for _ in range(ROWS):
         # A connection for each, so that all workers get some.
         assert httpx.post(f"{predictor.url}/predict", json=PLAIN).status_code == 200
 
@@ -44,9 +44,9 @@ def test_counts_survive_a_worker_and_its_gauges_do_not(mongod: Mongod, tmp_path:
     predictor = Predictor(tmp_path, mongod.uri, TAXI_PREDICT_WORKERS="3").start()
     try:
         predict(predictor)
-        page = page_with(predictor, RIDES)
-        assert value(page, "taxi_predictor_predictions_total") == RIDES
-        assert value(page, "taxi_predictor_predicted_duration_seconds_count") == RIDES
+        page = page_with(predictor, ROWS)
+        assert value(page, "taxi_predictor_predictions_total") == ROWS
+        assert value(page, "taxi_predictor_predicted_value_count") == ROWS
         assert value(page, "taxi_predictor_model_info") == 1
         files = tmp_path / "metrics"
         before = {one.name for one in files.glob("gauge_live*")}
@@ -58,8 +58,8 @@ def test_counts_survive_a_worker_and_its_gauges_do_not(mongod: Mongod, tmp_path:
             time.sleep(0.1)
 
         predict(predictor)
-        page = page_with(predictor, 2 * RIDES)
-        assert value(page, "taxi_predictor_predictions_total") == 2 * RIDES
+        page = page_with(predictor, 2 * ROWS)
+        assert value(page, "taxi_predictor_predictions_total") == 2 * ROWS
         assert value(page, "taxi_predictor_model_info") == 1
     finally:
         predictor.stop()
@@ -69,7 +69,7 @@ UNDECLARED = "taxi_predictor_undeclared_fields_total"
 
 
 def undeclared(predictor: Predictor, names: int, **wanted: float) -> dict[str, float]:
-    """Return the rides by undeclared field as soon as they are so: counts arrive in strides."""
+    """Return the rows by undeclared field as soon as they are so: counts arrive in strides."""
     deadline = time.monotonic() + 20
     while True:
         families = text_string_to_metric_families(httpx.get(f"{predictor.url}/metrics").text)
@@ -88,19 +88,19 @@ def test_undeclared_fields_are_few_whatever_the_workers_and_the_names(
     predictor = Predictor(tmp_path, mongod.uri, TAXI_PREDICT_WORKERS="3").start()
 
     def send(*fields: str) -> None:
-        for _ in range(RIDES):
+        for _ in range(ROWS):
             body = {**PLAIN, **dict.fromkeys(fields, 1)}
             assert httpx.post(f"{predictor.url}/predict", json=body).status_code == 200
 
     try:
         undeclared(predictor, 1, other=0)
         send("tpep_pickup_datetime")
-        undeclared(predictor, 2, other=0, tpep_pickup_datetime=RIDES)
+        undeclared(predictor, 2, other=0, tpep_pickup_datetime=ROWS)
 
         # A killed worker loses what it did not hand over yet; it had handed over all.
         predictor.kill_a_worker()
         send("tpep_pickup_datetime", *(f'größe {one}\n"' + "x" * one for one in range(60)))
-        found = undeclared(predictor, MAX_NAMES + 1, other=RIDES, tpep_pickup_datetime=2 * RIDES)
+        found = undeclared(predictor, MAX_NAMES + 1, other=ROWS, tpep_pickup_datetime=2 * ROWS)
         assert max(map(len, found)) <= MAX_NAME_LENGTH
     finally:
         predictor.stop()

@@ -1,7 +1,7 @@
 """The predictor answers as its own OpenAPI document says, whatever is made of it."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,19 +13,28 @@ from support.hangs import NEVER, soon
 from support.mongod import Mongod
 from support.predictor import Predictor, register, small_artifact
 
-from taxi_domain.fields import LOCAL_TIME_FORMAT
 from taxi_domain.models import Alias
+from taxi_schema.request_schema import LOCAL_TIME_FORMAT, TIME_FORMAT
 
 pytestmark = pytest.mark.component
 
 schemathesis.openapi.format(LOCAL_TIME_FORMAT, st.datetimes().map(datetime.isoformat))
+# An offset can move a time of the first or the last year beyond the years that there are.
+schemathesis.openapi.format(
+    TIME_FORMAT,
+    st.datetimes(
+        datetime(2, 1, 1),  # noqa: DTZ001 - bounds have no zone
+        datetime(9998, 12, 31),  # noqa: DTZ001
+        timezones=st.just(UTC),
+    ).map(datetime.isoformat),
+)
 
 CASES = settings(
     max_examples=200, deadline=None, derandomize=True, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 
-#: Too many rides are too large.
+#: Too many rows are too large.
 CHECKS = schemathesis.Config.from_dict(
     {"checks": {"negative_data_rejection": {"expected-statuses": [400, 413, 415, 422]}}}
 )

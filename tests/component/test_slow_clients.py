@@ -29,7 +29,7 @@ def test_others_are_answered_meanwhile(server: Server) -> None:
     with (
         stalled(server, server.half_a_header, 200),
         stalled(server, server.half_a_body, 100),
-        stalled(server, server.half_a_ride, 100),
+        stalled(server, server.half_a_row, 100),
         stalled(server, NOTHING, 50),
     ):
         require_quick_answers(server)
@@ -45,7 +45,7 @@ def test_more_than_there_is_room_for_keep_nobody_out(
             stalled(server, NOTHING, 200),
             stalled(server, server.half_a_header, 200),
             stalled(server, server.half_a_body, 100),
-            stalled(server, server.half_a_ride, 100),
+            stalled(server, server.half_a_row, 100),
         ):
             require_quick_answers(server)
         assert "Traceback" not in server.process.printed()
@@ -67,13 +67,13 @@ def received(one: socket.socket) -> bytes:
 def test_stalled_ones_are_closed_and_told_why(server: Server) -> None:
     with (
         stalled(server, server.half_a_header, 1) as headers,
-        stalled(server, server.half_a_ride, 1) as rides,
+        stalled(server, server.half_a_row, 1) as rows,
         stalled(server, server.half_a_body, 1) as bodies,
         stalled(server, server.half_a_chunk, 1) as chunks,
     ):
         begin = time.monotonic()
         assert received(*headers) == b""
-        for one in (*rides, *bodies, *chunks):
+        for one in (*rows, *bodies, *chunks):
             head, _, body = received(one).partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 408 ")
             assert b"Content-Type: application/problem+json\r\n" in head + b"\r\n"

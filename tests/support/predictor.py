@@ -13,16 +13,19 @@ from pathlib import Path
 import httpx
 from onnx import TensorProto, helper
 
+from support.artifacts import Linear, graph_inputs, model_bytes
 from support.server_process import ServerProcess
-from taxi_domain.features import CATEGORICAL_FEATURES, MODEL_INPUTS, MODEL_OUTPUT
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
     CARD_FILE,
     MODEL_NAME,
     ONNX_FILE,
+    SCHEMA_FILE,
     Alias,
     ModelState,
 )
+from taxi_schema.reading import read_schema
+from taxi_schema.schema import Schema
 from taxi_store.connection import connect
 from taxi_store.registry.artifacts import Artifact, artifact_of
 from taxi_store.registry.registry import Registry
@@ -31,43 +34,39 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAIN = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
 
 
+TAXI = read_schema(Path(__file__).parents[2] / "models" / "taxi_duration" / "schema.toml")
+FLIGHTS = read_schema(Path(__file__).parents[2] / "models" / "flight_delay" / "schema.toml")
+
+
+def served_artifact(schema: Schema, graph: bytes, **entries: object) -> Artifact:
+    """Return what a predictor needs of an artifact: no reference and no profile."""
+    card = {
+        "format_version": ARTIFACT_FORMAT_VERSION, "kind": "small", "target": schema.target.name,
+        "schema_sha256": schema.digest, "metrics": {},
+        "prediction_buckets": [1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0], **entries,
+    }  # fmt: skip
+    return artifact_of({
+        ONNX_FILE: graph, CARD_FILE: json.dumps(card).encode(), SCHEMA_FILE: schema.to_json(),
+    })  # fmt: skip
+
+
 def small_artifact(minutes_a_mile: float = 4.0) -> Artifact:
-    """Return a real graph of the domain's inputs: duration = miles x factor."""
-    graph = _graph("Mul", ["trip_distance", "factor"], minutes_a_mile)
-    card = {"kind": "small", "factor": minutes_a_mile, "metrics": {}}
-    return artifact_of({ONNX_FILE: graph, CARD_FILE: _card(card)})
+    """Return a real graph of the taxi example: duration = miles x factor."""
+    model = Linear(weights={"trip_distance": minutes_a_mile})
+    return served_artifact(TAXI, model.graph(TAXI), factor=minutes_a_mile)
 
 
 def division_graph(factor: float = 20.0) -> bytes:
     """Return a graph that has no finite answer for one legal ride: duration = factor / miles."""
-    return _graph("Div", ["factor", "trip_distance"], factor)
+    output = helper.make_tensor_value_info("duration", TensorProto.FLOAT, [None, 1])
+    constant = helper.make_tensor("$factor", TensorProto.FLOAT, [1], [factor])
+    node = helper.make_node("Div", ["$factor", "trip_distance"], ["duration"])
+    return model_bytes(helper.make_graph([node], "d", graph_inputs(TAXI), [output], [constant]))
 
 
 def division_artifact(factor: float = 20.0) -> Artifact:
     """Return an artifact of that graph."""
-    return artifact_of({ONNX_FILE: division_graph(factor), CARD_FILE: _card({"kind": "division"})})
-
-
-def _card(entries: dict[str, object]) -> bytes:
-    return json.dumps({"format_version": ARTIFACT_FORMAT_VERSION, **entries}).encode()
-
-
-def _graph(operation: str, operands: list[str], constant: float) -> bytes:
-    inputs = [
-        helper.make_tensor_value_info(
-            name,
-            TensorProto.INT64 if name in CATEGORICAL_FEATURES else TensorProto.FLOAT,
-            [None, 1],
-        )
-        for name in MODEL_INPUTS
-    ]
-    output = helper.make_tensor_value_info(MODEL_OUTPUT, TensorProto.FLOAT, [None, 1])
-    factor = helper.make_tensor("factor", TensorProto.FLOAT, [1], [constant])
-    node = helper.make_node(operation, operands, [MODEL_OUTPUT])
-    graph = helper.make_graph([node], "small", inputs, [output], [factor])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    data: bytes = model.SerializeToString()
-    return data
+    return served_artifact(TAXI, division_graph(factor), kind="division")
 
 
 def register(uri: str, alias: Alias, artifact: Artifact) -> str:
@@ -135,7 +134,7 @@ _ANSWERS_SECONDS = 60
 
 
 class Load:
-    """Sends rides with ids of their own from a few threads and remembers the answers."""
+    """Sends rows with ids of their own from a few threads and remembers the answers."""
 
     def __init__(self, url: str, threads: int = 4, pause: float = 0.005) -> None:
         self._url = url
@@ -192,15 +191,15 @@ class Load:
 def logged(uri: str) -> list[str]:
     """Return the ride ids in the log."""
     with connect(uri, app_name="test") as client:
-        return [one["_id"] for one in client["taxi"]["predictions"].find({}, {"_id": 1})]
+        return [record["_id"] for record in client["taxi"]["predictions"].find({}, {"_id": 1})]
 
 
-def page_with(predictor: Predictor, rides: float) -> str:
-    """Return the metrics when so many rides are counted: counts arrive in strides."""
+def page_with(predictor: Predictor, rows: float) -> str:
+    """Return the metrics when so many rows are counted: counts arrive in strides."""
     deadline = time.monotonic() + 20
     while True:
         page = httpx.get(f"{predictor.url}/metrics").text
-        if value(page, "taxi_predictor_predictions_total") >= rides:
+        if value(page, "taxi_predictor_predictions_total") >= rows:
             return page
         assert time.monotonic() < deadline, page
         time.sleep(0.1)
@@ -214,11 +213,11 @@ def value(page: str, name: str) -> float:
 
 
 def wait_until_logged(uri: str, count: int, seconds: float = 40) -> list[str]:
-    """Wait until the log has so many rides, and return them."""
+    """Wait until the log has so many rows, and return them."""
     deadline = time.monotonic() + seconds
     found = logged(uri)
     while len(found) < count and time.monotonic() < deadline:
         time.sleep(0.2)
         found = logged(uri)
-    assert len(found) >= count, f"{len(found)} of {count} rides are in the log"
+    assert len(found) >= count, f"{len(found)} of {count} rows are in the log"
     return found

@@ -35,7 +35,7 @@ class Server:
     @property
     def half_a_body(self) -> bytes:
         """Return the beginning of a request."""
-        return self._started(self.path, b"Content-Length: 7000\r\n", b'{"rides": [{"PULocationID')
+        return self._started(self.path, b"Content-Length: 7000\r\n", b'{"rows": [{"PULocationID')
 
     @property
     def half_a_chunk(self) -> bytes:
@@ -43,7 +43,7 @@ class Server:
         return self._started(self.path, b"Transfer-Encoding: chunked\r\n", b'46\r\n{"labels": [')
 
     @property
-    def half_a_ride(self) -> bytes:
+    def half_a_row(self) -> bytes:
         """Return the beginning of a request."""
         path = "/predict" if isinstance(self.process, Predictor) else "/v1/predictions"
         return self._started(path, b"Content-Length: 70\r\n", b'{"PULocationID": 130, ')

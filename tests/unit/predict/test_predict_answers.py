@@ -2,85 +2,46 @@
 
 import logging
 import math
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
-from support.predictor import PLAIN, division_artifact, division_graph, small_artifact
+from support.predictor import (
+    PLAIN,
+    TAXI,
+    division_artifact,
+    division_graph,
+    served_artifact,
+    small_artifact,
+)
+from support.predictor_app import PredictorApp, predictor_app
 
-from taxi_domain.features import Features
-from taxi_domain.metrics import PREDICTOR_FAILED, PREDICTOR_SHADOW_FAILED
-from taxi_domain.models import CARD_FILE, ONNX_FILE, Alias
+from taxi_domain.metrics import PREDICTOR_SHADOW_FAILED
+from taxi_domain.models import Alias
 from taxi_domain.records import PredictionRecord
-from taxi_domain.rides import Ride
 from taxi_predict.delivery.shadow import ShadowScorer
-from taxi_predict.http.fast_path import ROUTE, FastPath
-from taxi_predict.http.routes import blueprint, register
 from taxi_predict.metrics import Metrics
-from taxi_predict.serving.buffered_metrics import BufferedMetrics
-from taxi_predict.serving.model_cache import ModelHolder, loaded
+from taxi_predict.serving.loaded_model import loaded
 from taxi_predict.serving.onnx_model import ModelError, OnnxModel
-from taxi_predict.serving.predictions import Predictions
-from taxi_predict.serving.readiness import WorkerReadiness
-from taxi_predict.serving.undeclared_fields import FieldNames
-from taxi_predict.settings import Settings
-from taxi_predict.spool.reader import SpoolReader
-from taxi_predict.spool.record import decode
-from taxi_predict.spool.writer import SpoolWriter
-from taxi_runtime.bodies import Bodies
-from taxi_store.registry.artifacts import artifact_of
 
 NOWHERE = {**PLAIN, "trip_distance": 0.0}
 
 
-@dataclass
-class Worker:
-    """The parts of a worker, without gunicorn around them."""
-
-    client: FlaskClient
-    metrics: Metrics
-    folder: Path
-    spool: SpoolWriter
-
-    def logged(self) -> list[float]:
-        """Return the predictions in the spool."""
-        self.spool.close()
-        return [decode(one).prediction for one in SpoolReader(self.folder).next(100).payloads]
-
-    def failed(self) -> float:
-        """Return how many rides had no answer."""
-        found: float = self.metrics[PREDICTOR_FAILED].labels("not_finite")._value.get()
-        return found
-
-
 @pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Worker]:
-    settings = Settings.model_validate({"TAXI_MONGODB_URI": "mongodb://nowhere"})
-    metrics, holder = Metrics(), ModelHolder(lambda: None)
-    holder.current = loaded(division_artifact())
-    spool = SpoolWriter(tmp_path / "spool", 1 << 20)
-    buffered = BufferedMetrics(metrics, settings.model, settings.alias, ROUTE, FieldNames(tmp_path))
-    predictions = Predictions(holder, spool, metrics, buffered, settings, time.time)
-    app = Flask("test")
-    register(app, metrics)
-    app.register_blueprint(
-        blueprint(
-            predictions, metrics, buffered, WorkerReadiness(tmp_path, 1), None, Bodies(100_000), 10
-        )
-    )
-    app.wsgi_app = FastPath(app.wsgi_app, predictions, buffered)  # type: ignore[method-assign]
-    yield Worker(app.test_client(), metrics, tmp_path / "spool", spool)
-    spool.close()
+def worker(tmp_path: Path) -> Iterator[PredictorApp]:
+    app = predictor_app(tmp_path, loaded(division_artifact()))
+    yield app
+    app.spool.close()
+
+
+def logged(worker: PredictorApp) -> list[object]:
+    return [document["prediction"] for document in worker.delivered()]
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8"])
-def test_a_ride_without_a_finite_answer_is_a_problem_and_in_no_log(
-    worker: Worker, kind: str
+def test_a_row_without_a_finite_answer_is_a_problem_and_in_no_log(
+    worker: PredictorApp, kind: str
 ) -> None:
     bad = worker.client.post("/predict", json=NOWHERE, content_type=kind)
     good = worker.client.post("/predict", json=PLAIN, content_type=kind)
@@ -90,47 +51,58 @@ def test_a_ride_without_a_finite_answer_is_a_problem_and_in_no_log(
     assert bad.get_json()["field"] == "duration"
     assert "finite" in bad.get_json()["detail"]
     assert good.status_code == 200
-    assert worker.logged() == [pytest.approx(20 / 3.66)]
-    assert worker.failed() == 1
+    assert logged(worker) == [pytest.approx(20 / 3.66)]
+    assert worker.counts()["not_finite"] == 1
 
 
-def test_a_batch_reports_such_rides_by_index_and_answers_the_others(worker: Worker) -> None:
+def test_a_batch_reports_such_rows_by_index_and_answers_the_others(worker: PredictorApp) -> None:
     body = [PLAIN, NOWHERE, {**PLAIN, "PULocationID": 0}, {**PLAIN, "trip_distance": 2.0}]
 
     answer = worker.client.post("/predict/batch", json=body)
 
-    found = answer.get_json()
+    items = answer.get_json()
     assert answer.status_code == 200
-    assert [one.get("duration") for one in found] == [
+    assert [item.get("duration") for item in items] == [
         pytest.approx(20 / 3.66), None, None, pytest.approx(10),
     ]  # fmt: skip
-    problems = [(one["index"], one["field"], one["status"]) for one in found if "index" in one]
+    problems = [(item["index"], item["field"], item["status"]) for item in items if "index" in item]
     assert problems == [(1, "duration", 500), (2, "PULocationID", 422)]
-    assert worker.logged() == [pytest.approx(20 / 3.66), pytest.approx(10)]
-    assert worker.failed() == 1
+    assert logged(worker) == [pytest.approx(20 / 3.66), pytest.approx(10)]
+    assert worker.counts()["not_finite"] == 1
 
 
-@pytest.mark.parametrize("rides", [1, 3])
-def test_what_is_below_any_number_is_not_taken_for_zero(rides: int) -> None:
-    graph = OnnxModel(division_artifact(-20.0).files[ONNX_FILE])
-
-    assert graph.predict([Features(1, 1, 0.0, math.nan, math.nan)] * rides) == [-math.inf] * rides
-    assert graph.predict([Features(1, 1, 2.0, math.nan, math.nan)] * rides) == [0.0] * rides
+def features(miles: float) -> tuple[float, ...]:
+    return (1, 1, miles, 101, math.nan, math.nan)
 
 
-def test_a_graph_that_fails_for_some_rides_serves_and_one_that_answers_none_does_not(
+@pytest.mark.parametrize("rows", [1, 3])
+def test_what_is_below_any_number_is_not_taken_for_the_minimum(rows: int) -> None:
+    graph = OnnxModel(division_graph(-20.0), TAXI)
+
+    assert graph.predict([features(0.0)] * rows) == [-math.inf] * rows
+    assert graph.predict([features(2.0)] * rows) == [1.0] * rows
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_answers_are_within_the_limits_of_the_target(rows: int) -> None:
+    graph = OnnxModel(division_graph(20.0), TAXI)
+
+    assert graph.predict([features(100.0)] * rows) == [1.0] * rows
+    assert graph.predict([features(0.1)] * rows) == [60.0] * rows
+    assert graph.predict([features(math.nan)] * rows) == pytest.approx(
+        [math.nan] * rows, nan_ok=True
+    )
+
+
+def test_a_graph_that_fails_for_some_rows_serves_and_one_that_answers_none_does_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    card = division_artifact().files[CARD_FILE]
-
     with caplog.at_level(logging.WARNING):
-        assert loaded(division_artifact()).graph.predict(
-            [Features(1, 1, 2.0, math.nan, math.nan)]
-        ) == [10.0]
+        assert loaded(division_artifact()).graph.predict([features(2.0)]) == [10.0]
     assert "trip_distance 0" in str(caplog.records[0].__dict__["reason"])
     assert not loaded(small_artifact()).graph.weakness()
     with pytest.raises(ModelError, match="ordinary"):
-        loaded(artifact_of({CARD_FILE: card, ONNX_FILE: division_graph(math.nan)}))
+        loaded(served_artifact(TAXI, division_graph(math.nan)))
 
 
 def test_shadow_answers_that_are_not_finite_are_left_out_and_counted() -> None:
@@ -140,13 +112,21 @@ def test_shadow_answers_that_are_not_finite_are_left_out_and_counted() -> None:
 
     records = scorer.score([record(0.0), record(2.0)])
 
-    assert [[one.prediction for one in each.shadow] for each in records] == [[], [10.0]]
+    assert [[shadow.prediction for shadow in scored.shadow] for scored in records] == [[], [10.0]]
     failed = metrics[PREDICTOR_SHADOW_FAILED].labels("taxi-duration", "champion", "not_finite")
     assert failed._value.get() == 1
 
 
 def record(miles: float) -> PredictionRecord:
+    inputs = {"PULocationID": 1, "DOLocationID": 1, "trip_distance": miles}
     return PredictionRecord(
-        "r", datetime(2026, 1, 1, tzinfo=UTC), "taxi-duration", "v", "fallback", Ride(1, 1, miles),
-        Features(1, 1, miles, math.nan, math.nan), 5.0,
-    )  # fmt: skip
+        "r", datetime(2026, 1, 1, tzinfo=UTC), None, "taxi-duration", "v", "fallback", inputs, 5.0
+    )
+
+
+def test_a_shadow_answers_rows_of_another_schema_by_its_own() -> None:
+    scorer = ShadowScorer(None, "taxi-duration", Alias.CHAMPION, Metrics())  # type: ignore[arg-type]
+    scorer._current = loaded(small_artifact(4.0))
+    foreign = record(0.0)._replace(inputs={"trip_distance": 3, "PULocationID": "EWR", "new": 1.0})
+
+    assert [shadow.prediction for shadow in scorer.score([foreign])[0].shadow] == [12.0]

@@ -1,40 +1,26 @@
 """Each ride that is asked is counted once: as answered, refused or failed, whatever the door."""
 
-import json
 import threading
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import Counter
 from support.predictor import PLAIN, small_artifact
+from support.predictor_app import BATCH_MAX_ROWS, JSON, PredictorApp, predictor_app, values_of
 from support.waiting import wait_for
 
 from taxi_domain.metrics import (
-    PREDICTOR_FAILED,
+    PREDICTOR_EXTRA_DROPPED,
+    PREDICTOR_PREDICTED_VALUE,
     PREDICTOR_PREDICTIONS,
     PREDICTOR_REFUSED,
-    PREDICTOR_UNDECLARED,
 )
-from taxi_predict.http.fast_path import ROUTE, FastPath
-from taxi_predict.http.routes import blueprint, register
-from taxi_predict.metrics import Metrics
-from taxi_predict.serving.buffered_metrics import BufferedMetrics
-from taxi_predict.serving.model_cache import LoadedModel, ModelHolder, loaded
-from taxi_predict.serving.predictions import Predictions
-from taxi_predict.serving.readiness import WorkerReadiness
-from taxi_predict.serving.undeclared_fields import FieldNames
-from taxi_predict.settings import Settings
+from taxi_predict.http.fast_path import ROUTE
+from taxi_predict.serving.loaded_model import loaded
 from taxi_predict.spool.writer import SpoolFullError, SpoolWriter
-from taxi_runtime.bodies import Bodies
-
-BATCH_MAX_RIDES = 5
-JSON = "application/json"
 
 
 class FullSpool(SpoolWriter):
@@ -51,89 +37,31 @@ class BrokenGraph:
         raise RuntimeError("the graph is broken")
 
 
-@dataclass
-class Door:
-    """A predictor without its server: requests go in, counts come out."""
-
-    client: FlaskClient
-    metrics: Metrics
-    buffered: BufferedMetrics
-
-    def counts(self) -> dict[str, float]:
-        """Return how many rides were answered, refused (by reason) and failed (by reason)."""
-        self.buffered.flush()
-        found = {"answered": sum(values_of(self.metrics[PREDICTOR_PREDICTIONS]).values())}
-        for counter in (self.metrics[PREDICTOR_REFUSED], self.metrics[PREDICTOR_FAILED]):
-            found |= {labels[-1]: value for labels, value in values_of(counter).items() if value}
-        return found
-
-    def undeclared(self) -> dict[str, float]:
-        """Return the rides by undeclared field."""
-        self.buffered.flush()
-        return {
-            labels[-1]: value
-            for labels, value in values_of(self.metrics[PREDICTOR_UNDECLARED]).items() if value
-        }  # fmt: skip
-
-    def post(self, path: str, body: object, content_type: str = JSON) -> int:
-        """Post a body, JSON unless it is bytes already, and return the status."""
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.client.post(path, data=data, content_type=content_type).status_code
-
-
-def values_of(counter: Counter) -> dict[tuple[str, ...], float]:
-    (family,) = counter.collect()
-    return {
-        tuple(one.labels.values()): one.value
-        for one in family.samples if one.name.endswith("_total")
-    }  # fmt: skip
-
-
 STATES = ("well", "no model", "spool full", "graph broken")
 
 
-def door(folder: Path, state: str = "well") -> Door:
-    configured = Settings(TAXI_MONGODB_URI="mongodb://none")
-    metrics = Metrics()
-    holder = ModelHolder(lambda: None)
+def door(folder: Path, state: str = "well") -> PredictorApp:
     model = loaded(small_artifact())
     if state == "graph broken":
         broken: Any = BrokenGraph()
-        model = LoadedModel(model.version, model.digest, model.card, broken)
-    if state != "no model":
-        holder.current = model
+        model = replace(model, graph=broken)
     spool = FullSpool(folder / "spool", 65536) if state == "spool full" else None
-    buffered = BufferedMetrics(metrics, "m", "champion", ROUTE, FieldNames(folder))
-    predictions = Predictions(holder, spool, metrics, buffered, configured, lambda: 0.0)
-    app = Flask("test")
-    app.logger.disabled = True
-    register(app, metrics)
-    app.register_blueprint(
-        blueprint(
-            predictions,
-            metrics,
-            buffered,
-            WorkerReadiness(folder, 1),
-            None,
-            Bodies(100_000),
-            BATCH_MAX_RIDES,
-        )
-    )
-    app.wsgi_app = FastPath(app.wsgi_app, predictions, buffered)  # type: ignore[method-assign]
-    return Door(app.test_client(), metrics, buffered)
+    return predictor_app(folder, None if state == "no model" else model, spool)
 
 
 @pytest.fixture(scope="module", params=STATES)
-def any_door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Door:
+def any_door(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> PredictorApp:
     return door(tmp_path_factory.mktemp("door"), request.param)
 
 
 @pytest.fixture
-def well(tmp_path: Path) -> Door:
+def well(tmp_path: Path) -> PredictorApp:
     return door(tmp_path)
 
 
-RIDES = st.sampled_from(
+ROWS = st.sampled_from(
     [
         PLAIN,
         {**PLAIN, "ride_id": "one"},
@@ -146,10 +74,10 @@ RIDES = st.sampled_from(
         "ride",
     ]
 )
-SINGLE = st.tuples(st.just("/predict"), RIDES, st.just(1))
-BATCH = st.lists(RIDES, min_size=1, max_size=BATCH_MAX_RIDES + 2).flatmap(
-    lambda rides: st.sampled_from(
-        [("/predict/batch", rides, len(rides)), ("/predict/batch", {"rides": rides}, len(rides))]
+SINGLE = st.tuples(st.just("/predict"), ROWS, st.just(1))
+BATCH = st.lists(ROWS, min_size=1, max_size=BATCH_MAX_ROWS + 2).flatmap(
+    lambda rows: st.sampled_from(
+        [("/predict/batch", rows, len(rows)), ("/predict/batch", {"rows": rows}, len(rows))]
     )
 )
 UNTOLD = st.tuples(
@@ -157,10 +85,10 @@ UNTOLD = st.tuples(
     st.sampled_from([b"{", b"", b"[]", b"7", b" " * 200_000, b"[" * 50_000, b'"\xff"', b"{}"]),
     st.just(1),
 )
-NOT_RIDES = st.tuples(st.sampled_from(["/healthz", "/nowhere"]), st.just(PLAIN), st.just(0))
+NOT_ROWS = st.tuples(st.sampled_from(["/healthz", "/nowhere"]), st.just(PLAIN), st.just(0))
 REQUESTS = st.lists(
     st.tuples(
-        st.one_of(SINGLE, BATCH, UNTOLD, NOT_RIDES),
+        st.one_of(SINGLE, BATCH, UNTOLD, NOT_ROWS),
         st.sampled_from([JSON, f"{JSON}; charset=utf-8", "text/plain", ""]),
     ),
     min_size=1, max_size=6,
@@ -170,14 +98,14 @@ REQUESTS = st.lists(
 @settings(max_examples=100, deadline=None)
 @given(requests=REQUESTS)
 def test_answered_refused_and_failed_are_all_that_were_asked(
-    any_door: Door, requests: list[tuple[tuple[str, object, int], str]]
+    any_door: PredictorApp, requests: list[tuple[tuple[str, object, int], str]]
 ) -> None:
     before = sum(any_door.counts().values())
     asked = 0
-    for (path, body, rides), content_type in requests:
+    for (path, body, rows), content_type in requests:
         any_door.post(path, body, content_type)
-        # What is not read as JSON is one request with rides that nobody can count.
-        asked += rides if content_type.startswith(JSON) else min(rides, 1)
+        # What is not read as JSON is one request with rows that nobody can count.
+        asked += rows if content_type.startswith(JSON) else min(rows, 1)
 
     assert sum(any_door.counts().values()) - before == asked
 
@@ -186,30 +114,30 @@ def test_answered_refused_and_failed_are_all_that_were_asked(
     ("state", "status", "counts"),
     [
         ("well", 200, {"answered": 2, "trip_distance": 1}),
-        ("no model", 503, {"answered": 0, "trip_distance": 1, "no_model": 2}),
+        ("no model", 503, {"answered": 0, "no_model": 3}),
         ("spool full", 503, {"answered": 0, "trip_distance": 1, "spool_full": 2}),
         ("graph broken", 500, {"answered": 0, "trip_distance": 1, "error": 2}),
     ],
 )
-def test_a_batch_that_fails_counts_all_of_its_rides(
+def test_a_batch_that_fails_counts_all_of_its_rows(
     tmp_path: Path, state: str, status: int, counts: dict[str, float]
 ) -> None:
-    one = door(tmp_path, state)
+    app = door(tmp_path, state)
 
-    assert one.post("/predict/batch", [PLAIN, {**PLAIN, "trip_distance": -1}, PLAIN]) == status
+    assert app.post("/predict/batch", [PLAIN, {**PLAIN, "trip_distance": -1}, PLAIN]) == status
 
-    assert one.counts() == counts
+    assert app.counts() == counts
 
 
-def test_a_batch_of_too_many_counts_all_of_its_rides(well: Door) -> None:
-    assert well.post("/predict/batch", [PLAIN] * (BATCH_MAX_RIDES + 1)) == 413
+def test_a_batch_of_too_many_counts_all_of_its_rows(well: PredictorApp) -> None:
+    assert well.post("/predict/batch", [PLAIN] * (BATCH_MAX_ROWS + 1)) == 413
 
-    assert well.counts() == {"answered": 0, "too_large": BATCH_MAX_RIDES + 1}
+    assert well.counts() == {"answered": 0, "too_large": BATCH_MAX_ROWS + 1}
 
 
 @pytest.mark.parametrize("content_type", [JSON, f"{JSON}; charset=utf-8"])
-def test_undeclared_fields_are_counted_once_a_ride_whichever_the_way(
-    well: Door, content_type: str
+def test_undeclared_fields_are_counted_once_a_row_whichever_the_way(
+    well: PredictorApp, content_type: str
 ) -> None:
     wrong_time = {**PLAIN, "tpep_pickup_datetime": "2021-01-31 08:15:00", "ride_id": None}
     no_distance = {"PULocationID": 1, "DOLocationID": 2, "distance": 3.0}
@@ -219,6 +147,42 @@ def test_undeclared_fields_are_counted_once_a_ride_whichever_the_way(
     assert well.post("/predict/batch", [wrong_time, PLAIN, no_distance], content_type) == 200
 
     assert well.undeclared() == {"tpep_pickup_datetime": 2, "distance": 2}
+
+
+def test_rows_whose_extra_fields_are_not_all_logged_are_counted_by_reason(
+    well: PredictorApp,
+) -> None:
+    large = {**PLAIN, "a": "x" * 2000, "b": "y" * 2000, "$set": 1}
+
+    assert well.post("/predict", large) == 200
+    assert well.post("/predict/batch", [large, {**PLAIN, "kept": 1}]) == 200
+    well.buffered.flush()
+
+    assert values_of(well.metrics[PREDICTOR_EXTRA_DROPPED]) == {
+        ("name",): 2, ("value",): 0, ("too_many",): 0, ("too_large",): 2,
+    }  # fmt: skip
+    assert well.counts()["answered"] == 3
+
+
+def test_reasons_of_refusals_are_there_at_zero_when_a_model_is_loaded(well: PredictorApp) -> None:
+    reasons = {reason for (reason,) in values_of(well.metrics[PREDICTOR_REFUSED])}
+
+    assert {*PLAIN, "ride_id", "lpep_pickup_datetime", "other", "body"} <= reasons
+    assert well.post("/predict", {**PLAIN, "ride_id": "no id"}) == 422
+    assert well.post("/predict", {**PLAIN, "nested": {}}) == 422
+    assert well.counts() == {"answered": 0, "ride_id": 1, "other": 1}
+
+
+def test_answers_are_in_the_buckets_of_the_model(well: PredictorApp) -> None:
+    assert well.post("/predict", PLAIN) == 200
+    well.buffered.flush()
+
+    (family,) = well.metrics[PREDICTOR_PREDICTED_VALUE].collect()
+    buckets = {
+        sample.labels["le"]: sample.value for sample in family.samples if "le" in sample.labels
+    }
+    assert list(buckets) == ["1.0", "2.5", "5.0", "10.0", "15.0", "20.0", "30.0", "60.0", "+Inf"]
+    assert (buckets["10.0"], buckets["15.0"]) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -231,14 +195,14 @@ def test_undeclared_fields_are_counted_once_a_ride_whichever_the_way(
         {"lpep_pickup_datetime": None},
     ],
 )
-def test_declared_fields_are_not_counted(well: Door, optional: dict[str, object]) -> None:
+def test_declared_fields_are_not_counted(well: PredictorApp, optional: dict[str, object]) -> None:
     assert well.post("/predict", {**PLAIN, **optional}) == 200
 
     assert well.undeclared() == {}
 
 
 def test_counting_goes_on_after_counts_could_not_be_written(
-    well: Door, monkeypatch: pytest.MonkeyPatch
+    well: PredictorApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = threading.Event()
     flush = well.buffered.flush

@@ -27,22 +27,26 @@ class Taker:
         self.name = name
         self.failures = failures
         self.batches: list[list[str]] = []
+        self.inputs: list[dict[str, object]] = []
 
     def write(self, records: Sequence[bytes]) -> None:
         if self.failures:
             self.failures -= 1
             raise NotAvailableError(f"{self.name} is away")
-        self.batches.append([bson.decode(one)["_id"] for one in records])
+        documents = [bson.decode(record) for record in records]
+        self.batches.append([document["_id"] for document in documents])
+        self.inputs += [document["inputs"] for document in documents]
 
     @property
-    def ride_ids(self) -> list[str]:
-        return [one for batch in self.batches for one in batch]
+    def row_ids(self) -> list[str]:
+        return [row_id for batch in self.batches for row_id in batch]
 
 
-def entry(number: int, answered_at: float = 0.0) -> bytes:
+def entry(number: int, answered_at: float = 0.0, version: str = "v") -> bytes:
     milliseconds = int(answered_at * 1000)
+    values = 1, "EWR", 3.0
     return encode(
-        Entry(f"r{number}", milliseconds, "m", "v", "champion", 1, 2, 3.0, None, 1.0, 2.0, 4.0, 0.1)
+        Entry(f"r{number}", milliseconds, "m", version, "champion", None, values, 4.0, 0.1)
     )
 
 
@@ -57,18 +61,19 @@ def deliver(folder: Path, log: Taker, listener: Taker | None = None) -> Metrics:
 
 def spooled(folder: Path, payloads: list[bytes]) -> None:
     spool = SpoolWriter(folder, 1 << 20)
+    spool.columns.keep("v", ("zone", "airport", "miles"))
     spool.append(payloads)
     spool.close()
 
 
-def test_log_and_listener_get_each_ride_once(tmp_path: Path) -> None:
+def test_log_and_listener_get_each_row_once(tmp_path: Path) -> None:
     spooled(tmp_path, [entry(number) for number in range(250)])
     log, listener = Taker("mongodb"), Taker("monitor")
     deliver(tmp_path, log, listener)
 
     wanted = [f"r{number}" for number in range(250)]
-    assert log.ride_ids == wanted
-    assert listener.ride_ids == wanted
+    assert log.row_ids == wanted
+    assert listener.row_ids == wanted
 
 
 def test_what_the_log_refused_is_written_again(tmp_path: Path) -> None:
@@ -77,7 +82,7 @@ def test_what_the_log_refused_is_written_again(tmp_path: Path) -> None:
     deliver(tmp_path, log, listener)
 
     assert log.batches == [["r1", "r2"]]
-    assert listener.ride_ids == ["r1", "r2"]
+    assert listener.row_ids == ["r1", "r2"]
 
 
 def test_a_listener_that_is_away_delays_nothing(tmp_path: Path) -> None:
@@ -85,7 +90,7 @@ def test_a_listener_that_is_away_delays_nothing(tmp_path: Path) -> None:
     log, listener = Taker("mongodb"), Taker("monitor", failures=9)
     deliver(tmp_path, log, listener)
 
-    assert log.ride_ids == ["r1"]
+    assert log.row_ids == ["r1"]
     assert listener.failures == 8, "asked once: it reads the log itself"
 
 
@@ -94,11 +99,11 @@ def test_a_record_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
     log = Taker("mongodb")
     metrics = deliver(tmp_path, log)
 
-    assert log.ride_ids == ["r1", "r2"]
+    assert log.row_ids == ["r1", "r2"]
     assert metrics[PREDICTOR_SPOOL_LOST].labels("malformed")._value.get() == len(b"\x93 no entry")
 
 
-def test_age_is_that_of_the_oldest_ride_that_waits(tmp_path: Path) -> None:
+def test_age_is_that_of_the_oldest_row_that_waits(tmp_path: Path) -> None:
     spooled(
         tmp_path, [entry(number, answered_at=time.time() - 300 + number) for number in range(9)]
     )
@@ -133,3 +138,34 @@ def test_listener_is_told_once_for_several_batches(tmp_path: Path) -> None:
 
     assert [len(batch) for batch in log.batches] == [100, 100, 100, 100, 50]
     assert [len(batch) for batch in listener.batches] == [450]
+
+
+def test_records_of_an_earlier_version_keep_their_own_names(tmp_path: Path) -> None:
+    spooled(tmp_path, [entry(1)])
+    # The container starts again with another version.
+    spool = SpoolWriter(tmp_path, 1 << 20)
+    spool.columns.keep("w", ("carrier", "origin", "delay"))
+    spool.append([entry(2, version="w"), entry(3)])
+    spool.close()
+    log = Taker("mongodb")
+    deliver(tmp_path, log)
+
+    assert log.row_ids == ["r1", "r2", "r3"]
+    assert log.inputs == [
+        {"zone": 1, "airport": "EWR", "miles": 3.0},
+        {"carrier": 1, "origin": "EWR", "delay": 3.0},
+        {"zone": 1, "airport": "EWR", "miles": 3.0},
+    ]
+
+
+def test_records_whose_names_are_lost_hold_up_no_other(tmp_path: Path) -> None:
+    lost = entry(2, version="lost")
+    spooled(tmp_path, [entry(1), lost, entry(3)])
+    (tmp_path / "short.columns").write_text('["zone"]')
+    (tmp_path / "damaged.columns").write_text("")
+    spooled(tmp_path, [entry(4, version="short"), entry(5, version="damaged")])
+    log = Taker("mongodb")
+    metrics = deliver(tmp_path, log)
+
+    assert log.row_ids == ["r1", "r3"]
+    assert metrics[PREDICTOR_SPOOL_LOST].labels("malformed")._value.get() > len(lost)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from taxi_domain.rides import DECLARED
 from taxi_predict.serving.undeclared_fields import (
     MAX_NAME_LENGTH,
     MAX_NAMES,
@@ -18,26 +17,30 @@ from taxi_predict.serving.undeclared_fields import (
     UndeclaredFields,
 )
 
+DECLARED = frozenset({"trip_distance", "PULocationID", "ride_id", "größe"})
+
 
 class Counts(collections.Counter[str]):
     """Takes what is handed over."""
 
-    def take(self, field: str, rides: int) -> None:
-        self[field] += rides
+    def take(self, field: str, rows: int) -> None:
+        self[field] += rows
 
 
 def counted(folder: Path, *bodies: object) -> dict[str, int]:
     counts = Counts()
     fields = UndeclaredFields(FieldNames(folder), counts.take)
+    fields.declared = DECLARED
     for body in bodies:
         fields.add(body)
     fields.flush()
     return dict(counts)
 
 
-def test_rides_are_counted_by_field_over_several_flushes(tmp_path: Path) -> None:
+def test_rows_are_counted_by_field_over_several_flushes(tmp_path: Path) -> None:
     counts = Counts()
     fields = UndeclaredFields(FieldNames(tmp_path), counts.take)
+    fields.declared = DECLARED
     for _ in range(3):
         fields.add({"trip_distance": 1, "fare_amount": 2, "vendor": 1})
         fields.add({"fare_amount": 2})
@@ -51,6 +54,15 @@ def test_what_is_no_object_or_wholly_declared_counts_nothing(tmp_path: Path) -> 
     declared = dict.fromkeys(DECLARED, 1)
 
     assert counted(tmp_path, [1], None, "x", {}, declared) == {}
+
+
+def test_nothing_is_undeclared_before_there_is_a_schema(tmp_path: Path) -> None:
+    counts = Counts()
+    fields = UndeclaredFields(FieldNames(tmp_path), counts.take)
+    fields.add({"fare_amount": 1})
+    fields.flush()
+
+    assert counts == {}
 
 
 def test_a_pod_counts_by_few_names_whatever_its_workers_meet(tmp_path: Path) -> None:
@@ -73,7 +85,7 @@ def test_workers_give_a_name_the_same_label(tmp_path: Path) -> None:
     assert late.label("new") == early.label("new") == OTHER
 
 
-def test_a_body_of_very_many_fields_counts_as_one_ride(tmp_path: Path) -> None:
+def test_a_body_of_very_many_fields_counts_as_one_row(tmp_path: Path) -> None:
     body = {f"field-{one}": one for one in range(100_000)}
 
     found = counted(tmp_path, body, body)
@@ -104,8 +116,8 @@ def test_any_name_can_be_exported_and_none_looks_declared(
     registry = CollectorRegistry()
     counter = Counter("undeclared", "h", ["field"], registry=registry)
     found = counted(tmp_path_factory.mktemp("names"), dict.fromkeys(names, 1))
-    for field, rides in found.items():
-        counter.labels(field).inc(rides)
+    for field, rows in found.items():
+        counter.labels(field).inc(rows)
 
     families = text_string_to_metric_families(generate_latest(registry).decode())
     samples = [one for family in families for one in family.samples]
@@ -115,5 +127,5 @@ def test_any_name_can_be_exported_and_none_looks_declared(
     assert bool(exported) == bool(set(names) - DECLARED)
 
 
-def test_a_disk_that_takes_no_name_leaves_the_ride_counted(tmp_path: Path) -> None:
+def test_a_disk_that_takes_no_name_leaves_the_row_counted(tmp_path: Path) -> None:
     assert counted(tmp_path / "no" / "such" / "folder", {"fare_amount": 1}) == {OTHER: 1}

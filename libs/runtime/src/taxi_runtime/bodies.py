@@ -16,7 +16,7 @@ from taxi_runtime.problems import ProblemError
 Environ = dict[str, Any]
 
 JSON: Final = "application/json"
-#: A body is read in pieces of so many bytes. The first one is free, so that single rides, probes
+#: A body is read in pieces of so many bytes. The first one is free, so that single rows, probes
 #: and stalled beginnings take nothing from the others.
 PIECE_BYTES: Final = 16 * 1024
 _RETRY_SECONDS: Final = 2

@@ -29,7 +29,7 @@ class ProblemError(Exception):
 
     Attributes:
         status: HTTP status.
-        reason: Word for the counter of refused or of failed rides; empty when only the status
+        reason: Word for the counter of refused or of failed rows; empty when only the status
             tells which of both they are.
         detail: What is wrong and what helps.
         field: Field of the request that is meant.

@@ -12,6 +12,7 @@ from taxi_predict.http.fast_path import ROUTE, FastPath
 from taxi_predict.http.routes import blueprint, register
 from taxi_predict.metrics import Metrics
 from taxi_predict.serving.buffered_metrics import BufferedMetrics
+from taxi_predict.serving.loaded_model import LoadedModel
 from taxi_predict.serving.model_cache import ModelCache, ModelHolder, fetch
 from taxi_predict.serving.predictions import Predictions
 from taxi_predict.serving.readiness import WorkerReadiness
@@ -45,9 +46,7 @@ class Worker:
 def create_worker(settings: Settings, readiness: WorkerReadiness, restarts: Restarts) -> Worker:
     """Build the object graph of one worker."""
     metrics = Metrics(settings.heartbeat_file if settings.log else None, restarts)
-    holder = ModelHolder(readiness.mark_ready)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    holder.load(lambda: _from_registry(settings), ModelCache(settings.data_dir))
     spool = (
         SpoolWriter(settings.spool_dir, settings.spool_max_bytes, settings.workers)
         if settings.log
@@ -57,13 +56,20 @@ def create_worker(settings: Settings, readiness: WorkerReadiness, restarts: Rest
         metrics, settings.model, settings.alias, ROUTE, FieldNames(metrics_folder())
     )
     buffered.start()
+    holder = ModelHolder()
     predictions = Predictions(holder, spool, metrics, buffered, settings, time.time)
+
+    def begin(model: LoadedModel) -> None:
+        predictions.begin(model)
+        readiness.mark_ready()
+
+    holder.load(lambda: _from_registry(settings), ModelCache(settings.data_dir), begin)
     app = Flask("taxi_predict")
     register(app, metrics)
     bodies = Bodies(settings.max_body_bytes)
     heartbeat = Heartbeat(settings.heartbeat_file) if settings.log else None
     routes = blueprint(
-        predictions, metrics, buffered, readiness, heartbeat, bodies, settings.batch_max_rides
+        predictions, metrics, buffered, readiness, heartbeat, bodies, settings.batch_max_rows
     )
     app.register_blueprint(routes)
     app.wsgi_app = FastPath(app.wsgi_app, predictions, buffered)  # type: ignore[method-assign]

@@ -24,7 +24,7 @@ class CounterFiles(Collector):
     """Merges the files of all workers.
 
     A worker that is killed while it makes a file leaves an empty or a short one behind, and one
-    that is just being made is no better: such a file is left out, and told.
+    that is just being made is no better: such a file is left out, and reported.
 
     Args:
         folder: Shared by the workers of a pod and its delivery.
@@ -36,7 +36,7 @@ class CounterFiles(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the merged metrics, and how many files could not be read."""
         files = sorted(self._folder.glob("*.db"))
-        whole = [str(one) for one in files if _is_whole(one)]
+        whole = [str(file) for file in files if _is_whole(file)]
         yield from _merged(whole)
         metric = catalogue.PREDICTOR_TORN_FILES
         yield GaugeMetricFamily(metric.name, metric.help, len(files) - len(whole))
@@ -62,5 +62,5 @@ def _is_whole(file: Path) -> bool:
 
 
 def _merged(files: list[str]) -> Iterable[Metric]:
-    found: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
-    return found
+    metrics: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+    return metrics

@@ -15,7 +15,7 @@ _MAX_START_SECONDS: Final = 60.0
 class Heartbeat:
     """Whether the delivery ever started in this container.
 
-    One that ran once is watched and told by its age alone: rides wait in the spool meanwhile, and
+    One that ran once is reported by its age alone: rows wait in the spool meanwhile, and
     a pod that answers well stays in service. One that cannot even start never will.
 
     Args:
@@ -38,6 +38,6 @@ class Heartbeat:
 
     def cannot_start(self) -> bool:
         """Tell whether the delivery had a minute and did not start."""
-        found = self._file.stat()
-        waits = stat.S_IMODE(found.st_mode) == _NOT_STARTED
-        return waits and time.time() - found.st_mtime > _MAX_START_SECONDS
+        status = self._file.stat()
+        waits = stat.S_IMODE(status.st_mode) == _NOT_STARTED
+        return waits and time.time() - status.st_mtime > _MAX_START_SECONDS

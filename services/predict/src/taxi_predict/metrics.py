@@ -27,7 +27,7 @@ class BulkHistogram(Histogram):
         """Do what `observe` does for each; NaN is in no bucket."""
         bounds = self._upper_bounds
         places = collections.Counter(
-            [bisect_left(bounds, one) for one in amounts if not isnan(one)]
+            [bisect_left(bounds, amount) for amount in amounts if not isnan(amount)]
         )
         for place, count in places.items():
             self._buckets[place].inc(count)

@@ -8,18 +8,17 @@ from pathlib import Path
 from pydantic import Field, ValidationInfo, field_validator
 
 from taxi_domain.models import MODEL_NAME, Alias
-from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES
 from taxi_runtime.settings import Environment, Folder, HttpUrl, MongodbUri, Name, Token
 
 #: Bytes of the spool that a worker needs at least.
 MIN_SPOOL_BYTES = 65536
-#: A ride has about 150 bytes; with what else a client sends along, so many at most.
-RIDE_BYTES = 2048
+#: A row has a few hundred bytes; with what else a client sends along, so many at most.
+ROW_BYTES = 2048
 _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class SpoolFull(StrEnum):
-    """What a ride meets when the spool is full."""
+    """What a row meets when the spool is full."""
 
     REFUSE = "refuse"
     UNLOGGED = "unlogged"
@@ -38,7 +37,7 @@ class Settings(Environment):
     model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
     #: Which alias this pod serves.
     alias: Alias = Field(default=Alias.CHAMPION, alias="TAXI_PREDICT_ALIAS")
-    #: Alias that scores each ride too, in the background; empty scores none.
+    #: Alias that scores each row too, in the background; empty scores none.
     shadow_alias: Alias | None = Field(default=None, alias="TAXI_PREDICT_SHADOW_ALIAS")
     #: Folder of spool and model cache; must survive a restart of the container.
     data_dir: Folder = Field(default=Path("/data"), alias="TAXI_PREDICT_DATA_DIR")
@@ -58,14 +57,8 @@ class Settings(Environment):
     spool_full: SpoolFull = Field(default=SpoolFull.REFUSE, alias="TAXI_PREDICT_SPOOL_FULL")
     #: False neither logs nor tells the monitor.
     log: bool = Field(default=True, alias="TAXI_PREDICT_LOG")
-    #: Most rides of one batch; the limit of a body follows from it.
-    batch_max_rides: int = Field(default=1000, alias="TAXI_PREDICT_BATCH_MAX_RIDES", ge=1, le=4000)
-    #: Upper limit of a ride's distance, miles.
-    max_distance_miles: float = Field(
-        default=MAX_TRIP_DISTANCE_MILES,
-        alias="TAXI_PREDICT_MAX_DISTANCE_MILES",
-        gt=0,
-    )
+    #: Most rows of one batch; the limit of a body follows from it.
+    batch_max_rows: int = Field(default=1000, alias="TAXI_PREDICT_BATCH_MAX_ROWS", ge=1, le=4000)
     #: How long a stopping predictor goes on delivering, seconds.
     drain_seconds: float = Field(default=15.0, alias="TAXI_PREDICT_DRAIN_SECONDS", ge=0)
 
@@ -95,7 +88,7 @@ class Settings(Environment):
     @property
     def max_body_bytes(self) -> int:
         """Bytes of the largest body: a full batch."""
-        return (self.batch_max_rides + 1) * RIDE_BYTES
+        return (self.batch_max_rows + 1) * ROW_BYTES
 
     @property
     def spool_dir(self) -> Path:

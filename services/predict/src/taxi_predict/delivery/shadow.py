@@ -1,4 +1,4 @@
-"""Another version's answers to the same rides, for its error to stay known."""
+"""Another version's answers to the same rows, for its error to stay known."""
 
 import logging
 import time
@@ -11,7 +11,8 @@ from taxi_domain.metrics import NOT_FINITE, PREDICTOR_SHADOW_FAILED
 from taxi_domain.models import Alias
 from taxi_domain.records import PredictionRecord, Shadow
 from taxi_predict.metrics import Metrics
-from taxi_predict.serving.model_cache import LoadedModel, loaded
+from taxi_predict.serving.loaded_model import LoadedModel, loaded
+from taxi_schema.records import row_of
 from taxi_store.registry.registry import Registry
 
 logger = logging.getLogger(__name__)
@@ -20,13 +21,13 @@ _REFRESH_SECONDS: Final = 10.0
 
 
 class ShadowScorer:
-    """Lets the version of another alias answer the same rides.
+    """Lets the version of another alias answer the same rows, by its own schema.
 
     Args:
         registry: Where the version is.
         model: Name of the model.
         alias: Points at the version.
-        metrics: Counts the rides that it has no answer for.
+        metrics: Counts the rows that it has no answer for.
     """
 
     def __init__(self, registry: Registry, model: str, alias: Alias, metrics: Metrics) -> None:
@@ -49,16 +50,17 @@ class ShadowScorer:
         if model is None:
             return list(records)
         try:
-            answers = model.graph.predict([one.features for one in records])
+            rows = (row_of(model.schema, record.inputs, record.event_time) for record in records)
+            answers = model.graph.predict([model.features(row) for row, _ in rows])
         except Exception:
             # A graph that fails has onnxruntime's own errors; the log must not wait for it.
             logger.exception("shadow version cannot answer", extra={"version": model.version})
             self._failed.inc(len(records))
             return list(records)
-        self._not_finite.inc(sum(not isfinite(minutes) for minutes in answers))
+        self._not_finite.inc(sum(not isfinite(answer) for answer in answers))
         return [
-            one._replace(shadow=(Shadow(model.version, minutes),)) if isfinite(minutes) else one
-            for one, minutes in zip(records, answers, strict=True)
+            record._replace(shadow=(Shadow(model.version, answer),)) if isfinite(answer) else record
+            for record, answer in zip(records, answers, strict=True)
         ]
 
     def refresh(self) -> None:
@@ -72,5 +74,5 @@ class ShadowScorer:
                 self._current = loaded(self._registry.load(entry.version))
                 logger.info("shadow version is loaded", extra={"version": entry.version})
         except TaxiError as error:
-            # Serving and logging go on; the champion's signals then have no fresh rides.
+            # Serving and logging go on; the champion's signals then have no fresh rows.
             logger.warning("shadow version cannot be refreshed", extra={"reason": str(error)})

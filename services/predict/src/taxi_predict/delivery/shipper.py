@@ -35,6 +35,9 @@ _MAX_PAUSE: Final = 5.0
 #: The listener is told when nothing more waits, or so many records were delivered.
 _MAX_UNNOTIFIED: Final = 2000
 
+#: An answered row, and the names of its values.
+NamedEntry = tuple[Entry, Sequence[str]]
+
 
 class Sink(Protocol):
     """Takes encoded prediction records."""
@@ -90,12 +93,12 @@ class Shipper:
         #: Seconds to wait after a failure; 0 when the last batch was delivered.
         self.pause = 0.0
 
-    def batch(self, most: int) -> int:
-        """Deliver so many records at most; return how many, 0 after a failure too."""
+    def batch(self, limit: int) -> int:
+        """Deliver at most `limit` records; return how many, 0 after a failure too."""
         if not self._spool.claim():
             return 0
         try:
-            moved = self._deliver(most)
+            moved = self._deliver(limit)
         except (TaxiError, OSError) as error:
             self._failures += 1
             self._metrics[PREDICTOR_LOG_WRITES].labels(self._log.name, "error").inc()
@@ -122,8 +125,8 @@ class Shipper:
         self._measured_at = now
         self._metrics[PREDICTOR_SPOOL_BYTES].set(self._spool.waiting_bytes())
         self._metrics[PREDICTOR_SPOOL_RECORDS].set(self._spool.waiting_records())
-        entries, _ = _decoded(self._spool.oldest())
-        answered = min((one.milliseconds / 1000 for one in entries), default=None)
+        entries, _ = self._decoded(self._spool.oldest())
+        answered = min((entry.milliseconds / 1000 for entry, _ in entries), default=None)
         self._metrics[PREDICTOR_SPOOL_OLDEST_AGE].set(
             0.0 if answered is None else max(0.0, time.time() - answered)
         )
@@ -132,10 +135,10 @@ class Shipper:
         """Return the bytes that wait."""
         return self._spool.waiting_bytes()
 
-    def _deliver(self, most: int) -> int:
-        waiting = self._spool.next(most)
+    def _deliver(self, limit: int) -> int:
+        waiting = self._spool.next(limit)
         payloads = waiting.payloads
-        entries, malformed = _decoded(payloads)
+        entries, malformed = self._decoded(payloads)
         records = self._encoded(entries)
         if records:
             self._log.write(records)
@@ -144,15 +147,33 @@ class Shipper:
         self._spool.confirm(waiting)
         self._report(waiting, malformed)
         self._unnotified += records
-        if len(payloads) < most or len(self._unnotified) >= _MAX_UNNOTIFIED:
+        if len(payloads) < limit or len(self._unnotified) >= _MAX_UNNOTIFIED:
             self._notify_listener()
         return len(payloads)
 
-    def _encoded(self, entries: Sequence[Entry]) -> list[bytes]:
+    def _decoded(self, payloads: Sequence[bytes]) -> tuple[list[NamedEntry], list[bytes]]:
+        """Return the entries, and payloads that are none: one must not hold up the others."""
+        columns_of = self._spool.columns.of
+        entries: list[NamedEntry] = []
+        malformed = []
+        for payload in payloads:
+            try:
+                entry = decode(payload)
+            except msgspec.DecodeError:
+                malformed.append(payload)
+                continue
+            columns = columns_of(entry.model_version)
+            if columns is None or len(columns) != len(entry.values):
+                malformed.append(payload)
+            else:
+                entries.append((entry, columns))
+        return entries, malformed
+
+    def _encoded(self, entries: Sequence[NamedEntry]) -> list[bytes]:
         if self._scorer is None:
-            return [self._documents.encoded(one) for one in entries]
-        records = [one.record() for one in entries]
-        return [encoded(one) for one in self._scorer.score(records)] if records else []
+            return [self._documents.encoded(entry, columns) for entry, columns in entries]
+        records = [entry.record(columns) for entry, columns in entries]
+        return [encoded(record) for record in self._scorer.score(records)] if records else []
 
     def _report(self, waiting: PendingBatch, malformed: Sequence[bytes]) -> None:
         """Say what could not be delivered."""
@@ -181,14 +202,3 @@ class Shipper:
         else:
             self._metrics[PREDICTOR_LOG_WRITES].labels(self._listener.name, "ok").inc()
             self._metrics[PREDICTOR_LOGGED_RECORDS].labels(self._listener.name).inc(len(records))
-
-
-def _decoded(payloads: Sequence[bytes]) -> tuple[list[Entry], list[bytes]]:
-    """Return the entries, and the payloads that are none: one must not hold up the others."""
-    entries, malformed = [], []
-    for payload in payloads:
-        try:
-            entries.append(decode(payload))
-        except msgspec.DecodeError:
-            malformed.append(payload)
-    return entries, malformed

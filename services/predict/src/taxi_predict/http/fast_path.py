@@ -1,9 +1,9 @@
-"""The way of one good ride, in front of Flask.
+"""The way of one good row, in front of Flask.
 
 `POST /predict` is nearly all of the traffic. Routing, contexts and response objects cost more
-than the prediction itself, so a plain ride is answered here; whatever is not one (another
+than the prediction itself, so a plain row is answered here; whatever is not one (another
 route or type, a refusal, a full spool) goes on to Flask, whose route gives the same answer.
-Nothing is logged before the ride is known to be good, so going on repeats nothing.
+Nothing is logged before the row is known to be good, so going on repeats nothing.
 """
 
 import io
@@ -20,10 +20,10 @@ from taxi_runtime.bodies import JSON, Environ, MalformedBodyError
 Application = Callable[[Environ, Any], Iterable[bytes]]
 
 ROUTE: Final = "/predict"
-#: A ride has about a hundred bytes; larger bodies go to Flask, which has the limits.
+#: A row has a few hundred bytes; larger bodies go to Flask, which has the limits.
 _MAX_BYTES: Final = 4096
-#: Fields that each ride has.
-_REQUIRED: Final = 3
+_decode: Final = msgspec.json.decode
+_encode: Final = msgspec.json.encode
 
 
 class FastPath:
@@ -37,7 +37,7 @@ class FastPath:
         self._buffered = buffered
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        """Answer a ride, or let Flask answer."""
+        """Answer a row, or let Flask answer."""
         if (
             environ["PATH_INFO"] != ROUTE
             or environ["REQUEST_METHOD"] != "POST"
@@ -56,26 +56,26 @@ class FastPath:
             return self._app(environ, start_response)
         try:
             predictions = self._predictions
-            fields = msgspec.json.decode(body)
-            ride = predictions.parse(fields)
-            (answer,) = predictions.answer([ride], begin)
+            model = predictions.loaded()
+            fields = _decode(body)
+            row = model.parse(fields)
+            (answer,) = predictions.answer(model, [row], begin)
         except Exception:  # whatever it is, Flask's route meets it again, answers and counts it
             environ["wsgi.input"] = io.BytesIO(body)
             return self._app(environ, start_response)
         if answer is None:
             environ["wsgi.input"] = io.BytesIO(body)
             return self._app(environ, start_response)
-        data = msgspec.json.encode(answer)
+        data = _encode(answer)
         start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(data)))])
-        # Nearly all rides have the fields that were read, and no other.
-        if len(fields) != _REQUIRED + (ride.pickup_at is not None) + (ride.ride_id is not None):
+        if row.extra is not None or row.dropped:  # nearly all rows have declared fields only
             self._buffered.asked(fields)
         self._buffered.answered(time.perf_counter() - begin)
         return [data]
 
 
 class _Unreadable:
-    """A body that could not be read: who reads it again is told so, and does not wait again."""
+    """A body that could not be read: reading it again raises the same error at once."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -4,10 +4,11 @@ from typing import Any, Final
 
 from msgspec.json import schema_components
 
-from taxi_domain.fields import Schema
-from taxi_domain.rides import RideFields
-from taxi_predict.serving.predictions import Answer, Refusal, Serving
+from taxi_predict.serving.answers import answer_schema
+from taxi_predict.serving.loaded_model import LoadedModel
+from taxi_predict.serving.predictions import Refusal, Serving
 from taxi_runtime.problems import CONTENT_TYPE, Problem
+from taxi_schema.request_schema import JsonSchema
 
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _PROBLEMS: Final = {
@@ -16,48 +17,52 @@ _PROBLEMS: Final = {
     "500": "The model has no finite answer.",
     "503": "No model yet, no room to log, or too many large bodies at once.",
 }  # fmt: skip
-_STATUS: Final[Schema] = {
+_STATUS: Final[JsonSchema] = {
     "type": "object", "required": ["status"], "properties": {"status": {"type": "string"}},
 }  # fmt: skip
 
 
-def document(fields: RideFields, batch_max_rides: int) -> dict[str, Any]:
+def document(model: LoadedModel, batch_max_rows: int) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document.
 
     Args:
-        fields: What checks a ride.
-        batch_max_rides: Most rides of one batch.
+        model: Checks rows and makes answers.
+        batch_max_rows: Most rows of one batch.
     """
-    ride = {"$ref": _TEMPLATE.format(name="Ride")}
-    # An item that is no ride is answered in its place; the others of the batch are not lost.
-    items = {"anyOf": [ride, {}]}
-    rides = {"type": "array", "minItems": 1, "maxItems": batch_max_rides, "items": items}
-    wrapped = {"type": "object", "required": ["rides"], "properties": {"rides": rides}}
-    (answer, refusal, serving, problem), schemas = schema_components(
-        (Answer, Refusal, Serving, Problem), ref_template=_TEMPLATE
+    row = {"$ref": _TEMPLATE.format(name="Row")}
+    # An item that is no row is answered in its place; the others of the batch are not lost.
+    items = {"anyOf": [row, {}]}
+    rows = {"type": "array", "minItems": 1, "maxItems": batch_max_rows, "items": items}
+    wrapped = {"type": "object", "required": ["rows"], "properties": {"rows": rows}}
+    answer = {"$ref": _TEMPLATE.format(name="Answer")}
+    (refusal, serving, problem), schemas = schema_components(
+        (Refusal, Serving, Problem), ref_template=_TEMPLATE
     )
+    schemas |= {"Row": model.parser.json_schema(), "Answer": answer_schema(model.schema)}
     answers = {"type": "array", "items": {"anyOf": [answer, refusal]}}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "taxi-monitoring predictor", "version": "1"},
+        "info": {"title": model.schema.title or "taxi-monitoring predictor", "version": "1"},
         "paths": {
-            "/predict": {"post": _post("Predict one ride.", ride, answer, problem)},
+            "/predict": {"post": _post("Predict one row.", row, answer, problem)},
             "/predict/batch": {
-                "post": _post("Predict rides.", {"anyOf": [rides, wrapped]}, answers, problem)
+                "post": _post("Predict rows.", {"anyOf": [rows, wrapped]}, answers, problem)
             },
             "/v1/model": {"get": _get("What serves.", serving, problem)},
             "/healthz": {"get": _get("The process lives.", _STATUS, problem)},
             "/readyz": {"get": _get("The model is loaded.", _STATUS, problem)},
         },
-        "components": {"schemas": {"Ride": fields.schema(), **schemas}},
+        "components": {"schemas": schemas},
     }
 
 
-def _content(schema: Schema, kind: str = "application/json") -> dict[str, Any]:
+def _content(schema: JsonSchema, kind: str = "application/json") -> dict[str, Any]:
     return {"content": {kind: {"schema": schema}}}
 
 
-def _post(summary: str, body: Schema, answer: Schema, problem: Schema) -> dict[str, Any]:
+def _post(
+    summary: str, body: JsonSchema, answer: JsonSchema, problem: JsonSchema
+) -> dict[str, Any]:
     return {
         "summary": summary,
         "requestBody": {"required": True, **_content(body)},
@@ -71,7 +76,7 @@ def _post(summary: str, body: Schema, answer: Schema, problem: Schema) -> dict[s
     }
 
 
-def _get(summary: str, answer: Schema, problem: Schema) -> dict[str, Any]:
+def _get(summary: str, answer: JsonSchema, problem: JsonSchema) -> dict[str, Any]:
     return {
         "summary": summary,
         "responses": {

@@ -1,6 +1,6 @@
 """HTTP of the predictor: parse, call, answer.
 
-Each ride that is asked is counted once: as answered, refused or failed. A request whose rides
+Each row that is asked is counted once: as answered, refused or failed. A request whose rows
 cannot be told counts as one.
 """
 
@@ -14,7 +14,6 @@ from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from taxi_domain.errors import FieldError
-from taxi_domain.features import MODEL_OUTPUT
 from taxi_domain.metrics import (
     NOT_FINITE,
     PREDICTOR_FAILED,
@@ -27,14 +26,8 @@ from taxi_predict.heartbeat import Heartbeat
 from taxi_predict.http.openapi import document
 from taxi_predict.metrics import Metrics
 from taxi_predict.serving.buffered_metrics import BufferedMetrics
-from taxi_predict.serving.predictions import (
-    Answer,
-    NoAnswerError,
-    NoModelError,
-    Predictions,
-    Refusal,
-    reason_of,
-)
+from taxi_predict.serving.loaded_model import OTHER, LoadedModel, NoAnswerError
+from taxi_predict.serving.predictions import NoModelError, Predictions, Refusal
 from taxi_predict.serving.readiness import WorkerReadiness
 from taxi_predict.spool.writer import SpoolFullError
 from taxi_runtime.bodies import JSON, Bodies, media_type
@@ -51,7 +44,7 @@ def blueprint(  # noqa: C901 - one small function a route
     readiness: WorkerReadiness,
     heartbeat: Heartbeat | None,
     bodies: Bodies,
-    batch_max_rides: int,
+    batch_max_rows: int,
 ) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("predict", __name__)
@@ -61,33 +54,35 @@ def blueprint(  # noqa: C901 - one small function a route
     def predict() -> Response:
         g.uncounted = 1
         body = _decoded(bodies)
+        g.model = model = predictions.loaded()
         buffered.asked(body)
-        (answer,) = predictions.answer([predictions.parse(body)], g.begin)
+        (answer,) = predictions.answer(model, [model.parse(body)], g.begin)
         if answer is None:
-            raise NoAnswerError
+            raise NoAnswerError(model.schema.target.name)
         return _json(encode(answer))
 
     @routes.post("/predict/batch")
     def predict_batch() -> Response:
         g.uncounted = 1
-        rides = _batch(_decoded(bodies), batch_max_rides)
-        items: list[Answer | Refusal | None] = [None] * len(rides)
+        rows = _batch(_decoded(bodies), batch_max_rows)
+        model = predictions.loaded()
+        items: list[object] = [None] * len(rows)
         good = {}
         refused: collections.Counter[str] = collections.Counter()
-        for index, body in enumerate(rides):
+        for index, body in enumerate(rows):
             buffered.asked(body)
             try:
-                good[index] = predictions.parse(body)
+                good[index] = model.parse(body)
             except FieldError as error:
-                refused[reason_of(error)] += 1
+                refused[model.reason_of(error)] += 1
                 items[index] = Refusal(index, error.field, str(error))
         for reason, count in refused.items():
             metrics[PREDICTOR_REFUSED].labels(reason).inc(count)
         # What follows concerns the others alone.
         g.uncounted = len(good)
-        answers = predictions.answer(list(good.values()), g.begin) if good else []
+        answers = predictions.answer(model, list(good.values()), g.begin) if good else []
         for index, answer in zip(good, answers, strict=True):
-            items[index] = answer or _no_answer(index)
+            items[index] = answer or _no_answer(index, model)
         metrics[PREDICTOR_FAILED].labels(NOT_FINITE).inc(answers.count(None))
         return _json(encode(items))
 
@@ -109,8 +104,7 @@ def blueprint(  # noqa: C901 - one small function a route
 
     @routes.get("/v1/model")
     def model() -> Response:
-        found = predictions.loaded()
-        return _json(encode(predictions.describe(found)))
+        return _json(encode(predictions.describe(predictions.loaded())))
 
     @routes.get("/metrics")
     def show_metrics() -> Response:
@@ -118,7 +112,7 @@ def blueprint(  # noqa: C901 - one small function a route
 
     @routes.get("/openapi.json")
     def openapi() -> Response:
-        return _json(encode(document(predictions.fields, batch_max_rides)))
+        return _json(encode(document(predictions.loaded(), batch_max_rows)))
 
     return routes
 
@@ -129,7 +123,7 @@ def register(app: Flask, metrics: Metrics) -> None:
     @app.before_request
     def begin() -> None:
         g.begin = time.perf_counter()
-        g.uncounted = 0  # rides that an error of the request refuses or fails
+        g.uncounted = 0  # rows that an error of the request refuses or fails
 
     @app.after_request
     def measure(response: Response) -> Response:
@@ -151,10 +145,11 @@ def register(app: Flask, metrics: Metrics) -> None:
 
     @app.errorhandler(FieldError)
     def on_field(error: FieldError) -> Response:
+        model: LoadedModel | None = g.get("model")
         return answered(
             ProblemError(
-                HTTPStatus.UNPROCESSABLE_ENTITY, str(error), reason=reason_of(error),
-                field=error.field,
+                HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field,
+                reason=OTHER if model is None else model.reason_of(error),
             )
         )  # fmt: skip
 
@@ -172,7 +167,7 @@ def register(app: Flask, metrics: Metrics) -> None:
         return answered(
             ProblemError(
                 HTTPStatus.INTERNAL_SERVER_ERROR, str(error), reason=NOT_FINITE,
-                field=MODEL_OUTPUT,
+                field=error.target,
             )
         )  # fmt: skip
 
@@ -190,8 +185,9 @@ def register(app: Flask, metrics: Metrics) -> None:
         return answered(ProblemError.of_framework(error))
 
 
-def _no_answer(index: int) -> Refusal:
-    return Refusal(index, MODEL_OUTPUT, str(NoAnswerError()), int(HTTPStatus.INTERNAL_SERVER_ERROR))
+def _no_answer(index: int, model: LoadedModel) -> Refusal:
+    target = model.schema.target.name
+    return Refusal(index, target, str(NoAnswerError(target)), int(HTTPStatus.INTERNAL_SERVER_ERROR))
 
 
 def _decoded(bodies: Bodies) -> object:
@@ -211,26 +207,26 @@ def _decoded(bodies: Bodies) -> object:
         ) from error  # fmt: skip
 
 
-def _batch(body: object, most: int) -> list[object]:
-    """Return the rides of a batch.
+def _batch(body: object, limit: int) -> list[object]:
+    """Return the rows of a batch.
 
     Raises:
         ProblemError: there is none, or there are too many.
     """
-    rides = body.get("rides") if isinstance(body, dict) else body
-    if not isinstance(rides, list) or not rides:
+    rows = body.get("rows") if isinstance(body, dict) else body
+    if not isinstance(rows, list) or not rows:
         raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "body: is no list of rides; send a list with rides",
+            HTTPStatus.UNPROCESSABLE_ENTITY, "body: is no list of rows; send a list with rows",
             reason="body", field="body",
         )  # fmt: skip
-    g.uncounted = len(rides)
-    if len(rides) > most:
+    g.uncounted = len(rows)
+    if len(rows) > limit:
         raise ProblemError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"body: {len(rides)} rides; send at most {most} in one batch",
+            f"body: {len(rows)} rows; send at most {limit} in one batch",
             reason="too_large", field="body",
         )  # fmt: skip
-    return rides
+    return rows
 
 
 def _json(data: bytes) -> Response:

@@ -12,45 +12,18 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from taxi_domain.errors import NotAvailableError, TaxiError
-from taxi_domain.models import ONNX_FILE, Alias
-from taxi_predict.serving.onnx_model import OnnxModel
+from taxi_domain.models import Alias
+from taxi_predict.serving.loaded_model import LoadedModel, loaded
 from taxi_store.registry.artifacts import Artifact, ArtifactError, pack, unpack
 from taxi_store.registry.registry import Registry
 
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = (0.5, 1.5)
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """A model that answers: its version, what is known of it, and the graph."""
-
-    version: str
-    digest: str
-    card: dict[str, Any]
-    graph: OnnxModel
-
-
-def loaded(artifact: Artifact) -> LoadedModel:
-    """Open an artifact's graph.
-
-    Raises:
-        ModelError: it cannot be used.
-    """
-    graph = OnnxModel(artifact.files[ONNX_FILE])
-    if weakness := graph.weakness():
-        # One ride that fails is better than a pod that answers none; the gate refuses candidates.
-        logger.warning(
-            "model has no answer for some rides",
-            extra={"version": artifact.version, "reason": weakness},
-        )
-    return LoadedModel(artifact.version, artifact.digest, artifact.card, graph)
 
 
 def fetch(registry: Registry, model: str, alias: Alias) -> Artifact:
@@ -108,35 +81,38 @@ class ModelCache:
         self._pin.unlink(missing_ok=True)
 
 
+Begin = Callable[[LoadedModel], None]
+
+
 class ModelHolder:
-    """The model of this process, and why there is none yet.
+    """The model of this process, and why there is none yet."""
 
-    Args:
-        on_loaded: Called when there is one.
-    """
-
-    def __init__(self, on_loaded: Callable[[], None]) -> None:
-        self._on_loaded = on_loaded
+    def __init__(self) -> None:
         self.current: LoadedModel | None = None
         self.problem = "the model is being loaded"
 
-    def load(self, source: Callable[[], Artifact], cache: ModelCache) -> None:
+    def load(self, source: Callable[[], Artifact], cache: ModelCache, begin: Begin) -> None:
         """Load the pod's copy at once; without one, in a thread, until it worked.
 
         A worker that takes another's place thus answers its first request.
+
+        Args:
+            source: Fetches the artifact.
+            cache: The pod's copy.
+            begin: Called with the model before it answers; again when it raised.
         """
         artifact = cache.read()
         if artifact is not None:
             try:
-                self._use(artifact)
+                self._use(artifact, begin)
             except (TaxiError, OSError) as error:
                 self._fail(error)
         if self.current is None:
             threading.Thread(
-                target=self._fetch, args=(source, cache), name="model-loader", daemon=True
+                target=self._fetch, args=(source, cache, begin), name="model-loader", daemon=True
             ).start()
 
-    def _fetch(self, source: Callable[[], Artifact], cache: ModelCache) -> None:
+    def _fetch(self, source: Callable[[], Artifact], cache: ModelCache, begin: Begin) -> None:
         pause = threading.Event()
         while self.current is None:
             try:
@@ -146,7 +122,7 @@ class ModelHolder:
                         artifact = source()
                         cache.write(artifact)
                 try:
-                    self._use(artifact)
+                    self._use(artifact, begin)
                 except TaxiError:
                     # One that cannot be used must not keep the next one out. A full disk is no
                     # fault of the model: it stays, perhaps the only copy that can be reached.
@@ -158,9 +134,9 @@ class ModelHolder:
             if self.current is None:
                 pause.wait(random.uniform(*_POLL_SECONDS))
 
-    def _use(self, artifact: Artifact) -> None:
+    def _use(self, artifact: Artifact, begin: Begin) -> None:
         model = loaded(artifact)
-        self._on_loaded()
+        begin(model)
         logger.info("model is loaded", extra={"version": model.version})
         self.current = model
 

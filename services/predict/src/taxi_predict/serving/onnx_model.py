@@ -1,39 +1,40 @@
-"""Running the ONNX model on rides."""
+"""Running the ONNX model on feature rows."""
 
-import math
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.features import (
-    CATEGORICAL_FEATURES,
-    MODEL_INPUTS,
-    MODEL_OUTPUT,
-    Features,
-    signature_problem,
-)
-from taxi_domain.probes import AT_THE_LIMITS, ORDINARY, not_finite
+from taxi_predict.serving.tensors import Feed, inputs_of
+from taxi_schema.features import FeatureRow
+from taxi_schema.probes import not_finite, ordinary, probes
+from taxi_schema.schema import Schema
+from taxi_schema.signature import Tensor, output_of, signature_problem
 
-_OUTPUTS: Final = [MODEL_OUTPUT]
-_KINDS: Final = {
-    name: np.dtype(np.int64 if name in CATEGORICAL_FEATURES else np.float32)
-    for name in MODEL_INPUTS
-}
+Array = NDArray[Any]
 
 
 class ModelError(TaxiError):
-    """A graph cannot be used: damaged, made for other inputs, or it fails."""
+    """A model cannot be used: damaged, made for another schema, or it fails."""
 
 
 class OnnxModel:
-    """A loaded graph, for one thread at a time."""
+    """A loaded graph, for one thread at a time.
 
-    def __init__(self, graph: bytes) -> None:
+    Args:
+        graph: ONNX.
+        schema: What it takes and gives.
+
+    Raises:
+        ModelError: it cannot be used.
+    """
+
+    def __init__(self, graph: bytes, schema: Schema) -> None:
         options = onnxruntime.SessionOptions()
-        # One ride is microseconds of work: more threads only cost hand-overs.
+        # One row is microseconds of work: more threads only cost hand-overs.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         try:
@@ -42,21 +43,30 @@ class OnnxModel:
             )
         except Exception as error:  # onnxruntime raises its own kinds, all of Exception
             raise ModelError(f"model.onnx: cannot be loaded ({error})") from error
-        inputs = {one.name: one.type for one in self._session.get_inputs()}
-        outputs = {one.name: one.type for one in self._session.get_outputs()}
-        if problem := signature_problem(inputs, outputs):
+        inputs = {node.name: _tensor(node) for node in self._session.get_inputs()}
+        outputs = {node.name: _tensor(node) for node in self._session.get_outputs()}
+        if problem := signature_problem(schema, inputs, outputs):
             raise ModelError(f"model.onnx: {problem}")
-        self._inputs = [name for name in MODEL_INPUTS if name in inputs]
+        self._schema = schema
+        self._output = output_of(schema, outputs)
+        self._inputs = inputs_of(schema, inputs)
+        target = schema.target
+        self._low = -np.inf if target.minimum is None else target.minimum
+        self._high = np.inf if target.maximum is None else target.maximum
+        self._clip = target.clip
+        usual = ordinary(schema)
         try:
-            self._one = _OneRide(self._session, self._inputs)
-            problem = not_finite([ORDINARY], self._asked)
+            self._ask = self._for_one(usual)
+            problem = not_finite(schema, [usual], self._asked)
         except Exception as error:  # as above
-            raise ModelError(f"model.onnx: cannot answer a ride ({error})") from error
+            raise ModelError(f"model.onnx: cannot answer a row ({error})") from error
         if problem:
-            raise ModelError(f"model.onnx: {problem}, an ordinary ride")
+            raise ModelError(f"model.onnx: {problem}, an ordinary row")
 
-    def predict(self, rows: Sequence[Features]) -> list[float]:
-        """Return minutes for each row, never below 0; what is not finite is returned as it is.
+    def predict(self, rows: Sequence[FeatureRow]) -> list[float]:
+        """Return an answer for each row, within the target's limits.
+
+        What is not finite is returned as it is.
 
         Raises:
             ModelError: the graph fails.
@@ -67,52 +77,69 @@ class OnnxModel:
             raise ModelError(f"model.onnx: cannot answer ({error})") from error
 
     def weakness(self) -> str:
-        """Say for which ride at the limits it has no finite answer; empty when there is none.
+        """Say for which row at the limits it has no finite answer; empty when there is none.
 
-        It is no reason not to serve: all other rides are answered.
+        It is no reason not to serve: all other rows are answered.
         """
         try:
-            return not_finite(AT_THE_LIMITS, self.predict)
+            return not_finite(self._schema, probes(self._schema), self.predict)
         except ModelError as error:
             return str(error)
 
-    def _asked(self, rows: Sequence[Features]) -> list[float]:
+    def _asked(self, rows: Sequence[FeatureRow]) -> list[float]:
         if len(rows) == 1:
-            return [_at_least_zero(self._one.predict(rows[0]))]
-        # Categories are small integers, which a float64 holds exactly.
-        table = np.array([row.inputs() for row in rows]).reshape(-1, len(MODEL_INPUTS), 1)
-        columns = {name: table[:, index] for index, name in enumerate(MODEL_INPUTS)}
-        feed = {name: columns[name].astype(_KINDS[name]) for name in self._inputs}
-        (found,) = self._session.run(_OUTPUTS, feed)
-        return [_at_least_zero(minutes) for minutes in found[:, 0].tolist()]
+            answer = self._ask(rows[0])
+            return [answer if self._low <= answer <= self._high else self._clip(answer)]
+        answers = self._run(rows)
+        # What is not finite must be seen: it is no answer.
+        clipped = np.where(np.isfinite(answers), np.clip(answers, self._low, self._high), answers)
+        return clipped.tolist()  # type: ignore[no-any-return]
 
+    def _run(self, rows: Sequence[FeatureRow]) -> Array:
+        """Return the graph's own answers, shape (n,)."""
+        (answers,) = self._session.run([self._output], self._inputs.feed(rows))
+        if answers.size != len(rows):
+            raise ValueError(f"answers of shape {answers.shape} to {len(rows)} rows")
+        return answers.reshape(-1).astype(np.float64)  # type: ignore[no-any-return]
 
-def _at_least_zero(minutes: float) -> float:
-    """Return 0 for what is below; minus infinity is no duration, and must be seen."""
-    return max(minutes, 0.0) if math.isfinite(minutes) else minutes
+    def _for_one(self, row: FeatureRow) -> Callable[[FeatureRow], float]:
+        """Return the fastest way to ask for one row.
 
+        Making tensors for each row costs twice as much as the trees, so the same ones are bound
+        for all of them; strings cannot be put into bound ones.
+        """
+        self._run([row, row])
+        feed, write, bindable = self._inputs.cells()
+        run, names = self._session.run, [self._output]
+        if not bindable:
 
-class _OneRide:
-    """The graph with tensors for one ride that are made once.
+            def ask_unbound(row: FeatureRow) -> float:
+                write(row)
+                return run(names, feed)[0].item()  # type: ignore[no-any-return]
 
-    Making them for each ride costs twice as much as the trees.
-    """
+            return ask_unbound
+        write(row)
+        (answer,) = run(names, feed)
+        return self._bound(feed, write, answer)
 
-    def __init__(self, session: onnxruntime.InferenceSession, inputs: Sequence[str]) -> None:
-        self._session = session
-        self._row = [np.zeros((1, 1), _KINDS[name]) for name in MODEL_INPUTS]
-        self._found = np.zeros((1, 1), np.float32)
-        self._binding = session.io_binding()
+    def _bound(
+        self, feed: Feed, write: Callable[[FeatureRow], None], answer: Array
+    ) -> Callable[[FeatureRow], float]:
+        binding = self._session.io_binding()
         # On the CPU these share the arrays' memory.
         tensor = onnxruntime.OrtValue.ortvalue_from_numpy
-        for name, column in zip(MODEL_INPUTS, self._row, strict=True):
-            if name in inputs:
-                self._binding.bind_ortvalue_input(name, tensor(column))
-        self._binding.bind_ortvalue_output(MODEL_OUTPUT, tensor(self._found))
+        for name, array in feed.items():
+            binding.bind_ortvalue_input(name, tensor(array))
+        binding.bind_ortvalue_output(self._output, tensor(answer))
+        run, item = self._session.run_with_iobinding, answer.item
 
-    def predict(self, row: Features) -> float:
-        """Return minutes."""
-        for column, value in zip(self._row, row.inputs(), strict=True):
-            column[0, 0] = value
-        self._session.run_with_iobinding(self._binding)
-        return float(self._found[0, 0])
+        def ask(row: FeatureRow) -> float:
+            write(row)
+            run(binding)
+            return item()  # type: ignore[no-any-return]
+
+        return ask
+
+
+def _tensor(node: Any) -> Tensor:
+    return Tensor(node.type, tuple(node.shape))

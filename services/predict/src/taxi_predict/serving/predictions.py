@@ -1,4 +1,4 @@
-"""What happens to a ride between its request and its answer; knows no HTTP."""
+"""What happens to a row between its request and its answer; knows no HTTP."""
 
 import os
 import time
@@ -8,37 +8,28 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
-from taxi_domain.features import MODEL_OUTPUT, features_of
+from taxi_domain.errors import NotAvailableError
 from taxi_domain.metrics import PREDICTOR_MODEL_INFO, PREDICTOR_REFUSED, PREDICTOR_UNLOGGED
-from taxi_domain.rides import Ride, RideFields
 from taxi_predict.metrics import Metrics
 from taxi_predict.serving.buffered_metrics import BufferedMetrics
-from taxi_predict.serving.model_cache import LoadedModel, ModelHolder
+from taxi_predict.serving.loaded_model import LoadedModel
+from taxi_predict.serving.model_cache import ModelHolder
 from taxi_predict.settings import Settings, SpoolFull
 from taxi_predict.spool.record import Entry, encode
 from taxi_predict.spool.writer import SpoolFullError, SpoolWriter
+from taxi_schema.rows import Row
 
 _ID_BYTES: Final = 16
-_REASONS: Final = {reason for (reason,) in PREDICTOR_REFUSED.series}
-
-
-class Answer(Struct, frozen=True, gc=False):
-    """What the client gets for a ride."""
-
-    ride_id: Annotated[str, Meta(description="Yours, or a new one; send the label with it.")]
-    duration: Annotated[float, Meta(ge=0, description="Minutes.")]
-    model_version: str
 
 
 class Refusal(Struct):
-    """What stands in a batch's answers in the place of a ride that has no answer."""
+    """What stands in a batch's answers in the place of a row that has no answer."""
 
     index: Annotated[int, Meta(ge=0, description="Place in the batch.")]
     field: str
     detail: str
     status: Annotated[
-        int, Meta(description="What the ride alone would get: 422, or 500 from the model.")
+        int, Meta(description="What the row alone would get: 422, or 500 from the model.")
     ] = 422
 
 
@@ -50,11 +41,15 @@ class Serving(Struct, frozen=True):
     model_version: str
     digest: Annotated[str, Meta(description="SHA-256 of the artifact.")]
     kind: str | None
+    target: Annotated[str, Meta(description="Field of an answer that has the prediction.")]
+    unit: Annotated[str, Meta(description="Of the target.")]
+    schema_sha256: Annotated[str, Meta(description="SHA-256 of the schema's canonical JSON.")]
     data_window: Annotated[
-        dict[str, Any] | None, Meta(description="Times of the rides that it was trained on.")
+        dict[str, Any] | None, Meta(description="Times of the rows that it was trained on.")
     ]
     metrics: Annotated[
-        dict[str, Any] | None, Meta(description="Its errors when it was accepted, minutes.")
+        dict[str, Any] | None,
+        Meta(description="Its errors when it was accepted, in the target's unit."),
     ]
 
 
@@ -62,18 +57,8 @@ class NoModelError(NotAvailableError):
     """The model is not loaded yet."""
 
 
-class NoAnswerError(TaxiError):
-    """The model has no finite answer for a ride; the ride is not to blame."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            f"{MODEL_OUTPUT}: the model has no finite answer for this ride; other rides are "
-            "answered, and it helps to go back to another model version"
-        )
-
-
 class Predictions:
-    """Answers rides and logs the answers."""
+    """Answers rows and logs the answers."""
 
     def __init__(
         self,
@@ -88,53 +73,63 @@ class Predictions:
         self._spool = spool
         self._metrics = metrics
         self._model = settings.model
-        self._role = settings.alias
+        self._role = str(settings.alias)
         self._spool_full = settings.spool_full
         self._clock = clock
-        self.fields = RideFields(settings.max_distance_miles)
-        self.parse = self.fields.parse
         self._buffered = buffered
-        self._info = metrics[PREDICTOR_MODEL_INFO]
-        self._shown_version = ""
 
-    def answer(self, rides: Sequence[Ride], began: float) -> list[Answer | None]:
+    def begin(self, model: LoadedModel) -> None:
+        """Prepare log and metrics for a model that will answer; may be called again.
+
+        Raises:
+            OSError: the disk has no room.
+        """
+        if self._spool is not None:
+            self._spool.columns.keep(model.version, model.columns)
+        self._buffered.begin(model)
+        for field in model.fields:
+            # There from the start, at zero: none was refused yet, and that is known.
+            self._metrics[PREDICTOR_REFUSED].labels(field)
+        self._metrics[PREDICTOR_MODEL_INFO].labels(self._model, self._role, model.version).set(1)
+
+    def answer(self, model: LoadedModel, rows: Sequence[Row], began: float) -> list[object]:
         """Predict, log and return the answers, in order; None where the model has none.
 
         What is not finite is no answer: it is neither logged nor counted as one.
 
         Args:
-            rides: Of one request.
+            model: That parsed the rows.
+            rows: Of one request.
             began: When the request did, by `time.perf_counter()`, seconds.
 
         Raises:
-            NoModelError: the model is not loaded yet.
-            SpoolFullError: the rides cannot be logged and must not go unlogged.
+            SpoolFullError: the rows cannot be logged and must not go unlogged.
             ModelError: the graph fails.
         """
-        model = self.loaded()
-        rows = [features_of(ride) for ride in rides]
-        predicted = model.graph.predict(rows)
+        predicted = model.graph.predict(list(map(model.features, rows)))
         latency = time.perf_counter() - began
         now = int(self._clock() * 1000)
+        name, version, role = self._model, model.version, self._role
         entries = [
             Entry(
-                ride.ride_id or fresh, now, self._model, model.version, self._role,
-                ride.pickup_zone, ride.dropoff_zone, ride.trip_distance_miles, ride.pickup_at,
-                row.hour, row.weekday, minutes, latency,
+                row.id or fresh, now, name, version, role, row.event_time, row.values, answer,
+                latency, row.extra,
             )
-            for ride, row, minutes, fresh in zip(
-                rides, rows, predicted, _ride_ids(len(rides)), strict=True
-            )
-            if isfinite(minutes)
+            for row, answer, fresh in zip(rows, predicted, _row_ids(len(rows)), strict=True)
+            if isfinite(answer)
         ]  # fmt: skip
         if self._spool is not None and entries:
             self._log(self._spool, entries)
-        self._buffered.predicted([one.prediction for one in entries])
-        answers = [Answer(one.ride_id, one.prediction, one.model_version) for one in entries]
-        if len(answers) == len(rides):
-            return answers  # type: ignore[return-value]  # nearly always
+        self._buffered.predicted([entry.prediction for entry in entries])
+        for row in rows:
+            if row.dropped:
+                self._buffered.dropped(row.dropped)
+        new = model.answer
+        answers: list[object] = [new(entry.row_id, entry.prediction, version) for entry in entries]
+        if len(answers) == len(rows):
+            return answers  # nearly always
         left = iter(answers)
-        return [next(left) if isfinite(minutes) else None for minutes in predicted]
+        return [next(left) if isfinite(answer) else None for answer in predicted]
 
     def loaded(self) -> LoadedModel:
         """Return the model that serves.
@@ -145,35 +140,27 @@ class Predictions:
         model = self._holder.current
         if model is None:
             raise NoModelError(self._holder.problem)
-        if model.version != self._shown_version:
-            self._info.labels(self._model, self._role, model.version).set(1)
-            self._shown_version = model.version
         return model
 
     def describe(self, model: LoadedModel) -> Serving:
         """Say what serves."""
-        card = model.card
+        card, target = model.card, model.schema.target
         return Serving(
-            self._model, self._role, model.version, model.digest, card.get("kind"),
-            card.get("data_window"), card.get("metrics"),
+            self._model, self._role, model.version, model.digest, card.get("kind"), target.name,
+            target.unit, model.schema.digest, card.get("data_window"), card.get("metrics"),
         )  # fmt: skip
 
     def _log(self, spool: SpoolWriter, entries: Sequence[Entry]) -> None:
         try:
-            spool.append([encode(one) for one in entries])
+            spool.append([encode(entry) for entry in entries])
         except SpoolFullError:
             if self._spool_full is SpoolFull.REFUSE:
                 raise
             self._metrics[PREDICTOR_UNLOGGED].labels("spool_full").inc(len(entries))
 
 
-def _ride_ids(count: int) -> list[str]:
+def _row_ids(count: int) -> list[str]:
     """Return new ids; asking the kernel once is cheaper than once for each."""
     digits = os.urandom(_ID_BYTES * count).hex()
     size = 2 * _ID_BYTES
     return [digits[start : start + size] for start in range(0, size * count, size)]
-
-
-def reason_of(error: FieldError) -> str:
-    """Word for the counter of refused rides: the field when it is one of ours."""
-    return error.field if error.field in _REASONS else "other"

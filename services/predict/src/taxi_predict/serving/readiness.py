@@ -1,7 +1,7 @@
 """Which workers of a pod can answer: the pod is ready when all can.
 
 The kernel gives a connection to any worker, so a pod with one that still loads would answer
-some rides with 503.
+some rows with 503.
 """
 
 import os

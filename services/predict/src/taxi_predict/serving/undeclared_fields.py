@@ -1,18 +1,16 @@
-"""Counts the fields of rides that nobody reads, by name: in bounded memory and few series.
+"""Counts the fields of rows that the schema does not declare, by name: in bounded memory.
 
-A client that writes `tpep_pickup_datetime` in place of `lpep_pickup_datetime` gets answers,
-and nothing else shows it. The names are the clients', so they are cut, cleaned and few.
+A client that misspells an optional field gets answers, and nothing else shows it. The names are the
+clients', so they are cut, cleaned and few.
 """
 
 import collections
 import fcntl
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Final
-
-from taxi_domain.rides import DECLARED
 
 #: Names that a pod counts by, and the label of all that come after them.
 MAX_NAMES: Final = 32
@@ -23,7 +21,7 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _REPLACEMENT: Final = "?"
 _FILE: Final = "undeclared-fields.txt"
 
-#: Fields of one ride that are looked at, and their characters that are kept in memory.
+#: Fields of one row that are looked at, and their characters that are kept in memory.
 _MAX_FIELDS: Final = 128
 _MAX_CHARACTERS: Final = 4096
 _MAX_SHAPES: Final = 64
@@ -53,7 +51,7 @@ class FieldNames:
             try:
                 self._admit(cleaned)
             except OSError:
-                return OTHER  # no ride fails for the want of a disk; the next one tries again
+                return OTHER  # no row fails for the want of a disk; the next one tries again
         label = cleaned if cleaned in self._admitted else OTHER
         if len(self._labels) < _MAX_REMEMBERED and len(name) <= MAX_NAME_LENGTH:
             self._labels[name] = label
@@ -73,31 +71,36 @@ class FieldNames:
 
 
 class UndeclaredFields:
-    """Counts rides by the fields that they should not have; counting costs one look-up.
+    """Counts rows by the fields that they should not have; counting costs one look-up.
 
-    Rides of one client have the same fields in the same order, so rides are counted by that,
+    Rows of one client have the same fields in the same order, so rows are counted by that,
     and only `flush` looks at single names.
 
     Args:
         names: Of the pod.
-        count: Takes a label and a number of rides.
+        count: Takes a label and a number of rows.
+
+    Attributes:
+        declared: Fields of the schema; None before there is one, when nothing is counted.
     """
 
     def __init__(self, names: FieldNames, count: Callable[[str, int], None]) -> None:
+        self.declared: frozenset[str] | None = None
         self._names = names
         self._count = count
-        #: Rides by their fields, in a list of one: the hash of the fields is made only once.
+        #: Rows by their fields, in a list of one: the hash of the fields is made only once.
         self._shapes: dict[tuple[str, ...], list[int]] = {}
         self._labels: collections.Counter[str] = collections.Counter()
 
     def add(self, body: object) -> None:
-        """Count one ride, whatever becomes of it; one that is no JSON object has no fields."""
-        if not isinstance(body, dict) or DECLARED.issuperset(body):
+        """Count one row, whatever becomes of it; one that is no JSON object has no fields."""
+        declared = self.declared
+        if declared is None or not isinstance(body, dict) or declared.issuperset(body):
             return
         shape = tuple(body)
-        rides = self._shapes.get(shape)
-        if rides is not None:
-            rides[0] += 1  # nearly always
+        rows = self._shapes.get(shape)
+        if rows is not None:
+            rows[0] += 1  # nearly always
         elif self._has_room_for(shape):
             self._shapes[shape] = [1]
         else:
@@ -108,12 +111,12 @@ class UndeclaredFields:
         # Replaced before they are read: what is counted meanwhile waits in the new ones.
         shapes, self._shapes = self._shapes, {shape: [0] for shape in self._shapes}
         labels, self._labels = self._labels, collections.Counter()
-        for shape, (rides,) in shapes.items():
-            if rides:
+        for shape, (rows,) in shapes.items():
+            if rows:
                 for label in self._labels_of(shape):
-                    labels[label] += rides
-        for label, rides in labels.items():
-            self._count(label, rides)
+                    labels[label] += rows
+        for label, rows in labels.items():
+            self._count(label, rows)
 
     def _has_room_for(self, shape: tuple[str, ...]) -> bool:
         return (
@@ -123,14 +126,12 @@ class UndeclaredFields:
         )
 
     def _labels_of(self, shape: Iterable[str]) -> set[str]:
-        """Return the labels of one ride, each once: rides are counted, not fields."""
-        names = list(islice(_undeclared(shape), _MAX_FIELDS + 1))
-        found = set(map(self._names.label, names[:_MAX_FIELDS]))
-        return found if len(names) <= _MAX_FIELDS else {*found, OTHER}
-
-
-def _undeclared(shape: Iterable[str]) -> Iterator[str]:
-    return (name for name in shape if name not in DECLARED)
+        """Return the labels of one row, each once: rows are counted, not fields."""
+        declared = self.declared or frozenset()
+        undeclared = (name for name in shape if name not in declared)
+        names = list(islice(undeclared, _MAX_FIELDS + 1))
+        labels = set(map(self._names.label, names[:_MAX_FIELDS]))
+        return labels if len(names) <= _MAX_FIELDS else {*labels, OTHER}
 
 
 def _clean(name: str) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from taxi_predict.spool.columns import SpooledColumns
 from taxi_predict.spool.segments import SUFFIX, UNNAMED, Batch, SegmentReader
 
-#: Making a segment takes milliseconds; who did not finish it by now was killed.
+#: Making a segment takes milliseconds; a process that did not finish it by now was killed.
 _ABANDONED_SECONDS: Final = 60.0
 
 
@@ -30,15 +31,20 @@ class PendingBatch:
     @property
     def payloads(self) -> list[bytes]:
         """The records."""
-        return [one for _, batch in self.parts for one in batch.payloads]
+        return [payload for _, batch in self.parts for payload in batch.payloads]
 
 
 class SpoolReader:
-    """Reads segments and removes them when they are delivered; one process at a time."""
+    """Reads segments and removes them when they are delivered; one process at a time.
+
+    Attributes:
+        columns: Names of the records' values.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self.columns = SpooledColumns(folder)
         self._lock = os.open(folder / "delivery.lock", os.O_RDWR | os.O_CREAT, 0o640)
         self._segments: dict[str, SegmentReader] = {}
 
@@ -77,16 +83,16 @@ class SpoolReader:
 
     def waiting_bytes(self) -> int:
         """Return the bytes that MongoDB does not have yet."""
-        return sum(one.count()[1] for one in self._segments.values())
+        return sum(segment.count()[1] for segment in self._segments.values())
 
     def waiting_records(self) -> int:
         """Return the records that MongoDB does not have yet."""
-        return sum(one.count()[0] for one in self._segments.values())
+        return sum(segment.count()[0] for segment in self._segments.values())
 
     def oldest(self) -> list[bytes]:
         """Return the oldest record that waits in each segment."""
-        found = (one.next_payload() for one in self._segments.values())
-        return [one for one in found if one is not None]
+        payloads = (segment.next_payload() for segment in self._segments.values())
+        return [payload for payload in payloads if payload is not None]
 
     def _find(self) -> None:
         for entry in os.scandir(self._folder):

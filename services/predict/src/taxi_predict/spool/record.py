@@ -1,65 +1,64 @@
-"""What the spool keeps of an answered ride: little, since the request pays for it.
+"""What the spool keeps of an answered row: little, since the request pays for it.
 
-The delivery makes the prediction record of it. Both are of one image: the spool is on the
-pod's own volume, which no other version ever reads.
+The delivery makes the prediction record of it. The names of the values stand beside the segments,
+once for each version (`taxi_predict.spool.columns`).
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
-from taxi_domain.features import Features
 from taxi_domain.records import PredictionRecord
-from taxi_domain.rides import Ride
+from taxi_schema.column import Value
+from taxi_schema.rows import Scalar
 
 
-class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One answered ride.
+class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False, omit_defaults=True):
+    """One answered row.
 
     Attributes:
-        ride_id: Key of the ride.
+        row_id: Key of the row.
         milliseconds: Time of the answer since the epoch.
         model: Name of the model.
         model_version: Version that answered.
         model_role: Its role in this pod.
-        pickup_zone: As the client sent it, like the next two.
-        dropoff_zone: TLC zone.
-        trip_distance_miles: Miles.
-        pickup_at: Local time, None when the client sent none.
-        hour: As the model saw it, NaN when missing.
-        weekday: As the model saw it, NaN when missing.
-        prediction: Minutes.
+        event_time: Local time of the schema's zone, None when the client sent none.
+        values: As the client sent them, in the order of the version's columns; None is missing.
+        prediction: In the target's unit.
         latency_seconds: From the request's body to its answer.
+        extra: Fields that the schema does not declare.
     """
 
-    ride_id: str
+    row_id: str
     milliseconds: int
     model: str
     model_version: str
     model_role: str
-    pickup_zone: int
-    dropoff_zone: int
-    trip_distance_miles: float
-    pickup_at: datetime | None
-    hour: float
-    weekday: float
+    event_time: datetime | None
+    values: tuple[Value, ...]
     prediction: float
     latency_seconds: float
+    extra: dict[str, Scalar] | None = None
 
-    def record(self) -> PredictionRecord:
-        """Return the prediction record."""
-        zones = self.pickup_zone, self.dropoff_zone, self.trip_distance_miles
+    def record(self, columns: Sequence[str]) -> PredictionRecord:
+        """Return the prediction record.
+
+        Args:
+            columns: Names of the values.
+        """
         return PredictionRecord(
-            ride_id=self.ride_id,
+            row_id=self.row_id,
             ts=datetime.fromtimestamp(self.milliseconds / 1000, UTC),
+            event_time=self.event_time,
             model=self.model,
             model_version=self.model_version,
             model_role=self.model_role,
-            ride=Ride(*zones, self.pickup_at, self.ride_id),
-            features=Features(*zones, self.hour, self.weekday),
+            inputs=dict(zip(columns, self.values, strict=True)),
             prediction=self.prediction,
             latency_seconds=self.latency_seconds,
+            extra=self.extra or {},
         )
 
 

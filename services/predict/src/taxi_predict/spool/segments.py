@@ -3,7 +3,7 @@
 A frame is the payload's length and its CRC-32 (both 4 bytes, big-endian), then the payload; a
 length of 0 is the end. The file has its whole size from the beginning, so that a full disk is
 met when a segment is made and never in the middle of one, and appending is a copy into memory
-that the kernel keeps although the process is killed: no system call for a ride.
+that the kernel keeps although the process is killed: no system call for a row.
 
 A worker holds the lock of the segment that it writes; when it ends or goes on to the next
 segment, the lock is free, and who reads knows that nothing will follow. A frame that is not

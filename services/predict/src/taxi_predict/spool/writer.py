@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from taxi_domain.errors import TaxiError
+from taxi_predict.spool.columns import SpooledColumns
 from taxi_predict.spool.segments import SUFFIX, UNNAMED, SegmentWriter, frame
 
 _SEGMENT_BYTES: Final = 2 * 1024 * 1024
@@ -17,7 +18,7 @@ _LOOK_SECONDS: Final = 0.1
 
 
 class SpoolFullError(TaxiError):
-    """The spool has no room; the ride cannot be logged now."""
+    """The spool has no room; the row cannot be logged now."""
 
 
 class SpoolWriter:
@@ -28,7 +29,10 @@ class SpoolWriter:
     Args:
         folder: Shared by the workers of a pod and its delivery.
         max_bytes: Bound of all files in the folder.
-        workers: Who shares the folder.
+        workers: How many share the folder.
+
+    Attributes:
+        columns: Names of the records' values; kept before a version's first record.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class SpoolWriter:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self.columns = SpooledColumns(folder)
         self._max_bytes = max_bytes
         share = max_bytes // (workers * _SEGMENTS)
         self._segment_bytes = max(min(_SEGMENT_BYTES, share), _MIN_SEGMENT_BYTES)
@@ -68,7 +73,7 @@ class SpoolWriter:
         """Go on to a new segment; the last one stays until there is one."""
         size = max(self._segment_bytes, wanted)
         now = self._clock()
-        # Asking the disk for each ride would make a full spool slow too.
+        # Asking the disk for each row would make a full spool slow too.
         if now < self._full_until or bytes_of(self._folder) + size > self._max_bytes:
             self._full_until = self._full_until if now < self._full_until else now + _LOOK_SECONDS
             raise SpoolFullError(

@@ -1,0 +1,178 @@
+"""Feature rows as the inputs of a graph: for many rows, and in place for one."""
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taxi_schema.column import MISSING_INTEGER, FeatureType
+from taxi_schema.features import FeatureRow
+from taxi_schema.schema import Schema
+from taxi_schema.signature import Tensor, packed_input
+
+Array = NDArray[Any]
+Feed = dict[str, Array]
+
+_TYPES: Final[Mapping[FeatureType, Any]] = {
+    FeatureType.FLOAT: np.float32, FeatureType.INTEGER: np.int64, FeatureType.STRING: object,
+}  # fmt: skip
+#: Each value has 8 bytes of a row's buffer.
+_CODES: Final[Mapping[FeatureType, str]] = {FeatureType.FLOAT: "f4x", FeatureType.INTEGER: "q"}
+_BYTES: Final = 8
+
+
+class Cells(NamedTuple):
+    """Tensors of one row.
+
+    Attributes:
+        feed: Those of numbers share one buffer.
+        write: Puts a row into them.
+        bindable: No strings are among them: onnxruntime copies these at each run.
+    """
+
+    feed: Feed
+    write: Callable[[FeatureRow], None]
+    bindable: bool
+
+
+class Inputs(Protocol):
+    """How rows become a graph's inputs."""
+
+    def feed(self, rows: Sequence[FeatureRow]) -> Feed:
+        """Return tensors of all rows."""
+
+    def cells(self) -> Cells:
+        """Return tensors of one row."""
+
+
+def inputs_of(schema: Schema, inputs: Mapping[str, Tensor]) -> Inputs:
+    """Return how rows become the inputs of a graph.
+
+    Args:
+        schema: Of the rows.
+        inputs: Of the graph; `taxi_schema.signature` has accepted them.
+    """
+    packed = packed_input(schema, inputs)
+    return PackedInput(schema, packed) if packed else NamedInputs(schema, inputs)
+
+
+class NamedInputs:
+    """A graph that takes features by name."""
+
+    def __init__(self, schema: Schema, inputs: Mapping[str, Tensor]) -> None:
+        self._taken = [
+            (place, feature, _shape(inputs[feature.name]))
+            for place, feature in enumerate(schema.features)
+            if feature.name in inputs
+        ]
+        self._count = len(schema.features)
+
+    def feed(self, rows: Sequence[FeatureRow]) -> Feed:
+        """Return tensors of all rows."""
+        values = list(zip(*rows, strict=True))
+        # Each column in its own type: a table of floats would round large integers. What is beyond
+        # 32-bit floats is infinite; the graph knows what becomes of it.
+        with np.errstate(over="ignore"):
+            return {
+                feature.name: np.array(values[place], _TYPES[feature.type]).reshape(shape)
+                for place, feature, shape in self._taken
+            }
+
+    def cells(self) -> Cells:
+        """Return tensors of one row."""
+        texts = [part for part in self._taken if part[1].type is FeatureType.STRING]
+        numbers = [part for part in self._taken if part[1].type is not FeatureType.STRING]
+        feed: Feed = {
+            feature.name: np.array([""], object).reshape(shape) for _, feature, shape in texts
+        }
+        buffer = np.zeros(_BYTES * len(numbers), np.uint8)
+        for index, (_, feature, shape) in enumerate(numbers):
+            kind = np.dtype(_TYPES[feature.type])
+            cell = buffer[_BYTES * index :][: kind.itemsize]
+            feed[feature.name] = cell.view(kind).reshape(shape)
+        write = _chosen(
+            [place for place, *_ in numbers], self._count,
+            _writer("".join(_CODES[feature.type] for _, feature, _ in numbers), buffer),
+        )  # fmt: skip
+        if not texts:
+            return Cells(feed, write, bindable=True)
+        cells = [(place, feed[feature.name].reshape(-1)) for place, feature, _ in texts]
+
+        def write_all(row: FeatureRow) -> None:
+            write(row)
+            for place, cell in cells:
+                cell[0] = row[place]
+
+        return Cells(feed, write_all, bindable=False)
+
+
+class PackedInput:
+    """A graph that takes all features in one tensor of floats; a missing integer is NaN there."""
+
+    def __init__(self, schema: Schema, name: str) -> None:
+        self._name = name
+        self._count = len(schema.features)
+        self._integers = [
+            place
+            for place, feature in enumerate(schema.features)
+            if feature.type is FeatureType.INTEGER
+        ]
+
+    def feed(self, rows: Sequence[FeatureRow]) -> Feed:
+        """Return the tensor of all rows."""
+        # The signature lets only integers in that a float holds exactly.
+        table = np.array(rows, np.float64)
+        for place in self._integers:
+            column = table[:, place]
+            column[column == MISSING_INTEGER] = np.nan
+        with np.errstate(over="ignore"):
+            return {self._name: table.astype(np.float32)}
+
+    def cells(self) -> Cells:
+        """Return the tensor of one row."""
+        tensor = np.zeros((1, self._count), np.float32)
+        write = _writer("f" * self._count, tensor)
+
+        def write_known(row: FeatureRow) -> None:
+            if MISSING_INTEGER in row:
+                row = tuple([np.nan if value == MISSING_INTEGER else value for value in row])
+            write(row)
+
+        return Cells({self._name: tensor}, write_known if self._integers else write, bindable=True)
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    return (-1,) if len(tensor.shape) == 1 else (-1, 1)
+
+
+def _chosen(
+    places: Sequence[int], count: int, write: Callable[[FeatureRow], None]
+) -> Callable[[FeatureRow], None]:
+    """Return a function of a row of `count` features that writes those of some places."""
+    if len(places) == count:
+        return write
+    if len(places) < 2:
+        return lambda row: write(tuple([row[place] for place in places]))
+    chosen = itemgetter(*places)
+    return lambda row: write(chosen(row))
+
+
+def _writer(codes: str, buffer: Array) -> Callable[[FeatureRow], None]:
+    pack_into, memory = struct.Struct(f"={codes}").pack_into, buffer.data
+
+    def write(row: FeatureRow) -> None:
+        try:
+            pack_into(memory, 0, *row)
+        except OverflowError:
+            # As above: what is beyond 32-bit floats is infinite.
+            with np.errstate(over="ignore"):
+                row = tuple([
+                    float(np.float32(value)) if isinstance(value, float) else value
+                    for value in row
+                ])  # fmt: skip
+            pack_into(memory, 0, *row)
+
+    return write
