@@ -12,12 +12,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.mongod import Mongod
 from support.monitor import HEADERS, Monitor
-
 from taxi_domain.features import Features, calendar_of
+from taxi_domain.rides import Ride
+
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_domain.records import PredictionRecord
-from taxi_domain.rides import Ride
 from taxi_store.connection import connect
 from taxi_store.log.prediction_log import insert_records
 from taxi_store.registry.registry import Registry

@@ -13,11 +13,11 @@ from pymongo.database import Database
 from support.mongod import Mongod
 from support.monitor import TOKEN, Monitor
 from support.predictor import PLAIN, Predictor, division_graph, register, value, wait_until_logged
-
 from taxi_domain.features import Features
+from taxi_domain.rides import Ride
+
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_domain.records import PredictionRecord
-from taxi_domain.rides import Ride
 from taxi_domain.runs import RunResult
 from taxi_store.connection import Document, connect
 from taxi_store.log import prediction_log as log

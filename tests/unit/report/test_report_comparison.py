@@ -39,7 +39,7 @@ CURRENT = profiled(ROWS)
 def drifts(current: VersionProfile, before: VersionProfile | None = None) -> dict[str, ColumnDrift]:
     """Compare all columns."""
     return {
-        one.name: column_drift(LAYOUT, one, REFERENCE, current, EXPECTED, before)
+        one.name: column_drift(one, REFERENCE, current, EXPECTED, before)
         for one in (*LAYOUT.columns, LAYOUT.target)
     }
 
