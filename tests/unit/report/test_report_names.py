@@ -124,8 +124,6 @@ def test_large_categories_that_the_reference_never_had_keep_their_names() -> Non
     ids[:30], ids[30:50] = 1234567.0, 1234568.0
     current = profiled(rows_of({**COLUMNS, name: ids}), plain)
 
-    drift = column_drift(
-        plain, plain.column(name), PLAIN, current, profiled(REFERENCE_ROWS, plain), None
-    )
+    drift = column_drift(plain.column(name), PLAIN, current, profiled(REFERENCE_ROWS, plain), None)
 
     assert drift.quality.unseen[:2] == (("1234567", 30), ("1234568", 20))
