@@ -48,7 +48,12 @@ def register(mongod: Mongod, alias: Alias, artifact: Artifact) -> str:
         before = registry.alias(MODEL_NAME, alias)
         version = registry.add(artifact, model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW)
         registry.move_alias(
-            MODEL_NAME, alias, to=version, expected=before and before.version, by="t", now=NOW
+            MODEL_NAME,
+            alias,
+            to=version,
+            expected=before.version if before else None,
+            by="t",
+            now=NOW,
         )
     return version
 

@@ -57,7 +57,8 @@ def columns_for(
         if column.kind is Kind.NUMBER:
             columns[column.name] = array
         else:
-            values = np.where(is_missing(column, array), None, array.astype(object))
+            values = array.astype(object)
+            values[is_missing(column, array)] = None
             columns[column.name] = reference.codes(column.name, values.tolist())
     zone = None if schema.event_time is None else schema.event_time.zone
     moments = []
@@ -145,7 +146,9 @@ def _changed(draw: Any, document: dict[str, Any]) -> dict[str, Any]:
             kind = "number" if columns[0]["kind"] == "boolean" else "boolean"
             columns[0] = {"name": columns[0]["name"], "kind": kind}
     columns[0]["role"] = "input"
-    kept = {key: document[key] for key in ("id", "target", "event_time") if key in document}
+    kept: dict[str, Any] = {
+        key: document[key] for key in ("id", "target", "event_time") if key in document
+    }
     return {**kept, "columns": columns}
 
 

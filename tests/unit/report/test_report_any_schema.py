@@ -155,9 +155,10 @@ def report_of(schema: Schema, served: Sequence[Row]) -> dict[str, Any]:
     layout = layout_for(schema, reference)
     sampled = random_rows(schema, 60)
     columns, times = columns_of(schema, sampled)
-    target = np.arange(60) % 7 + 1.0
+    target = np.array([number % 7 + 1.0 for number in range(60)], np.float64)
+    predicted = np.add(target, 0.5)
     known = rows_of_reference(
-        LabelledRows(columns, times, target, target + 0.5, np.full(60, np.nan)), layout
+        LabelledRows(columns, times, target, predicted, np.full(60, np.nan)), layout
     )
     documents = documents_of(schema, served)
     labels = {

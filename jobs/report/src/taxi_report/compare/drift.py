@@ -222,7 +222,7 @@ def _distribution(
     if isinstance(one, NumericSummary):
         known = [each for each in (own, theirs, old) if isinstance(each, NumericSummary)]
         ends = np.array(
-            [each.quantiles((0.005, 0.995)) for each in known if each.rows] or [(0.0, 1.0)]
+            [each.quantiles((0.005, 0.995)) for each in known if each.rows] or [[0.0, 1.0]]
         )
         low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
         edges = np.linspace(low, high if high > low else low + 1, _BARS + 1)
