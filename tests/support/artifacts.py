@@ -84,10 +84,7 @@ class Linear:
         nodes.append(helper.make_node("Sum", terms, [name]))
         graph = helper.make_graph(
             nodes, "linear",
-            [
-                helper.make_tensor_value_info(feature.name, _TENSORS[feature.type], [None, 1])
-                for feature in schema.features
-            ],
+            graph_inputs(schema),
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 1])],
             [
                 helper.make_tensor(name, TensorProto.FLOAT, [] if name in _BOUNDS else [1], [value])
@@ -99,6 +96,14 @@ class Linear:
 
 #: `Clip` takes scalars.
 _BOUNDS = ("$low", "$high")
+
+
+def graph_inputs(schema: Schema) -> list[Any]:
+    """Return inputs that take all features by name, each of shape (n, 1)."""
+    return [
+        helper.make_tensor_value_info(feature.name, _TENSORS[feature.type], [None, 1])
+        for feature in schema.features
+    ]
 
 
 def model_bytes(graph: Any) -> bytes:
