@@ -12,8 +12,8 @@ from schemathesis import GenerationMode
 from support.hangs import NEVER, soon
 from support.mongod import Mongod
 from support.predictor import Predictor, register, small_artifact
-from taxi_domain.fields import LOCAL_TIME_FORMAT
 
+from taxi_domain.fields import LOCAL_TIME_FORMAT
 from taxi_domain.models import Alias
 
 pytestmark = pytest.mark.component

@@ -18,9 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.database import Database
 from support.mongod import Mongod
-from taxi_domain.features import DISTANCE, ERROR_OUTPUT, MODEL_INPUTS, Features, calendar_of
-from taxi_domain.rides import Ride
 
+from taxi_domain.features import DISTANCE, ERROR_OUTPUT, MODEL_INPUTS, Features, calendar_of
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
     CARD_FILE,
@@ -32,6 +31,7 @@ from taxi_domain.models import (
     ModelState,
 )
 from taxi_domain.records import Label, PredictionRecord
+from taxi_domain.rides import Ride
 from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_FAILED, EXIT_USAGE, RunResult
 from taxi_profiles.reference import PREDICTION, TARGET
 from taxi_store.connection import Document, connect

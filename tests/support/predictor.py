@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 from onnx import TensorProto, helper
-from taxi_domain.features import CATEGORICAL_FEATURES, MODEL_INPUTS, MODEL_OUTPUT
 
 from support.server_process import ServerProcess
+from taxi_domain.features import CATEGORICAL_FEATURES, MODEL_INPUTS, MODEL_OUTPUT
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
     CARD_FILE,

@@ -12,12 +12,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from support.predictor import PLAIN, division_artifact, division_graph, small_artifact
-from taxi_domain.features import Features
-from taxi_domain.rides import Ride
 
+from taxi_domain.features import Features
 from taxi_domain.metrics import PREDICTOR_FAILED, PREDICTOR_SHADOW_FAILED
 from taxi_domain.models import CARD_FILE, ONNX_FILE, Alias
 from taxi_domain.records import PredictionRecord
+from taxi_domain.rides import Ride
 from taxi_predict.delivery.shadow import ShadowScorer
 from taxi_predict.http.fast_path import ROUTE, FastPath
 from taxi_predict.http.routes import blueprint, register

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from taxi_domain.rides import DECLARED
 
+from taxi_domain.rides import DECLARED
 from taxi_predict.serving.undeclared_fields import (
     MAX_NAME_LENGTH,
     MAX_NAMES,

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from taxi_domain.zones import ZONE_BOROUGHS, borough_of
 
 from taxi_domain.runs import RunResult
+from taxi_domain.zones import ZONE_BOROUGHS, borough_of
 from taxi_train.data.rides import Rides
 from taxi_train.data.slices import errors_by_slice, slices_of
 from taxi_train.runs.gate import GateRules, compare

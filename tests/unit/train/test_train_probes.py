@@ -4,8 +4,8 @@ import math
 
 import pytest
 from support.predictor import division_artifact, small_artifact
-from taxi_domain.probes import AT_THE_LIMITS
 
+from taxi_domain.probes import AT_THE_LIMITS
 from taxi_domain.runs import RunResult
 from taxi_train.artifact.onnx_model import GraphError, check_graphs, check_limits
 from taxi_train.data.rides import read_file

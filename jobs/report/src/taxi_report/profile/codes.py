@@ -1,6 +1,7 @@
 """Categories as numbers: the reference's codes, and one more for each text that it never had."""
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -32,7 +33,9 @@ class Codes:
         >>> Codes(("EWR", "JFK")).of("JFK"), Codes(("EWR",)).of("JFK") > 1
         (1.0, True)
         """
-        return float(self.texts.index(text)) if text in self.texts else self._unseen(text)
+        place = bisect_left(self.texts, text)
+        known = place < len(self.texts) and self.texts[place] == text
+        return float(place) if known else self._unseen(text)
 
     def encode(self, values: Sequence[object]) -> tuple[Floats, dict[float, str]]:
         """Return values as codes, NaN for what is no category, and the unseen texts by code."""
@@ -43,12 +46,12 @@ class Codes:
             if type(value) is not str:
                 codes.append(np.nan)
                 continue
-            code = known.get(value)
-            if code is None:
-                code = known[value] = self._unseen(value) if is_category(value) else np.nan
-                unseen[code] = value
-            codes.append(code)
-        unseen.pop(np.nan, None)
+            if value not in known:
+                known[value] = np.nan
+                if is_category(value):
+                    known[value] = code = self._unseen(value)
+                    unseen[code] = value
+            codes.append(known[value])
         return np.array(codes, np.float64), unseen
 
     def _unseen(self, text: str) -> float:

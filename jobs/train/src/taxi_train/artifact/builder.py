@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from taxi_domain.features import DISTANCE, MODEL_INPUTS, MODEL_OUTPUT, SCHEMA_VERSION
 from taxi_domain.features import DO as DROPOFF
 from taxi_domain.features import PU as PICKUP
-from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES, MAX_ZONE, MIN_ZONE
-
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
     CARD_FILE,
@@ -25,6 +24,7 @@ from taxi_domain.models import (
     REFERENCE_FILE,
     SCHEMA_FILE,
 )
+from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES, MAX_ZONE, MIN_ZONE
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Sample, reference_of
 from taxi_store.registry.artifacts import Artifact, artifact_of
 from taxi_train.data.rides import Rides

@@ -9,9 +9,9 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import TargetEncoder
-from taxi_domain.features import CATEGORICAL_FEATURES, MODEL_OUTPUT
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.features import CATEGORICAL_FEATURES, MODEL_OUTPUT
 from taxi_train.artifact.onnx_model import OnnxModel
 
 #: Largest difference between both forms, minutes.

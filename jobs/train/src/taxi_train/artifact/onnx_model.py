@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 from numpy.typing import NDArray
+
 from taxi_domain.features import (
     CATEGORICAL_FEATURES,
     ERROR_OUTPUT,
@@ -16,9 +17,8 @@ from taxi_domain.features import (
     Features,
     signature_problem,
 )
-from taxi_domain.probes import AT_THE_LIMITS, ORDINARY, not_finite
-
 from taxi_domain.models import ERROR_FILE, ONNX_FILE
+from taxi_domain.probes import AT_THE_LIMITS, ORDINARY, not_finite
 from taxi_store.registry.artifacts import ArtifactError
 
 Floats = NDArray[np.float64]

@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 
+from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 from taxi_domain.errors import TaxiError
 from taxi_train.data.rides import Rides, joined, within_limits
 from taxi_train.data.split import Split

@@ -10,11 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
 from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
+from taxi_domain.errors import TaxiError
 from taxi_domain.features import DISTANCE, DO, HOUR, PAIR_FACTOR, PU, PU_DO, WEEKDAY
 from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES, MAX_ZONE, MIN_ZONE
-
-from taxi_domain.errors import TaxiError
 from taxi_store.log.labelled import NEWEST_SHARE, LabelledRide
 
 Floats = NDArray[np.float64]

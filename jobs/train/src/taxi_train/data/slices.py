@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from taxi_domain.zones import AIRPORT_ZONES, BOROUGHS, ZONE_BOROUGHS
 
+from taxi_domain.zones import AIRPORT_ZONES, BOROUGHS, ZONE_BOROUGHS
 from taxi_train.data.rides import Rides
 
 Floats = NDArray[np.float64]

@@ -5,8 +5,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from taxi_domain.features import ERROR_OUTPUT
 
+from taxi_domain.features import ERROR_OUTPUT
 from taxi_store.registry.artifacts import Artifact
 from taxi_train.artifact import builder as packing
 from taxi_train.artifact.onnx_export import to_onnx

@@ -12,8 +12,8 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import TargetEncoder
-from taxi_domain.features import CATEGORICAL_FEATURES, DISTANCE, NUMERIC_FEATURES
 
+from taxi_domain.features import CATEGORICAL_FEATURES, DISTANCE, NUMERIC_FEATURES
 from taxi_train.seed import SEED
 
 Floats = NDArray[np.float64]
