@@ -171,3 +171,25 @@ def test_a_value_that_does_not_fit_is_counted_once_and_named_once(caplog: Any) -
     assert version.window.snapshot().rows == 4
     assert counted == [("push", "x")] * 3
     assert [record.field for record in caplog.records] == ["x"]
+
+
+def test_a_column_without_values_has_no_score_and_its_share_is_exported() -> None:
+    schema = schema_of({
+        "target": {"name": "y"},
+        "columns": [{"name": name, "kind": "number", "nullable": True} for name in ("x", "z")],
+    })  # fmt: skip
+    state = State(50, 10)
+    state.watch(Alias.CHAMPION, watched(reference_for(schema), 50, schema=schema))
+    state.ingest(record_for(schema, Row((1.0, None)), number) for number in range(20))
+    state.evaluate(NOW.timestamp)
+
+    collector = StateCollector(state, "m", lambda: True, NOW.timestamp)
+    shares = {
+        sample.labels["feature"]: sample.value
+        for family in collector.collect()
+        for sample in family.samples
+        if sample.name == "taxi_monitor_feature_missing_ratio"
+    }
+    (form,) = forms.drift(state, "m")["versions"]
+    assert shares == {"x": 0.0, "z": 1.0, PREDICTION: 0.0}
+    assert form["problems"] == {"z": "no row of the window has a value"}

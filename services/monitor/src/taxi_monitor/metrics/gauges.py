@@ -74,11 +74,11 @@ class StateCollector(Collector):
 def _missing(
     model: tuple[str, str], watched: WatchedVersion, evaluation: Evaluation
 ) -> Iterator[Sample]:
-    """Yield the shares without a value of what has no score: event times, and empty columns."""
+    """Yield the shares without a value of what has no score: event times, and some columns."""
     if evaluation.inputs is None:
         return
-    for name in evaluation.empty:
-        yield catalogue.MONITOR_MISSING, (*model, name), 1.0
+    for name, share in evaluation.unscored.items():
+        yield catalogue.MONITOR_MISSING, (*model, name), share
     if watched.schema.event_time is not None:
         share = evaluation.window.untimed / evaluation.window.rows
         yield catalogue.MONITOR_MISSING, (*model, watched.schema.event_time.name), share

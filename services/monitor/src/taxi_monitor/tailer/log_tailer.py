@@ -25,7 +25,7 @@ from taxi_monitor.tailer import intake
 from taxi_monitor.windows.misfits import LOG, Misfits
 from taxi_monitor.windows.reader import RowReader
 from taxi_monitor.windows.state import State
-from taxi_monitor.windows.versions import Evaluation, rebuild, watched_version
+from taxi_monitor.windows.versions import Evaluation, WatchedVersion, rebuild, watched_version
 from taxi_profiles.reference import Reference
 from taxi_schema.errors import SchemaError
 from taxi_schema.reading import schema_of_json
@@ -147,19 +147,23 @@ class LogTailer:
         self._counters[MONITOR_EVALUATION_DURATION].observe(time.perf_counter() - begin)
         for watched, evaluation in self._state.evaluations():
             result = "too_few_rows" if evaluation.inputs is None else "ok"
-            if self._tell_unscored(watched.version, evaluation):
+            if self._tell_unscored(watched, evaluation):
                 result = "error"
             self._counters[MONITOR_EVALUATIONS].labels(result).inc()
 
-    def _tell_unscored(self, version: str, evaluation: Evaluation) -> bool:
-        """Log columns without a score, once; tell whether any of them has values."""
+    def _tell_unscored(self, watched: WatchedVersion, evaluation: Evaluation) -> bool:
+        """Log columns without a score, once; tell whether any has values on both sides."""
         problems = evaluation.inputs.problems if evaluation.inputs else {}
-        if problems != self._unscored.get(version, {}):
+        if problems and problems != self._unscored.get(watched.version):
             logger.warning(
-                "columns cannot be scored", extra={"version": version, "problems": dict(problems)}
+                "columns cannot be scored",
+                extra={"version": watched.version, "problems": dict(problems)},
             )
-        self._unscored[version] = problems
-        return any(name not in evaluation.empty for name in problems)
+        self._unscored[watched.version] = problems
+        return any(
+            share < 1 and name in watched.reference.stratified
+            for name, share in evaluation.unscored.items()
+        )
 
     def _watch(self, alias: Alias, entry: AliasEntry) -> None:
         reader = self._reader_of(entry.version)

@@ -40,10 +40,10 @@ class Evaluation:
     alarm: Alarm
 
     @property
-    def empty(self) -> tuple[str, ...]:
-        """Inputs that have no score because no row of the window has a value."""
+    def unscored(self) -> dict[str, float]:
+        """Inputs without a score, with their share of rows without a value."""
         problems = self.inputs.problems if self.inputs else ()
-        return tuple(name for name in problems if not np.isfinite(self.window.columns[name]).any())
+        return {name: float(np.isnan(self.window.columns[name]).mean()) for name in problems}
 
 
 class Match(NamedTuple):
