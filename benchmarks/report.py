@@ -33,13 +33,12 @@ from rich.console import Console
 from rich.table import Table
 from support.mongod import Mongod, running_mongod
 from support.report_log import Written, at_random, register, write_rides
+from support.taxi_artifacts import taxi_artifact
+from support.taxi_columns import taxi_rides, usual
 
 from taxi_domain.mongodb import DATABASE, LABELS, PREDICTIONS
 from taxi_store.connection import connect
 from taxi_store.registry.artifacts import Artifact
-from taxi_train.data.rides import read_file
-from taxi_train.fitting.candidates import train
-from taxi_train.main import SAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "report.json"
@@ -121,7 +120,7 @@ def report(
 
 def fill(server: Mongod, rows: int, artifact: Artifact) -> Written:
     """Write a log of so many documents, half of them labelled, in place of what is there."""
-    rides = read_file(SAMPLES / "green-2020-03-after.parquet")
+    rides = usual(taxi_rides("green-2020-03-after.parquet"))
     with connect(server.uri, app_name="bench", timeout_seconds=120) as client:
         database = client[DATABASE]
         for name in (PREDICTIONS, LABELS):
@@ -145,7 +144,6 @@ def baseline(uri: str, page: str) -> None:
     from evidently import DataDefinition, Dataset, Regression, Report
     from evidently.presets import DataDriftPreset, RegressionPreset
 
-    from taxi_domain.durations import is_target
     from taxi_report.collect.reference import known_version
 
     with connect(uri, app_name="baseline", timeout_seconds=120) as client:
@@ -153,13 +151,14 @@ def baseline(uri: str, page: str) -> None:
         first = database[PREDICTIONS].find_one()
         assert first is not None
         known = known_version(database, first["model_version"], 0.0, 1.0, 100)
-        labels = {one["_id"]: one["duration"] for one in database[LABELS].find()}
+        labels = {label["_id"]: label["value"] for label in database[LABELS].find()}
+        is_evaluated = known.layout.schema.target.is_evaluated
         names = [one.name for one in known.layout.columns[:-1]]
         rows = []
         for one in database[PREDICTIONS].find():
             label = labels.get(one["_id"])
-            target = label if label is not None and is_target(label) else None
-            inputs = {name: one["features"][name] for name in names}
+            target = label if label is not None and is_evaluated(label) else None
+            inputs = {name: one["inputs"][name] for name in names}
             rows.append({**inputs, "prediction": one["prediction"], "target": target})
     current = pd.DataFrame(rows)
     reference = pd.DataFrame({**known.rows.columns, "target": known.rows.labels})
@@ -264,7 +263,7 @@ def main() -> None:
     if given.baseline:
         baseline(*given.baseline)
         return
-    artifact = train(read_file(SAMPLES / "green-2020-03-before.parquet")[-40_000:])
+    artifact = taxi_artifact(usual(taxi_rides("green-2020-03-before.parquet"))[-40_000:])
     result: dict[str, Any] = {
         "machine": {"processors": len(os.sched_getaffinity(0)), "platform": platform.platform()},
         "libraries": {one: version(one) for one in ("numpy", "pymongo", "evidently", "pandas")},

@@ -21,15 +21,14 @@ from pymongo.database import Database
 from support.mongod import Mongod, running_mongod
 from support.ports import free_port
 from support.report_log import Written, register, write_rides
+from support.taxi_artifacts import taxi_artifact
+from support.taxi_columns import taxi_rides, usual
 
 import taxi_report
 from taxi_domain.mongodb import DATABASE, REPORTS
 from taxi_domain.reports import ReportPart
 from taxi_store.connection import Document, connect
 from taxi_store.reports.reports import load_report
-from taxi_train.data.rides import read_file
-from taxi_train.fitting.candidates import train
-from taxi_train.main import SAMPLES
 
 pytestmark = pytest.mark.component
 
@@ -50,8 +49,8 @@ class Log:
 
 @pytest.fixture(scope="module")
 def log() -> Iterator[Log]:
-    rides = read_file(SAMPLES / "green-2020-03-before.parquet")[-16_000:]
-    artifact = train(rides[:4000])
+    rides = usual(taxi_rides("green-2020-03-before.parquet"))[-16_000:]
+    artifact = taxi_artifact(rides[:4000])
     with running_mongod() as server, connect(server.uri, app_name="test") as client:
         database = client[DATABASE]
         register(database, artifact, NOW)

@@ -10,6 +10,8 @@ import pytest
 from pymongo.database import Database
 from support.mongod import running_mongod
 from support.report_log import Written, register, write_rides
+from support.taxi_artifacts import taxi_artifact
+from support.taxi_columns import taxi_rides, usual
 
 from taxi_domain.mongodb import ARTIFACTS_BUCKET, DATABASE, LABELS, PREDICTIONS
 from taxi_report.collect.partition import Part, Task
@@ -21,9 +23,6 @@ from taxi_report.steps import collect_rows, compare_rows, profile_rows
 from taxi_runtime.settings import read
 from taxi_store.connection import Document, connect
 from taxi_store.registry.artifacts import Artifact
-from taxi_train.data.rides import read_file
-from taxi_train.fitting.candidates import train
-from taxi_train.main import SAMPLES
 
 pytestmark = pytest.mark.component
 
@@ -51,8 +50,8 @@ class Log:
 
 @pytest.fixture(scope="module")
 def written() -> Iterator[tuple[str, Log]]:
-    rides = read_file(SAMPLES / "green-2020-03-before.parquet")[-9000:]
-    artifact = train(rides[:4000])
+    rides = usual(taxi_rides("green-2020-03-before.parquet"))[-9000:]
+    artifact = taxi_artifact(rides[:4000])
     with running_mongod() as server, connect(server.uri, app_name="test") as client:
         database = client[DATABASE]
         register(database, artifact, NOW)
@@ -181,7 +180,7 @@ def test_a_partition_that_mongodb_refuses_for_good_is_named_and_the_others_are_r
     by = {"$cond": [{"$eq": ["$_id", refused["_id"]]}, 0, 1]}
     log.database.create_collection(
         LABELS, viewOn="labels_behind",
-        pipeline=[{"$addFields": {"duration": {"$divide": ["$duration", by]}}}],
+        pipeline=[{"$addFields": {"value": {"$divide": ["$value", by]}}}],
     )  # fmt: skip
     one = request(log)
     workers = LocalWorkers(2)

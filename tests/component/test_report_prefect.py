@@ -18,13 +18,12 @@ from pymongo.database import Database
 from support.mongod import running_mongod
 from support.ports import free_port
 from support.report_log import Written, register, write_rides
+from support.taxi_artifacts import taxi_artifact
+from support.taxi_columns import taxi_rides, usual
 from support.waiting import wait_for
 
 from taxi_domain.mongodb import DATABASE, REPORTS
 from taxi_store.connection import Document, connect
-from taxi_train.data.rides import read_file
-from taxi_train.fitting.candidates import train
-from taxi_train.main import SAMPLES
 
 pytestmark = pytest.mark.component
 
@@ -124,8 +123,8 @@ class Log:
 
 @pytest.fixture(scope="module")
 def rides_log() -> Iterator[Log]:
-    rides = read_file(SAMPLES / "green-2020-03-before.parquet")[-6000:]
-    artifact = train(rides[:4000])
+    rides = usual(taxi_rides("green-2020-03-before.parquet"))[-6000:]
+    artifact = taxi_artifact(rides[:4000])
     with running_mongod() as server, connect(server.uri, app_name="test") as client:
         database = client[DATABASE]
         register(database, artifact, NOW)

@@ -80,9 +80,7 @@ def test_drift_scores_agree_with_those_of_the_profiles(
     columns = (*facts.layout.columns, facts.layout.target)
     assert set(theirs) == {one.name for one in columns}
     for column in columns:
-        own = column_drift(
-            facts.layout, column, facts.reference, facts.current, facts.expected, None
-        )
+        own = column_drift(column, facts.reference, facts.current, facts.expected, None)
         method, value = theirs[column.name]
         assert own.method == method
         assert own.score == pytest.approx(value, abs=1e-9, rel=0)

@@ -18,19 +18,23 @@ import numpy as np
 import pytest
 from bson.int64 import Int64
 from pymongo.database import Database
+from support.artifacts import artifact_for
 from support.mongod import Mongod, running_mongod
 from support.report_log import Written, register, write_rides
+from support.taxi_artifacts import taxi_artifact
+from support.taxi_columns import taxi_rides, usual
 
-from taxi_domain.models import MODEL_NAME
+from taxi_domain.models import MODEL_NAME, ModelState
 from taxi_domain.mongodb import DATABASE, LABELS, PREDICTIONS, REPORTS
+from taxi_domain.records import PredictionRecord
 from taxi_domain.reports import ReportPart, RunState
+from taxi_schema.columns.rows import LabelledRows
+from taxi_schema.reading import schema_of
 from taxi_store.connection import Document, connect
 from taxi_store.registry.artifacts import Artifact
+from taxi_store.registry.registry import Registry
 from taxi_store.reports.report_runs import latest_run
 from taxi_store.reports.reports import load_report
-from taxi_train.data.rides import Rides, read_file
-from taxi_train.fitting.candidates import train
-from taxi_train.main import SAMPLES
 
 pytestmark = pytest.mark.component
 
@@ -45,7 +49,7 @@ class Log:
     server: Mongod
     database: Database[Document]
     artifact: Artifact
-    rides: Rides
+    rides: LabelledRows
     before: Written
     after: Written
 
@@ -53,15 +57,15 @@ class Log:
 @pytest.fixture(scope="module")
 def written() -> Iterator[Log]:
     """Log some days before the collapse and the days after, each in its own span."""
-    early = read_file(SAMPLES / "green-2020-03-before.parquet")[-16_000:]
-    late = read_file(SAMPLES / "green-2020-03-after.parquet")[:6000]
-    artifact = train(early[:12_000])
+    early = usual(taxi_rides("green-2020-03-before.parquet"))[-16_000:]
+    late = usual(taxi_rides("green-2020-03-after.parquet"))[:6000]
+    artifact = taxi_artifact(early[:12_000])
     with running_mongod() as server, connect(server.uri, app_name="test") as client:
         database = client[DATABASE]
         register(database, artifact, NOW)
         after = write_rides(database, late, artifact, labelled=0.5, prefix="a")
         # Right before, so that they are in the span before.
-        gap = timedelta(seconds=float(late.moment[0] - early.moment[-1]) - 60)
+        gap = timedelta(seconds=float(late.moments[0] - early.moments[-1]) - 60)
         before = write_rides(database, early[12_000:], artifact, shift=gap, prefix="b")
         yield Log(server, database, artifact, late, before, after)
 
@@ -131,7 +135,7 @@ def test_figures_are_those_of_the_whole_log(log: Log) -> None:
     document = made(log)
 
     rows = list(log.database[PREDICTIONS].find({"_id": {"$regex": "^a-"}}))
-    labels = {one["_id"]: one["duration"] for one in log.database[LABELS].find()}
+    labels = {one["_id"]: one["value"] for one in log.database[LABELS].find()}
     errors = np.array(
         [one["prediction"] - labels[one["_id"]] for one in rows if one["_id"] in labels]
     )
@@ -215,15 +219,15 @@ def test_what_cannot_be_read_is_counted_and_left_out(log: Log) -> None:
     assert first is not None
     strange = [
         {**first, "_id": "test-1", "prediction": "12"},
-        {**first, "_id": "test-2", "features": [1, 2]},
+        {**first, "_id": "test-2", "inputs": [1, 2]},
         {**first, "_id": "test-3", "prediction": float("inf")},
         {**first, "_id": 17},
         # These can be read: a column is missing, or of another type.
-        {**first, "_id": "test-5", "features": {}},
-        {**first, "_id": "test-6", "features": {"trip_distance": "far"}, "pickup_at": "noon"},
+        {**first, "_id": "test-5", "inputs": {}},
+        {**first, "_id": "test-6", "inputs": {"trip_distance": "far"}, "event_time": "noon"},
     ]
     log.database[PREDICTIONS].insert_many(strange)
-    log.database[LABELS].insert_one({"_id": "test-5", "duration": "long", "ts": NOW})
+    log.database[LABELS].insert_one({"_id": "test-5", "value": "long", "ts": NOW})
     try:
         document = made(log)
     finally:
@@ -234,6 +238,43 @@ def test_what_cannot_be_read_is_counted_and_left_out(log: Log) -> None:
     for column in document["versions"][0]["columns"]:
         if column["name"] not in ("prediction", "target"):
             assert column["quality"]["missing_ratio"] == pytest.approx(2 / (log.after.rows + 2))
+
+
+def test_versions_of_different_columns_are_in_one_report(log: Log) -> None:
+    schema = schema_of({
+        "id": "flight", "target": {"name": "delay", "unit": "minutes", "minimum": -120},
+        "columns": [
+            {"name": "carrier", "kind": "category"},
+            {"name": "trip_distance", "kind": "category"},
+        ],
+        "slices": [{"name": "hub", "column": "carrier", "groups": {"north": ["A", "ZZ"]}}],
+    })  # fmt: skip
+    artifact = artifact_for(schema)
+    Registry(log.database).add(artifact, model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW)
+    rows = [
+        PredictionRecord(
+            f"test-{number:03d}", log.after.start + timedelta(seconds=number), None, MODEL_NAME,
+            artifact.version, "candidate", {"carrier": "AZ"[number % 2] * (1 + number % 2)}, -5.0,
+        )
+        for number in range(300)
+    ]  # fmt: skip
+    log.database[PREDICTIONS].insert_many([row.to_document() for row in rows])
+    log.database[LABELS].insert_many(
+        {"_id": row.row_id, "value": -7.0, "ts": row.ts} for row in rows
+    )
+
+    document = made(log, "--output", "both")
+
+    taxi, flights = document["versions"]
+    assert (taxi["schema"]["target"], flights["schema"]["target"]) == ("duration", "delay")
+    assert any(part["value"] == "borough=Manhattan" for part in taxi["slices"])
+    assert (flights["rows"], flights["performance"]["bias"]) == (300, 2.0)
+    assert flights["target_limits"] == [-120, None]
+    columns = {column["name"]: column for column in flights["columns"]}
+    assert columns["carrier"]["quality"]["unseen"] == [["ZZ", 150]]
+    assert columns["trip_distance"]["quality"]["missing_ratio"] == 1
+    hubs = [part for part in flights["slices"] if part["name"] == "hub"]
+    assert [(part["value"], part["rows"]) for part in hubs] == [("hub=north", 300)]
 
 
 def test_no_labels_are_no_error(log: Log) -> None:
@@ -298,13 +339,13 @@ def test_wild_numbers_and_times_of_other_programs_keep_no_report_from_being_made
     (first,) = log.database[PREDICTIONS].find({"ts": {"$gte": log.after.start}}).sort("ts").limit(1)
     changes: dict[str, Document] = {
         "huge": {"prediction": 1e300},
-        "event": {"pickup_at": float("nan")},
+        "event": {"event_time": float("nan")},
         "int64": {"prediction": Int64(12)},
-        "inputs": {"features": dict.fromkeys(first["features"], -1e308)},
+        "inputs": {"inputs": dict.fromkeys(first["inputs"], -1e308)},
     }
     for name, change in changes.items():
         log.database[PREDICTIONS].insert_one({**first, "_id": f"test-{name}", **change})
-        log.database[LABELS].insert_one({"_id": f"test-{name}", "duration": 9.0, "ts": first["ts"]})
+        log.database[LABELS].insert_one({"_id": f"test-{name}", "value": 9.0, "ts": first["ts"]})
 
     document = made(log, "--output", "both")
 

@@ -2,23 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from pymongo.database import Database
 
-from taxi_domain.models import MODEL_NAME, ONNX_FILE, Alias, ModelState
+from support.taxi_artifacts import answers_to, rows_of
+from support.taxi_columns import SCHEMA
+from taxi_domain.models import MODEL_NAME, Alias, ModelState
 from taxi_domain.mongodb import LABELS, PREDICTIONS
+from taxi_domain.records import LABEL_VALUE, PredictionRecord
+from taxi_schema.columns.rows import LabelledRows
+from taxi_schema.records import inputs_of
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.connection import Document
 from taxi_store.registry.artifacts import Artifact
 from taxi_store.registry.registry import Registry
-from taxi_train.artifact.onnx_model import OnnxModel
-from taxi_train.data.rides import Rides
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local time
-_NEW_YORK = ZoneInfo("America/New_York")
 _BATCH = 10_000
 
 
@@ -43,40 +42,44 @@ def register(database: Database[Document], artifact: Artifact, now: datetime) ->
 
 def write_rides(
     database: Database[Document],
-    rides: Rides,
+    rides: LabelledRows,
     artifact: Artifact,
     *,
     labelled: float = 1.0,
     shift: timedelta = timedelta(),
     prefix: str = "ride",
 ) -> Written:
-    """Log rides as answered when they began, with the model's own answers.
+    """Log rides as answered when they began.
 
     Args:
         database: Where to.
         rides: In the order of time.
-        artifact: Whose graph answers.
+        artifact: The version that answered (`support.taxi_artifacts`).
         labelled: Share of the rides that get a label, two hours later: the first of every ten, say.
         shift: How much later they were answered than they began.
         prefix: Of the ids.
     """
-    predicted = OnnxModel(artifact.files[ONNX_FILE]).predict(rides.features())
+    assert SCHEMA.event_time is not None
+    zone = SCHEMA.event_time.zone
     documents, labels = [], []
     first = last = None
     count = 0
-    for number in range(len(rides)):
-        begun = _EPOCH + timedelta(seconds=float(rides.moment[number]))
-        ts = (begun + shift).replace(tzinfo=_NEW_YORK).astimezone(UTC) + timedelta(
+    answers = answers_to(rides).tolist()
+    for number, (row, answer) in enumerate(zip(rows_of(rides), answers, strict=True)):
+        assert row.event_time is not None
+        ts = (row.event_time + shift).replace(tzinfo=zone).astimezone(UTC) + timedelta(
             milliseconds=number % 1000
         )
         first = ts if first is None else min(first, ts)
         last = ts if last is None else max(last, ts)
-        ride_id = f"{prefix}-{number:08d}"
-        documents.append(
-            _document(rides, number, ride_id, begun, ts, artifact.version, float(predicted[number]))
-        )
+        row_id = f"{prefix}-{number:08d}"
+        record = PredictionRecord(
+            row_id, ts, row.event_time, MODEL_NAME, artifact.version, "champion",
+            inputs_of(SCHEMA, row), answer, 0.002,
+        )  # fmt: skip
+        documents.append({**record.to_document(), "stored_at": ts})
         if (number % 100) < labelled * 100:
-            labels.append(_label(ride_id, float(rides.duration[number]), ts + timedelta(hours=2)))
+            labels.append(_label(row_id, float(rides.target[number]), ts + timedelta(hours=2)))
             count += 1
         if len(documents) == _BATCH:
             _flush(database, documents, labels)
@@ -93,34 +96,11 @@ def _flush(database: Database[Document], documents: list[Document], labels: list
         found.clear()
 
 
-def _document(
-    rides: Rides,
-    number: int,
-    ride_id: str,
-    begun: datetime,
-    ts: datetime,
-    version: str,
-    prediction: float,
-) -> Document:
-    zones = {"PULocationID": int(rides.pickup[number]), "DOLocationID": int(rides.dropoff[number])}
-    inputs: dict[str, Any] = {**zones, "trip_distance": float(rides.distance[number])}
-    return {
-        "_id": ride_id, "ts": ts, "pickup_at": begun, "model": MODEL_NAME,
-        "model_version": version, "model_role": "champion", "schema_version": 2,
-        "ride": {**inputs, "lpep_pickup_datetime": begun.isoformat()},
-        "features": {
-            **inputs, "PU_DO": zones["PULocationID"] * 1000 + zones["DOLocationID"],
-            "hour": float(begun.hour), "weekday": float(begun.weekday()),
-        },
-        "prediction": prediction, "latency_seconds": 0.002, "shadow": [], "stored_at": ts,
-    }  # fmt: skip
+def _label(row_id: str, value: float, ts: datetime) -> Document:
+    return {"_id": row_id, LABEL_VALUE: value, "ts": ts, "stored_at": ts}
 
 
-def _label(ride_id: str, duration: float, ts: datetime) -> Document:
-    return {"_id": ride_id, "duration": duration, "ts": ts, "stored_at": ts}
-
-
-def at_random(rides: Rides, rows: int, seed: int) -> Rides:
+def at_random(rides: LabelledRows, rows: int, seed: int) -> LabelledRows:
     """Return rides drawn with replacement, in the order of time."""
     places = np.sort(np.random.default_rng(seed).integers(0, len(rides), rows))
     return rides[places]

@@ -3,29 +3,34 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, taxi_reference
+from support.taxi_columns import (
+    DISTANCE,
+    DROPOFF,
+    PICKUP,
+    SCHEMA,
+    taxi_reference,
+    taxi_rides,
+    usual,
+)
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_report.document import Document, Served, VersionFacts, document_of
 from taxi_report.profile.layout import layout_of
 from taxi_report.profile.version import profile_of
 from taxi_report.rows import Rows
 from taxi_report.spans import Span
-from taxi_train.data.rides import Rides, read_all, within_limits
+from taxi_schema.columns.rows import LabelledRows
 
 Floats = NDArray[np.float64]
 
-SAMPLES: Final = Path(__file__).parents[2] / "jobs/train/src/taxi_train/samples"
 ZONE: Final = ZoneInfo("America/New_York")
 MODEL: Final = "taxi-duration"
 VERSION: Final = "v-20200313-1a2b3c"
-LIMITS: Final = (1.0, 60.0)
 SAMPLE_ROWS: Final = 5000
 
 
@@ -39,33 +44,33 @@ class Collapse:
     facts: VersionFacts
 
 
-def model_of(rides: Rides) -> Floats:
+def model_of(rides: LabelledRows) -> Floats:
     """Return coefficients that predict a duration from distance and hour."""
-    solved = np.linalg.lstsq(_inputs(rides), rides.duration, rcond=None)[0]
+    solved = np.linalg.lstsq(_inputs(rides), rides.target, rcond=None)[0]
     return np.asarray(solved, np.float64)
 
 
-def rows_of(rides: Rides, model: Floats, *, labelled: float, prefix: str) -> Rows:
+def rows_of(rides: LabelledRows, model: Floats, *, labelled: float, prefix: str) -> Rows:
     """Return rides as rows of the log; `labelled` is the share, the oldest, that has a label."""
     rows = len(rides)
     random = np.random.default_rng(rows)
     # The clocks of New York were four hours behind UTC from 8 March on.
-    ts = np.sort(rides.moment) + 4 * 3600 + 1
+    ts = np.sort(rides.moments) + 4 * 3600 + 1
     known = np.arange(rows) < labelled * rows
     return Rows(
         ids=[f"{prefix}-{place:06d}" for place in range(rows)],
         ts=ts,
-        moments=rides.moment,
+        moments=rides.moments,
         timed=np.ones(rows, dtype=bool),
         roles=["champion"] * rows,
         columns={
-            PICKUP: rides.pickup,
-            DROPOFF: rides.dropoff,
-            DISTANCE: rides.distance,
+            PICKUP: rides.columns[PICKUP].astype(np.float64),
+            DROPOFF: rides.columns[DROPOFF].astype(np.float64),
+            DISTANCE: rides.columns[DISTANCE],
             PREDICTION: np.clip(_inputs(rides) @ model, 1.0, 90.0),
         },
-        labels=np.where(known, rides.duration, np.nan),
-        lags=np.where(known, rides.duration * 60 + random.exponential(90, rows), np.nan),
+        labels=np.where(known, rides.target, np.nan),
+        lags=np.where(known, rides.target * 60 + random.exponential(90, rows), np.nan),
         latencies=random.lognormal(-6.2, 0.3, rows),
     )
 
@@ -90,8 +95,8 @@ def compared(expected: Rows, current: Rows, before: Rows | None) -> VersionFacts
     """Profile rows with the reference that the expected ones make."""
     reference, span = reference_of_rows(expected), span_of(current)
     layout = layout_of(
-        VERSION, reference, start=span.start.timestamp(), end=span.end.timestamp(),
-        target_limits=LIMITS, sample_rows=SAMPLE_ROWS,
+        VERSION, SCHEMA, reference, span=(span.start.timestamp(), span.end.timestamp()),
+        sample_rows=SAMPLE_ROWS,
     )  # fmt: skip
     old = None if before is None else profile_of(before, layout)
     return VersionFacts(
@@ -102,13 +107,14 @@ def compared(expected: Rows, current: Rows, before: Rows | None) -> VersionFacts
 @cache
 def collapse() -> Collapse:
     """Return the collapse: reference of early March, span from 22 March on."""
-    old = read_all(SAMPLES / "green-2020-03-before.parquet")
+    old = taxi_rides("green-2020-03-before.parquet")
     # Labels of the log are whatever meters say, so rides of any duration are served.
-    served = old[np.isfinite(old.distance) & (old.distance > 0) & (old.distance <= 100)]
-    known = within_limits(served)
+    distance = old.columns[DISTANCE]
+    served = old[np.isfinite(distance) & (distance > 0) & (distance <= 100)]
+    known = usual(served)
     model = model_of(known[:20_000])
     expected = rows_of(known[20_000:120_000:2], model, labelled=1.0, prefix="reference")
-    new = within_limits(read_all(SAMPLES / "green-2020-03-after.parquet"))
+    new = usual(taxi_rides("green-2020-03-after.parquet"))
     current = rows_of(new, model, labelled=0.93, prefix="ride")
     before = rows_of(served[-15_000:], model, labelled=1.0, prefix="earlier")
     return Collapse(expected, current, before, compared(expected, current, before))
@@ -127,9 +133,9 @@ def collapse_document() -> Document:
     return document_of(MODEL, span_of(found.current), None, served, [found.facts], problems)
 
 
-def _inputs(rides: Rides) -> Floats:
-    hour = rides.moment % 86_400 / 86_400 * 2 * np.pi
-    distance = rides.distance
+def _inputs(rides: LabelledRows) -> Floats:
+    hour = rides.moments % 86_400 / 86_400 * 2 * np.pi
+    distance = rides.columns[DISTANCE]
     return np.column_stack(
         [np.ones(len(rides)), distance, np.sqrt(distance), np.sin(hour), np.cos(hour)]
     )

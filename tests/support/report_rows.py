@@ -1,11 +1,12 @@
 """Rows for tests of reports: columns of any names, drawn from known distributions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from support.taxi_columns import CATEGORICAL, DISTANCE, taxi_reference
+from support.taxi_columns import CATEGORICAL, DISTANCE, SCHEMA, taxi_reference
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_report.profile.layout import Layout, layout_of
 from taxi_report.rows import Rows
@@ -64,7 +65,6 @@ def layout(
     end: float = MONDAY + 28 * DAY,
     sample_rows: int = 500,
 ) -> Layout:
-    """Return the layout for a span."""
-    return layout_of(
-        "v1", known, start=start, end=end, target_limits=(1.0, 60.0), sample_rows=sample_rows
-    )
+    """Return the layout for a span, without slices of the schema."""
+    schema = replace(SCHEMA, slices=())
+    return layout_of("v1", schema, known, span=(start, end), sample_rows=sample_rows)

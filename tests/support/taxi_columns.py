@@ -1,15 +1,25 @@
-"""Columns of the taxi example as the profiles take them."""
+"""Columns of the taxi example: as the profiles take them, and as its files have them."""
 
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference, Sample, reference_of
+from taxi_schema.columns.limits import accepted, evaluated
+from taxi_schema.columns.rows import LabelledRows
+from taxi_schema.reading import read_schema
 
 Floats = NDArray[np.float64]
 
+_ROOT: Final = Path(__file__).parents[2]
+SAMPLES: Final = _ROOT / "jobs/train/src/taxi_train/samples"
+SCHEMA: Final = read_schema(_ROOT / "models/taxi_duration/schema.toml")
+EVENT_TIME: Final = "lpep_pickup_datetime"
 PICKUP: Final = "PULocationID"
 DROPOFF: Final = "DOLocationID"
 DISTANCE: Final = "trip_distance"
@@ -33,3 +43,24 @@ def taxi_reference(columns: Mapping[str, Floats]) -> Reference:
             deciding=frozenset(INPUTS),
         )
     )
+
+
+@cache
+def taxi_rides(name: str) -> LabelledRows:
+    """Return the rides of a sample in the order of their begin, whatever their values."""
+    names = (*CATEGORICAL, DISTANCE)
+    table = pq.read_table(
+        SAMPLES / name, columns=[*names, EVENT_TIME, "lpep_dropoff_datetime"]
+    ).to_pandas()
+    table = table.sort_values(EVENT_TIME, kind="stable")
+    times = table[EVENT_TIME].to_numpy("datetime64[us]")
+    took = table["lpep_dropoff_datetime"].to_numpy("datetime64[us]") - times
+    minutes = took.astype(np.float64) / 60e6
+    unknown = np.full(len(table), np.nan)
+    columns = {name: table[name].to_numpy() for name in names}
+    return LabelledRows(columns, times, minutes, unknown, unknown)
+
+
+def usual(rides: LabelledRows) -> LabelledRows:
+    """Return the rides that a request could send, with labels that errors count."""
+    return rides[accepted(SCHEMA, rides.columns) & evaluated(SCHEMA.target, rides.target)]

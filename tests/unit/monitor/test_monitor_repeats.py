@@ -1,7 +1,7 @@
-"""Rides and labels in any order and twice: a monitor says what it would say after a restart."""
+"""Rows and labels in any order and twice: a monitor says what it would say after a restart."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -9,23 +9,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.monitor_windows import NOW, taxi_inputs, taxi_record, watched
 from support.taxi_columns import INPUTS, taxi_reference
 
-from taxi_domain.features import Features
 from taxi_domain.models import Alias
 from taxi_domain.records import Label, PredictionRecord, Shadow
-from taxi_domain.rides import Ride
 from taxi_monitor.tailer.intake import take_labels, take_logged
-from taxi_monitor.windows.labelled import Labelled
 from taxi_monitor.windows.state import State
-from taxi_monitor.windows.versions import WatchedVersion, rebuild
-from taxi_monitor.windows.window import Snapshot, Window
+from taxi_monitor.windows.versions import rebuild
+from taxi_monitor.windows.window import Snapshot
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_store.log.prediction_log import Stored
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 VERSIONS = {Alias.CHAMPION: "v1", Alias.FALLBACK: "v2"}
-RIDES = 9
+ROWS = 9
 
 
 @cache
@@ -34,38 +31,37 @@ def reference() -> Reference:
     return taxi_reference(dict.fromkeys((*INPUTS, PREDICTION, TARGET, MOMENT), values))
 
 
-def an_answer(ride: int, seconds: float, prediction: float, versions: str) -> PredictionRecord:
-    """Return an answer to a ride; `versions` is the one that answered and those in its shadow."""
-    answered, *shadows = (f"v{one}" for one in versions)
-    ride_id, features = f"r{ride}", Features(1, 2, 1.5, 3.0, 4.0)
-    return PredictionRecord(
-        ride_id, NOW + timedelta(seconds=seconds), "m", answered, "champion",
-        Ride(1, 2, 1.5, None, ride_id), features, prediction,
-        shadow=tuple(Shadow(one, prediction + 1) for one in shadows),
+def an_answer(row: int, seconds: float, prediction: float, versions: str) -> PredictionRecord:
+    """Return an answer to a row; `versions` is the one that answered and those in its shadow."""
+    answered, *shadows = (f"v{number}" for number in versions)
+    return taxi_record(
+        row, {**taxi_inputs(1, 2, 1.5), "trip_distance": None if row % 4 else 1.5},
+        ts=NOW + timedelta(seconds=seconds), model_version=answered, prediction=prediction,
+        shadow=tuple(Shadow(shadow, prediction + 1) for shadow in shadows),
     )  # fmt: skip
 
 
 class DictLog:
-    """A log as MongoDB keeps it: the first of each ride stays."""
+    """A log as MongoDB keeps it: the first of each row stays."""
 
     def __init__(self) -> None:
         self.records: dict[str, PredictionRecord] = {}
         self.labels: dict[str, Label] = {}
 
     def store(self, record: PredictionRecord) -> None:
-        self.records.setdefault(record.ride_id, record)
+        self.records.setdefault(record.row_id, record)
 
     def store_label(self, label: Label) -> Label:
-        return self.labels.setdefault(label.ride_id, label)
+        return self.labels.setdefault(label.row_id, label)
 
     def tail(self) -> list[Stored]:
-        return [Stored(NOW, one.ride_id, one.ts) for one in self.records.values()]
+        return [Stored(NOW, one.row_id, one.ts) for one in self.records.values()]
 
-    def records_of(self, ride_ids: Sequence[str]) -> list[PredictionRecord]:
-        return [self.records[one] for one in ride_ids if one in self.records]
+    def records_of(self, row_ids: Sequence[str]) -> list[PredictionRecord]:
+        return [self.records[one] for one in row_ids if one in self.records]
 
-    def labels_of(self, ride_ids: Sequence[str]) -> list[Label]:
-        return [self.labels[one] for one in ride_ids if one in self.labels]
+    def labels_of(self, row_ids: Sequence[str]) -> list[Label]:
+        return [self.labels[one] for one in row_ids if one in self.labels]
 
 
 class Monitor:
@@ -78,16 +74,14 @@ class Monitor:
     def _watching(self) -> State:
         state = State(self.rows, 1)
         for alias, version in VERSIONS.items():
-            watched = WatchedVersion(
-                version, alias, reference(), Window(self.rows), Labelled(self.rows)
-            )
+            own = watched(reference(), self.rows, version=version, role=alias)
             pairs = [
-                (one, self.log.labels[one.ride_id])
+                (one, self.log.labels[one.row_id])
                 for one in self.log.records.values()
-                if one.ride_id in self.log.labels
+                if one.row_id in self.log.labels
             ]
-            rebuild(watched, self.log.records.values(), pairs)
-            state.watch(alias, watched)
+            rebuild(own, self.log.records.values(), pairs)
+            state.watch(alias, own)
         return state
 
     def restart(self) -> None:
@@ -121,10 +115,8 @@ def _rows(snapshot: Snapshot) -> list[list[float]]:
 
 
 MINUTES = st.sampled_from([0.0, 7.0, 12.0, 60.0, 611.0])
-NUMBERS = st.integers(0, RIDES - 1)
-LABELS = st.builds(
-    lambda ride, minutes: ("label", Label(f"r{ride}", minutes, NOW)), NUMBERS, MINUTES
-)
+NUMBERS = st.integers(0, ROWS - 1)
+LABELS = st.builds(lambda row, minutes: ("label", Label(f"r{row}", minutes, NOW)), NUMBERS, MINUTES)
 OTHERS = st.sampled_from([("follow", None), ("restart", None)])
 
 
@@ -134,11 +126,11 @@ def steps(answers: st.SearchStrategy[PredictionRecord]) -> st.SearchStrategy[lis
     return st.lists(st.one_of(posted, posted, LABELS, OTHERS), max_size=40)
 
 
-#: A ride has one answer, whoever sends it and how often.
-ONE_ANSWER = NUMBERS.map(lambda ride: an_answer(ride, ride % 7, ride, "12" if ride % 3 else "1"))
+#: A row has one answer, whoever sends it and how often.
+ONE_ANSWER = NUMBERS.map(lambda row: an_answer(row, row % 7, row, "12" if row % 3 else "1"))
 #: A client asked again, and another pod gave another answer, at another time.
 ANSWERS = st.builds(
-    lambda ride, again: an_answer(ride, again, 5 + again, ("1", "2", "12", "3", "1")[again]),
+    lambda row, again: an_answer(row, again, 5 + again, ("1", "2", "12", "3", "1")[again]),
     NUMBERS,
     st.integers(0, 4),
 )
@@ -157,22 +149,22 @@ def check(happened: list[Any], rows: int) -> None:
     assert running == monitor.says()
 
 
-@given(steps(ONE_ANSWER), st.sampled_from([2, 4, RIDES]))
+@given(steps(ONE_ANSWER), st.sampled_from([2, 4, ROWS]))
 def test_running_is_restarted_with_small_windows(happened: list[Any], rows: int) -> None:
     check(happened, rows)
 
 
 @given(steps(ANSWERS))
-def test_running_is_restarted_with_other_answers_to_the_same_ride(happened: list[Any]) -> None:
-    check(happened, RIDES)
+def test_running_is_restarted_with_other_answers_to_the_same_row(happened: list[Any]) -> None:
+    check(happened, ROWS)
 
 
 ANSWER = an_answer(1, 1, 5.0, "1")
 
 
 @pytest.mark.parametrize("names", ["LLPS", "PLLS", "PSLL", "LPLS", "LSLP"])
-def test_the_first_label_of_a_ride_stays(names: str) -> None:
-    monitor = Monitor(RIDES)
+def test_the_first_label_of_a_row_stays(names: str) -> None:
+    monitor = Monitor(ROWS)
     labels = iter([Label("r1", 12.0, NOW), Label("r1", 50.0, NOW)])
     for name in names:
         match name:
@@ -189,7 +181,7 @@ def test_the_first_label_of_a_ride_stays(names: str) -> None:
 
 
 def test_a_label_is_joined_and_its_lag_counted_once() -> None:
-    monitor = Monitor(RIDES)
+    monitor = Monitor(ROWS)
     monitor.push(ANSWER)
     label = monitor.log.store_label(Label("r1", 12.0, NOW + timedelta(seconds=61)))
 
@@ -198,10 +190,10 @@ def test_a_label_is_joined_and_its_lag_counted_once() -> None:
 
 
 def test_a_late_label_reaches_every_version_that_answered() -> None:
-    # The ride left the champion's window, but not the fallback's, where few rides came since.
+    # The row left the champion's window, but not the fallback's, where few rows came since.
     monitor = Monitor(2)
-    for ride in range(200):
-        monitor.store(one := an_answer(ride, ride, 5.0, "1" if ride else "21"))
+    for row in range(200):
+        monitor.store(one := an_answer(row, row, 5.0, "1" if row else "21"))
         monitor.push(one)
     monitor.label(Label("r0", 12.0, NOW))
 
@@ -210,8 +202,8 @@ def test_a_late_label_reaches_every_version_that_answered() -> None:
     assert running == monitor.says()
 
 
-def test_the_same_answer_again_is_no_ride_that_was_seen() -> None:
-    monitor = Monitor(RIDES)
+def test_the_same_answer_again_is_no_row_that_was_seen() -> None:
+    monitor = Monitor(ROWS)
     record = an_answer(1, 1.0, 5.0, "12")
     monitor.push(record)
     monitor.store(record)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -38,7 +37,7 @@ AT = Key(datetime(2021, 1, 1, tzinfo=UTC))
 
 def task(place: int) -> Task:
     """Return a task that is told by its sample's size."""
-    return Task(Partition("m", AT, AT), 0.0, 1.0, None, place, "UTC", 1.0)
+    return Task(Partition("m", AT, AT), 0.0, 1.0, None, place, 1.0)
 
 
 class Scripted:
@@ -301,13 +300,14 @@ def test_numbers_of_other_drivers_are_numbers_and_wild_ones_are_none() -> None:
 @pytest.mark.parametrize("event", [float("nan"), float("inf"), True, 5, 5.0, "noon", None])
 def test_an_odd_event_time_is_none_and_costs_no_row(event: object) -> None:
     documents: list[dict[str, Any]] = [
-        {"_id": f"r{place}", "ts": DatetimeMS(place), "pickup_at": DatetimeMS(7000),
-         "features": {"a": 1.0}, "prediction": 2.0}
+        {"_id": f"r{place}", "ts": DatetimeMS(place), "event_time": DatetimeMS(7000),
+         "inputs": {"trip_distance": 1.0}, "prediction": 2.0}
         for place in range(3)
     ]  # fmt: skip
-    documents[1]["pickup_at"] = event
+    documents[1]["event_time"] = event
 
-    found = rows_of(documents, ["a"], {}, ZoneInfo("UTC"))
+    found = rows_of(documents, LAYOUT, {})
 
     assert found.timed.tolist() == [True, False, True]
-    assert found.moments.tolist() == [7.0, 0.001, 7.0]
+    # Where there is none, the time of the answer in the schema's zone.
+    assert found.moments.tolist() == [7.0, 0.001 - 5 * 3600, 7.0]

@@ -39,7 +39,7 @@ CURRENT = profiled(ROWS)
 def drifts(current: VersionProfile, before: VersionProfile | None = None) -> dict[str, ColumnDrift]:
     """Compare all columns."""
     return {
-        one.name: column_drift(LAYOUT, one, REFERENCE, current, EXPECTED, before)
+        one.name: column_drift(one, REFERENCE, current, EXPECTED, before)
         for one in (*LAYOUT.columns, LAYOUT.target)
     }
 
@@ -222,7 +222,7 @@ def test_influence_is_the_scores_derivative(name: str) -> None:
 
     for row in (rows[0], rows[-1]):
         value, share = row.values[name], 1e-6
-        assert value is not None
+        assert isinstance(value, float)
         after = drifts(nudged(CURRENT, name, value, share))[name]
         assert after.score is not None
         assert before.score is not None

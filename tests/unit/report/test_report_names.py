@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.report_rows import DAY, MONDAY, NUMBER, columns_of, reference, rows_of
-from support.taxi_columns import CATEGORICAL
+from support.taxi_columns import CATEGORICAL, SCHEMA
 
 from taxi_profiles.reference import PREDICTION
 from taxi_report.compare.drift import column_drift
@@ -48,12 +48,14 @@ def profiled(rows: Rows, layout: Layout) -> VersionProfile:
 
 def layouts() -> tuple[Layout, Layout]:
     """Return the layout of the plain reference, and of that with the other inputs."""
+    columns = {column.name: column for column in SCHEMA.columns}
+    more = tuple(replace(columns[old], name=name) for name, old in NAMES.items())
     plain, other = (
         layout_of(
-            "v1", one, start=MONDAY, end=MONDAY + 28 * DAY, target_limits=(1.0, 60.0),
-            sample_rows=100,
+            "v1", replace(SCHEMA, columns=(*SCHEMA.columns, *added), slices=()), reference,
+            span=(MONDAY, MONDAY + 28 * DAY), sample_rows=100,
         )
-        for one in (PLAIN, REFERENCE)
+        for reference, added in ((PLAIN, ()), (REFERENCE, more))
     )  # fmt: skip
     return plain, other
 
@@ -81,8 +83,8 @@ def test_every_input_has_a_drift_of_its_own() -> None:
     theirs, others = profiled(REFERENCE_ROWS, plain), profiled(named(REFERENCE_ROWS), other)
 
     for name, same in NAMES.items():
-        found = column_drift(other, other.column(name), REFERENCE, new, others, new)
-        expected = column_drift(plain, plain.column(same), PLAIN, old, theirs, old)
+        found = column_drift(other.column(name), REFERENCE, new, others, new)
+        expected = column_drift(plain.column(same), PLAIN, old, theirs, old)
         assert replace(found, name=same, decides=expected.decides) == expected
 
 
@@ -122,8 +124,6 @@ def test_large_categories_that_the_reference_never_had_keep_their_names() -> Non
     ids[:30], ids[30:50] = 1234567.0, 1234568.0
     current = profiled(rows_of({**COLUMNS, name: ids}), plain)
 
-    drift = column_drift(
-        plain, plain.column(name), PLAIN, current, profiled(REFERENCE_ROWS, plain), None
-    )
+    drift = column_drift(plain.column(name), PLAIN, current, profiled(REFERENCE_ROWS, plain), None)
 
     assert drift.quality.unseen[:2] == (("1234567", 30), ("1234568", 20))

@@ -220,7 +220,7 @@ def test_errors_far_beyond_the_usual_keep_their_quantiles(monkeypatch: pytest.Mo
     rows = rows_of(columns_of(3000, 12))
     columns = {name: column.copy() for name, column in rows.columns.items()}
     columns["prediction"] += np.random.default_rng(1).uniform(200, 2000, 3000)
-    errors = columns["prediction"] - rows.within(*LAYOUT.target_limits)
+    errors = columns["prediction"] - rows.evaluated(LAYOUT.schema.target)
     assert np.isfinite(errors).all()
 
     found = profile_of(replace(rows, columns=columns), LAYOUT).error

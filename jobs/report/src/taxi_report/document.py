@@ -26,6 +26,7 @@ from taxi_report.profile.distinct import distinct_rows
 from taxi_report.profile.layout import Layout
 from taxi_report.profile.version import VersionProfile
 from taxi_report.spans import Span
+from taxi_schema.schema import Schema
 
 FORMAT_VERSION: Final = 1
 
@@ -131,9 +132,10 @@ def _verdict(served: Served, parts: Sequence[Document]) -> str:
 
 def _version(facts: VersionFacts, span: Span) -> Document:
     layout, current = facts.layout, facts.current
+    schema = layout.schema
     columns = (*layout.columns, layout.target)
     drifts = {
-        one.name: column_drift(layout, one, facts.reference, current, facts.expected, facts.before)
+        one.name: column_drift(one, facts.reference, current, facts.expected, facts.before)
         for one in columns
     }
     found = performance_of(current)
@@ -148,7 +150,9 @@ def _version(facts: VersionFacts, span: Span) -> Document:
         "last": _iso(current.last),
         "roles": dict(current.roles),
         "verdict": verdict_of(drifts),
-        "without_event_time_ratio": current.untimed / max(current.rows, 1),
+        "without_event_time_ratio": None
+        if schema.event_time is None
+        else current.untimed / max(current.rows, 1),
         "duplicate_ratio": max(0.0, 1 - distinct / max(current.rows, 1)),
         "latency_seconds": latency.quantiles((0.5, 0.9, 0.99)) if latency.rows else [],
         "reference": {
@@ -156,8 +160,9 @@ def _version(facts: VersionFacts, span: Span) -> Document:
             "rmse": facts.reference.error.rmse,
             "performance": _performance(performance_of(facts.expected)),
         },
+        "schema": _schema(schema),
         "target": TARGET,
-        "target_limits": list(layout.target_limits),
+        "target_limits": [schema.target.minimum, schema.target.maximum],
         "quantiles": list(QUANTILES),
         "columns": [_drift(one) for one in drifts.values()],
         "labels": asdict(labels_of(current)),
@@ -179,6 +184,25 @@ def _version(facts: VersionFacts, span: Span) -> Document:
         },
         "sample_rows": len(current.sample.rows),
     }
+
+
+def _schema(schema: Schema) -> Document:
+    time = schema.event_time
+    return {
+        "digest": schema.digest,
+        "title": schema.title,
+        "id": schema.id,
+        "target": schema.target.name,
+        "unit": schema.target.unit,
+        "event_time": None if time is None else {"name": time.name, "time_zone": time.timezone},
+        "columns": [
+            {
+                "name": column.name, "kind": column.kind, "type": column.type, "unit": column.unit,
+                "role": column.role, "drift": column.drift,
+            }
+            for column in schema.columns
+        ],
+    }  # fmt: skip
 
 
 def _drift(drift: ColumnDrift) -> Document:

@@ -63,5 +63,5 @@ class Request:
         settings = self.settings
         return lambda partition: Task(
             partition, span.start.timestamp(), span.end.timestamp(), self.version,
-            settings.sample_rows, settings.event_time_zone, settings.timeout_seconds,
+            settings.sample_rows, settings.timeout_seconds,
         )  # fmt: skip

@@ -1,10 +1,13 @@
 """Rows of the log as columns: what a partition hands to the profiles."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from taxi_schema.columns.limits import evaluated
+from taxi_schema.target import Target
 
 Floats = NDArray[np.float64]
 
@@ -20,10 +23,12 @@ class Rows:
             the answer where the event has none.
         timed: Whether the event had a time, shape (n,).
         roles: Role of the version at each answer, length n.
-        columns: Inputs by name and `prediction`, each of shape (n,); NaN is missing.
+        columns: Inputs by name, categories as codes, and `prediction`, each of shape (n,); NaN is
+            missing.
         labels: Label of each row whatever its value, shape (n,); NaN without one.
         lags: Seconds from answer to label, shape (n,); NaN without one.
         latencies: Seconds to answer, shape (n,); NaN where not known.
+        texts: Texts that the reference never had, by column and code.
     """
 
     ids: list[str]
@@ -35,6 +40,7 @@ class Rows:
     labels: Floats
     lags: Floats
     latencies: Floats
+    texts: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -43,16 +49,18 @@ class Rows:
     def taken(self, places: Sequence[int]) -> "Rows":
         """Return the rows at some places, in their order."""
         chosen = np.asarray(places, dtype=np.int64)
+        columns = {name: column[chosen] for name, column in self.columns.items()}
         return Rows(
             ids=[self.ids[place] for place in places],
             ts=self.ts[chosen],
             moments=self.moments[chosen],
             timed=self.timed[chosen],
             roles=[self.roles[place] for place in places],
-            columns={name: column[chosen] for name, column in self.columns.items()},
+            columns=columns,
             labels=self.labels[chosen],
             lags=self.lags[chosen],
             latencies=self.latencies[chosen],
+            texts={name: kept(texts, columns[name]) for name, texts in self.texts.items()},
         )
 
     def joined(self, other: "Rows") -> "Rows":
@@ -70,9 +78,17 @@ class Rows:
             labels=np.concatenate([self.labels, other.labels]),
             lags=np.concatenate([self.lags, other.lags]),
             latencies=np.concatenate([self.latencies, other.latencies]),
+            texts={
+                name: {**self.texts.get(name, {}), **other.texts.get(name, {})}
+                for name in (*self.texts, *other.texts)
+            },
         )
 
-    def within(self, low: float, high: float) -> Floats:
-        """Return the labels, NaN where they are outside of limits or absent; shape (n,)."""
-        inside = (self.labels >= low) & (self.labels <= high)
-        return np.where(inside, self.labels, np.nan)
+    def evaluated(self, target: Target) -> Floats:
+        """Return the labels, NaN where errors do not count them or there is none; shape (n,)."""
+        return np.where(evaluated(target, self.labels), self.labels, np.nan)
+
+
+def kept(texts: Mapping[float, str], codes: Floats) -> dict[float, str]:
+    """Return the texts of some codes alone."""
+    return {code: texts[code] for code in set(codes.tolist()) & texts.keys()} if texts else {}

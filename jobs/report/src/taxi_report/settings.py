@@ -19,8 +19,6 @@ class Settings(Environment):
     model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
     #: Zone in which spans are given and shown.
     time_zone: str = Field(default="UTC", alias="TAXI_REPORT_TIME_ZONE")
-    #: Zone of the local event times in the log.
-    event_time_zone: str = Field(default="America/New_York", alias="TAXI_EVENT_TIME_ZONE")
     #: Prometheus that knows what was refused; empty: the report does not say it.
     prometheus_url: HttpUrl = Field(default="", alias="TAXI_REPORT_PROMETHEUS_URL")
     #: Label matchers of this release's series, for example `namespace="taxi"`.
@@ -49,7 +47,7 @@ class Settings(Environment):
         default=300.0, alias="TAXI_REPORT_PATIENCE_SECONDS", ge=0, le=86_400
     )
 
-    @field_validator("time_zone", "event_time_zone")
+    @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
         try:

@@ -137,6 +137,12 @@ def compare_rows(request: Request, profiled: Profiled) -> Compared:
             if version in part.profiles
         ),
     ]
+    problems += [
+        f"{column} of version {facts.layout.version} has no value in the reference, so it is not "
+        "compared."
+        for facts in versions
+        for column in facts.layout.unprofiled
+    ]
     document = document_of(
         request.settings.model, request.span, request.version, served, versions, problems
     )

@@ -290,7 +290,7 @@ MONITOR_LABELS: Final = _counter(
 MONITOR_UNREADABLE: Final = _counter(
     "taxi_monitor_unreadable_documents_total",
     "Records and labels that were left out because they cannot be read, by source, collection and "
-    "the field at fault.",
+    "the field at fault; and records of which a column cannot be read, which is missing then.",
     "source", "collection", "field",
 )  # fmt: skip
 MONITOR_LABEL_LAG: Final = _histogram(

@@ -15,13 +15,13 @@ class Settings(Environment):
     token: Token = Field(alias="TAXI_MONITOR_TOKEN", min_length=8)
     #: Name of the model.
     model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
-    #: Rides of a window.
+    #: Rows of a window.
     window_rows: int = Field(default=2000, alias="TAXI_MONITOR_WINDOW_ROWS", ge=100, le=200_000)
-    #: Labelled rides that the error is taken over.
+    #: Labelled rows that the error is taken over.
     error_window_rows: int = Field(
         default=2000, alias="TAXI_MONITOR_ERROR_WINDOW_ROWS", ge=100, le=200_000
     )
-    #: Fewest rides of a window, or labelled rides, that are evaluated.
+    #: Fewest rows of a window, or labelled rows, that are evaluated.
     min_rows: int = Field(default=500, alias="TAXI_MONITOR_MIN_ROWS", ge=10)
     #: Pause between two evaluations, seconds.
     evaluation_seconds: float = Field(

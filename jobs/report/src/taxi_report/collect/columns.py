@@ -1,6 +1,6 @@
-"""Documents of the log as columns, without knowing any column's name."""
+"""Documents of the log as columns, by the version's own schema."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,9 +10,13 @@ from bson.datetime_ms import DatetimeMS
 from bson.int64 import Int64
 from numpy.typing import NDArray
 
+from taxi_domain.records import EVENT_TIME, INPUTS
 from taxi_profiles.reference import PREDICTION
+from taxi_report.profile.codes import Codes
+from taxi_report.profile.layout import Layout
 from taxi_report.rows import Rows
-from taxi_store.log.partitions import EVENT_TIME, LARGEST, LabelValue
+from taxi_schema.column import MAX_INTEGER, Column, FeatureType, Kind
+from taxi_store.log.partitions import LARGEST, LabelValue
 
 Floats = NDArray[np.float64]
 Document = dict[str, Any]
@@ -22,39 +26,77 @@ _HOUR = 3600.0
 
 
 def rows_of(
-    documents: Sequence[Document],
-    names: Iterable[str],
-    labels: Mapping[str, LabelValue],
-    zone: ZoneInfo,
+    documents: Sequence[Document], layout: Layout, labels: Mapping[str, LabelValue]
 ) -> Rows:
     """Return documents (`taxi_store.log.partitions.read`) of one version as columns.
 
     Args:
-        documents: In any order.
-        names: Inputs that are wanted; what a document lacks, or has as no number, is missing.
+        documents: In any order; what one lacks, or has of another type than its column, is missing.
+        layout: Of the version.
         labels: Labels by id.
-        zone: Zone of local event times.
     """
-    documents = sorted(documents, key=lambda one: (int(one["ts"]), one["_id"]))
-    ids = [one["_id"] for one in documents]
-    ts = np.array([int(one["ts"]) for one in documents], np.float64) / 1000
-    moments = numbers([_milliseconds(one.get(EVENT_TIME)) for one in documents]) / 1000
-    timed = np.isfinite(moments)
-    known = [labels.get(one) for one in ids]
-    label_ts = numbers([None if one is None else one.ts for one in known]) / 1000
-    features = [one["features"] for one in documents]
-    columns = {name: numbers([one.get(name) for one in features]) for name in names}
+    documents = sorted(documents, key=lambda document: (int(document["ts"]), document["_id"]))
+    ids = [document["_id"] for document in documents]
+    ts = np.array([int(document["ts"]) for document in documents], np.float64) / 1000
+    moments, timed = _event_times(documents, layout, ts)
+    known = [labels.get(row_id) for row_id in ids]
+    label_ts = numbers([None if label is None else label.ts for label in known]) / 1000
+    inputs = [document[INPUTS] for document in documents]
+    columns: dict[str, Floats] = {}
+    texts = {}
+    for column, own in layout.inputs:
+        values = [row.get(column.name) for row in inputs]
+        columns[column.name], unseen = coded(column, own.names, values)
+        if unseen:
+            texts[column.name] = unseen
+    columns[PREDICTION] = numbers([document["prediction"] for document in documents])
     return Rows(
         ids=ids,
         ts=ts,
-        moments=np.where(timed, moments, local_seconds(ts, zone)),
+        moments=moments,
         timed=timed,
-        roles=[str(one.get("model_role")) for one in documents],
-        columns={**columns, PREDICTION: numbers([one["prediction"] for one in documents])},
-        labels=numbers([None if one is None else one.value for one in known]),
+        roles=[str(document.get("model_role")) for document in documents],
+        columns=columns,
+        labels=numbers([None if label is None else label.value for label in known]),
         lags=np.maximum(label_ts - ts, 0.0),
-        latencies=numbers([one.get("latency_seconds") for one in documents]),
+        latencies=numbers([document.get("latency_seconds") for document in documents]),
+        texts=texts,
     )
+
+
+def _event_times(
+    documents: Sequence[Document], layout: Layout, ts: Floats
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return local event times, those of the answer where there is none, and which there are."""
+    time = layout.schema.event_time
+    if time is None:
+        return ts, np.zeros(len(ts), np.bool_)
+    values = [_milliseconds(document.get(EVENT_TIME)) for document in documents]
+    moments = numbers(values) / 1000
+    timed = np.isfinite(moments)
+    return np.where(timed, moments, local_seconds(ts, time.zone)), timed
+
+
+def coded(
+    column: Column, texts: tuple[str, ...], values: Sequence[Any]
+) -> tuple[Floats, dict[float, str]]:
+    """Return values of a column as numbers or codes, and texts that the reference never had.
+
+    What is of another type than the column is NaN, as for `taxi_schema.records.row_of`.
+
+    Args:
+        column: Of the schema.
+        texts: Those of the reference, by code, of a column of texts.
+        values: As documents or a reference have them.
+    """
+    if column.type is FeatureType.STRING:
+        return Codes(texts).encode(values)
+    if column.kind is Kind.BOOLEAN:
+        return numbers([int(value) if type(value) is bool else None for value in values]), {}
+    found = numbers(list(values))
+    if column.type is FeatureType.INTEGER:
+        found[(np.floor(found) != found) | (np.abs(found) > MAX_INTEGER)] = np.nan
+    return found, {}
 
 
 def numbers(values: list[Any]) -> Floats:

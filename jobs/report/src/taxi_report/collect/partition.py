@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -40,7 +39,6 @@ class Task:
         end: End of the whole span.
         version: The one version that is wanted, None for all.
         sample_rows: Rows of the sample.
-        event_zone: Name of the zone of local event times.
         timeout_seconds: How long a call to MongoDB may take.
     """
 
@@ -49,7 +47,6 @@ class Task:
     end: float
     version: str | None
     sample_rows: int
-    event_zone: str
     timeout_seconds: float
 
 
@@ -126,9 +123,7 @@ def _read(task: Task, database: Database[Document]) -> Part:
                 unprofiled[version] = (unprofiled.get(version, (0, ""))[0] + len(own), known)
                 continue
             labels = label_values(database, [one["_id"] for one in own], faults)
-            names = [one.name for one in known.layout.columns[:-1]]
-            zone = ZoneInfo(task.event_zone)
-            pieces.setdefault(version, []).append(rows_of(own, names, labels, zone))
+            pieces.setdefault(version, []).append(rows_of(own, known.layout, labels))
     profiles = {}
     for version, parts in sorted(pieces.items()):
         known = brought[version]

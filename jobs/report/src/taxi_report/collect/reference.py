@@ -1,20 +1,27 @@
-"""What a model version brings along: its reference, and how rows are profiled by it."""
+"""What a model version brings along: its schema, its reference, and how rows are profiled by it."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from pymongo.database import Database
 
-from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 from taxi_domain.errors import TaxiError
-from taxi_domain.models import PROFILE_FILE, REFERENCE_FILE
-from taxi_profiles.reference import MOMENT, TARGET, Reference
+from taxi_domain.models import PROFILE_FILE, REFERENCE_FILE, SCHEMA_FILE
+from taxi_profiles.reference import PREDICTION, Reference
+from taxi_report.collect.columns import coded
 from taxi_report.profile.layout import Layout, layout_of
 from taxi_report.rows import Rows
+from taxi_schema.column import FeatureType, Kind
+from taxi_schema.columns.arrays import is_missing
+from taxi_schema.columns.rows import LabelledRows, from_bytes
+from taxi_schema.errors import SchemaError
+from taxi_schema.reading import schema_of_json
 from taxi_store.connection import Document
 from taxi_store.registry.artifacts import Artifact
 from taxi_store.registry.registry import Registry
+
+Floats = NDArray[np.float64]
 
 
 class NoReferenceError(TaxiError):
@@ -47,40 +54,53 @@ def known_version(
         StoreUnavailableError: MongoDB does not answer.
     """
     artifact = Registry(database).load(version)
-    missing = {PROFILE_FILE, REFERENCE_FILE} - set(artifact.files)
+    return known_of(artifact, version, (start, end), sample_rows)
+
+
+def known_of(
+    artifact: Artifact, version: str, span: tuple[float, float], sample_rows: int
+) -> Known:
+    """Return what an artifact brings along.
+
+    Raises:
+        NoReferenceError: a file is absent or damaged.
+    """
+    files = artifact.files
+    missing = {SCHEMA_FILE, PROFILE_FILE, REFERENCE_FILE} - set(files)
     if missing:
         raise NoReferenceError(f"{version}: has no {', '.join(sorted(missing))}; train it anew")
     try:
-        reference = Reference.from_bytes(artifact.files[PROFILE_FILE])
-        rows = reference_rows(artifact)
-    except ValueError as error:
+        schema = schema_of_json(files[SCHEMA_FILE])
+        reference = Reference.from_bytes(files[PROFILE_FILE])
+        labelled = from_bytes(schema, files[REFERENCE_FILE])
+    except (SchemaError, ValueError) as error:
         raise NoReferenceError(f"{version}: {error}; train it anew") from error
-    layout = layout_of(
-        version, reference, start=start, end=end,
-        target_limits=(TARGET_MINIMUM, TARGET_MAXIMUM), sample_rows=sample_rows,
-    )  # fmt: skip
-    return Known(reference, rows, layout)
+    layout = layout_of(version, schema, reference, span=span, sample_rows=sample_rows)
+    return Known(reference, rows_of_reference(labelled, layout), layout)
 
 
-def reference_rows(artifact: Artifact) -> Rows:
-    """Return the rows of an artifact's reference.
+def rows_of_reference(labelled: LabelledRows, layout: Layout) -> Rows:
+    """Return the rows of a reference as rows of a report.
 
-    Raises:
-        ValueError: it is no archive of columns of one length.
+    They have no id and no time of an answer of their own: their places and event times are as good.
     """
-    try:
-        with np.load(io.BytesIO(artifact.files[REFERENCE_FILE]), allow_pickle=False) as opened:
-            columns = {name: opened[name].astype(np.float64) for name in opened.files}
-        moments, labels = columns.pop(MOMENT), columns.pop(TARGET)
-    except (KeyError, OSError, EOFError) as error:
-        raise ValueError(f"not a reference: {error!r}") from error
-    rows = len(moments)
-    if any(len(one) != rows for one in (labels, *columns.values())):
-        raise ValueError("not a reference: its columns differ in length")
+    rows = len(labelled)
+    columns: dict[str, Floats] = {}
+    for column, own in layout.inputs:
+        array = labelled.columns[column.name]
+        if column.kind is Kind.NUMBER:
+            columns[column.name] = array
+        elif column.type is FeatureType.STRING:
+            columns[column.name] = coded(column, own.names, array.tolist())[0]
+        else:
+            columns[column.name] = np.where(is_missing(column, array), np.nan, array)
+    moments = labelled.moments
+    timed = np.isfinite(moments)
+    moments = np.where(timed, moments, 0.0)
     unknown = np.full(rows, np.nan)
-    # Rows of a reference have no id of their own; their places are as good.
     return Rows(
         ids=[f"{place:09d}" for place in range(rows)],
-        ts=moments, moments=moments, timed=np.ones(rows, np.bool_), roles=["reference"] * rows,
-        columns=columns, labels=labels, lags=unknown, latencies=unknown,
+        ts=moments, moments=moments, timed=timed, roles=["reference"] * rows,
+        columns={**columns, PREDICTION: labelled.prediction}, labels=labelled.target,
+        lags=unknown, latencies=unknown,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Final
 import taxi_domain
 import taxi_profiles
 import taxi_report
+import taxi_schema
 import taxi_store
 from taxi_domain.errors import NotAvailableError
 from taxi_report.collect.partition import Part, Task, part_of
@@ -21,7 +22,7 @@ PACKAGES: Final = ("dask", "distributed", "cloudpickle", "numpy", "pymongo", "tz
 #: Name of the project's own code among the packages.
 CODE: Final = "taxi_report"
 NONE: Final = "none"
-_OWN: Final = (taxi_domain, taxi_profiles, taxi_store, taxi_report)
+_OWN: Final = (taxi_domain, taxi_schema, taxi_profiles, taxi_store, taxi_report)
 _DIGITS: Final = 12
 
 

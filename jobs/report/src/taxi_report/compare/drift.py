@@ -1,6 +1,6 @@
 """Drift of each column: from the version's reference, and from the span before."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +13,8 @@ from taxi_profiles.numeric import MIN_STD, area_between
 from taxi_profiles.reference import Reference
 from taxi_profiles.strata import STRATA
 from taxi_profiles.verdict import JENSEN_SHANNON, NOT_EVALUATED, WASSERSTEIN
-from taxi_report.profile.categorical import CategoricalSummary, category_name
-from taxi_report.profile.layout import ColumnLayout, Layout
+from taxi_report.profile.categorical import CategoricalSummary
+from taxi_report.profile.column_layout import ColumnLayout
 from taxi_report.profile.numeric import NumericSummary
 from taxi_report.profile.version import VersionProfile
 
@@ -108,7 +108,6 @@ class ColumnDrift:
 
 
 def column_drift(
-    layout: Layout,
     column: ColumnLayout,
     reference: Reference,
     current: VersionProfile,
@@ -118,7 +117,6 @@ def column_drift(
     """Compare one column.
 
     Args:
-        layout: Of the version.
         column: An input, the prediction or the target.
         reference: Of the version.
         current: Profile of the span.
@@ -142,7 +140,7 @@ def column_drift(
         threshold=threshold,
         decides=name in reference.deciding and threshold is not None,
         score_before=_between(old, own) if old is not None and old.rows and own.rows else None,
-        quality=_quality(own, theirs),
+        quality=_quality(own, theirs, lambda code: _name(column, current, code)),
         current=_distribution(column, own, own, theirs, old),
         reference=_distribution(column, theirs, own, theirs, old),
         before=_distribution(column, old, own, theirs, old) if old is not None else None,
@@ -191,7 +189,7 @@ def _stratified(column: ColumnLayout, current: VersionProfile) -> float:
     return column.stratified.distance(current.stratified[column.name], mixture) + beside
 
 
-def _quality(own: Summary, theirs: Summary) -> Quality:
+def _quality(own: Summary, theirs: Summary, name_of: Callable[[float], str]) -> Quality:
     total = max(own.rows + own.missing, 1)
     if isinstance(own, NumericSummary):
         assert isinstance(theirs, NumericSummary)
@@ -204,9 +202,14 @@ def _quality(own: Summary, theirs: Summary) -> Quality:
         unseen_ratio=own.unseen_rows / max(own.rows, 1),
         outside_ratio=0.0,
         unseen=tuple(
-            (category_name(own.unseen[one]), int(own.unseen_counts[one])) for one in order
+            (name_of(float(own.unseen[place])), int(own.unseen_counts[place])) for place in order
         ),
     )
+
+
+def _name(column: ColumnLayout, current: VersionProfile, code: float) -> str:
+    text = current.texts.get(column.name, {}).get(code)
+    return column.category(code) if text is None else text
 
 
 _BARS: Final = 30
@@ -218,7 +221,9 @@ def _distribution(
     """Describe one of the summaries on bars that all of them share."""
     if isinstance(one, NumericSummary):
         known = [each for each in (own, theirs, old) if isinstance(each, NumericSummary)]
-        ends = np.array([each.quantiles((0.005, 0.995)) for each in known if each.rows])
+        ends = np.array(
+            [each.quantiles((0.005, 0.995)) for each in known if each.rows] or [[0.0, 1.0]]
+        )
         low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
         edges = np.linspace(low, high if high > low else low + 1, _BARS + 1)
         cells = np.clip(np.searchsorted(edges, one.values, side="right") - 1, 0, _BARS - 1)
@@ -236,7 +241,7 @@ def _distribution(
     rest = float(1 - own_shares[top].sum() - own_shares[-1]) if one.rows else 0.0
     return Distribution(
         None, None, (),
-        (*(column.label(int(cell)) for cell in top), "other", "unseen"),
+        (*(column.label(int(cell)) for cell in top), column.word("other"), column.word("unseen")),
         (*own_shares[top].tolist(), max(rest, 0.0), float(own_shares[-1])),
     )  # fmt: skip
 

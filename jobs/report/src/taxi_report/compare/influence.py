@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from taxi_profiles.numeric import MIN_STD
 from taxi_profiles.reference import Reference
 from taxi_report.compare.drift import ColumnDrift
+from taxi_report.profile.column_layout import ColumnLayout
 from taxi_report.profile.layout import Layout
 from taxi_report.profile.version import VersionProfile
 from taxi_report.rows import Rows
@@ -33,7 +34,7 @@ class Pusher:
     Attributes:
         id: The row's id.
         ts: Answer time, seconds since the epoch.
-        values: Inputs and prediction by name; None is missing.
+        values: Inputs and prediction by name, texts and booleans by their names; None is missing.
         label: The label, None without one.
         influence: Of the column that it pushes most: derivative of the score by the row's share,
             over the column's threshold.
@@ -42,7 +43,7 @@ class Pusher:
 
     id: str
     ts: float
-    values: dict[str, float | None]
+    values: dict[str, float | str | None]
     label: float | None
     influence: float
     column: str
@@ -73,7 +74,7 @@ def pushers(
         Pusher(
             candidates.ids[place],
             float(candidates.ts[place]),
-            {name: _known(column[place]) for name, column in candidates.columns.items()},
+            {column.name: _value(candidates, column, place) for column in layout.columns},
             _known(candidates.labels[place]),
             float(best[place]),
             evaluated[columns[place]].name,
@@ -135,6 +136,13 @@ def _potential(
     potential = np.concatenate([[0.0], np.cumsum(steps)])
     mean = float(np.interp(own.values, points, potential) @ own.counts / own.counts.sum())
     return points, potential, mean
+
+
+def _value(rows: Rows, column: ColumnLayout, place: int) -> float | str | None:
+    code = _known(rows.columns[column.name][place])
+    if code is None or not (column.names or column.name in rows.texts):
+        return code
+    return rows.texts.get(column.name, {}).get(code) or column.category(code)
 
 
 def _known(value: float) -> float | None:

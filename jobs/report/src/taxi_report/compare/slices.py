@@ -85,7 +85,9 @@ def slices_of(layout: Layout, current: VersionProfile, expected: VersionProfile)
     names = layout.slice_names()
     for place, size in enumerate(layout.slice_sizes()):
         own, theirs = current.tables[place,], expected.tables[place,]
-        shown = np.sort(np.argsort(-own[ROWS], kind="stable")[: min(size, MAX_CELLS)])
+        ordered = np.argsort(-own[ROWS], kind="stable")
+        real = [cell for cell in ordered.tolist() if layout.is_slice(place, cell)]
+        shown = sorted(real[: min(size, MAX_CELLS)])
         drift = _drift(layout, place, current, expected)
         found += [
             _slice(
@@ -93,7 +95,7 @@ def slices_of(layout: Layout, current: VersionProfile, expected: VersionProfile)
                 own[:, cell], theirs[:, cell], drift.get(cell),
                 NormalDist().inv_cdf((1 + _CONFIDENCE) / 2),
             )
-            for cell in map(int, shown)
+            for cell in shown
             if own[ROWS][cell]
         ]  # fmt: skip
     return found
@@ -142,7 +144,10 @@ def _evaluated(layout: Layout, current: VersionProfile) -> Iterator[Cell]:
     singles = [(place,) for place in range(len(layout.slice_sizes()))]
     for table in (*singles, *layout.crossed()):
         for cell in np.flatnonzero(current.tables[table][LABELLED] >= MIN_ROWS):
-            yield table, int(cell)
+            if all(
+                layout.is_slice(place, part) for place, part in _parts(layout, table, int(cell))
+            ):
+                yield table, int(cell)
 
 
 def _parts(layout: Layout, table: tuple[int, ...], cell: int) -> list[tuple[int, int]]:
@@ -160,10 +165,7 @@ def _parents(layout: Layout, table: tuple[int, ...], cell: int) -> list[Cell]:
 
 
 def _value(layout: Layout, table: tuple[int, ...], cell: int) -> str:
-    names = layout.slice_names()
-    return ", ".join(
-        f"{names[place]} {layout.label(place, one)}" for place, one in _parts(layout, table, cell)
-    )
+    return ", ".join(layout.title(place, part) for place, part in _parts(layout, table, cell))
 
 
 def _interval(sums: Floats, z: float) -> Interval:

@@ -55,7 +55,8 @@ def _error(name: str, version: dict[str, Any]) -> list[str]:
     if found is None:
         return [f"{name}: no label within the target's limits, so its error is not known."]
     limit = version["limit"]
-    words = [f"{name}: the RMSE is {found['rmse']:.3g}"]
+    unit = version["schema"]["unit"]
+    words = [f"{name}: the RMSE is {found['rmse']:.3g}{unit and ' '}{unit}"]
     if limit is not None and limit["expected_rmse"]:
         ratio = found["rmse"] / limit["expected_rmse"]
         words.append(f", {ratio:.2f} times what the reference had at like hours")
@@ -121,12 +122,24 @@ def _quality(name: str, version: dict[str, Any]) -> list[str]:
                 words.append(f"{name}: {ratio:.1%} of {one['name']} {what}.")
     outside = version["labels"]["outside_ratio"]
     if outside:
-        low, high = version["target_limits"]
         words.append(
-            f"{name}: {outside:.1%} of the labels are outside of {low:g} to {high:g} and count in "
-            "no error."
+            f"{name}: {outside:.1%} of the labels are {beyond(*version['target_limits'])} and "
+            "count in no error."
         )
     return words
+
+
+def beyond(low: float | None, high: float | None) -> str:
+    """Say where labels are that count in no error; one of the limits may be open.
+
+    >>> beyond(1, 60), beyond(None, 9.5)
+    ('outside of 1 to 60', 'above 9.5')
+    """
+    if low is not None and high is not None:
+        return f"outside of {low:g} to {high:g}"
+    if high is not None:
+        return f"above {high:g}"
+    return "not finite" if low is None else f"below {low:g}"
 
 
 def _change(now: int, before: int) -> str:

@@ -9,8 +9,8 @@ from evidently import DataDefinition, Dataset, Regression
 from numpy.typing import NDArray
 
 from taxi_profiles.reference import PREDICTION, TARGET
-from taxi_report.profile.categorical import category_name
-from taxi_report.profile.layout import ColumnLayout, Layout
+from taxi_report.profile.column_layout import ColumnLayout
+from taxi_report.profile.layout import Layout
 from taxi_report.rows import Rows
 
 Floats = NDArray[np.float64]
@@ -106,11 +106,15 @@ def frames_of(rows: Rows, reference: Rows, layout: Layout) -> tuple[Frames, list
 
 def _values(rows: Rows, column: ColumnLayout, layout: Layout) -> Floats | pd.Series:
     if column.name == TARGET:
-        values = rows.within(*layout.target_limits)
+        values = rows.evaluated(layout.schema.target)
     else:
         values = rows.columns[column.name]
     finite = np.where(np.isfinite(values), values, np.nan)
     if column.numeric:
         return finite
-    names = [None if math.isnan(one) else category_name(one) for one in finite.tolist()]
+    texts = rows.texts.get(column.name, {})
+    names = [
+        None if math.isnan(code) else texts.get(code) or column.category(code)
+        for code in finite.tolist()
+    ]
     return pd.Series(names, dtype="object")

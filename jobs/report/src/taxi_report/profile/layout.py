@@ -3,7 +3,6 @@
 Made once from the version's reference; workers get a copy, so partial profiles always merge.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
@@ -11,75 +10,33 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
-from taxi_profiles.stratified import StratifiedColumn
-from taxi_report.profile.categorical import category_name
-from taxi_report.profile.grid import grid_of, spread
+from taxi_profiles.reference import PREDICTION, TARGET, Reference
+from taxi_profiles.strata import strata_of
+from taxi_report.profile.column_layout import (
+    ColumnLayout,
+    codes_of,
+    column_layout,
+    names_of,
+    other_name,
+)
+from taxi_report.profile.grid import spread
+from taxi_report.profile.named_slices import Clock, NamedSlice, clock_of, named_slices
+from taxi_report.rows import Rows
+from taxi_schema.column import Column, Drift
+from taxi_schema.schema import Schema
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-#: Slices that come from the event's time, not from a column.
+#: Slices of the event's time; versions without one have none.
 HOUR: Final = "event hour"
 WEEKDAY: Final = "event weekday"
-#: A numeric column is cut into so many bands with equally many reference rows.
-BANDS: Final = 10
 #: Two slices are crossed when both together have at most so many cells.
 MAX_CROSSED: Final = 8192
 MAX_BUCKETS: Final = 200
 _BUCKETS_SECONDS: Final = (900, 3600, 3 * 3600, 6 * 3600, 86_400, 7 * 86_400, 28 * 86_400)
-_DAY: Final = 86_400.0
 _HOURS: Final = 24
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnLayout:
-    """One column.
-
-    Attributes:
-        name: Column name.
-        numeric: Whether it is a number; a category otherwise.
-        points: Grid of a number (`taxi_report.profile.grid`), or the reference's categories,
-            ascending.
-        bands: Inner edges of the bands of a number, shape (b - 1,); empty for a category.
-        stratified: The reference's counts by stratum.
-    """
-
-    name: str
-    numeric: bool
-    points: Floats
-    bands: Floats
-    stratified: StratifiedColumn
-
-    @property
-    def size(self) -> int:
-        """Cells as a slice: bands or categories, then `unseen` of a category, then missing."""
-        return len(self.bands) + 2 if self.numeric else len(self.points) + 2
-
-    def cells(self, column: Floats) -> Ids:
-        """Return the cell of each value as a slice."""
-        missing = ~np.isfinite(column)
-        values = np.where(missing, 0.0, column)
-        if self.numeric:
-            found = np.searchsorted(self.bands, values, side="right")
-        else:
-            places = np.minimum(np.searchsorted(self.points, values), len(self.points) - 1)
-            found = np.where(self.points[places] == values, places, len(self.points))
-        cells: Ids = np.where(missing, self.size - 1, found).astype(np.int64)
-        return cells
-
-    def label(self, cell: int) -> str:
-        """Name a cell for people."""
-        if cell == self.size - 1:
-            return "missing"
-        if not self.numeric:
-            return "unseen" if cell == len(self.points) else category_name(self.points[cell])
-        edges = ["", *_edge_names(self.bands), ""]
-        low, high = edges[cell], edges[cell + 1]
-        if not low:
-            return f"below {high}" if high else "all"
-        return f"{low} to {high}" if high else f"{low} and more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +45,11 @@ class Layout:
 
     Attributes:
         version: Model version.
-        columns: Inputs of the reference, then the prediction.
+        schema: Of the version.
+        timed: Whether rows of the reference have event times; others are not stratified.
+        columns: Columns of the reference that have values there, then the prediction.
         target: The label.
-        target_limits: Labels outside of them count in no error.
+        named: Slices of the schema.
         errors: Grid of the signed error.
         start: Begin of the span, seconds since the epoch.
         bucket: Width of a bucket of time, seconds.
@@ -99,9 +58,11 @@ class Layout:
     """
 
     version: str
+    schema: Schema
+    timed: bool
     columns: tuple[ColumnLayout, ...]
     target: ColumnLayout
-    target_limits: tuple[float, float]
+    named: tuple[NamedSlice, ...]
     errors: Floats
     start: float
     bucket: float
@@ -110,36 +71,82 @@ class Layout:
 
     def column(self, name: str) -> ColumnLayout:
         """Return a column, the target included."""
-        return next(one for one in (*self.columns, self.target) if one.name == name)
+        return next(column for column in (*self.columns, self.target) if column.name == name)
+
+    @property
+    def inputs(self) -> list[tuple[Column, ColumnLayout]]:
+        """The profiled columns of the schema."""
+        columns = {column.name: column for column in self.schema.columns}
+        return [(columns[column.name], column) for column in self.columns[:-1]]
+
+    @property
+    def unprofiled(self) -> list[str]:
+        """Names of columns that are measured and have no value in the reference."""
+        profiled = {column.name for column in self.columns}
+        return [
+            column.name
+            for column in self.schema.columns
+            if column.drift is not Drift.IGNORED and column.name not in profiled
+        ]
+
+    @property
+    def clocks(self) -> tuple[Clock, ...]:
+        """What of the event time rows are sliced by."""
+        return () if self.schema.event_time is None else (Clock.HOUR, Clock.WEEKDAY)
+
+    @property
+    def plain(self) -> int:
+        """Number of slices that the schema does not name; they come first."""
+        return len(self.columns) + len(self.clocks)
 
     def slice_names(self) -> tuple[str, ...]:
-        """Return what rows are sliced by: the columns, then hour and weekday of the event.
+        """Return what rows are sliced by: columns, hour and weekday of the event, named slices.
 
         A slice is known by its place here: a column may have any name.
         """
-        columns = tuple(one.name for one in self.columns)
-        return (*columns, *(_other_name(one, columns) for one in (HOUR, WEEKDAY)))
+        columns = tuple(column.name for column in self.columns)
+        clocks = tuple(
+            other_name(name, columns, "clock")
+            for name, _ in zip((HOUR, WEEKDAY), self.clocks, strict=False)
+        )
+        taken = (*columns, *clocks)
+        return (*taken, *(other_name(part.name, taken, "slice") for part in self.named))
 
     def slice_sizes(self) -> tuple[int, ...]:
         """Return the cells of every slice."""
-        return (*(one.size for one in self.columns), _HOURS, len(_WEEKDAYS))
+        clocks = (_HOURS, len(_WEEKDAYS))[: len(self.clocks)]
+        columns = (column.size for column in self.columns)
+        return (*columns, *clocks, *(part.size for part in self.named))
 
     def crossed(self) -> list[tuple[int, int]]:
-        """Return the pairs of slices that are counted together."""
-        sizes = self.slice_sizes()
+        """Return the pairs of slices that are counted together.
+
+        Those that the schema names with each other and with the prediction; all others with each
+        other.
+        """
+        sizes, prediction = self.slice_sizes(), len(self.columns) - 1
         return [
             (first, second)
             for first, second in combinations(range(len(sizes)), 2)
             if sizes[first] * sizes[second] <= MAX_CROSSED
+            and ((first < self.plain) == (second < self.plain) or first == prediction)
         ]
 
-    def slices(self, columns: Mapping[str, Floats], moments: Floats) -> list[Ids]:
+    def slices(self, rows: Rows) -> list[Ids]:
         """Return the cell of each row in every slice."""
-        days = np.floor(moments / _DAY)
-        hours: Ids = ((moments - days * _DAY) // 3600).astype(np.int64)
-        # 1970-01-01 was a Thursday.
-        weekdays: Ids = (days.astype(np.int64) + 3) % 7
-        return [*(one.cells(columns[one.name]) for one in self.columns), hours, weekdays]
+        return [
+            *(column.cells(rows.columns[column.name]) for column in self.columns),
+            *(clock_of(rows.moments, clock) for clock in self.clocks),
+            *(part.cells(rows) for part in self.named),
+        ]
+
+    def is_slice(self, place: int, cell: int) -> bool:
+        """Tell whether a cell is one: rows in no group of a named slice have nothing in common."""
+        return place < self.plain or cell < self.named[place - self.plain].size - 1
+
+    def strata_of(self, moments: Floats) -> Ids:
+        """Return the stratum of each row; all are in one where the reference has no event times."""
+        return strata_of(moments) if self.timed else np.zeros(len(moments), np.int64)
 
     def bucket_of(self, ts: Floats) -> Ids:
         """Return the bucket of each answer time."""
@@ -150,30 +157,54 @@ class Layout:
         """Name a cell of the slice at a place for people."""
         if place < len(self.columns):
             return self.columns[place].label(cell)
+        if place >= self.plain:
+            return self.named[place - self.plain].label(cell)
         return f"{cell:02d}:00" if place == len(self.columns) else _WEEKDAYS[cell]
+
+    def title(self, place: int, cell: int) -> str:
+        """Name a cell together with its slice."""
+        label = self.label(place, cell)
+        return label if place >= self.plain else f"{self.slice_names()[place]} {label}"
 
 
 def layout_of(
     version: str,
+    schema: Schema,
     reference: Reference,
     *,
-    start: float,
-    end: float,
-    target_limits: tuple[float, float],
+    span: tuple[float, float],
     sample_rows: int,
 ) -> Layout:
-    """Return the layout for a version's reference and a span of answer times (seconds)."""
-    names = [*reference.numeric, *reference.categorical]
-    ordered = sorted(set(names) - {TARGET, PREDICTION, MOMENT}, key=names.index)
+    """Return the layout for a version's reference and a span of answer times.
+
+    Args:
+        version: Model version.
+        schema: Of the version.
+        reference: Of the version; a column without any value in it is not profiled.
+        span: Begin and end, seconds since the epoch.
+        sample_rows: Rows of the sample.
+    """
+    start, end = span
+    columns = [column for column in schema.columns if column.name in reference.stratified]
     bucket = next(
-        (one for one in _BUCKETS_SECONDS if (end - start) / one <= MAX_BUCKETS),
+        (width for width in _BUCKETS_SECONDS if (end - start) / width <= MAX_BUCKETS),
         (end - start) / MAX_BUCKETS,
     )
     return Layout(
         version=version,
-        columns=tuple(_column(reference, name) for name in (*ordered, PREDICTION)),
-        target=_column(reference, TARGET),
-        target_limits=target_limits,
+        schema=schema,
+        timed=reference.timed,
+        columns=(
+            *(
+                column_layout(reference, column.name, names_of(reference, column))
+                for column in columns
+            ),
+            column_layout(reference, PREDICTION),
+        ),
+        target=column_layout(reference, TARGET),
+        named=named_slices(
+            schema, {column.name: codes_of(reference, column) for column in columns}
+        ),
         # Of errors only the RMSE is known beforehand.
         errors=spread(0.0, max(reference.error.rmse, 1e-9)),
         start=start,
@@ -181,35 +212,3 @@ def layout_of(
         buckets=max(1, int(np.ceil((end - start) / bucket))),
         sample_rows=sample_rows,
     )
-
-
-def _column(reference: Reference, name: str) -> ColumnLayout:
-    stratified = reference.stratified[name]
-    if name in reference.categorical:
-        points = reference.categorical[name].ids.astype(np.float64)
-        return ColumnLayout(name, False, points, np.zeros(0), stratified)
-    profile = reference.numeric[name]
-    below = np.cumsum(profile.counts)
-    places = np.searchsorted(below, below[-1] * np.arange(1, BANDS) / BANDS, side="right")
-    edges = np.unique(profile.values[np.minimum(places, len(profile.values) - 1)])
-    return ColumnLayout(
-        name, True, grid_of(profile.values, profile.counts),
-        edges[edges > profile.values[0]], stratified,
-    )  # fmt: skip
-
-
-def _edge_names(edges: Floats) -> list[str]:
-    """Name edges with four digits, or as many more as tell them apart."""
-    names: list[str] = []
-    for digits in (4, 6, 9, 17):
-        names = [f"{edge:.{digits}g}" for edge in edges]
-        if len(set(names)) == len(names):
-            break
-    return names
-
-
-def _other_name(name: str, taken: tuple[str, ...]) -> str:
-    """Return a name that no column has."""
-    while name in taken:
-        name += " (clock)"
-    return name

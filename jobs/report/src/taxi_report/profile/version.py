@@ -9,18 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_profiles.reference import PREDICTION, TARGET
-from taxi_profiles.strata import STRATA, strata_of
+from taxi_profiles.strata import STRATA
 from taxi_report.profile.categorical import (
     CategoricalSummary,
     categorical_summary,
     merge_categorical,
 )
 from taxi_report.profile.cells import table_of
+from taxi_report.profile.column_layout import ColumnLayout
 from taxi_report.profile.distinct import registers_of
-from taxi_report.profile.layout import ColumnLayout, Layout
+from taxi_report.profile.layout import Layout
 from taxi_report.profile.numeric import NumericSummary, merge_numeric, numeric_summary
 from taxi_report.profile.sample import Sample, extremes_of, merge_samples, sample_of
-from taxi_report.rows import Rows
+from taxi_report.rows import Rows, kept
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -51,6 +52,7 @@ class VersionProfile:
         lag: From answer to label, seconds.
         latency: To answer, seconds.
         categorical: Inputs by name.
+        texts: Texts that the reference never had and `categorical` tells apart, by column and code.
         stratified: Counts by cell of the reference's strata tables, by column.
         beside: Sum over the rows of what those cells do not show, by column.
         strata: Rows with a value by stratum, by column, each of shape (16,).
@@ -77,6 +79,7 @@ class VersionProfile:
     lag: NumericSummary
     latency: NumericSummary
     categorical: Mapping[str, CategoricalSummary]
+    texts: Mapping[str, Mapping[float, str]]
     stratified: Mapping[str, Floats]
     beside: Mapping[str, float]
     strata: Mapping[str, Floats]
@@ -93,12 +96,17 @@ class VersionProfile:
 
 def profile_of(rows: Rows, layout: Layout) -> VersionProfile:
     """Profile some rows of the layout's version."""
-    targets = rows.within(*layout.target_limits)
+    targets = rows.evaluated(layout.schema.target)
     errors = rows.columns[PREDICTION] - targets
-    strata = strata_of(rows.moments)
+    strata = layout.strata_of(rows.moments)
     values = {**rows.columns, TARGET: targets}
     columns = (*layout.columns, layout.target)
     known = errors[np.isfinite(errors)]
+    categorical = {
+        one.name: categorical_summary(values[one.name], one.points)
+        for one in columns
+        if not one.numeric
+    }
     return VersionProfile(
         rows=len(rows),
         first=float(rows.ts.min()) if len(rows) else float("inf"),
@@ -113,11 +121,8 @@ def profile_of(rows: Rows, layout: Layout) -> VersionProfile:
         error=numeric_summary(errors, layout.errors),
         lag=numeric_summary(rows.lags, SECONDS_GRID),
         latency=numeric_summary(rows.latencies, SECONDS_GRID),
-        categorical={
-            one.name: categorical_summary(values[one.name], one.points)
-            for one in columns
-            if not one.numeric
-        },
+        categorical=categorical,
+        texts=_texts(rows.texts, categorical),
         stratified={one.name: one.stratified.counts(_finite(values[one.name])) for one in columns},
         beside={one.name: _beside(one, _finite(values[one.name])) for one in columns},
         strata={
@@ -149,6 +154,14 @@ def merge(first: VersionProfile, second: VersionProfile, layout: Layout) -> Vers
     """Return the profile of the rows of both."""
     grids = {one.name: one.points for one in (*layout.columns, layout.target) if one.numeric}
     roles = sorted({*first.roles, *second.roles})
+    categorical = {
+        name: merge_categorical(one, second.categorical[name])
+        for name, one in first.categorical.items()
+    }
+    texts = {
+        name: {**first.texts.get(name, {}), **second.texts.get(name, {})}
+        for name in (*first.texts, *second.texts)
+    }
     return VersionProfile(
         rows=first.rows + second.rows,
         first=min(first.first, second.first),
@@ -162,10 +175,8 @@ def merge(first: VersionProfile, second: VersionProfile, layout: Layout) -> Vers
         error=merge_numeric(first.error, second.error, layout.errors),
         lag=merge_numeric(first.lag, second.lag, SECONDS_GRID),
         latency=merge_numeric(first.latency, second.latency, SECONDS_GRID),
-        categorical={
-            name: merge_categorical(one, second.categorical[name])
-            for name, one in first.categorical.items()
-        },
+        categorical=categorical,
+        texts=_texts(texts, categorical),
         stratified=_added(first.stratified, second.stratified),
         beside={name: one + second.beside[name] for name, one in first.beside.items()},
         strata=_added(first.strata, second.strata),
@@ -199,7 +210,7 @@ def merged(profiles: list[VersionProfile], layout: Layout) -> VersionProfile:
 
 def _tables(rows: Rows, errors: Floats, layout: Layout) -> dict[tuple[int, ...], Floats]:
     sizes = layout.slice_sizes()
-    cells = layout.slices(rows.columns, rows.moments)
+    cells = layout.slices(rows)
     tables: dict[tuple[int, ...], Floats] = {
         (place,): table_of(cells[place], errors, size) for place, size in enumerate(sizes)
     }
@@ -207,6 +218,12 @@ def _tables(rows: Rows, errors: Floats, layout: Layout) -> dict[tuple[int, ...],
         both = cells[first] * sizes[second] + cells[second]
         tables[first, second] = table_of(both, errors, sizes[first] * sizes[second])
     return tables
+
+
+def _texts(
+    texts: Mapping[str, Mapping[float, str]], categorical: Mapping[str, CategoricalSummary]
+) -> dict[str, dict[float, str]]:
+    return {name: kept(found, categorical[name].unseen) for name, found in texts.items()}
 
 
 def _inputs(layout: Layout) -> list[str]:

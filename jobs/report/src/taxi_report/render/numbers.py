@@ -34,6 +34,15 @@ def number(value: float | None, digits: int = 3) -> str:
     return "0" if text == "-0" else text
 
 
+def value(found: float | str | None) -> str:
+    """Show a value of a row: a category by its name, a number with four digits.
+
+    >>> value("EWR"), value(3.65952)
+    ('EWR', '3.66')
+    """
+    return found if isinstance(found, str) else number(found, 4)
+
+
 def signed(value: float | None) -> str:
     """Show a measure with its sign.
 

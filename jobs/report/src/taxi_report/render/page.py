@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from taxi_report.compare.words import beyond
 from taxi_report.document import Document
 from taxi_report.presets.html import Snapshots
 from taxi_report.render import numbers
@@ -88,6 +89,7 @@ def _environment(document: Document) -> Environment:
     environment.filters |= {
         "count": numbers.count,
         "number": numbers.number,
+        "value": numbers.value,
         "signed": numbers.signed,
         "percent": numbers.percent,
         "times": numbers.times,
@@ -97,6 +99,7 @@ def _environment(document: Document) -> Environment:
         "offset": partial(numbers.offset, zone=zone),
     }
     environment.globals |= {
+        "limits_text": beyond,
         "distribution_chart": distribution_chart,
         "timeline_chart": partial(timeline_chart, zone=zone),
         "slice_chart": slice_chart,

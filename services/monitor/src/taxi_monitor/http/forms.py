@@ -1,10 +1,9 @@
-"""The JSON forms of what the monitor knows (minutes and shares)."""
+"""The JSON forms of what the monitor knows (shares, and errors in the target's unit)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import Evaluation, WatchedVersion
 from taxi_profiles.verdict import NOT_EVALUATED, FeatureVerdict
@@ -12,32 +11,34 @@ from taxi_profiles.verdict import NOT_EVALUATED, FeatureVerdict
 
 def drift(state: State, model: str) -> dict[str, Any]:
     """Return the latest verdict of every version."""
-    found = {one.role: evaluation for one, evaluation in state.evaluations()}
-    return {
-        "model": model,
-        "problem": state.problem or None,
-        "versions": [_drift(one, found.get(one.role)) for one in state.watched()],
-    }
+    return _form(state, model, _drift)
 
 
 def performance(state: State, model: str) -> dict[str, Any]:
-    """Return the latest errors of every version (minutes), of labels within the target's limits."""
-    found = {one.role: evaluation for one, evaluation in state.evaluations()}
+    """Return the latest errors of every version, of labels within the target's limits."""
+    return _form(state, model, _performance)
+
+
+def _form(
+    state: State, model: str, part: Callable[[WatchedVersion, Evaluation | None], dict[str, Any]]
+) -> dict[str, Any]:
+    evaluations = {watched.role: evaluation for watched, evaluation in state.evaluations()}
     return {
         "model": model,
         "problem": state.problem or None,
-        "target_limits": [TARGET_MINIMUM, TARGET_MAXIMUM],
-        "versions": [_performance(one, found.get(one.role)) for one in state.watched()],
+        "versions": [part(watched, evaluations.get(watched.role)) for watched in state.watched()],
     }
 
 
-def _drift(watched: WatchedVersion, found: Evaluation | None) -> dict[str, Any]:
-    inputs = found.inputs if found else None
-    target = found.errors.features if found and found.errors else ()
+def _drift(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str, Any]:
+    inputs = evaluation.inputs if evaluation else None
+    target = evaluation.errors.features if evaluation and evaluation.errors else ()
     return {
-        **_who(watched, found),
-        "window": _window(found),
-        "verdict": _verdict(found),
+        **_version(watched, evaluation),
+        "columns": [column.name for column in watched.schema.columns],
+        "event_time": watched.schema.event_time and watched.schema.event_time.name,
+        "window": _window(watched, evaluation),
+        "verdict": _verdict(evaluation),
         "score_ratio": inputs.score_ratio if inputs else None,
         "drifted": list(inputs.drifted) if inputs else [],
         "features": _features((*inputs.features, *target) if inputs else target),
@@ -45,12 +46,14 @@ def _drift(watched: WatchedVersion, found: Evaluation | None) -> dict[str, Any]:
     }
 
 
-def _performance(watched: WatchedVersion, found: Evaluation | None) -> dict[str, Any]:
-    error = found.errors.error if found and found.errors else None
+def _performance(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str, Any]:
+    error = evaluation.errors.error if evaluation and evaluation.errors else None
+    target = watched.schema.target
     return {
-        **_who(watched, found),
-        "labelled_rows": found.labelled.rows if found else 0,
-        "labels_outside_ratio": found.outside_ratio if found else None,
+        **_version(watched, evaluation),
+        "target_limits": [target.minimum, target.maximum],
+        "labelled_rows": evaluation.labelled.rows if evaluation else 0,
+        "labels_outside_ratio": evaluation.outside_ratio if evaluation else None,
         "reference_rmse": watched.reference.error.rmse,
         "actual": None
         if error is None
@@ -63,47 +66,51 @@ def _performance(watched: WatchedVersion, found: Evaluation | None) -> dict[str,
     }  # fmt: skip
 
 
-def _who(watched: WatchedVersion, found: Evaluation | None) -> dict[str, Any]:
+def _version(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str, Any]:
     return {
         "model_role": watched.role,
         "model_version": watched.version,
+        "target": watched.schema.target.name,
+        "unit": watched.schema.target.unit,
         "reference_rows": watched.reference.rows,
-        "evaluated_at": _iso(found.at) if found else None,
+        "evaluated_at": _iso(evaluation.at) if evaluation else None,
     }
 
 
-def _verdict(found: Evaluation | None) -> str:
+def _verdict(evaluation: Evaluation | None) -> str:
     """One word for people: what the window says."""
-    if found is None or found.inputs is None:
-        return "too few rides"
-    if found.inputs.score_ratio is None:
-        return NOT_EVALUATED if found.inputs.features else "too few rides"
-    if found.alarm.raised:
+    if evaluation is None or evaluation.inputs is None:
+        return "too few rows"
+    if evaluation.inputs.score_ratio is None:
+        return NOT_EVALUATED if evaluation.inputs.features else "too few rows"
+    if evaluation.alarm.raised:
         return "drift"
-    return "threshold exceeded" if found.inputs.score_ratio >= 1 else "no drift"
+    return "threshold exceeded" if evaluation.inputs.score_ratio >= 1 else "no drift"
 
 
-def _window(found: Evaluation | None) -> dict[str, Any]:
-    if found is None or not found.window.rows:
-        return {"rows": 0, "from": None, "to": None, "without_pickup_time_ratio": None}
+def _window(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str, Any]:
+    if evaluation is None or not evaluation.window.rows:
+        return {"rows": 0, "from": None, "to": None, "without_event_time_ratio": None}
+    window = evaluation.window
+    timed = watched.schema.event_time is not None
     return {
-        "rows": found.window.rows,
-        "from": _iso(found.window.start),
-        "to": _iso(found.window.end),
-        "without_pickup_time_ratio": found.window.untimed / found.window.rows,
+        "rows": window.rows,
+        "from": _iso(window.start),
+        "to": _iso(window.end),
+        "without_event_time_ratio": window.untimed / window.rows if timed else None,
     }
 
 
 def _features(verdicts: Iterable[FeatureVerdict]) -> list[dict[str, Any]]:
     return [
         {
-            "feature": one.feature, "method": one.method, "score": one.score,
-            "stratified_score": one.stratified_score, "threshold": one.threshold,
-            "score_ratio": one.score_ratio, "exceeded": one.exceeded, "decides": one.decides,
-            "missing_ratio": one.missing_ratio, "unseen_ratio": one.unseen_ratio,
-            "problem": one.problem or None,
+            "feature": verdict.feature, "method": verdict.method, "score": verdict.score,
+            "stratified_score": verdict.stratified_score, "threshold": verdict.threshold,
+            "score_ratio": verdict.score_ratio, "exceeded": verdict.exceeded,
+            "decides": verdict.decides, "missing_ratio": verdict.missing_ratio,
+            "unseen_ratio": verdict.unseen_ratio, "problem": verdict.problem or None,
         }
-        for one in verdicts
+        for verdict in verdicts
     ]  # fmt: skip
 
 

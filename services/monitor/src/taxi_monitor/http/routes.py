@@ -24,15 +24,18 @@ from taxi_domain.metrics import (
     MONITOR_RECORDS,
     MONITOR_UNREADABLE,
 )
+from taxi_domain.models import Alias
 from taxi_domain.mongodb import LABELS, PREDICTIONS
-from taxi_domain.records import Label, label_of
+from taxi_domain.records import Label
 from taxi_monitor.http import forms
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.tailer.log_tailer import LogTailer
+from taxi_monitor.windows.misfits import PUSH
 from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import JSON, Bodies, media_type
 from taxi_runtime.problems import ProblemError
 from taxi_runtime.threads import Threads
+from taxi_schema.labels import LabelParser
 from taxi_store.connection import Document
 from taxi_store.log.encoding import CONTENT_TYPE, decoded_all
 from taxi_store.log.prediction_log import insert_labels
@@ -128,11 +131,11 @@ def _take_records(parts: Parts, data: bytes, encoded: bool) -> dict[str, object]
     items = decoded_all(data) if encoded else _items(data, "records")
     records, refused = _each(_few(items, "records"), record_of)
     done = parts.state.ingest(records)
-    parts.counters[MONITOR_RECORDS].labels("push", "new").inc(done.new)
-    parts.counters[MONITOR_RECORDS].labels("push", "repeated").inc(done.other)
-    parts.counters[MONITOR_RECORDS].labels("push", "refused").inc(len(refused))
-    for one in refused:
-        parts.counters[MONITOR_UNREADABLE].labels("push", PREDICTIONS, one["field"]).inc()
+    parts.counters[MONITOR_RECORDS].labels(PUSH, "new").inc(done.new)
+    parts.counters[MONITOR_RECORDS].labels(PUSH, "repeated").inc(done.other)
+    parts.counters[MONITOR_RECORDS].labels(PUSH, "refused").inc(len(refused))
+    for refusal in refused:
+        parts.counters[MONITOR_UNREADABLE].labels(PUSH, PREDICTIONS, refusal["field"]).inc()
     return {"accepted": done.new, "repeated": done.other, "refused": refused}
 
 
@@ -140,14 +143,31 @@ def _take_labels(parts: Parts, data: bytes) -> dict[str, object]:
     """Store posted labels and join them; return what became of them."""
     now = datetime.fromtimestamp(parts.clock(), UTC)
     items = _items(data, "labels")
-    found, refused = _each(_few(items, "labels"), lambda body: label_of(body, now))
-    stored = _store(parts, found, now)
+    parser = _label_parser(parts)
+    labels, refused = _each(_few(items, "labels"), lambda body: Label(*parser.parse(body), now))
+    stored = _store(parts, labels, now)
     parts.counters[MONITOR_LABELS].labels("new").inc(stored["accepted"])
     parts.counters[MONITOR_LABELS].labels("repeated").inc(stored["repeated"])
     parts.counters[MONITOR_LABELS].labels("refused").inc(len(refused))
-    for one in refused:
-        parts.counters[MONITOR_UNREADABLE].labels("push", LABELS, one["field"]).inc()
+    for refusal in refused:
+        parts.counters[MONITOR_UNREADABLE].labels(PUSH, LABELS, refusal["field"]).inc()
     return {**stored, "refused": refused}
+
+
+def _label_parser(parts: Parts) -> LabelParser:
+    """Return the parser of labels: by the champion's schema.
+
+    Raises:
+        ProblemError: there is no champion yet.
+    """
+    schema = parts.state.schema_of(Alias.CHAMPION)
+    if schema is None:
+        reason = f" ({parts.state.problem})" if parts.state.problem else ""
+        raise ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"labels: no model yet{reason}; post them again", retry_after=_RETRY_SECONDS,
+        )  # fmt: skip
+    return LabelParser(schema)
 
 
 def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:

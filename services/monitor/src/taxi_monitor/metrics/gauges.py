@@ -1,19 +1,18 @@
 """Gauges read from the state at each scrape: they appear and vanish with what is known."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from taxi_domain import metrics as catalogue
 from taxi_domain.metrics import Metric
-from taxi_domain.rides import PICKUP_AT
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import Evaluation, WatchedVersion
 from taxi_profiles.verdict import STRATIFIED, FeatureVerdict, Verdict
 
-_ACTUAL = "actual"
-_MINUTE = 60.0
+_ACTUAL: Final = "actual"
 
 Sample = tuple[Metric, tuple[str, ...], float]
 
@@ -46,60 +45,73 @@ class StateCollector(Collector):
     def _samples(self) -> Iterator[Sample]:
         yield catalogue.MONITOR_THREAD_UP, ("log_tailer",), float(self._is_alive())
         for watched in self._state.watched():
-            who = (self._model, watched.role)
-            yield catalogue.MONITOR_MODEL_INFO, (*who, watched.version), 1.0
-            yield catalogue.MONITOR_REFERENCE_ROWS, who, float(watched.reference.rows)
-            yield catalogue.MONITOR_ERROR_REFERENCE, who, watched.reference.error.rmse * _MINUTE
+            model = (self._model, watched.role)
+            target = watched.schema.target
+            info = (*model, watched.version, target.name, target.unit)
+            yield catalogue.MONITOR_MODEL_INFO, info, 1.0
+            yield catalogue.MONITOR_REFERENCE_ROWS, model, float(watched.reference.rows)
+            yield catalogue.MONITOR_ERROR_REFERENCE, model, watched.reference.error.rmse
             if watched.evaluation is not None:
-                yield from self._evaluated(who, watched, watched.evaluation)
+                yield from self._evaluated(model, watched.evaluation)
+                yield from _missing(model, watched, watched.evaluation)
 
-    def _evaluated(
-        self, who: tuple[str, str], watched: WatchedVersion, found: Evaluation
-    ) -> Iterator[Sample]:
-        yield catalogue.MONITOR_EVALUATION_AGE, who, max(0.0, self._clock() - found.at)
-        yield catalogue.MONITOR_WINDOW_ROWS, who, float(found.window.rows)
-        yield catalogue.MONITOR_LABELLED_ROWS, who, float(found.labelled.rows)
-        if found.outside_ratio is not None:
-            yield catalogue.MONITOR_LABELS_OUTSIDE, who, found.outside_ratio
-        if found.window.rows:
-            yield catalogue.MONITOR_WINDOW_START, who, found.window.start
-            yield catalogue.MONITOR_WINDOW_END, who, found.window.end
-        if found.inputs is not None:
-            yield from _inputs(who, found.inputs, found.alarm.raised)
-            missing = found.window.untimed / found.window.rows
-            yield catalogue.MONITOR_MISSING, (*who, PICKUP_AT), missing
-        if found.errors is not None:
-            yield from _errors(who, found.errors)
+    def _evaluated(self, model: tuple[str, str], evaluation: Evaluation) -> Iterator[Sample]:
+        window = evaluation.window
+        yield catalogue.MONITOR_EVALUATION_AGE, model, max(0.0, self._clock() - evaluation.at)
+        yield catalogue.MONITOR_WINDOW_ROWS, model, float(window.rows)
+        yield catalogue.MONITOR_LABELLED_ROWS, model, float(evaluation.labelled.rows)
+        if evaluation.outside_ratio is not None:
+            yield catalogue.MONITOR_LABELS_OUTSIDE, model, evaluation.outside_ratio
+        if window.rows:
+            yield catalogue.MONITOR_WINDOW_START, model, window.start
+            yield catalogue.MONITOR_WINDOW_END, model, window.end
+        if evaluation.inputs is not None:
+            yield from _inputs(model, evaluation.inputs, evaluation.alarm.raised)
+        if evaluation.errors is not None:
+            yield from _errors(model, evaluation.errors)
 
 
-def _inputs(who: tuple[str, str], verdict: Verdict, raised: bool) -> Iterator[Sample]:
-    for one in verdict.features:
-        yield from _feature(who, one)
+def _missing(
+    model: tuple[str, str], watched: WatchedVersion, evaluation: Evaluation
+) -> Iterator[Sample]:
+    """Yield the shares without a value of what has no score: event times, and some columns."""
+    if evaluation.inputs is None:
+        return
+    for name, share in evaluation.unscored.items():
+        yield catalogue.MONITOR_MISSING, (*model, name), share
+    if watched.schema.event_time is not None:
+        share = evaluation.window.untimed / evaluation.window.rows
+        yield catalogue.MONITOR_MISSING, (*model, watched.schema.event_time.name), share
+
+
+def _inputs(model: tuple[str, str], verdict: Verdict, raised: bool) -> Iterator[Sample]:
+    for feature in verdict.features:
+        yield from _feature(model, feature)
     if verdict.score_ratio is not None:
-        yield catalogue.MONITOR_DRIFT_RATIO, who, verdict.score_ratio
-        yield catalogue.MONITOR_DRIFTED_FEATURES, who, float(len(verdict.drifted))
-        yield catalogue.MONITOR_DRIFT_DETECTED, who, float(raised)
+        yield catalogue.MONITOR_DRIFT_RATIO, model, verdict.score_ratio
+        yield catalogue.MONITOR_DRIFTED_FEATURES, model, float(len(verdict.drifted))
+        yield catalogue.MONITOR_DRIFT_DETECTED, model, float(raised)
 
 
-def _feature(who: tuple[str, str], one: FeatureVerdict) -> Iterator[Sample]:
-    feature = (*who, one.feature)
-    stratified = one.method + STRATIFIED
-    yield catalogue.MONITOR_FEATURE_SCORE, (*feature, one.method), one.score
-    yield catalogue.MONITOR_FEATURE_SCORE, (*feature, stratified), one.stratified_score
-    if one.threshold is not None and one.score_ratio is not None:
-        yield catalogue.MONITOR_FEATURE_THRESHOLD, (*feature, stratified), one.threshold
-        yield catalogue.MONITOR_FEATURE_RATIO, feature, one.score_ratio
-    yield catalogue.MONITOR_MISSING, feature, one.missing_ratio
-    yield catalogue.MONITOR_UNSEEN, feature, one.unseen_ratio
+def _feature(model: tuple[str, str], verdict: FeatureVerdict) -> Iterator[Sample]:
+    feature = (*model, verdict.feature)
+    stratified = verdict.method + STRATIFIED
+    yield catalogue.MONITOR_FEATURE_SCORE, (*feature, verdict.method), verdict.score
+    yield catalogue.MONITOR_FEATURE_SCORE, (*feature, stratified), verdict.stratified_score
+    if verdict.threshold is not None and verdict.score_ratio is not None:
+        yield catalogue.MONITOR_FEATURE_THRESHOLD, (*feature, stratified), verdict.threshold
+        yield catalogue.MONITOR_FEATURE_RATIO, feature, verdict.score_ratio
+    yield catalogue.MONITOR_MISSING, feature, verdict.missing_ratio
+    yield catalogue.MONITOR_UNSEEN, feature, verdict.unseen_ratio
 
 
-def _errors(who: tuple[str, str], verdict: Verdict) -> Iterator[Sample]:
-    for one in verdict.features:
-        yield from _feature(who, one)
+def _errors(model: tuple[str, str], verdict: Verdict) -> Iterator[Sample]:
+    for feature in verdict.features:
+        yield from _feature(model, feature)
     if verdict.error is not None:
-        source = (*who, _ACTUAL)
-        yield catalogue.MONITOR_ERROR_RMSE, source, verdict.error.rmse * _MINUTE
-        yield catalogue.MONITOR_ERROR_MAE, source, verdict.error.mae * _MINUTE
-        yield catalogue.MONITOR_ERROR_BIAS, source, verdict.error.bias * _MINUTE
+        source = (*model, _ACTUAL)
+        yield catalogue.MONITOR_ERROR_RMSE, source, verdict.error.rmse
+        yield catalogue.MONITOR_ERROR_MAE, source, verdict.error.mae
+        yield catalogue.MONITOR_ERROR_BIAS, source, verdict.error.bias
         if verdict.error.score_ratio is not None:
-            yield catalogue.MONITOR_ERROR_RATIO, who, verdict.error.score_ratio
+            yield catalogue.MONITOR_ERROR_RATIO, model, verdict.error.score_ratio

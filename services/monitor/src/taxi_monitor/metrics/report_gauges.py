@@ -104,7 +104,7 @@ def _values(known: KnownReports) -> Iterator[tuple[Metric, float]]:
     run, scheduled, newest = known.run, known.scheduled, known.newest
     # A run that was killed after its report was stored did not say so.
     made = [run.succeeded_at if run else None, newest.created_at if newest else None]
-    times = [one.timestamp() for one in made if one is not None]
+    times = [moment.timestamp() for moment in made if moment is not None]
     if times:
         yield catalogue.REPORT_LAST_SUCCESS, max(times)
     if run is not None and run.failed_at is not None:

@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -17,15 +17,18 @@ from taxi_domain.metrics import (
     MONITOR_RECORDS,
     MONITOR_UNREADABLE,
 )
-from taxi_domain.models import PROFILE_FILE, Alias
+from taxi_domain.models import PROFILE_FILE, SCHEMA_FILE, Alias
+from taxi_domain.mongodb import PREDICTIONS
 from taxi_domain.records import Label, PredictionRecord
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.tailer import intake
-from taxi_monitor.windows.labelled import Labelled
+from taxi_monitor.windows.misfits import LOG, Misfits
+from taxi_monitor.windows.reader import RowReader
 from taxi_monitor.windows.state import State
-from taxi_monitor.windows.versions import WatchedVersion, rebuild
-from taxi_monitor.windows.window import Window
+from taxi_monitor.windows.versions import Evaluation, WatchedVersion, rebuild, watched_version
 from taxi_profiles.reference import Reference
+from taxi_schema.errors import SchemaError
+from taxi_schema.reading import schema_of_json
 from taxi_store.connection import Document
 from taxi_store.log import prediction_log as log
 from taxi_store.log.malformed import Unreadable
@@ -34,7 +37,7 @@ from taxi_store.registry.registry import Registry
 
 logger = logging.getLogger(__name__)
 
-#: Rides are stored with the writer's clock and become visible a little later.
+#: Rows are stored with the writer's clock and become visible a little later.
 _OVERLAP: Final = timedelta(seconds=10)
 _TAIL_ROWS: Final = 10_000
 
@@ -68,9 +71,15 @@ class LogTailer:
         #: Counts what of the log cannot be read.
         self.unreadable = Unreadable(
             lambda collection, field: (
-                counters[MONITOR_UNREADABLE].labels("log", collection, field).inc()
+                counters[MONITOR_UNREADABLE].labels(LOG, collection, field).inc()
             )
         )
+        self._misfits = Misfits(
+            lambda source, field: (
+                counters[MONITOR_UNREADABLE].labels(source, PREDICTIONS, field).inc()
+            )
+        )
+        self._unscored: dict[str, Mapping[str, str]] = {}
         #: Called after each evaluation, for what else is read from MongoDB now and then.
         self.each_cycle: Callable[[], None] = lambda: None
         self._thread: threading.Thread | None = None
@@ -103,18 +112,18 @@ class LogTailer:
                 self._watch(alias, entry)
         self._tail()
 
-    def records_of(self, ride_ids: Sequence[str]) -> list[PredictionRecord]:
-        """Return the records of rides that are in the log."""
-        return log.records_of(self._database, ride_ids, self.unreadable)
+    def records_of(self, row_ids: Sequence[str]) -> list[PredictionRecord]:
+        """Return the records of rows that are in the log."""
+        return log.records_of(self._database, row_ids, self.unreadable)
 
-    def labels_of(self, ride_ids: Sequence[str]) -> list[Label]:
-        """Return the labels of rides that have one."""
-        return list(log.labels_of(self._database, ride_ids, self.unreadable).values())
+    def labels_of(self, row_ids: Sequence[str]) -> list[Label]:
+        """Return the labels of rows that have one."""
+        return list(log.labels_of(self._database, row_ids, self.unreadable).values())
 
     def take_labels(self, labels: Sequence[Label]) -> list[float]:
         """Join labels as the log has them; return the lags of those joined now, seconds.
 
-        Those whose rides are not in the log yet wait there.
+        Those whose rows are not in the log yet wait there.
         """
         return intake.take_labels(self._state, self, labels)
 
@@ -136,34 +145,55 @@ class LogTailer:
         begin = time.perf_counter()
         self._state.evaluate(self._clock)
         self._counters[MONITOR_EVALUATION_DURATION].observe(time.perf_counter() - begin)
-        for _, one in self._state.evaluations():
-            result = "too_few_rows" if one.inputs is None else "ok"
-            if one.inputs is not None and one.inputs.problems:
+        for watched, evaluation in self._state.evaluations():
+            result = "too_few_rows" if evaluation.inputs is None else "ok"
+            if self._tell_unscored(watched, evaluation):
                 result = "error"
-                logger.warning("columns cannot be scored", extra={"problems": one.inputs.problems})
             self._counters[MONITOR_EVALUATIONS].labels(result).inc()
 
+    def _tell_unscored(self, watched: WatchedVersion, evaluation: Evaluation) -> bool:
+        """Log columns without a score, once; tell whether any has values on both sides."""
+        problems = evaluation.inputs.problems if evaluation.inputs else {}
+        if problems and problems != self._unscored.get(watched.version):
+            logger.warning(
+                "columns cannot be scored",
+                extra={"version": watched.version, "problems": dict(problems)},
+            )
+        self._unscored[watched.version] = problems
+        return any(
+            share < 1 and name in watched.reference.stratified
+            for name, share in evaluation.unscored.items()
+        )
+
     def _watch(self, alias: Alias, entry: AliasEntry) -> None:
-        artifact = self._registry.load(entry.version)
-        try:
-            reference = Reference.from_bytes(artifact.files[PROFILE_FILE])
-        except (KeyError, ValueError) as error:
-            raise TaxiError(f"model version {entry.version}: {PROFILE_FILE}: {error}") from error
-        watched = WatchedVersion(
-            entry.version, alias, reference, Window(self._window_rows),
-            Labelled(self._error_window_rows),
-        )  # fmt: skip
+        reader = self._reader_of(entry.version)
+        watched = watched_version(
+            alias, reader, window_rows=self._window_rows, error_window_rows=self._error_window_rows
+        )
         begin = datetime.fromtimestamp(self._clock(), UTC)
         rebuild(
             watched,
             log.window(self._database, entry.version, self._window_rows, self.unreadable),
             log.labelled_window(
-                self._database, entry.version, self._error_window_rows, self.unreadable
+                self._database, entry.version, self._error_window_rows,
+                watched.schema.target.is_evaluated, self.unreadable,
             ),
-        )
+        )  # fmt: skip
         self._state.watch(alias, watched)
         self._tail_labels(begin - _OVERLAP)
         logger.info("watching", extra={"role": str(alias), "version": entry.version})
+
+    def _reader_of(self, version: str) -> RowReader:
+        files = self._registry.load(version).files
+        try:
+            schema = schema_of_json(files[SCHEMA_FILE])
+            reference = Reference.from_bytes(files[PROFILE_FILE])
+            return RowReader(version, schema, reference, self._misfits)
+        except (SchemaError, KeyError, ValueError) as error:
+            raise TaxiError(
+                f"model version {version}: {SCHEMA_FILE} and {PROFILE_FILE} cannot be used "
+                f"({error}); train it anew"
+            ) from error
 
     def _tail(self) -> None:
         """Read what was stored since the last time and never posted; ids tell what that is."""

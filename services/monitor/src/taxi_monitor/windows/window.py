@@ -1,61 +1,44 @@
-"""A sliding window: the newest rides by answer time and id, each once.
+"""A sliding window: the newest rows by answer time and id, each once.
 
-Rides may come late, twice, and from several threads at once (the caller holds a lock);
+Rows may come late, twice, and from several threads at once (the caller holds a lock);
 the window is the same whatever the order of their coming.
 """
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_domain.records import PredictionRecord, utc
-from taxi_domain.rides import DISTANCE, DROPOFF, PICKUP
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET
 
 Floats = NDArray[np.float64]
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - local times count from a local 1970
-
 
 class Row(NamedTuple):
-    """One ride: the sort key first, then what the engine reads (minutes, miles, seconds).
+    """One answered row: the sort key first, then what the engine reads.
 
-    `timed` tells whether the ride came with a pickup time; without one, `moment` is its answer's.
+    Attributes:
+        ts: Time of the answer, seconds since the epoch.
+        row_id: Its id.
+        values: Numbers, and codes of categories, in the order of the reader's `names`; NaN is
+            missing.
+        prediction: In the target's unit.
+        moment: Local event time, seconds since 1970-01-01 00:00 local; that of the answer where the
+            row has none.
+        target: Label, in the target's unit; NaN where it is not known.
+        timed: Whether the row came with an event time.
     """
 
     ts: float
-    ride_id: str
-    pickup: float
-    dropoff: float
-    distance: float
+    row_id: str
+    values: tuple[float, ...]
     prediction: float
     moment: float
     target: float
     timed: bool
-
-
-def row_of(record: PredictionRecord, prediction: float) -> Row:
-    """Take what a window keeps of a record; the target is not known yet."""
-    ts = utc(record.ts)
-    local = record.ride.pickup_at or ts.astimezone(_NEW_YORK)
-    return Row(
-        ts=ts.timestamp(),
-        ride_id=record.ride_id,
-        pickup=float(record.features.pickup_zone),
-        dropoff=float(record.features.dropoff_zone),
-        distance=record.features.trip_distance_miles,
-        prediction=prediction,
-        moment=(local.replace(tzinfo=None) - _EPOCH).total_seconds(),
-        target=float("nan"),
-        timed=record.ride.pickup_at is not None,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +47,10 @@ class Snapshot:
 
     Attributes:
         columns: Columns of the engine, each of shape (rows,).
-        start: Answer time of the oldest ride, seconds since the epoch; NaN without rides.
-        end: Answer time of the newest ride.
-        seen: Rides that the window ever took.
-        untimed: Rides without a pickup time.
+        start: Answer time of the oldest row, seconds since the epoch; NaN without rows.
+        end: Answer time of the newest row.
+        seen: Rows that the window ever took.
+        untimed: Rows without an event time.
     """
 
     columns: Mapping[str, Floats]
@@ -79,17 +62,23 @@ class Snapshot:
 
 
 class Window:
-    """The newest `size` rides; adding one costs the same whatever the size."""
+    """The newest `size` rows; adding one costs the same whatever the size.
 
-    def __init__(self, size: int) -> None:
+    Args:
+        size: Rows that are kept.
+        names: Of the columns of its rows, in their order.
+    """
+
+    def __init__(self, size: int, names: Sequence[str]) -> None:
         self._size = size
+        self._names = tuple(names)
         self._rows: list[Row] = []
         self._by_id: dict[str, Row] = {}
         self.seen = 0
 
     def add(self, row: Row) -> bool:
-        """Put a ride where it belongs; return False for a repeat or one that is too old."""
-        if row.ride_id in self._by_id:
+        """Put a row where it belongs; return False for a repeat or one that is too old."""
+        if row.row_id in self._by_id:
             return False
         rows = self._rows
         if rows and row < rows[-1]:
@@ -98,39 +87,47 @@ class Window:
             bisect.insort(rows, row)
         else:
             rows.append(row)
-        self._by_id[row.ride_id] = row
+        self._by_id[row.row_id] = row
         self.seen += 1
-        # Trimmed in strides, so that one ride does not move the whole list.
+        # Trimmed in strides, so that one row does not move the whole list.
         if len(rows) > self._size + max(self._size // 4, 64):
             for old in rows[: -self._size]:
-                del self._by_id[old.ride_id]
+                del self._by_id[old.row_id]
             del rows[: -self._size]
         return True
 
     def is_past(self, row: Row) -> bool:
-        """Tell whether a ride is older than all of a full window."""
+        """Tell whether a row is older than all of a full window."""
         return len(self._rows) >= self._size and row < self._rows[-self._size]
 
-    def remove(self, ride_id: str) -> None:
-        """Take a ride out, if it is there."""
-        row = self._by_id.pop(ride_id, None)
+    def remove(self, row_id: str) -> None:
+        """Take a row out, if it is there."""
+        row = self._by_id.pop(row_id, None)
         if row is not None:
             del self._rows[bisect.bisect_left(self._rows, row[:2])]
 
-    def find(self, ride_id: str) -> Row | None:
-        """Return a ride of the window."""
-        return self._by_id.get(ride_id)
+    def find(self, row_id: str) -> Row | None:
+        """Return a row of the window."""
+        return self._by_id.get(row_id)
 
     def snapshot(self) -> Snapshot:
-        """Copy the newest rides into columns."""
+        """Copy the newest rows into columns."""
         rows = self._rows[-self._size :]
-        values = np.array([row[2:] for row in rows], dtype=np.float64).reshape(len(rows), 7)
-        order = (PICKUP, DROPOFF, DISTANCE, PREDICTION, MOMENT, TARGET)  # as in Row, before `timed`
+        values = _matrix([row.values for row in rows], len(self._names))
+        others = _matrix([row[3:] for row in rows], 4)  # as in Row, after `values`
+        columns = {name: values[:, place] for place, name in enumerate(self._names)}
+        columns |= {
+            name: others[:, place] for place, name in enumerate((PREDICTION, MOMENT, TARGET))
+        }
         return Snapshot(
-            columns={name: values[:, number] for number, name in enumerate(order)},
+            columns=columns,
             rows=len(rows),
             start=rows[0].ts if rows else float("nan"),
             end=rows[-1].ts if rows else float("nan"),
             seen=self.seen,
-            untimed=len(rows) - int(values[:, -1].sum()),
+            untimed=len(rows) - int(others[:, -1].sum()),
         )
+
+
+def _matrix(rows: Sequence[Sequence[float]], width: int) -> Floats:
+    return np.array(rows, dtype=np.float64).reshape(len(rows), width)

@@ -1,34 +1,28 @@
 """A feature that cannot be evaluated says so on the page and in JSON, and has no threshold."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 from flask import Flask, render_template
+from support.monitor_windows import NOW, taxi_inputs, taxi_record, watching
 from support.taxi_columns import taxi_reference
 
 import taxi_monitor
-from taxi_domain.features import Features, calendar_of
-from taxi_domain.models import Alias
 from taxi_domain.records import Label, PredictionRecord
-from taxi_domain.rides import Ride
 from taxi_monitor.http import forms
 from taxi_monitor.metrics.gauges import StateCollector
-from taxi_monitor.windows.labelled import Labelled
 from taxi_monitor.windows.state import State
-from taxi_monitor.windows.versions import WatchedVersion
-from taxi_monitor.windows.window import Window
 
-NOW = datetime(2021, 2, 1, 8, tzinfo=UTC)
 ROWS = 300
 PROBLEM = "cannot be evaluated: every row of the reference has the same value"
 
 
 @pytest.fixture(scope="module")
 def state() -> State:
-    """Return rides watched with a reference of one distance and of a perfect model."""
+    """Return rows watched with a reference of one distance and of a perfect model."""
     rng = np.random.default_rng(7)
     rows = 1500
     zones = rng.integers(1, 20, (2, rows)).astype(np.float64)
@@ -40,24 +34,18 @@ def state() -> State:
             "moment": np.sort(rng.uniform(0, 30 * 86400, rows)),
         }
     )  # fmt: skip
-    found = State(ROWS, ROWS)
-    found.watch(
-        Alias.CHAMPION,
-        WatchedVersion("v1", "champion", reference, Window(ROWS), Labelled(ROWS)),
-    )
+    state = watching(reference, ROWS, ROWS)
     records = [record(number) for number in range(ROWS)]
-    found.ingest(records)
-    found.join([Label(one.ride_id, 15.0, one.ts) for one in records])
-    found.evaluate(NOW.timestamp)
-    return found
+    state.ingest(records)
+    state.join([Label(row.row_id, 15.0, row.ts) for row in records])
+    state.evaluate(NOW.timestamp)
+    return state
 
 
 def record(number: int) -> PredictionRecord:
-    pickup_at = datetime(2021, 2, 1, number % 24)  # noqa: DTZ001 - local time
-    ride = Ride(number % 19 + 1, number % 17 + 1, 1.0 + number % 9, pickup_at, f"r{number}")
-    features = Features(*ride[:3], *calendar_of(pickup_at))
-    answered = NOW + timedelta(seconds=number)
-    return PredictionRecord(f"r{number}", answered, "m", "v1", "champion", ride, features, 12.0)
+    event_time = datetime(2021, 2, 1, number % 24)  # noqa: DTZ001 - local time
+    inputs = taxi_inputs(number % 19 + 1, number % 17 + 1, 1.0 + number % 9)
+    return taxi_record(number, inputs, event_time)
 
 
 def test_json_has_the_reason_in_the_place_of_a_threshold(state: State) -> None:
@@ -87,7 +75,7 @@ def test_page_has_the_reason(state: State) -> None:
         )  # fmt: skip
 
     assert PROBLEM in page
-    assert re.search(r"RMSE 3\.00 min\s+\(cannot be evaluated, at its", page)
+    assert re.search(r"RMSE 3 minutes\s+\(cannot be evaluated, at its", page)
 
 
 def test_no_threshold_is_exported(state: State) -> None:
@@ -104,5 +92,5 @@ def test_no_threshold_is_exported(state: State) -> None:
     assert ("taxi_monitor_feature_drift_score_ratio", "PULocationID") in found
     names = {name for name, _ in found}
     assert "taxi_monitor_drift_score_ratio" in names, "the others are evaluated"
-    assert "taxi_monitor_error_rmse_seconds" in names
+    assert "taxi_monitor_error_rmse" in names
     assert "taxi_monitor_error_score_ratio" not in names
