@@ -111,7 +111,18 @@ def read_file(schema: Schema, path: Path) -> FileRows:
     """
     time = schema.event_time
     names = [*(column.name for column in schema.columns), schema.target.name]
-    table = read_columns(path, names if time is None else [*names, time.name])
+    return of_table(schema, read_columns(path, names if time is None else [*names, time.name]), path)
+
+
+def of_table(schema: Schema, table: pa.Table, path: Path) -> FileRows:
+    """Read a table by the schema; see `read_file`.
+
+    Args:
+        schema: Of the rows.
+        table: Has all columns that the schema names, but for the id.
+        path: Of the file, for texts; a CSV file's numbers may be texts.
+    """
+    time = schema.event_time
     label = Column(schema.target.name, Kind.NUMBER, FeatureType.FLOAT)
     raw = {
         column.name: _values(path, column, _chunk(table, column.name))
@@ -193,8 +204,9 @@ def _values(path: Path, column: Column, array: pa.Array) -> Array:
     if pa.types.is_integer(kind):
         with suppress(pa.ArrowInvalid):  # beyond 64 bits with a sign
             integers: Array = array.cast(pa.int64()).fill_null(MISSING_INTEGER).to_numpy()
-            missing = column.kind is not Kind.CATEGORY and array.null_count
-            return integers if not missing else _objects(array.to_pylist())
+            if column.kind is Kind.CATEGORY or not array.null_count:
+                return integers
+            return np.where(integers == MISSING_INTEGER, np.nan, integers)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         floats: Array = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
         return floats
@@ -229,7 +241,7 @@ def _parsed(column: Column, text: str | None) -> object:
         return None
     if column.kind is Kind.BOOLEAN:
         return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
-    for number in (int, float):
+    for number in (int, float) if "_" not in text else ():
         with suppress(ValueError):
             return number(text)
     return text
