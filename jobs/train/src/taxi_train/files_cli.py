@@ -81,11 +81,6 @@ def fit(
         for alias, artifact in artifacts.items():
             metrics = artifact.card["metrics"]
             print(f"{alias}: RMSE {metrics['rmse']} {artifact.card['unit']}", file=sys.stderr)
-        if out is not None:
-            lines = write(artifacts, out)
-        else:
-            lines = into_registry(artifacts)
+        lines = write(artifacts, out) if out is not None else into_registry(artifacts)
         for line in lines:
             typer.echo(line)
-
-

@@ -21,10 +21,10 @@ from taxi_domain.mongodb import DATABASE
 from taxi_domain.runs import EXIT_DATA_QUALITY
 from taxi_runtime.process import command
 from taxi_runtime.settings import read
-from taxi_store.connection import Document, StoreUnavailableError, connect, translated
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import read_schema
 from taxi_schema.schema import Schema
+from taxi_store.connection import Document, StoreUnavailableError, connect, translated
 from taxi_train.data.quality import DataQualityError, QualityRules
 from taxi_train.files_cli import add_commands
 from taxi_train.registry_cli import app as models_app

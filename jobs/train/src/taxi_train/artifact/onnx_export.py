@@ -79,8 +79,7 @@ def _converted(schema: Schema, model: Any, sample: pd.DataFrame) -> bytes:
         graph = _default(schema, model)
     else:
         graph = _by_converter(schema, model)
-    data = graph.SerializeToString(deterministic=True)
-    return data
+    return bytes(graph.SerializeToString(deterministic=True))
 
 
 def _is_default(model: Any) -> bool:
@@ -96,12 +95,13 @@ def _by_converter(schema: Schema, model: Any) -> ModelProto:
         (feature.name, _CONVERTER_TYPES[feature.type]([None, 1])) for feature in schema.features
     ]
     try:
-        return convert_sklearn(model, _GRAPH, types, target_opset=_OPSET)
+        converted: ModelProto = convert_sklearn(model, _GRAPH, types, target_opset=_OPSET)
     except Exception as error:  # the converter raises its own kinds, all of Exception
         raise ConversionError(
             f"{type(model).__name__}: cannot be converted ({error}); give it a method "
             "to_onnx(features)"
         ) from error
+    return converted
 
 
 def _constant(schema: Schema, value: float) -> ModelProto:

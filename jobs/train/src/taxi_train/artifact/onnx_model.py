@@ -48,8 +48,9 @@ class OnnxModel:
             )
         except Exception as error:  # onnxruntime raises its own kinds, all of Exception
             raise GraphError(f"graph: cannot be loaded ({error})") from error
-        inputs, outputs = _tensors(self._session.get_inputs()), _tensors(
-            self._session.get_outputs()
+        inputs, outputs = (
+            _tensors(self._session.get_inputs()),
+            _tensors(self._session.get_outputs()),
         )
         if problem := signature_problem(schema, inputs, outputs):
             raise GraphError(f"graph: {problem}")
@@ -193,5 +194,6 @@ def _tensors(arguments: Sequence[Any]) -> dict[str, Tensor]:
 def _packable(column: pd.Series) -> Floats:
     values = column.to_numpy()
     if values.dtype != np.int64:
-        return values.astype(np.float64)
+        floats: Floats = values.astype(np.float64)
+        return floats
     return np.where(values == MISSING_INTEGER, np.nan, values)

@@ -111,7 +111,9 @@ def read_file(schema: Schema, path: Path) -> FileRows:
     """
     time = schema.event_time
     names = [*(column.name for column in schema.columns), schema.target.name]
-    return of_table(schema, read_columns(path, names if time is None else [*names, time.name]), path)
+    return of_table(
+        schema, read_columns(path, names if time is None else [*names, time.name]), path
+    )
 
 
 def of_table(schema: Schema, table: pa.Table, path: Path) -> FileRows:

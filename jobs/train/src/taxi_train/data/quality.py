@@ -97,9 +97,7 @@ def check_limits(schema: Schema, rows: LabelledRows, rules: QualityRules) -> Non
     for column in required:
         null = null | is_missing(column, rows.columns[column.name])
     names = ", ".join([*(column.name for column in required), schema.target.name])
-    _check_share(
-        "Null", null, rules.max_null, f"of the rows have no {names}; look at the source"
-    )
+    _check_share("Null", null, rules.max_null, f"of the rows have no {names}; look at the source")
     target = schema.target
     outside = ~np.isnan(rows.target) & ~evaluated(target, rows.target)
     _check_share(

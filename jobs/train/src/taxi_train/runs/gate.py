@@ -41,7 +41,10 @@ class GateRules:
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """The verdict and its numbers (RMSE in the target's unit, gain as a share), on the whole and by slice."""
+    """The verdict and its numbers, on the whole and by slice.
+
+    An RMSE is in the target's unit, a gain a share.
+    """
 
     result: RunResult
     message: str
@@ -96,8 +99,8 @@ def compare(
     of_unit = f" {unit}" if unit else ""
     message = (
         f"RMSE {_figure(numbers['candidate_rmse'])} against the champion's "
-        f"{_figure(numbers['champion_rmse'])}{of_unit} on {rows} rows that neither saw{beside}: gain "
-        f"{gain:.1%} ({low:.1%} to {high:.1%}); {rules.min_relative_gain:.1%} is asked"
+        f"{_figure(numbers['champion_rmse'])}{of_unit} on {rows} rows that neither saw{beside}: "
+        f"gain {gain:.1%} ({low:.1%} to {high:.1%}); {rules.min_relative_gain:.1%} is asked"
     )
     by_slice = _by_slice(old, new, slices, rules)
     if not (gain >= rules.min_relative_gain and low > 0):
