@@ -12,12 +12,12 @@ from taxi_schema.columns.rows import LabelledRows, joined
 from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact
 from taxi_train.artifact.builder import artifact
-from taxi_train.artifact.onnx_export import to_onnx
 from taxi_train.artifact.onnx_model import OnnxModel, clipped
 from taxi_train.data.rows import features_of, mostly_newest
 from taxi_train.data.split import Split
 from taxi_train.fitting import estimators
 from taxi_train.fitting.estimators import Candidates, Estimator, default_candidates
+from taxi_train.fitting.onnx_export import to_onnx
 
 Floats = NDArray[np.float64]
 

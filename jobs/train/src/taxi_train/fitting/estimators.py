@@ -48,12 +48,16 @@ class Estimator(Protocol):
 Candidates = Callable[[Schema], Mapping[str, Estimator]]
 
 
+class DefaultPipeline(Pipeline):  # type: ignore[misc]  # scikit-learn has no types
+    """A pipeline of this module, whose columns are encoded or passed on as they are."""
+
+
 def default_candidates(schema: Schema) -> Mapping[str, Estimator]:
     """Return what a run tries where no training code of one's own is named."""
     return {DEFAULT: regression_model(schema)}
 
 
-def regression_model(schema: Schema) -> Pipeline:
+def regression_model(schema: Schema) -> DefaultPipeline:
     """Return the unfitted default model: target-encoded categories, then numbers, boosted."""
     categories = category_features(schema)
     numbers = [feature.name for feature in schema.features if feature.name not in categories]
@@ -70,7 +74,7 @@ def category_features(schema: Schema) -> list[str]:
     return names + [derived.name for derived in schema.derived if isinstance(derived, Cross)]
 
 
-def fallback_model(schema: Schema) -> Pipeline | DummyRegressor:
+def fallback_model(schema: Schema) -> DefaultPipeline | DummyRegressor:
     """Return the unfitted fallback: the median label, rising with one number if there is one.
 
     It looks at that number alone, so an unknown category or a wrong time cannot mislead it, and
@@ -88,9 +92,9 @@ def fallback_model(schema: Schema) -> Pipeline | DummyRegressor:
 
 def _pipeline(
     parts: list[tuple[str, Any, list[str]]], trees: HistGradientBoostingRegressor
-) -> Pipeline:
+) -> DefaultPipeline:
     columns = ColumnTransformer(parts)
-    return Pipeline([(COLUMNS, columns), ("float32", CastTransformer()), (TREES, trees)])
+    return DefaultPipeline([(COLUMNS, columns), ("float32", CastTransformer()), (TREES, trees)])
 
 
 def fit(model: Any, features: pd.DataFrame, target: Floats, weights: Floats | None) -> None:

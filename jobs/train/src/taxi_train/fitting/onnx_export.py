@@ -8,15 +8,13 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import TargetEncoder
 
 from taxi_domain.errors import TaxiError
 from taxi_schema.column import FeatureType
 from taxi_schema.schema import Schema
 from taxi_train.artifact.onnx_model import OnnxModel
-from taxi_train.fitting.estimators import COLUMNS, TREES, feature_types
+from taxi_train.fitting.estimators import COLUMNS, TREES, DefaultPipeline, feature_types
 
 #: Largest difference between both forms, as a share of the spread of the answers.
 TOLERANCE: Final = 1e-4
@@ -75,19 +73,11 @@ def _converted(schema: Schema, model: Any, sample: pd.DataFrame) -> bytes:
         return data
     if isinstance(model, DummyRegressor):
         graph = _constant(schema, float(np.asarray(model.constant_).reshape(-1)[0]))
-    elif _is_default(model):
+    elif isinstance(model, DefaultPipeline):
         graph = _default(schema, model)
     else:
         graph = _by_converter(schema, model)
     return bytes(graph.SerializeToString(deterministic=True))
-
-
-def _is_default(model: Any) -> bool:
-    steps = getattr(model, "named_steps", {})
-    return isinstance(steps.get(TREES), HistGradientBoostingRegressor) and all(
-        transformer in ("drop", "passthrough") or isinstance(transformer, TargetEncoder)
-        for _, transformer, _ in steps[COLUMNS].transformers_
-    )
 
 
 def _by_converter(schema: Schema, model: Any) -> ModelProto:
@@ -117,7 +107,7 @@ def _constant(schema: Schema, value: float) -> ModelProto:
     return _model(schema, nodes, [feature.name])
 
 
-def _default(schema: Schema, model: Pipeline) -> ModelProto:
+def _default(schema: Schema, model: DefaultPipeline) -> ModelProto:
     """Return the whole pipeline as one small graph.
 
     The converter's own form of the columns has fifteen nodes more. Each costs a single row
