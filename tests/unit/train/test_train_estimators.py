@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -20,6 +20,8 @@ from taxi_train.fitting import estimators
 from taxi_train.fitting.candidates import Trainer
 from taxi_train.fitting.onnx_export import ConversionError, to_onnx
 
+#: A failing fit is not made smaller: each try takes a second.
+QUICK = (Phase.explicit, Phase.reuse, Phase.generate)
 NUMBERS = schema_of({
     "target": {"name": "y"},
     "columns": [{"name": "x", "kind": "number"}, {"name": "z", "kind": "number"}],
@@ -31,7 +33,7 @@ def small(model: estimators.DefaultPipeline) -> estimators.DefaultPipeline:
     return model.set_params(trees__max_iter=8, trees__min_samples_leaf=5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None, phases=QUICK)
 @given(schemas(), st.integers(1, 1000))
 def test_onnx_answers_like_scikit_learn_for_any_schema(schema: Schema, seed: int) -> None:
     rows = labelled(schema, 300, seed)
@@ -46,7 +48,7 @@ def test_onnx_answers_like_scikit_learn_for_any_schema(schema: Schema, seed: int
     assert graph.predict(features) == pytest.approx(expected, rel=1e-5, abs=1e-4 * spread)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None, phases=QUICK)
 @given(schemas(), st.integers(1, 1000))
 def test_the_artifacts_of_any_schema_answer_at_its_limits(schema: Schema, seed: int) -> None:
     rows = labelled(schema, 250, seed)
@@ -137,7 +139,7 @@ def test_the_fallback_rises_with_its_number() -> None:
 
 def test_estimators_of_ones_own_are_converted_or_convert_themselves() -> None:
     rows = labelled(NUMBERS, 400)
-    own = Trainer(NUMBERS, lambda _: {"linear": make_pipeline(StandardScaler(), _Linear())})
+    own = Trainer(NUMBERS, lambda _: {"linear": make_pipeline(StandardScaler(), LinearRegression())})
 
     artifact = own.train(rows)
 
@@ -145,8 +147,6 @@ def test_estimators_of_ones_own_are_converted_or_convert_themselves() -> None:
     check_limits(artifact.files)
 
 
-class _Linear(LinearRegression):
-    """What a pipeline of one's own ends with."""
 
 
 def test_an_estimator_that_cannot_be_converted_says_what_to_do() -> None:

@@ -88,8 +88,8 @@ def _by_converter(schema: Schema, model: Any) -> ModelProto:
         converted: ModelProto = convert_sklearn(model, _GRAPH, types, target_opset=_OPSET)
     except Exception as error:  # the converter raises its own kinds, all of Exception
         raise ConversionError(
-            f"{type(model).__name__}: cannot be converted ({error}); give it a method "
-            "to_onnx(features)"
+            f"{type(model).__name__}: cannot be converted ({str(error).splitlines()[0]}); give it "
+            "a method to_onnx(features)"
         ) from error
     return converted
 
@@ -130,9 +130,10 @@ def _default(schema: Schema, model: DefaultPipeline) -> ModelProto:
         inputs += names
     trees: ModelProto = convert_sklearn(
         model.named_steps[TREES], _GRAPH, target_opset=_OPSET,
-        initial_types=[(_MATRIX, FloatTensorType([None, len(columns)]))],
+        initial_types=[("matrix", FloatTensorType([None, len(columns)]))],
     )  # fmt: skip
     (forest,) = trees.graph.node
+    forest.input[:] = [_MATRIX]
     forest.output[:] = [schema.target.name]
     nodes.append(helper.make_node("Concat", columns, [_MATRIX], name="concat", axis=1))
     return _model(schema, [*nodes, forest], inputs, trees.ir_version)
