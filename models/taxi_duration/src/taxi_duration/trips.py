@@ -155,7 +155,7 @@ def id_part(stem: str, longest: int) -> str:
     >>> id_part("green_tripdata_2021-01", 40)
     'green_tripdata_2021-01'
     >>> id_part("rides (1)", 40)
-    'rides-1-9cf7e4e9'
+    'rides-1-b32810d9'
     """
     if longest <= _HASH_DIGITS + 1:
         raise TripFileError(f"prefix: leaves {longest} characters of an id; give a shorter one")

@@ -19,7 +19,7 @@ def prediction_buckets(predictions: Floats) -> list[float]:
         predictions: Finite, at least one.
 
     >>> prediction_buckets(np.arange(1000.0))[:3]
-    [9.99, 49.9, 99.9]
+    [9.99, 50.0, 99.9]
     >>> len(prediction_buckets(np.array([5.0])))
     12
     """
