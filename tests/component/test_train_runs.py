@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from pymongo.database import Database
 from support.mongod import Mongod
@@ -27,6 +28,7 @@ from taxi_duration.trips import SCHEMA_FILE, taxi_schema
 from taxi_schema.columns.limits import evaluated
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import schema_of
+from taxi_schema.schema import Schema
 from taxi_store.connection import Document, connect
 from taxi_store.log import prediction_log as log
 from taxi_store.log.malformed import Unreadable
@@ -358,7 +360,7 @@ def test_champion_answers_every_zone_pair(
 
 def everywhere(
     pickup: np.ndarray, dropoff: np.ndarray, miles: float | np.ndarray, moment: str = "NaT"
-) -> object:
+) -> pd.DataFrame:
     rows = np.zeros(len(pickup))
     columns = {
         "PULocationID": pickup.astype(np.int64), "DOLocationID": dropoff.astype(np.int64),
@@ -368,7 +370,7 @@ def everywhere(
     return features_of(SCHEMA, LabelledRows(columns, times, rows, rows, rows))
 
 
-def with_tip(required: bool) -> object:
+def with_tip(required: bool) -> Schema:
     document = json.loads(SCHEMA.to_json())
     document["derived"] = {
         derived["name"]: {key: value for key, value in derived.items() if key != "name"}

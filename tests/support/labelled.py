@@ -10,7 +10,7 @@ from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import schema_of
 from taxi_schema.schema import Schema
 
-START = datetime(2021, 1, 1)
+START = datetime(2021, 1, 1)  # noqa: DTZ001 - local
 #: A schema with every kind of column, context and ignored ones among them.
 DOCUMENT: dict[str, Any] = {
     "id": "order",
@@ -52,10 +52,11 @@ def labelled(schema: Schema, rows: int, seed: int = 1) -> LabelledRows:
     if schema.event_time is None:
         times = np.full(rows, np.datetime64("NaT", "us"))
     never = np.full(rows, np.nan)
-    return LabelledRows(columns, times, target, never, np.arange(rows) * 300.0)
+    return LabelledRows(columns, times, target, never, 300.0 * np.arange(rows, dtype=np.float64))
 
 
 def _values(column: Column, rows: int, rng: np.random.Generator) -> np.ndarray:
+    values: np.ndarray
     if column.kind is Kind.BOOLEAN:
         values = rng.integers(0, 2, rows)
     elif column.values:
@@ -63,8 +64,8 @@ def _values(column: Column, rows: int, rng: np.random.Generator) -> np.ndarray:
     elif column.type is FeatureType.STRING:
         values = _chosen(column, [f"é{place}" for place in range(12)], rows, rng)
     elif column.type is FeatureType.INTEGER:
-        low, high = int(column.low), int(column.high)
-        pool = [low + min(place, high - low) for place in range(30)]
+        first, last = int(column.low), int(column.high)
+        pool = [first + min(place, last - first) for place in range(30)]
         values = _chosen(column, pool, rows, rng)
     else:
         low = column.low if column.minimum is not None else min(0.0, column.high)
@@ -77,9 +78,7 @@ def _values(column: Column, rows: int, rng: np.random.Generator) -> np.ndarray:
     return values
 
 
-def _chosen(
-    column: Column, pool: list[Any], rows: int, rng: np.random.Generator
-) -> np.ndarray:
+def _chosen(column: Column, pool: list[Any], rows: int, rng: np.random.Generator) -> np.ndarray:
     kind = object if column.type is FeatureType.STRING else np.int64
     return np.array(pool, kind)[rng.integers(0, len(pool), rows)]
 

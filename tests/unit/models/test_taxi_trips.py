@@ -16,8 +16,8 @@ from taxi_domain.ids import check_id
 from taxi_duration.trips import id_part, read_trips, taxi_schema, trip_rows
 from taxi_schema.columns.limits import accepted, evaluated
 
-TIMES = [datetime(2021, 1, 1, 8, 0, 0), datetime(2021, 1, 1, 9, 0, 0)]
-ENDS = [datetime(2021, 1, 1, 8, 12, 30), datetime(2021, 1, 1, 9, 45, 0)]
+TIMES = list(map(datetime.fromisoformat, ("2021-01-01T08:00:00", "2021-01-01T09:00:00")))
+ENDS = list(map(datetime.fromisoformat, ("2021-01-01T08:12:30", "2021-01-01T09:45:00")))
 COLUMNS: dict[str, Any] = {
     "VendorID": [1, 2],
     "lpep_pickup_datetime": pa.array(TIMES, pa.timestamp("us")),
@@ -98,9 +98,7 @@ def test_a_column_as_pandas_index_is_read(tmp_path: Path) -> None:
 
 def test_dates_and_values_that_are_no_numbers_stay_missing(tmp_path: Path) -> None:
     dates = pa.array([date(2021, 1, 1)] * 2, pa.date32())
-    table = read_trips(
-        month(tmp_path, lpep_dropoff_datetime=dates, trip_distance=[np.nan, np.inf])
-    )
+    table = read_trips(month(tmp_path, lpep_dropoff_datetime=dates, trip_distance=[np.nan, np.inf]))
 
     assert table["trip_distance"].to_pylist() == [None, None]
     assert table["duration"].to_pylist() == [-480.0, -540.0]

@@ -1,5 +1,7 @@
 """Which rows a candidate keeps, which estimator it is, and by which model its errors are."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.dummy import DummyRegressor
@@ -93,9 +95,7 @@ def test_rows_without_event_times_are_no_reference() -> None:
 
 def test_the_best_of_several_estimators_becomes_the_candidate() -> None:
     rows = labelled(NUMBERS, 3000)
-    trainer = Trainer(
-        NUMBERS, lambda _: {"mean": DummyRegressor(), "linear": LinearRegression()}
-    )
+    trainer = Trainer(NUMBERS, lambda _: {"mean": DummyRegressor(), "linear": LinearRegression()})
 
     first = trainer.train(rows)
     candidate, scores = trainer.make_candidate(rows[:500], split(rows[500:], 500))
@@ -108,7 +108,7 @@ def test_the_best_of_several_estimators_becomes_the_candidate() -> None:
 
 
 def test_training_code_of_ones_own_is_a_module(
-    tmp_path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my_models.py").write_text(
         "from sklearn.linear_model import LinearRegression\n"

@@ -30,7 +30,8 @@ NUMBERS = schema_of({
 
 def small(model: estimators.DefaultPipeline) -> estimators.DefaultPipeline:
     """Return the pipeline with fewer trees: the same nodes, a fraction of the time."""
-    return model.set_params(trees__max_iter=8, trees__min_samples_leaf=5)
+    model.set_params(trees__max_iter=8, trees__min_samples_leaf=5)
+    return model
 
 
 @settings(max_examples=12, deadline=None, phases=QUICK)
@@ -139,7 +140,9 @@ def test_the_fallback_rises_with_its_number() -> None:
 
 def test_estimators_of_ones_own_are_converted_or_convert_themselves() -> None:
     rows = labelled(NUMBERS, 400)
-    own = Trainer(NUMBERS, lambda _: {"linear": make_pipeline(StandardScaler(), LinearRegression())})
+    own = Trainer(
+        NUMBERS, lambda _: {"linear": make_pipeline(StandardScaler(), LinearRegression())}
+    )
 
     artifact = own.train(rows)
 
@@ -147,12 +150,10 @@ def test_estimators_of_ones_own_are_converted_or_convert_themselves() -> None:
     check_limits(artifact.files)
 
 
-
-
 def test_an_estimator_that_cannot_be_converted_says_what_to_do() -> None:
-    class Odd(LinearRegression):
+    class Odd(LinearRegression):  # type: ignore[misc]  # scikit-learn has no types
         def predict(self, features: pd.DataFrame) -> np.ndarray:
-            return super().predict(features)
+            return np.asarray(super().predict(features))
 
     rows = labelled(NUMBERS, 400)
 

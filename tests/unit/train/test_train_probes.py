@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from onnx import TensorProto, helper
 from support.labelled import labelled
@@ -58,7 +59,7 @@ def some(schema: Schema) -> LabelledRows:
     return replace(rows, columns=rows.columns | {"weight": weight}, target=weight)
 
 
-def _features(schema: Schema):  # noqa: ANN202
+def _features(schema: Schema) -> pd.DataFrame:
     return features_of(schema, some(schema))
 
 

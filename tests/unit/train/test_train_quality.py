@@ -41,10 +41,10 @@ BAD = {
     "ShortSpan but for one wrong date": replace(
         GOOD, fit=timed(np.where(PLACES == 9, 1e7, PLACES / 20))
     ),
-    "TooFewDistinct": replace(
-        GOOD, fit=column(FIT, "weight", lambda _: PLACES.astype(float) % 7)
+    "TooFewDistinct": replace(GOOD, fit=column(FIT, "weight", lambda _: PLACES.astype(float) % 7)),
+    "TooFewDistinct labels": replace(
+        GOOD, fit=replace(FIT, target=10.0 * (PLACES % 20).astype(np.float64))
     ),
-    "TooFewDistinct labels": replace(GOOD, fit=replace(FIT, target=PLACES % 20 * 10.0)),
     "LabelSpread": replace(GOOD, fit=replace(FIT, target=10 + FIT.target / 1000)),
     "Missing": replace(GOOD, fit=replace(FIT, event_times=NEVER)),
     "Unseen": replace(
@@ -146,5 +146,5 @@ def test_more_categories_than_the_schema_keeps_are_refused_by_name() -> None:
         for column in DOCUMENT["columns"]
     ]
 
-    with pytest.raises(DataQualityError, match="app: 2000 categories.*max_categories 100"):
+    with pytest.raises(DataQualityError, match=r"app: 2000 categories.*max_categories 100"):
         usable(orders(columns=columns), rows, RULES)

@@ -73,9 +73,7 @@ def test_a_guessed_schema_suits_its_file(table: Path) -> None:
     assert '# Left out: "a.b" cannot be a name' in text
     assert '# Left out: "nothing" has no value.' in text
     assert tomllib.loads(text)["fallback"]["monotonic"] in {"weight", "age"}
-    assert "2500 of 2500 rows can be trained on" in tool(
-        "check", "--schema", path, "--data", table
-    )
+    assert "2500 of 2500 rows can be trained on" in tool("check", "--schema", path, "--data", table)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +115,8 @@ def own_graph(path: Path, operation: str = "Identity", name: str = "weight") -> 
     ends = [
         helper.make_tensor_value_info(end, TensorProto.FLOAT, [None, 1]) for end in (name, "price")
     ]
-    graph = helper.make_graph([helper.make_node(operation, [name], ["price"])], "g", *(
-        [end] for end in ends
-    ))  # fmt: skip
+    node = helper.make_node(operation, [name], ["price"])
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     path.write_bytes(model.SerializeToString())
     return path

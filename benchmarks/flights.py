@@ -1,0 +1,94 @@
+"""Which months of 2013 shift the inputs of the flight model, and which its error.
+
+A first model is fitted on the flights of January; each later month is evaluated in windows of
+2,000 flights as the monitor does.
+Usage: python benchmarks/flights.py FILE, where FILE has all flights of 2013.
+"""
+
+import argparse
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from streams import ROOT, answers, between, part, window_columns
+
+from taxi_domain.models import PROFILE_FILE
+from taxi_profiles.reference import Reference
+from taxi_profiles.verdict import evaluate, evaluate_labelled
+from taxi_schema.columns.limits import accepted, evaluated
+from taxi_schema.columns.rows import LabelledRows
+from taxi_schema.reading import read_schema
+from taxi_train.data.files import read_file
+from taxi_train.data.rows import within_limits
+from taxi_train.fitting.candidates import Trainer
+
+SCHEMA = read_schema(ROOT / "models" / "flight_delay" / "schema.toml")
+RESULT = ROOT / "benchmarks" / "results" / "flights.json"
+WINDOW = 2000
+
+
+def month_of(rows: LabelledRows, number: int) -> LabelledRows:
+    """Return the flights of a month of 2013."""
+    end = f"2013-{number + 1:02d}-01" if number < 12 else "2014-01-01"
+    return rows[between(rows, f"2013-{number:02d}-01", end)]
+
+
+def figures_of(reference: Reference, rows: LabelledRows) -> dict[str, object]:
+    """Return what the monitor would see of a month."""
+    scored = evaluated(SCHEMA.target, rows.target)
+    errors = rows.prediction[scored] - rows.target[scored]
+    inputs: list[float] = []
+    columns: dict[str, list[float]] = {}
+    everything = window_columns(SCHEMA, reference, rows)
+    for end in range(WINDOW, len(rows) + 1, WINDOW):
+        verdict = evaluate(reference, part(everything, slice(end - WINDOW, end)))
+        inputs.append(verdict.score_ratio or 0.0)
+        for feature in verdict.features:
+            columns.setdefault(feature.feature, []).append(feature.score_ratio or 0.0)
+    labelled = part(everything, scored)
+    error = []
+    for end in range(WINDOW, int(scored.sum()) + 1, WINDOW):
+        result = evaluate_labelled(reference, part(labelled, slice(end - WINDOW, end))).error
+        assert result is not None
+        error.append(result.score_ratio or 0.0)
+    medians = {name: round(float(np.median(values)), 2) for name, values in columns.items()}
+    return {
+        "rows": len(rows),
+        "rmse": round(float(np.sqrt(np.mean(errors**2))), 2),
+        "bias": round(float(np.mean(errors)), 2),
+        "inputs_above": round(float(np.mean(np.array(inputs) > 1)), 2),
+        "error_above": round(float(np.mean(np.array(error) > 1)), 2),
+        "inputs_median": round(float(np.median(inputs)), 2),
+        "error_median": round(float(np.median(error)), 2),
+        "columns": medians,
+    }
+
+
+def main() -> None:
+    """Measure all months, print and write the result file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    rows = read_file(SCHEMA, parser.parse_args().file).rows(SCHEMA)
+    rows = rows[accepted(SCHEMA, rows.columns)]
+    january = month_of(rows, 1)
+    champion = Trainer(SCHEMA).train(january[within_limits(SCHEMA, january)])
+    reference = Reference.from_bytes(champion.files[PROFILE_FILE])
+    rows = rows.predicted(answers(champion, rows))
+    figures: dict[str, object] = {"january_rmse": champion.card["metrics"]["rmse"]}
+    for number in range(1, 13):
+        figures[f"2013-{number:02d}"] = found = figures_of(reference, month_of(rows, number))
+        print(f"2013-{number:02d}", found, flush=True)
+    libraries = {name: version(name) for name in ("numpy", "scikit-learn", "onnxruntime")}
+    RESULT.write_text(
+        json.dumps(
+            {"figures": figures, "command": "python benchmarks/flights.py <flights-2013.parquet>",
+             "versions": {"python": platform.python_version(), **libraries}},
+            indent=1,
+        ) + "\n"
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
