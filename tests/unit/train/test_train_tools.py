@@ -8,6 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from support.labelled import labelled, orders
 from typer.testing import CliRunner
 
@@ -165,3 +170,31 @@ def test_a_graph_that_does_not_suit_the_schema_is_refused(
     assert done.exit_code == 1
     assert text in done.stderr
     assert not (table.parent / "own.tar").exists()
+
+
+def test_a_pipeline_that_was_converted_elsewhere_takes_all_features_in_one_tensor(
+    tmp_path: Path,
+) -> None:
+    schema = tmp_path / "schema.toml"
+    schema.write_text(
+        'target = { name = "y" }\n'
+        '[[columns]]\nname = "x"\nkind = "number"\n[[columns]]\nname = "z"\nkind = "number"\n'
+        '[[columns]]\nname = "flag"\nkind = "boolean"\n'
+    )
+    rng = np.random.default_rng(1)
+    x, z, flag = rng.random(300), rng.random(300), rng.integers(0, 2, 300)
+    target = 3 * x - z + flag
+    reference = tmp_path / "rows.csv"
+    lines = [f"{a},{b},{bool(c)},{d}\n" for a, b, c, d in zip(x, z, flag, target, strict=True)]
+    reference.write_text("x,z,flag,y\n" + "".join(lines))
+    model = make_pipeline(StandardScaler(), Ridge(1e-6)).fit(np.stack([x, z, flag], 1), target)
+    graph = convert_sklearn(model, initial_types=[("X", FloatTensorType([None, 3]))])
+    (tmp_path / "model.onnx").write_bytes(graph.SerializeToString())
+
+    tool(
+        "models", "pack", "--schema", schema, "--onnx", tmp_path / "model.onnx",
+        "--reference", reference, "--out", tmp_path / "own.tar",
+    )  # fmt: skip
+
+    artifact = unpack((tmp_path / "own.tar").read_bytes())
+    assert artifact.card["metrics"]["rmse"] < 1e-4
