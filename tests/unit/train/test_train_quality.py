@@ -72,6 +72,12 @@ def test_a_missing_category_is_not_unseen() -> None:
     check(SCHEMA, replace(GOOD, fit=absent), known, RULES)
 
 
+def test_a_category_that_is_new_in_the_schema_is_not_unseen() -> None:
+    before = column(REFERENCE, "shop", lambda shop: np.full(len(shop), "", object))
+
+    check(SCHEMA, GOOD, before, RULES)
+
+
 def test_rows_that_are_replayed_faster_than_they_were_are_checked_by_their_event_times() -> None:
     fast = replace(GOOD, fit=replace(FIT, answered=PLACES / 100))
 

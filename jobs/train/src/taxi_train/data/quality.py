@@ -199,13 +199,18 @@ def _numbers(
 
 
 def _unseen(schema: Schema, rows: LabelledRows, reference: LabelledRows) -> Mask:
-    """Tell which rows have a category that the reference has not; missing is no category."""
+    """Tell which rows have a category that the reference has not; missing is no category.
+
+    A column that is new in the schema has no value in the reference: nothing is unseen there.
+    """
     unseen = np.zeros(len(rows), np.bool_)
     for column in schema.inputs:
         if column.kind is not Kind.CATEGORY:
             continue
-        values = rows.columns[column.name]
-        known = np.isin(_plain(values), _plain(reference.columns[column.name]))
+        values, seen = rows.columns[column.name], reference.columns[column.name]
+        if is_missing(column, seen).all():
+            continue
+        known = np.isin(_plain(values), _plain(seen))
         unseen |= ~known & ~is_missing(column, values)
     return unseen
 
