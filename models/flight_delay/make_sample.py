@@ -16,7 +16,7 @@ TIME = "scheduled_departure"
 NUMBERS = ("distance", "dep_delay", "arr_delay")
 COLUMNS = (TIME, "flight_id", "carrier", "origin", "dest", *NUMBERS)
 #: Months, by the name of their file: the first model's, and what is streamed.
-SAMPLES = {"flights-2013-01": 1, "flights-2013-02": 2, "flights-2013-05": 5, "flights-2013-09": 9}
+SAMPLES = {"flights-2013-01": 1, "flights-2013-02": 2, "flights-2013-07": 7, "flights-2013-09": 9}
 
 
 def cut(table: pa.Table, month: int) -> pa.Table:
