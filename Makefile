@@ -15,7 +15,8 @@ PINS := $(shell sha256sum requirements/dev.txt requirements/uv.txt tools/dev/set
 VENV := $(CACHE)/venv-$(PINS)
 PYTHON := $(VENV)/bin/python
 SOURCES := libs/domain/src libs/schema/src libs/profiles/src libs/store/src libs/runtime/src services/predict/src \
-           services/monitor/src jobs/train/src jobs/report/src operator/src tools/cluster/src tools/stories/src
+           services/monitor/src jobs/train/src jobs/report/src operator/src tools/cluster/src tools/stories/src \
+           models/taxi_duration/src
 empty :=
 export PYTHONPATH := $(subst $(empty) ,:,$(addprefix $(CURDIR)/,$(SOURCES)))
 TIMED := tools/dev/timed
@@ -96,7 +97,7 @@ report: setup ## Show the collapse's batch report after `demo` (LAST=24h: make o
 .PHONY: traffic
 traffic: setup ## Send the rides of FILE (ARGS="--help" tells all options)
 	@$(WITH_CLIENTS) $(TIMED) "traffic" $(STORIES) traffic $(RELEASE_OPTIONS) \
-	   $(or $(FILE),jobs/train/src/taxi_train/samples/green-2021-02-head.parquet) $(ARGS)
+	   $(or $(FILE),models/taxi_duration/samples/green-2021-02-head.parquet) $(ARGS)
 
 .PHONY: test
 test: setup ## Everything: lint, unit, component, chart, end to end on the cluster

@@ -1,9 +1,9 @@
 """CPU time and memory of training on 100,000 rides, on one core.
 
-`train` is what makes the first model: the fit, its out-of-fold errors, the model of its error,
-the reference and its calibration. `candidate` is a whole retraining on as many new rides beside
-the champion's reference: both ways tried, the better one fitted again, its artifact made.
-Each runs in a process of its own, whose peak memory is the kernel's figure.
+`train` is what makes the first model: the fit, its out-of-fold errors, the reference and its
+calibration. `candidate` is a whole retraining on as many new rides beside the champion's
+reference: both ways tried, the better one fitted again, its artifact made. Each runs in a process
+of its own, whose peak memory is the kernel's figure.
 """
 
 import argparse
@@ -16,21 +16,20 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from offline_stories import ROOT, SAMPLES
 from rich.console import Console
+from streams import ROOT, TAXI, sample
 
-from taxi_domain.models import REFERENCE_FILE
-from taxi_train.artifact import builder as packing
-from taxi_train.data.rides import Rides, read_file
+from taxi_schema.columns.rows import LabelledRows
+from taxi_train.artifact.builder import reference_rows
 from taxi_train.data.split import split
-from taxi_train.fitting import candidates
+from taxi_train.fitting.candidates import Trainer
 
 RESULT = ROOT / "benchmarks" / "results" / "fit.json"
 
 
-def new_rides(rows: int) -> Rides:
+def new_rides(rows: int) -> LabelledRows:
     """Return so many real rides; they are of the largest shipped sample."""
-    rides = read_file(SAMPLES / "green-2020-03-before.parquet")
+    rides = sample("green-2020-03-before")
     if len(rides) < rows:
         raise SystemExit(f"--rides: the sample has {len(rides)} rides; ask for fewer")
     return rides[:rows]
@@ -38,14 +37,14 @@ def new_rides(rows: int) -> Rides:
 
 def train(rows: int) -> None:
     """Make a first model."""
-    candidates.train(new_rides(rows))
+    Trainer(TAXI).train(new_rides(rows))
 
 
 def candidate(rows: int) -> None:
     """Make a candidate."""
-    champion = candidates.train(read_file(SAMPLES / "green-2021-01.parquet")[:20_000])
-    old = packing.reference_rides(champion.files[REFERENCE_FILE])
-    candidates.make_candidate(old, split(new_rides(rows), 1000))
+    champion = Trainer(TAXI).train(sample("green-2021-01")[:20_000])
+    old = reference_rows(TAXI, champion)
+    Trainer(TAXI).make_candidate(old, split(new_rides(rows), 1000))
 
 
 WORK = {"train": train, "candidate": candidate}

@@ -24,17 +24,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from offline_stories import ROOT, Stream, streams
 from rich.console import Console
 from rich.table import Table
+from streams import ROOT, TAXI, Stream, month, streams
 
-from taxi_domain.models import REFERENCE_FILE
 from taxi_domain.runs import RunResult
 from taxi_store.registry.artifacts import Artifact
-from taxi_train.artifact import builder as packing
-from taxi_train.data.rides import read_file
+from taxi_train.artifact.builder import reference_rows
 from taxi_train.data.split import split
-from taxi_train.fitting import candidates
+from taxi_train.data.views import Views
+from taxi_train.fitting.candidates import Trainer
 from taxi_train.runs.gate import GateRules, GateVerdict
 from taxi_train.runs.retraining import compare
 
@@ -105,17 +104,19 @@ def pairs(folder: Path) -> Iterator[Stream]:
     files = sorted(folder.glob("green_tripdata_*.parquet"))
     for first, second in itertools.pairwise(files):
         name = f"{first.stem[-7:]} then {second.stem[-7:]}"
-        yield Stream(name, read_file(first), read_file(second))
+        yield Stream(name, TAXI, month(first), month(second))
 
 
 def evaluated(stream: Stream, champion: Artifact, size: int) -> Judged:
     """Retrain on the first rides of a stream and ask the gate, then hindsight."""
-    parts = split(stream.rides[:size], RULES.min_labelled_rows)
-    old = packing.reference_rides(champion.files[REFERENCE_FILE])
-    candidate, _ = candidates.make_candidate(old, parts)
-    verdict = compare(champion, candidate, parts.gate, RULES)
-    after = stream.rides[size : size + AFTER]
-    return Judged(stream.name, size, verdict, compare(champion, candidate, after, RULES))
+    parts = split(stream.rows[:size], RULES.min_labelled_rows)
+    old = reference_rows(stream.schema, champion)
+    candidate, _ = Trainer(stream.schema).make_candidate(old, parts)
+    now, later = (
+        compare(champion, candidate, Views({stream.schema.digest: rows}), RULES)
+        for rows in (parts.gate, stream.rows[size : size + AFTER])
+    )
+    return Judged(stream.name, size, now, later)
 
 
 def main() -> None:
@@ -125,8 +126,8 @@ def main() -> None:
     options = parser.parse_args()
     found = []
     for stream in (*streams(options.data, 10**9), *(pairs(options.data) if options.data else ())):
-        champion = candidates.train(stream.reference)
-        sizes = (size for size in SIZES if size + AFTER <= len(stream.rides))
+        champion = Trainer(stream.schema).train(stream.reference)
+        sizes = (size for size in SIZES if size + AFTER <= len(stream.rows))
         found += [evaluated(stream, champion, size) for size in sizes]
     report(found, options.data)
 

@@ -9,38 +9,25 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from support.taxi_columns import DISTANCE, DROPOFF, PICKUP
+from streams import ROOT, Stream, answers, part, streams, window_columns
 
-from taxi_domain.models import PROFILE_FILE, REFERENCE_FILE
-from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
+from taxi_domain.models import PROFILE_FILE
+from taxi_profiles.reference import Reference
 from taxi_profiles.verdict import Alarm, evaluate, evaluate_labelled
 from taxi_store.registry.artifacts import Artifact
-from taxi_train.artifact import builder as packing
-from taxi_train.artifact.onnx_model import OnnxModel
-from taxi_train.data.rides import Rides, read_file
+from taxi_train.artifact.builder import reference_rows
 from taxi_train.data.split import split
-from taxi_train.fitting import candidates
-from taxi_train.runs.gate import GateRules, compare
+from taxi_train.data.views import Views
+from taxi_train.fitting.candidates import Trainer
+from taxi_train.runs.gate import GateRules
+from taxi_train.runs.retraining import compare
 
-ROOT = Path(__file__).parents[1]
-SAMPLES = ROOT / "jobs" / "train" / "src" / "taxi_train" / "samples"
 RESULT = ROOT / "benchmarks" / "results" / "offline_stories.json"
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A champion's training rides and the rides that follow."""
-
-    name: str
-    reference: Rides
-    rides: Rides
 
 
 @dataclass(frozen=True)
@@ -55,48 +42,17 @@ class Played:
     largest: dict[str, float]
 
 
-def streams(folder: Path | None, limit: int) -> Iterator[Stream]:
-    """Read the streams: whole months from a folder, else the shipped samples."""
-    if folder is None:
-        yield Stream(
-            "quiet", read_file(SAMPLES / "green-2021-01.parquet"),
-            read_file(SAMPLES / "green-2021-02-head.parquet"),
-        )  # fmt: skip
-        yield Stream(
-            "collapse", read_file(SAMPLES / "green-2020-03-before.parquet"),
-            read_file(SAMPLES / "green-2020-03-after.parquet"),
-        )  # fmt: skip
-        return
-
-    def month(name: str, start: str | None = None, end: str | None = None) -> Rides:
-        dates = [datetime.fromisoformat(one) if one else None for one in (start, end)]
-        return read_file(folder / f"green_tripdata_{name}.parquet", *dates)
-
-    january = month("2021-01", "2021-01-01", "2021-02-01")
-    yield Stream("quiet", january, month("2021-02", "2021-02-01", "2021-03-01")[:limit])
-    yield Stream(
-        "drift-without-damage", january, month("2022-01", "2022-01-01", "2022-02-01")[:limit]
-    )
-    march = month("2020-03", "2020-03-01", "2020-03-14")
-    yield Stream("collapse", march, month("2020-03", "2020-03-22", "2020-04-01")[:limit])
-
-
 def play(stream: Stream, champion: Artifact, window: int) -> Played:
     """Send the stream past the engine, one evaluation every quarter of a window."""
     reference = Reference.from_bytes(champion.files[PROFILE_FILE])
-    rides = stream.rides
-    predicted = answers(champion, rides)
+    rides = stream.rows.predicted(answers(champion, stream.rows))
+    everything = window_columns(stream.schema, reference, rides)
     alarms = {"inputs": Alarm(), "error": Alarm()}
     first: dict[str, int | None] = {"inputs": None, "error": None}
     episodes = {"inputs": 0, "error": 0}
     largest: dict[str, float] = {}
     for end in range(window, len(rides) + 1, window // 4):
-        chosen = slice(end - window, end)
-        columns = {
-            PICKUP: rides.pickup[chosen], DROPOFF: rides.dropoff[chosen],
-            DISTANCE: rides.distance[chosen], MOMENT: rides.moment[chosen],
-            PREDICTION: predicted[chosen], TARGET: rides.duration[chosen],
-        }  # fmt: skip
+        columns = part(everything, slice(end - window, end))
         inputs, labelled = evaluate(reference, columns), evaluate_labelled(reference, columns)
         assert inputs.score_ratio is not None
         assert labelled.error is not None
@@ -119,23 +75,16 @@ def play(stream: Stream, champion: Artifact, window: int) -> Played:
     )
 
 
-def answers(model: Artifact, rides: Rides) -> np.ndarray:
-    """Return the model's answers, minutes."""
-    return OnnxModel(model.files["model.onnx"]).predict(rides.features())
-
-
 def retrain(stream: Stream, champion: Artifact, at: int) -> dict[str, float | str]:
     """Retrain on the rides up to `at` and ask the gate, then hindsight on the 5,000 after it."""
     rules = GateRules()
-    parts = split(stream.rides[:at], rules.min_labelled_rows)
-    old = packing.reference_rides(champion.files[REFERENCE_FILE])
-    candidate, _ = candidates.make_candidate(old, parts)
-    verdict = compare(
-        parts.gate.duration, answers(champion, parts.gate), answers(candidate, parts.gate), rules
-    )
-    after = stream.rides[at : at + 5000]
+    parts = split(stream.rows[:at], rules.min_labelled_rows)
+    old = reference_rows(stream.schema, champion)
+    candidate, _ = Trainer(stream.schema).make_candidate(old, parts)
+    verdict = compare(champion, candidate, Views({stream.schema.digest: parts.gate}), rules)
+    after = stream.rows[at : at + 5000]
     rmse = {
-        name: float(np.sqrt(np.mean((answers(model, after) - after.duration) ** 2)))
+        name: float(np.sqrt(np.mean((answers(model, after) - after.target) ** 2)))
         for name, model in (("champion", champion), ("candidate", candidate))
     }
     return {
@@ -157,11 +106,13 @@ def main() -> None:
     champions: dict[int, Artifact] = {}
     for stream in streams(arguments.data, arguments.limit):
         begin = time.process_time()
-        champion = champions.setdefault(id(stream.reference), candidates.train(stream.reference))
+        champion = champions.setdefault(
+            id(stream.reference), Trainer(stream.schema).train(stream.reference)
+        )
         fitted = time.process_time() - begin
         begin = time.process_time()
         played = play(stream, champion, arguments.window)
-        evaluations = (len(stream.rides) - arguments.window) / (arguments.window / 4) + 1
+        evaluations = (len(stream.rows) - arguments.window) / (arguments.window / 4) + 1
         cost = (time.process_time() - begin) / evaluations * 1000
         print(f"== {stream.name}: champion of {len(stream.reference)} rides ({fitted:.0f} s CPU), "
               f"stream of {played.rows}; {cost:.1f} ms CPU an evaluation")  # fmt: skip
@@ -171,7 +122,7 @@ def main() -> None:
         print(f"   largest score over its threshold: {scores}")
         at = min(a for a in (played.input_alarm, played.error_alarm, 8000) if a)
         at = max(at, 5000)
-        gate = retrain(stream, champion, min(at, len(stream.rides) - 1000))
+        gate = retrain(stream, champion, min(at, len(stream.rows) - 1000))
         print(f"   retrained after {at}: {gate['result']} ({gate['kind']}): {gate['message']}")
         print(f"   hindsight, the {gate['later_rides']} rides after: champion "
               f"{gate['later_champion_rmse']:.2f}, candidate {gate['later_candidate_rmse']:.2f}",

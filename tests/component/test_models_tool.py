@@ -18,15 +18,17 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from pymongo.collection import Collection
 from pymongo.database import Database
+from support.artifacts import Linear, artifact_for, random_rows
 from support.mongod import Mongod, running_mongod
-from support.predictor import division_artifact, small_artifact
 from typer.testing import CliRunner
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
-from taxi_domain.models import ERROR_FILE, MODEL_NAME, ONNX_FILE, Alias, ModelState
+from taxi_domain.models import MODEL_NAME, ONNX_FILE, SCHEMA_FILE, Alias, ModelState
+from taxi_duration.trips import taxi_schema
+from taxi_schema.reading import schema_of
 from taxi_store.connection import Document, connect
-from taxi_store.registry.artifacts import artifact_of, pack
+from taxi_store.registry.artifacts import Artifact, artifact_of, pack
 from taxi_store.registry.garbage_collection import Keep, collect
 from taxi_store.registry.registry import Registry
 from taxi_train.registry_cli import EXIT_CONFLICT, app, move
@@ -34,6 +36,24 @@ from taxi_train.registry_cli import EXIT_CONFLICT, app, move
 pytestmark = pytest.mark.component
 NOW = datetime.now(UTC).replace(microsecond=0)
 OLD = NOW - timedelta(days=30)
+TAXI = taxi_schema()
+ROWS = random_rows(TAXI, 60)
+
+
+def small_artifact(number: int) -> Artifact:
+    return artifact_for(TAXI, Linear(number, {"trip_distance": 3.0}), ROWS)
+
+
+def division_artifact() -> Artifact:
+    """Return a model that has no answer for a ride of 0 miles."""
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 1])
+        for name in ("trip_distance", "duration")
+    ]
+    node = helper.make_node("Reciprocal", ["trip_distance"], ["duration"])
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return artifact_for(TAXI, Linear(), ROWS, graph=bytes(model.SerializeToString()))
 
 
 @pytest.fixture(scope="module")
@@ -159,24 +179,22 @@ STRANGE_GRAPHS = {
     "no graph": b"graph",
     "strings": graph_of({"PULocationID": TensorProto.STRING}, "duration"),
     "unknown input": graph_of({**MILES, "tip": TensorProto.FLOAT}, "duration"),
-    "other output": graph_of(MILES, "minutes"),
-    "output of doubles": graph_of(MILES, "duration", TensorProto.DOUBLE),
+    "output of integers": graph_of(MILES, "duration", TensorProto.INT64),
     "not a number": graph_of({"hour": TensorProto.FLOAT}, "duration"),
 }
 
 
 @pytest.mark.parametrize("name", STRANGE_GRAPHS)
-@pytest.mark.parametrize("file_name", [ONNX_FILE, ERROR_FILE])
 def test_graph_that_no_predictor_would_load_does_not_get_in(
-    database: Database[Document], tmp_path: Path, name: str, file_name: str
+    database: Database[Document], tmp_path: Path, name: str
 ) -> None:
-    files = {**small_artifact(1).files, file_name: STRANGE_GRAPHS[name]}
+    files = {**small_artifact(1).files, ONNX_FILE: STRANGE_GRAPHS[name]}
     artifact, file = artifact_of(files), tmp_path / "model.tar"
     file.write_bytes(pack(files))
     version = Registry(database).add(artifact, model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW)
 
     for words in (("import", str(file)), ("verify", version), ("promote", version)):
-        assert file_name in tool(*words, code=1)
+        assert ONNX_FILE in tool(*words, code=1)
     assert Registry(database).alias(MODEL_NAME, Alias.CHAMPION) is None
 
 
@@ -191,6 +209,39 @@ def test_a_model_that_has_no_answer_at_a_limit_names_the_ride_and_is_not_promote
         printed = tool(*words, code=1)
         assert "gives inf for PULocationID 1, DOLocationID 1, trip_distance 0" in printed
     assert Registry(database).alias(MODEL_NAME, Alias.CHAMPION) is None
+
+
+@pytest.mark.parametrize("data", [None, b"{}"])
+def test_an_artifact_without_a_schema_does_not_get_in(
+    database: Database[Document], tmp_path: Path, data: bytes | None
+) -> None:
+    files = {**small_artifact(1).files, SCHEMA_FILE: data}
+    artifact = artifact_of({name: data for name, data in files.items() if data is not None})
+    (tmp_path / "model.tar").write_bytes(pack(artifact.files))
+
+    assert SCHEMA_FILE in tool("import", str(tmp_path / "model.tar"), code=1)
+
+
+def test_a_version_whose_schema_clients_would_notice_needs_a_word_more(
+    database: Database[Document],
+) -> None:
+    document = json.loads(TAXI.to_json())
+    document["derived"] = {}
+    document["slices"] = []
+    tip = {"name": "tip", "kind": "number"}
+    wider = schema_of(document | {"columns": [*document["columns"], tip]})
+    other = Registry(database).add(
+        artifact_for(wider), model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW
+    )
+    first = add(database, 1)
+    tool("promote", first)
+
+    printed = tool("promote", other, "--force", code=1)
+    assert "tip is required, was absent" in printed
+    assert "--accept-schema-change" in printed
+    tool("promote", other, "--accept-schema-change")
+    assert champion(database) == other
+    tool("promote", first)  # a column that goes is no change
 
 
 def test_what_served_can_be_rolled_back_to(database: Database[Document]) -> None:

@@ -1,8 +1,6 @@
 """The train Job with real rides and the real mongod."""
 
-import io
 import json
-import math
 import subprocess
 import sys
 import uuid
@@ -14,47 +12,48 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pymongo.database import Database
 from support.mongod import Mongod
 
-from taxi_domain.features import DISTANCE, ERROR_OUTPUT, MODEL_INPUTS, Features, calendar_of
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
     CARD_FILE,
-    ERROR_FILE,
     MODEL_NAME,
-    ONNX_FILE,
-    REFERENCE_FILE,
     Alias,
     ModelState,
 )
 from taxi_domain.records import Label, PredictionRecord
-from taxi_domain.rides import Ride
 from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_FAILED, EXIT_USAGE, RunResult
-from taxi_profiles.reference import PREDICTION, TARGET
+from taxi_duration.trips import SCHEMA_FILE, taxi_schema
+from taxi_schema.columns.limits import evaluated
+from taxi_schema.columns.rows import LabelledRows
+from taxi_schema.reading import schema_of
+from taxi_schema.schema import Schema
 from taxi_store.connection import Document, connect
 from taxi_store.log import prediction_log as log
 from taxi_store.log.malformed import Unreadable
 from taxi_store.registry.artifacts import Artifact, digest_of
 from taxi_store.registry.registry import Registry
 from taxi_store.registry.runs import RunStore
-from taxi_train.artifact.builder import reference_rides
-from taxi_train.artifact.onnx_model import OnnxModel, check_limits
+from taxi_train.artifact.builder import reference_rows
+from taxi_train.artifact.onnx_model import check_limits, model_of
+from taxi_train.data.files import read_file
 from taxi_train.data.quality import DataQualityError
-from taxi_train.data.rides import Rides, read_all, read_file
+from taxi_train.data.rows import features_of, within_limits
 from taxi_train.data.split import split
-from taxi_train.fitting.candidates import make_candidate, train, train_fallback
-from taxi_train.main import SAMPLES
+from taxi_train.fitting.candidates import Trainer
 from taxi_train.runs.bootstrap import bootstrap
+from taxi_train.runs.explain import explanation
 from taxi_train.runs.gate import GateRules
 from taxi_train.runs.retraining import LOG_UNTIL, RunRules, evaluate, retrain
 
 pytestmark = pytest.mark.component
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local time
 RULES = RunRules(gate=GateRules(min_labelled_rows=1000))
+SCHEMA = taxi_schema()
+TRAINER = Trainer(SCHEMA)
+SAMPLES = SCHEMA_FILE.parent / "samples"
+SCHEMA_OPTION = ("--schema", str(SCHEMA_FILE))
 
 
 def clock() -> datetime:
@@ -67,43 +66,51 @@ def database(shared_mongod: Mongod) -> Iterator[Database[Document]]:
         yield client[f"train-{uuid.uuid4().hex[:8]}"]
 
 
-def log_rides(database: Database[Document], rides: Rides, first: int = 0) -> None:
+def log_rides(database: Database[Document], rides: LabelledRows, first: int = 0) -> None:
     records, labels = [], []
-    for number in range(len(rides)):
-        pickup_at = EPOCH + timedelta(seconds=float(rides.moment[number]))
-        hour, weekday = calendar_of(pickup_at)
-        miles = float(rides.distance[number])
-        zones = int(rides.pickup[number]), int(rides.dropoff[number])
+    columns = {name: values.tolist() for name, values in rides.columns.items()}
+    for number, event_time in enumerate(rides.event_times.tolist()):
         ride_id = f"ride-{first + number:06d}"
         records.append(
             PredictionRecord(
                 ride_id,
                 NOW + timedelta(seconds=first + number),
+                event_time,
                 MODEL_NAME,
                 "champion",
                 "champion",
-                Ride(*zones, miles, pickup_at, ride_id),
-                Features(*zones, miles, hour, weekday),
+                {name: values[number] for name, values in columns.items()},
                 1.0,
             ).to_document()
         )
-        labels.append(Label(ride_id, float(rides.duration[number]), NOW))
+        labels.append(Label(ride_id, float(rides.target[number]), NOW))
     log.insert_records(database, records, NOW)
     log.insert_labels(database, labels, NOW, Unreadable())
 
 
-def before() -> Rides:
-    return read_file(SAMPLES / "green-2020-03-before.parquet")[-40_000:]
+def everything(name: str) -> LabelledRows:
+    return read_file(SCHEMA, SAMPLES / f"{name}.parquet").rows(SCHEMA)
 
 
-def after() -> Rides:
-    return read_file(SAMPLES / "green-2020-03-after.parquet")
+def usable(name: str) -> LabelledRows:
+    rows = everything(name)
+    return rows[within_limits(SCHEMA, rows)]
+
+
+def before() -> LabelledRows:
+    return usable("green-2020-03-before")[-40_000:]
+
+
+def after() -> LabelledRows:
+    return usable("green-2020-03-after")
 
 
 @pytest.fixture(scope="module")
 def first_models() -> dict[Alias, Artifact]:
     """Both first models of the rides before the collapse, made once for many tests."""
-    return {Alias.CHAMPION: train(before()), Alias.FALLBACK: train_fallback(before())}
+    return {
+        Alias.CHAMPION: TRAINER.train(before()), Alias.FALLBACK: TRAINER.train_fallback(before()),
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -117,12 +124,12 @@ def versions(database: Database[Document], first_models: dict[Alias, Artifact]) 
 
 
 def test_first_models_are_made_once(database: Database[Document]) -> None:
-    first = bootstrap(database, MODEL_NAME, before, clock)
+    first = bootstrap(database, MODEL_NAME, TRAINER, before, clock)
 
-    def never() -> Rides:
+    def never() -> LabelledRows:
         raise AssertionError("read although both models exist")
 
-    again = bootstrap(database, MODEL_NAME, never, clock)
+    again = bootstrap(database, MODEL_NAME, TRAINER, never, clock)
 
     assert first == again
     assert set(first) == {Alias.CHAMPION, Alias.FALLBACK}
@@ -163,10 +170,8 @@ def test_collapse_gives_a_better_candidate_and_the_next_run_sees_only_new_rides(
 
 
 def test_refused_candidate_changes_nothing_but_its_own_state(database: Database[Document]) -> None:
-    versions = bootstrap(
-        database, MODEL_NAME, lambda: read_file(SAMPLES / "green-2021-01.parquet"), clock
-    )
-    log_rides(database, read_file(SAMPLES / "green-2021-02-head.parquet")[:5000])
+    versions = bootstrap(database, MODEL_NAME, TRAINER, lambda: usable("green-2021-01"), clock)
+    log_rides(database, usable("green-2021-02-head")[:5000])
 
     result = retrain(database, MODEL_NAME, "run-1", RULES, clock)
 
@@ -197,13 +202,14 @@ def test_few_rides_are_too_few_labels_and_not_bad_data(
 def test_labels_outside_of_the_targets_limits_are_left_out_and_counted(
     database: Database[Document],
 ) -> None:
-    rides = read_all(SAMPLES / "green-2020-03-after.parquet")[:1500]
-    log_rides(database, rides[rides.distance <= 100])
+    rides = everything("green-2020-03-after")[:1500]
+    rides = rides[rides.columns["trip_distance"] <= 100]
+    log_rides(database, rides)
 
     assert retrain(database, MODEL_NAME, "run-1", RULES, clock) is RunResult.TOO_FEW_LABELS
     run = RunStore(database).get("run-1")
     assert run is not None
-    outside = (rides.duration < 1) | (rides.duration > 60)
+    outside = ~evaluated(SCHEMA.target, rides.target)
     assert 20 < outside.sum() == run.numbers["outside_rows"]
     assert run.numbers["labelled_rows"] == len(rides) - outside.sum()
 
@@ -241,14 +247,14 @@ def test_champion_of_an_older_format_ends_a_retraining_with_a_reason_and_is_repl
     old = {alias: age(database, alias) for alias in versions}
     log_rides(database, after()[:5000])
 
-    with pytest.raises(DataQualityError, match="format 1 is not 2"):
+    with pytest.raises(DataQualityError, match="format 2 is not 3"):
         retrain(database, MODEL_NAME, "run-1", RULES, clock)
 
     run = RunStore(database).get("run-1")
     assert run is not None
     assert (run.result, run.reason) == (RunResult.DATA_QUALITY_FAILED, "ChampionUnusable")
     assert old[Alias.CHAMPION] in run.message
-    assert bootstrap(database, MODEL_NAME, before, clock) == versions
+    assert bootstrap(database, MODEL_NAME, TRAINER, before, clock) == versions
     for alias, version in versions.items():
         entry = Registry(database).alias(MODEL_NAME, alias)
         assert entry is not None
@@ -260,7 +266,7 @@ def test_first_model_with_a_damaged_archive_is_made_whole(
 ) -> None:
     database["artifacts.chunks"].update_many({"n": 0}, {"$set": {"data": b"damaged"}})
 
-    assert bootstrap(database, MODEL_NAME, before, clock) == versions
+    assert bootstrap(database, MODEL_NAME, TRAINER, before, clock) == versions
     for version in versions.values():
         Registry(database).load(version)
 
@@ -269,7 +275,7 @@ def test_first_model_with_a_damaged_archive_is_made_whole(
 def test_repeated_rides_fail_the_quality_check(database: Database[Document]) -> None:
     log_rides(database, after()[np.zeros(4000, dtype=np.int64)])
 
-    with pytest.raises(DataQualityError, match="distance"):
+    with pytest.raises(DataQualityError, match="trip_distance"):
         retrain(database, MODEL_NAME, "run-1", RULES, clock)
 
     run = RunStore(database).get("run-1")
@@ -280,113 +286,138 @@ def test_repeated_rides_fail_the_quality_check(database: Database[Document]) -> 
 def test_same_rides_give_the_same_first_models(
     database: Database[Document], first_models: dict[Alias, Artifact]
 ) -> None:
-    made = bootstrap(database, MODEL_NAME, before, clock)
+    made = bootstrap(database, MODEL_NAME, TRAINER, before, clock)
 
     assert made == {alias: artifact.version for alias, artifact in first_models.items()}
 
 
 @pytest.mark.parametrize("kind", ["new", "old-and-new"])
 def test_same_rides_give_the_same_candidate(kind: str) -> None:
-    rides = read_file(SAMPLES / "green-2020-03-before.parquet")
+    rides = usable("green-2020-03-before")
     old, parts = rides[:1500], split(rides[1500:2500], 300)
     if kind == "new":
-        old = replace(old, duration=old.duration[::-1])  # which helps nobody
+        old = replace(old, target=old.target[::-1])  # which helps nobody
 
-    one, _ = make_candidate(old, parts)
-    two, _ = make_candidate(old, parts)
+    first, _ = TRAINER.make_candidate(old, parts)
+    second, _ = TRAINER.make_candidate(old, parts)
 
-    assert one.card["kind"] == f"gradient-boosting-{kind}"
-    assert one.digest == two.digest
+    assert first.card["kind"] == f"gradient-boosting-{kind}"
+    assert first.digest == second.digest
 
 
 def test_rides_that_promotions_hand_on_stay_bounded() -> None:
     """What a candidate was fitted on is the old rides of the next one, when it is promoted."""
-    rides = read_file(SAMPLES / "green-2020-03-before.parquet")
+    rides = usable("green-2020-03-before")
     old, most = rides[:1500], 1200
     for end in (2300, 3100):
         parts = split(rides[end - 800 : end], 300)
-        candidate, _ = make_candidate(old, parts, most)
-        old = reference_rides(candidate.files[REFERENCE_FILE])
+        candidate, _ = Trainer(SCHEMA, max_rows=most).make_candidate(old, parts)
+        old = reference_rows(SCHEMA, candidate)
 
         assert candidate.card["kind"] == "gradient-boosting-old-and-new"
         assert len(old) == most
-        new = np.concatenate([parts.fit.moment, parts.choose.moment])
-        assert (old.moment[-500:] == new).all(), "all of the new ones"
+        new = np.concatenate([parts.fit.event_times, parts.choose.event_times])
+        assert (old.event_times[-500:] == new).all(), "all of the new ones"
 
 
 def test_first_models_answer_at_the_limits(first_models: dict[Alias, Artifact]) -> None:
     for artifact in first_models.values():
         check_limits(artifact.files)
-    assert ERROR_FILE in first_models[Alias.CHAMPION].files
 
 
 def test_fallback_is_a_rising_function_of_the_distance_alone(
     first_models: dict[Alias, Artifact],
 ) -> None:
     """So what holds for each distance holds for every zone pair, hour and weekday."""
-    fallback = OnnxModel(first_models[Alias.FALLBACK].files[ONNX_FILE])
+    fallback = model_of(first_models[Alias.FALLBACK])
     miles = np.arange(0, 100.001, 0.001)
-    features = everywhere(np.ones(len(miles)), np.ones(len(miles)), miles).features()
+    features = everywhere(np.ones(len(miles)), np.ones(len(miles)), miles)
 
     answers = fallback.predict(features)
+    elsewhere = fallback.predict(features.assign(PULocationID=-5, PU_DO=7, hour=np.nan))
 
-    assert fallback.inputs == (DISTANCE,)
     assert ((answers >= 1) & (answers <= 60)).all()
     assert (np.diff(answers) >= 0).all()
-
-
-@given(
-    st.integers(-(2**62), 2**62), st.floats(0, 100),
-    st.one_of(st.just(math.nan), st.floats(width=32)),
-)  # fmt: skip
-def test_fallback_is_robust(
-    first_models: dict[Alias, Artifact], zone: int, miles: float, hour: float
-) -> None:
-    fallback = OnnxModel(first_models[Alias.FALLBACK].files[ONNX_FILE])
-    row = [zone, zone, zone, miles, hour, hour]
-    features = pd.DataFrame([row, [1, 1, 1001, miles, math.nan, math.nan]], columns=MODEL_INPUTS)
-
-    strange, plain = fallback.predict(features)
-
-    assert 1 <= strange == plain <= 60
+    assert (answers == elsewhere).all()
 
 
 @pytest.mark.parametrize("miles", [0.0, 0.3, 2.5, 30.0, 100.0])
-@pytest.mark.parametrize("moment", [math.nan, 40_000_000.0])
+@pytest.mark.parametrize("moment", ["NaT", "1971-04-08T07:06:40"])
 def test_champion_answers_every_zone_pair(
-    first_models: dict[Alias, Artifact], miles: float, moment: float
+    first_models: dict[Alias, Artifact], miles: float, moment: str
 ) -> None:
-    champion = OnnxModel(first_models[Alias.CHAMPION].files[ONNX_FILE])
-    zones = np.arange(1.0, 266.0)
-    pairs = everywhere(np.repeat(zones, 265), np.tile(zones, 265), miles, moment)
+    champion = model_of(first_models[Alias.CHAMPION])
+    zones = np.arange(1, 266)
 
-    answers = champion.predict(pairs.features())
+    answers = champion.predict(
+        everywhere(np.repeat(zones, 265), np.tile(zones, 265), miles, moment)
+    )
 
     assert len(answers) == 70_225
     assert np.isfinite(answers).all()
-    assert answers.max() < 80, "a fit without bounds goes a little beyond the labels' 60"
+    assert ((answers >= 1) & (answers <= 60)).all()
 
 
 def everywhere(
-    pickup: np.ndarray, dropoff: np.ndarray, miles: float | np.ndarray, moment: float = math.nan
-) -> Rides:
+    pickup: np.ndarray, dropoff: np.ndarray, miles: float | np.ndarray, moment: str = "NaT"
+) -> pd.DataFrame:
     rows = np.zeros(len(pickup))
-    return Rides(pickup, dropoff, rows + miles, rows + moment, rows, rows)
+    columns = {
+        "PULocationID": pickup.astype(np.int64), "DOLocationID": dropoff.astype(np.int64),
+        "trip_distance": rows + miles,
+    }  # fmt: skip
+    times = np.full(len(pickup), np.datetime64(moment, "us"))
+    return features_of(SCHEMA, LabelledRows(columns, times, rows, rows, rows))
 
 
-def test_error_is_estimated_before_labels_arrive(first_models: dict[Alias, Artifact]) -> None:
-    artifact = first_models[Alias.CHAMPION]
-    model = OnnxModel(artifact.files[ERROR_FILE], ERROR_OUTPUT)
-    with np.load(io.BytesIO(artifact.files[REFERENCE_FILE])) as reference:
-        errors = np.abs(reference[PREDICTION] - reference[TARGET])
-    rides = reference_rides(artifact.files[REFERENCE_FILE])
+def with_tip(required: bool) -> Schema:
+    document = json.loads(SCHEMA.to_json())
+    document["derived"] = {
+        derived["name"]: {key: value for key, value in derived.items() if key != "name"}
+        for derived in document["derived"]
+    }
+    tip = {"name": "tip", "kind": "number", "nullable": not required}
+    return schema_of(document | {"columns": [*document["columns"], tip]})
 
-    estimated = model.predict(rides.features())
 
-    assert estimated.mean() == pytest.approx(artifact.card["metrics"]["mae"], rel=0.05)
-    far = rides.distance > 8
-    assert estimated[far].mean() == pytest.approx(errors[far].mean(), rel=0.1)
-    assert estimated[far].mean() > 1.5 * estimated[~far].mean()
+@pytest.mark.usefixtures("versions")
+@pytest.mark.parametrize("required", [False, True])
+def test_a_new_schema_gives_a_candidate_that_a_person_may_have_to_accept(
+    database: Database[Document], required: bool
+) -> None:
+    rides = after()[:5000]
+    tips = {"tip": np.arange(5000, dtype=float) % 61}
+    log_rides(database, replace(rides, columns=rides.columns | tips))
+    rules = replace(RULES, schema=with_tip(required))
+
+    result = retrain(database, MODEL_NAME, "run-1", rules, clock)
+
+    run = RunStore(database).get("run-1")
+    assert run is not None
+    assert run.candidate is not None
+    assert run.numbers["gain"] > 0.1
+    if required:
+        assert (result, run.reason) == (RunResult.SCHEMA_CHANGED, "SchemaChanged")
+        assert "tip is required, was absent" in run.message
+        assert Registry(database).get(run.candidate).state is ModelState.REJECTED
+    else:
+        assert result is RunResult.BETTER
+
+
+def test_a_logged_row_is_explained(
+    database: Database[Document], versions: dict[Alias, str]
+) -> None:
+    log_rides(database, after()[:1])
+    database["predictions"].update_one({}, {"$set": {"model_version": versions[Alias.CHAMPION]}})
+
+    explained = explanation(database, Registry(database), "ride-000000")
+
+    pickup, dropoff = explained["input PULocationID"], explained["input DOLocationID"]
+    assert explained["feature PU_DO"] == pickup * 1000 + dropoff
+    assert explained["feature hour"] == explained["lpep_pickup_datetime"].hour
+    assert 1 <= explained["again duration"] <= 60
+    assert explained["label duration"] == after().target[0]
+    assert explained["logged duration"] == 1.0
 
 
 def command(*words: str, uri: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -404,11 +435,13 @@ def test_command_line_ends_with_codes_and_reasons(mongod: Mongod, tmp_path: Path
     damaged.write_bytes(b"PAR1 nothing PAR1")
 
     no_settings = command("run")
+    no_schema = command("bootstrap", "--data", str(damaged), uri=mongod.uri)
     no_champion = command("run", uri=mongod.uri)
-    no_file = command("bootstrap", "--data", "nowhere.parquet", uri=mongod.uri)
-    bad_file = command("bootstrap", "--data", str(damaged), uri=mongod.uri)
+    no_file = command("bootstrap", *SCHEMA_OPTION, "--data", "nowhere.parquet", uri=mongod.uri)
+    bad_file = command("bootstrap", *SCHEMA_OPTION, "--data", str(damaged), uri=mongod.uri)
 
     assert (no_settings.returncode, "TAXI_MONGODB_URI" in no_settings.stderr) == (EXIT_USAGE, True)
+    assert (no_schema.returncode, "--schema" in no_schema.stderr) == (EXIT_USAGE, True)
     assert (no_champion.returncode, "bootstrap" in no_champion.stderr) == (EXIT_FAILED, True)
     assert (no_file.returncode, "nowhere.parquet" in no_file.stderr) == (EXIT_FAILED, True)
     assert (bad_file.returncode, "rides.parquet" in bad_file.stderr) == (EXIT_FAILED, True)

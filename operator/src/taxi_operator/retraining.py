@@ -22,7 +22,10 @@ from taxi_operator.steps import Step, candidate_of, ended
 from taxi_store.registry.entries import UnreadableEntryError
 from taxi_store.registry.registry_async import AsyncRegistry
 
-_REFUSED: Final = {RunResult.NOT_BETTER, RunResult.WORSE_IN_SLICE, RunResult.TOO_FEW_LABELS}
+_REFUSED: Final = {
+    RunResult.NOT_BETTER, RunResult.WORSE_IN_SLICE, RunResult.SCHEMA_CHANGED,
+    RunResult.TOO_FEW_LABELS,
+}  # fmt: skip
 _RUNNING: Final = "JobRunning"
 
 

@@ -2,26 +2,23 @@
 
 import numpy as np
 import pytest
+from support.labelled import labelled, orders
 
 from taxi_domain.runs import RunResult
-from taxi_domain.zones import ZONE_BOROUGHS, borough_of
-from taxi_train.data.rides import Rides
-from taxi_train.data.slices import errors_by_slice, slices_of
+from taxi_schema.columns.slices import slices_of
+from taxi_train.data.rows import errors_by_slice
 from taxi_train.runs.gate import GateRules, compare
 
-RNG = np.random.default_rng(7)
+RNG = np.random.default_rng(8)
 ROWS = 4000
 TARGET = RNG.gamma(4, 4, ROWS)
 CHAMPION = TARGET + RNG.normal(0, 5, ROWS)
 RULES = GateRules()
 
 
-def rides(rows: int = ROWS) -> Rides:
-    hours = np.arange(rows, dtype=float) % 24
-    return Rides(
-        RNG.integers(1, 266, rows).astype(float), RNG.integers(1, 266, rows).astype(float),
-        RNG.gamma(2, 2, rows), hours * 3600.0, np.arange(rows, dtype=float), TARGET[:rows],
-    )  # fmt: skip
+SCHEMA = orders()
+ORDERS = labelled(SCHEMA, ROWS)
+SLICES = slices_of(SCHEMA, ORDERS.columns, ORDERS.event_times)
 
 
 def candidate(spread: float) -> np.ndarray:
@@ -33,13 +30,13 @@ def candidate(spread: float) -> np.ndarray:
     [(4.0, RunResult.BETTER), (5.0, RunResult.NOT_BETTER), (6.0, RunResult.NOT_BETTER)],
 )
 def test_gain_decides(spread: float, result: RunResult) -> None:
-    found = compare(TARGET, CHAMPION, candidate(spread), RULES, slices_of(rides()))
+    found = compare(TARGET, CHAMPION, candidate(spread), RULES, SLICES)
 
     assert found.result is result
     assert found.numbers["evaluated_rows"] == ROWS
 
 
-def test_few_rides_decide_nothing() -> None:
+def test_few_rows_decide_nothing() -> None:
     found = compare(TARGET[:999], CHAMPION[:999], CHAMPION[:999], RULES)
 
     assert found.result is RunResult.TOO_FEW_LABELS
@@ -50,7 +47,7 @@ def test_answers_that_are_no_numbers_never_win(strange: float) -> None:
     answers = candidate(3.0)
     answers[[5, 7]] = strange
 
-    found = compare(TARGET, CHAMPION, answers, RULES, slices_of(rides()))
+    found = compare(TARGET, CHAMPION, answers, RULES, SLICES)
 
     assert found.result is RunResult.NOT_BETTER
     assert f"the candidate gives no finite answer for 2 of {ROWS}" in found.message
@@ -58,11 +55,11 @@ def test_answers_that_are_no_numbers_never_win(strange: float) -> None:
 
 
 @pytest.mark.parametrize("strange", [np.nan, np.inf])
-def test_a_champion_without_answers_for_some_rides_can_be_replaced(strange: float) -> None:
+def test_a_champion_without_answers_for_some_rows_can_be_replaced(strange: float) -> None:
     answers = CHAMPION.copy()
     answers[[5, 7]] = strange
 
-    found = compare(TARGET, answers, candidate(4.0), RULES, slices_of(rides()))
+    found = compare(TARGET, answers, candidate(4.0), RULES, SLICES)
 
     assert found.result is RunResult.BETTER
     assert "2 more have no answer of the champion's" in found.message
@@ -104,28 +101,29 @@ def test_slices_look_worse_by_chance_seldom() -> None:
     """Among 20 seeds with an even gain, the gate names a slice in at most one."""
     named = 0
     for _ in range(20):
-        found = compare(TARGET, CHAMPION, candidate(4.5), RULES, slices_of(rides()))
+        found = compare(TARGET, CHAMPION, candidate(4.5), RULES, SLICES)
         named += found.result is RunResult.WORSE_IN_SLICE
     assert named <= 1
 
 
-def test_each_ride_has_one_borough_one_hour_and_one_distance() -> None:
-    found = slices_of(rides())
+def test_the_message_has_the_unit() -> None:
+    message = compare(TARGET, CHAMPION, candidate(4.0), RULES, {}, "euros").message
 
-    for kind in ("borough=", "hours=", "miles="):
-        counts = sum(mask.astype(int) for name, mask in found.items() if name.startswith(kind))
-        assert set(np.unique(counts)) == {1}
+    assert " euros on 4000 rows that neither saw" in message
 
 
-def test_zone_table_is_complete() -> None:
-    assert len(ZONE_BOROUGHS) == 265
-    assert (borough_of(1), borough_of(130), borough_of(236)) == ("Newark", "Queens", "Manhattan")
+def test_small_targets_are_compared_like_large_ones() -> None:
+    spread = 1e-9
+    better = candidate(4.0)
+
+    large = compare(TARGET, CHAMPION, better, RULES)
+    small = compare(TARGET * spread, CHAMPION * spread, better * spread, RULES)
+
+    assert small.numbers["gain"] == pytest.approx(large.numbers["gain"])
 
 
-def test_errors_by_slice_are_those_of_the_rides() -> None:
-    some = rides()
+def test_errors_by_slice_are_those_of_the_rows() -> None:
+    by_slice = errors_by_slice(SCHEMA, ORDERS.predicted(ORDERS.target + 2.0))
 
-    found = errors_by_slice(some, some.duration + 2.0)
-
-    assert sum(one["rows"] for name, one in found.items() if name.startswith("miles=")) == ROWS
-    assert {one["rmse"] for one in found.values()} == {2.0}
+    assert sum(part["rows"] for part in by_slice.values()) == ROWS
+    assert {part["rmse"] for part in by_slice.values()} == {2.0}

@@ -16,44 +16,46 @@ import tenacity
 import typer
 from pymongo.database import Database
 
+from taxi_domain.errors import FieldError
 from taxi_domain.mongodb import DATABASE
 from taxi_domain.runs import EXIT_DATA_QUALITY
 from taxi_runtime.process import command
 from taxi_runtime.settings import read
+from taxi_schema.columns.rows import LabelledRows
+from taxi_schema.reading import read_schema
+from taxi_schema.schema import Schema
 from taxi_store.connection import Document, StoreUnavailableError, connect, translated
-from taxi_train.data.fetch import SOURCE, fetch
-from taxi_train.data.quality import DataQualityError, QualityRules, usable
-from taxi_train.data.rides import Rides, read_all
+from taxi_train.data.quality import DataQualityError, QualityRules
+from taxi_train.files_cli import add_commands
 from taxi_train.registry_cli import app as models_app
 from taxi_train.runs.gate import GateRules
 from taxi_train.settings import Settings
 
-SAMPLES = Path(__file__).parent / "samples"
-
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(models_app, name="models")
+add_commands(app)
 logger = logging.getLogger("taxi_train")
 
 _EXIT_CODES: Mapping[type[BaseException], int] = {DataQualityError: EXIT_DATA_QUALITY}
 
-#: More rides than any log has in memory.
-_MAX_RIDES = 10_000_000
+#: More rows than any log has in memory.
+_MAX_ROWS = 10_000_000
 _MAX_SPAN_HOURS = 366 * 24
 Rows = Annotated[
     int,
-    typer.Option(min=100, max=_MAX_RIDES, help="Fewest labelled rides that neither model saw."),
+    typer.Option(min=100, max=_MAX_ROWS, help="Fewest labelled rows that neither model saw."),
 ]
 Gain = Annotated[float, typer.Option(min=0, max=1, help="Fewest relative gain in RMSE.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the gain's interval.")]
-MaxRides = Annotated[
+MaxRows = Annotated[
     int,
     typer.Option(
         min=1000,
-        max=_MAX_RIDES,
-        help="Most rides of the log that are used, and that are fitted on.",
+        max=_MAX_ROWS,
+        help="Most rows of the log that are used, and that are fitted on.",
     ),
 ]
-MinFitRows = Annotated[int, typer.Option(min=100, max=_MAX_RIDES, help="Fewest rides to fit on.")]
+MinFitRows = Annotated[int, typer.Option(min=100, max=_MAX_ROWS, help="Fewest rows to fit on.")]
 MinSpan = Annotated[
     float,
     typer.Option(
@@ -66,26 +68,38 @@ MinSpan = Annotated[
 
 @app.command()
 def bootstrap(
-    data: Annotated[str, typer.Option(help="A shipped sample's name, or a parquet file.")],
+    data: Annotated[Path, typer.Option(help="A parquet or CSV file with the schema's columns.")],
+    schema: Annotated[
+        Path | None, typer.Option(help="The schema's TOML; TAXI_TRAIN_SCHEMA when absent.")
+    ] = None,
     start: Annotated[
-        datetime | None, typer.Option("--from", help="Only rides from this local time on.")
+        datetime | None, typer.Option("--from", help="Only rows from this local time on.")
     ] = None,
     end: Annotated[
-        datetime | None, typer.Option("--to", help="Only rides before this local time.")
+        datetime | None, typer.Option("--to", help="Only rows before this local time.")
     ] = None,
 ) -> None:
     """Train the first model and the fallback, if there are none yet that pods can load."""
+    from taxi_train.fitting.candidates import Trainer
+    from taxi_train.fitting.own_code import candidates_of
     from taxi_train.runs.bootstrap import bootstrap as make
+    from taxi_train.training_rows import training_rows
 
-    def rides() -> Rides:
-        everything = read_all(_file(data), start, end)
-        kept = usable(everything, QualityRules())
-        left_out = len(everything) - len(kept)
-        logger.info("%d rides to train on; %d are outside of the limits", len(kept), left_out)
-        return kept
+    with command(_EXIT_CODES):
+        settings = read(Settings)
+        schema = schema or (Path(settings.schema_file) if settings.schema_file else None)
+        if schema is None:
+            raise FieldError("--schema", "is missing", "give it, or set TAXI_TRAIN_SCHEMA")
+        described = read_schema(schema)
+        trainer = Trainer(
+            described, candidates_of(settings.candidates_module), model=settings.model
+        )
 
-    with command(_EXIT_CODES), _database() as (database, settings):
-        make(database, settings.model, rides, _now)
+        def rows() -> LabelledRows:
+            return training_rows(described, data, start, end)
+
+        with _database(settings) as database:
+            make(database, settings.model, trainer, rows, _now)
 
 
 @app.command()
@@ -93,20 +107,25 @@ def run(
     min_labelled_rows: Rows = 1000,
     min_relative_gain: Gain = 0.02,
     confidence: Confidence = 0.95,
-    max_rides: MaxRides = 100_000,
+    max_rows: MaxRows = 100_000,
     min_fit_rows: MinFitRows = 1000,
     min_span_hours: MinSpan = 3.0,
 ) -> None:
-    """Make a candidate from labelled rides, compare it with the champion, and report."""
+    """Make a candidate from labelled rows, compare it with the champion, and report."""
+    from taxi_train.fitting.own_code import candidates_of
     from taxi_train.runs.retraining import RunRules, retrain
 
-    rules = RunRules(
-        max_rides,
-        GateRules(min_labelled_rows, min_relative_gain, confidence),
-        QualityRules(min_fit_rows, min_span_hours),
-    )
-    with command(_EXIT_CODES), _database() as (database, settings):
-        retrain(database, settings.model, _run_id(settings), rules, _now)
+    with command(_EXIT_CODES):
+        settings = read(Settings)
+        rules = RunRules(
+            max_rows,
+            GateRules(min_labelled_rows, min_relative_gain, confidence),
+            QualityRules(min_fit_rows, min_span_hours),
+            _given_schema(settings),
+            candidates_of(settings.candidates_module),
+        )
+        with _database(settings) as database:
+            retrain(database, settings.model, _run_id(settings), rules, _now)
 
 
 @app.command()
@@ -115,31 +134,21 @@ def evaluate(
     min_labelled_rows: Rows = 1000,
     min_relative_gain: Gain = 0.02,
     confidence: Confidence = 0.95,
-    max_rides: MaxRides = 100_000,
+    max_rows: MaxRows = 100_000,
 ) -> None:
-    """Compare a candidate with the champion on rides that neither saw, and report."""
+    """Compare a candidate with the champion on rows that neither saw, and report."""
     from taxi_train.runs.retraining import RunRules
     from taxi_train.runs.retraining import evaluate as compare
 
-    rules = RunRules(max_rides, GateRules(min_labelled_rows, min_relative_gain, confidence))
-    with command(_EXIT_CODES), _database() as (database, settings):
-        compare(database, settings.model, _run_id(settings), candidate, rules, _now)
-
-
-@app.command(name="fetch")
-def fetch_month(
-    month: Annotated[str, typer.Argument(help="For example 2021-01.")],
-    out: Annotated[Path, typer.Option(help="Folder for the file.")] = Path(),
-    source: Annotated[str, typer.Option(help="Address of the folder of monthly files.")] = SOURCE,
-) -> None:
-    """Download a whole month of green taxi rides."""
+    rules = RunRules(max_rows, GateRules(min_labelled_rows, min_relative_gain, confidence))
     with command(_EXIT_CODES):
-        typer.echo(fetch(month, out, source))
+        settings = read(Settings)
+        with _database(settings) as database:
+            compare(database, settings.model, _run_id(settings), candidate, rules, _now)
 
 
-def _file(data: str) -> Path:
-    sample = SAMPLES / f"{data}.parquet"
-    return sample if sample.exists() else Path(data)
+def _given_schema(settings: Settings) -> Schema | None:
+    return read_schema(Path(settings.schema_file)) if settings.schema_file else None
 
 
 def _run_id(settings: Settings) -> str:
@@ -151,13 +160,12 @@ def _now() -> datetime:
 
 
 @contextmanager
-def _database() -> Iterator[tuple[Database[Document], Settings]]:
-    settings = read(Settings)
+def _database(settings: Settings) -> Iterator[Database[Document]]:
     with connect(
         settings.mongodb_uri, app_name="taxi-train", timeout_seconds=settings.timeout_seconds
     ) as client:
         _wait_for(lambda: client[DATABASE].command("ping"), settings.patience_seconds)
-        yield client[DATABASE], settings
+        yield client[DATABASE]
 
 
 def _wait_for(ping: Callable[[], object], patience_seconds: float) -> None:

@@ -23,8 +23,13 @@ from taxi_domain.mongodb import DATABASE
 from taxi_domain.runs import EXIT_FAILED, EXIT_USAGE
 from taxi_runtime.settings import read
 from taxi_store.connection import Document, connect
-from taxi_store.registry.artifacts import MAX_ARCHIVE_BYTES, pack, unpack
-from taxi_store.registry.entries import AliasConflictError, ModelEntry, StateConflictError
+from taxi_store.registry.artifacts import MAX_ARCHIVE_BYTES, ArtifactError, pack, unpack
+from taxi_store.registry.entries import (
+    AliasConflictError,
+    ModelEntry,
+    StateConflictError,
+    UnknownVersionError,
+)
 from taxi_store.registry.garbage_collection import Keep, collect, superfluous
 from taxi_store.registry.registry import Registry
 from taxi_train.settings import Settings
@@ -79,7 +84,7 @@ def show(version: Version, output: As = Output.TABLE) -> None:
 
 @app.command()
 def verify(version: Version) -> None:
-    """Check a version: size, digest, format, and that its graphs answer, also at the limits."""
+    """Check a version: size, digest, format, and that its graph answers, also at the limits."""
     with _registry() as (registry, _, _):
         _verify(registry, version)
     typer.echo(f"{version}: is whole")
@@ -91,6 +96,9 @@ def promote(
     alias: Which = Alias.CHAMPION,
     expect: Annotated[str, typer.Option(help="Only when the alias points there now.")] = "",
     force: Annotated[bool, typer.Option(help="Although it is not Accepted.")] = False,
+    accept_schema_change: Annotated[
+        bool, typer.Option(help="Although clients of what serves now would notice.")
+    ] = False,
 ) -> None:
     """Let an alias point at a version; pods follow when they are started anew."""
     with _registry() as (registry, _, model):
@@ -98,6 +106,8 @@ def promote(
         if entry.state is not ModelState.ACCEPTED and not force:
             raise _refused(entry)
         now = registry.alias(model, alias)
+        if now is not None and not accept_schema_change:
+            _check_schema(registry, now.version, version)
         move(registry, model, alias, to=version, expected=expect or (now.version if now else None))
 
 
@@ -119,10 +129,8 @@ def export_version(version: Version, file: Path) -> None:
     """Write a version's archive to a file."""
     with _registry() as (registry, _, _):
         archive = pack(registry.load(version).files)
-    try:
-        file.write_bytes(archive)
-    except OSError as error:
-        raise _stop(f"{file}: cannot be written ({error})", EXIT_FAILED) from error
+    with _errors():
+        _write(file, archive)
     typer.echo(f"{file}: {len(archive)} bytes of {version}")
 
 
@@ -141,6 +149,53 @@ def import_version(file: Path) -> None:
             artifact, model=model, state=ModelState.CANDIDATE, now=datetime.now(UTC)
         )
         typer.echo(f"{version}: is {registry.get(version).state}")
+
+
+@app.command("pack")
+def pack_model(
+    schema: Annotated[Path, typer.Option(help="The schema's TOML.")],
+    onnx: Annotated[Path, typer.Option(help="The model's graph.")],
+    reference: Annotated[Path, typer.Option(help="Labelled rows, parquet or CSV.")],
+    prediction_column: Annotated[
+        str, typer.Option(help="Column with out-of-fold predictions; else the graph is asked.")
+    ] = "",
+    kind: Annotated[str, typer.Option(help="What the model is, for the card.")] = "onnx",
+    out: Annotated[
+        Path | None, typer.Option(help="Archive to write; without it, into the registry.")
+    ] = None,
+) -> None:
+    """Make a version of a graph of one's own: an archive, or a candidate in the registry."""
+    from taxi_train.artifact.own_graph import UNSEEN_REFERENCE, OwnGraph, pack_graph
+
+    with _errors():
+        made = pack_graph(OwnGraph(schema, onnx, reference, prediction_column, kind))
+        if not prediction_column:
+            print(f"warning: {reference}: {UNSEEN_REFERENCE}", file=sys.stderr)
+        metrics = made.card["metrics"]
+        typer.echo(f"{made.version}: RMSE {metrics['rmse']} on {metrics['rows']} rows")
+        if out is not None:
+            _write(out, pack(made.files))
+            typer.echo(f"{out}: import it with `taxi-models import`")
+            return
+    with _registry() as (registry, _, model):
+        registry.add(made, model=model, state=ModelState.CANDIDATE, now=datetime.now(UTC))
+        typer.echo(f"{made.version}: is {registry.get(made.version).state}")
+
+
+@app.command()
+def explain(
+    row_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a row of the log.")],
+    output: As = Output.TABLE,
+) -> None:
+    """Show what the model saw of a logged row, its features, the answer again, and the label."""
+    from taxi_train.runs.explain import explanation
+
+    with _registry() as (registry, database, _):
+        explained = explanation(database, registry, row_id)
+    if output is Output.JSON:
+        _print(explained, output)
+        return
+    _print([{"field": name, "value": value} for name, value in explained.items()], output)
 
 
 @app.command()
@@ -173,11 +228,30 @@ def _verify(registry: Registry, version: str, *, served: bool = False) -> ModelE
 
 
 def _check(files: Mapping[str, bytes], *, served: bool = False) -> None:
-    """Check the graphs; one that served already needs no answer at the limits of its inputs."""
+    """Check the graph; one that served already needs no answer at the limits of its inputs."""
     # What the other commands do not wait for.
-    from taxi_train.artifact.onnx_model import check_graphs, check_limits
+    from taxi_train.artifact.onnx_model import check_graph, check_limits
 
-    (check_graphs if served else check_limits)(files)
+    (check_graph if served else check_limits)(files)
+
+
+def _check_schema(registry: Registry, serving: str, version: str) -> None:
+    """Refuse a version whose schema the clients of what serves would notice.
+
+    What serves and cannot be read has no schema to compare with.
+    """
+    from taxi_schema.compatibility import changes
+    from taxi_train.artifact.onnx_model import schema_of
+
+    try:
+        old = schema_of(registry.load(serving))
+    except (ArtifactError, UnknownVersionError):
+        return
+    if changed := changes(old, schema_of(registry.load(version))):
+        raise TaxiError(
+            f"model version {version}: its schema is not compatible with that of {serving}: "
+            f"{'; '.join(changed)}; promote it with --accept-schema-change to use it all the same"
+        )
 
 
 def _refused(entry: ModelEntry) -> TaxiError:
@@ -213,7 +287,8 @@ def _row(entry: ModelEntry, aliases: dict[str, str]) -> dict[str, Any]:
         "state": str(entry.state),
         "created": entry.created_at.isoformat(timespec="seconds"),
         "kind": entry.card.get("kind", ""),
-        "rmse_minutes": metrics.get("rmse"),
+        "rmse": metrics.get("rmse"),
+        "unit": entry.card.get("unit", ""),
         "bytes": entry.size,
     }
 
@@ -232,16 +307,30 @@ def _print(found: Any, output: Output) -> None:
         typer.echo("  ".join(row[name].ljust(widths[name]) for name in names).rstrip())
 
 
+def _write(file: Path, archive: bytes) -> None:
+    try:
+        file.write_bytes(archive)
+    except OSError as error:
+        raise TaxiError(f"{file}: cannot be written ({error}); name another file") from error
+
+
 @contextmanager
 def _registry() -> Iterator[tuple[Registry, Database[Document], str]]:
-    """Connect; errors that a user can act on become one line and an exit code."""
-    try:
+    """Connect; errors become one line and an exit code."""
+    with _errors():
         settings = read(Settings)
         with connect(
             settings.mongodb_uri, app_name=_BY, timeout_seconds=settings.timeout_seconds
         ) as client:
             database = client[DATABASE]
             yield Registry(database), database, settings.model
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn errors that a user can act on into one line and an exit code."""
+    try:
+        yield
     except AliasConflictError as error:
         raise _stop(str(error), EXIT_CONFLICT) from error
     except FieldError as error:

@@ -20,5 +20,7 @@ class RunResult(StrEnum):
     BETTER = "Better"
     NOT_BETTER = "NotBetter"
     WORSE_IN_SLICE = "WorseInSlice"
+    #: Clients of the champion could not go on with the candidate; a person may promote it.
+    SCHEMA_CHANGED = "SchemaChanged"
     TOO_FEW_LABELS = "TooFewLabels"
     DATA_QUALITY_FAILED = "DataQualityFailed"

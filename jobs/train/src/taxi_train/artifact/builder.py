@@ -1,145 +1,154 @@
 """The files of a model artifact (see `taxi_domain.models`), made from a fitted model.
 
-No time of making is in it: the same rides and seed give the same digest.
+No time of making is in it: the same rows and seed give the same digest.
 """
 
 import importlib.metadata
-import io
 import json
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_domain.features import DISTANCE, MODEL_INPUTS, MODEL_OUTPUT, SCHEMA_VERSION
-from taxi_domain.features import DO as DROPOFF
-from taxi_domain.features import PU as PICKUP
+from taxi_domain.errors import TaxiError
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
     CARD_FILE,
-    ERROR_FILE,
     MODEL_NAME,
     ONNX_FILE,
     PROFILE_FILE,
     REFERENCE_FILE,
     SCHEMA_FILE,
 )
-from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES, MAX_ZONE, MIN_ZONE
-from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Sample, reference_of
-from taxi_store.registry.artifacts import Artifact, artifact_of
-from taxi_train.data.rides import Rides
-from taxi_train.data.slices import errors_by_slice
+from taxi_profiles.reference import Sample, reference_of
+from taxi_schema.column import Column, Drift, FeatureType, Kind
+from taxi_schema.columns.arrays import Array, is_missing
+from taxi_schema.columns.rows import LabelledRows, from_bytes, to_bytes
+from taxi_schema.schema import Schema
+from taxi_store.registry.artifacts import Artifact, ArtifactError, artifact_of
+from taxi_train.artifact.buckets import prediction_buckets
+from taxi_train.data.rows import errors_by_slice
 from taxi_train.seed import SEED
 
 Floats = NDArray[np.float64]
 
-_LIBRARIES = ("numpy", "scikit-learn", "skl2onnx", "onnx", "onnxruntime")
+_LIBRARIES: Final = ("numpy", "scikit-learn", "skl2onnx", "onnx", "onnxruntime")
+#: A reference of fewer rows has no distribution.
+MIN_REFERENCE_ROWS: Final = 2
+
+
+class ReferenceRowsError(TaxiError):
+    """Rows cannot be a model's reference."""
 
 
 def artifact(
+    schema: Schema,
     kind: str,
     graph: bytes,
-    rides: Rides,
-    predicted: Floats,
+    rows: LabelledRows,
     extra: dict[str, Any] | None = None,
-    error_graph: bytes | None = None,
 ) -> Artifact:
     """Put a model together.
 
     Args:
+        schema: Of the model.
         kind: What the model is, for the card.
         graph: ONNX.
-        rides: What it was trained on; rides with a pickup time become the reference.
-        predicted: Out-of-fold predictions of these rides, minutes.
+        rows: What it was trained on, with out-of-fold predictions within the target's limits;
+            those with an event time, where the schema has one, become the reference.
         extra: More entries of the card.
-        error_graph: ONNX of the model of its error, if there is one.
+
+    Raises:
+        ReferenceRowsError: too few rows can be the reference.
     """
-    timed = np.isfinite(rides.moment)
-    kept, predicted = rides[timed], predicted[timed]
-    errors = predicted - kept.duration
-    columns = {
-        PICKUP: kept.pickup, DROPOFF: kept.dropoff, DISTANCE: kept.distance,
-        PREDICTION: predicted, TARGET: kept.duration, MOMENT: kept.moment,
-    }  # fmt: skip
+    timed = schema.event_time is not None
+    kept = rows[np.isfinite(rows.moments)] if timed else rows
+    if len(kept) < MIN_REFERENCE_ROWS or not np.isfinite(kept.prediction).all():
+        of = f" with {schema.event_time.name}" if schema.event_time is not None else ""
+        raise ReferenceRowsError(
+            f"reference: {len(kept)} rows{of}, {MIN_REFERENCE_ROWS} with finite predictions are "
+            "needed; give more rows"
+        )
+    errors = kept.prediction - kept.target
     card = {
         "format_version": ARTIFACT_FORMAT_VERSION,
         "model": MODEL_NAME,
         "kind": kind,
+        "target": schema.target.name,
+        "unit": schema.target.unit,
+        "schema_sha256": schema.digest,
         "metrics": {
             "rmse": round(float(np.sqrt(np.mean(errors**2))), 6),
             "mae": round(float(np.mean(np.abs(errors))), 6),
             "rows": len(kept),
-            "slices": errors_by_slice(kept, predicted),
+            "slices": errors_by_slice(schema, kept),
         },
-        "data_window": {
-            "from": _iso(kept.moment.min()), "to": _iso(kept.moment.max()), "rows": len(rides),
-        },
+        "data_window": {**_window(kept, timed), "rows": len(rows)},
+        "prediction_buckets": prediction_buckets(kept.prediction),
         "seed": SEED,
         "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
         **(extra or {}),
-    }  # fmt: skip
-    schema = {
-        "schema_version": SCHEMA_VERSION,
-        "inputs": list(MODEL_INPUTS),
-        "output": MODEL_OUTPUT,
-        "limits": {
-            "zone": [MIN_ZONE, MAX_ZONE], "trip_distance_miles": [0, MAX_TRIP_DISTANCE_MILES],
-        },
-    }  # fmt: skip
+    }
     return artifact_of(
         {
             ONNX_FILE: graph,
-            CARD_FILE: _json(card),
-            SCHEMA_FILE: _json(schema),
-            REFERENCE_FILE: _arrays(columns),
-            PROFILE_FILE: _profile(columns),
-            **({ERROR_FILE: error_graph} if error_graph else {}),
+            CARD_FILE: json.dumps(card, sort_keys=True, indent=1, allow_nan=False).encode(),
+            SCHEMA_FILE: schema.to_json(),
+            REFERENCE_FILE: to_bytes(kept),
+            PROFILE_FILE: reference_of(sample_of(schema, kept)).to_bytes(),
         }
     )
 
 
-def _profile(columns: dict[str, Floats]) -> bytes:
-    sample = Sample(
-        numeric={DISTANCE: columns[DISTANCE]},
-        categorical={name: columns[name] for name in (PICKUP, DROPOFF)},
-        prediction=columns[PREDICTION],
-        target=columns[TARGET],
-        moments=columns[MOMENT],
-        deciding=frozenset({DISTANCE, PICKUP, DROPOFF}),
+def sample_of(schema: Schema, rows: LabelledRows) -> Sample:
+    """Return the measured columns: context ones too, ignored ones not.
+
+    Args:
+        schema: Of the rows.
+        rows: With finite predictions and, where the schema has one, event times.
+    """
+    measured = [column for column in schema.columns if column.drift is not Drift.IGNORED]
+    numbers = [column for column in measured if column.kind is Kind.NUMBER]
+    deciding = (column.name for column in measured if column.drift is Drift.DECIDES)
+    return Sample(
+        numeric={column.name: rows.columns[column.name] for column in numbers},
+        categorical={
+            column.name: _categories(column, rows.columns[column.name])
+            for column in measured
+            if column.kind is not Kind.NUMBER
+        },
+        prediction=rows.prediction,
+        target=rows.target,
+        moments=None if schema.event_time is None else rows.moments,
+        deciding=frozenset(deciding),
     )
-    return reference_of(sample).to_bytes()
 
 
-def reference_rides(data: bytes) -> Rides:
-    """Read the rides of an artifact's reference back."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as columns:
-        return Rides(
-            columns[PICKUP].astype(np.float64),
-            columns[DROPOFF].astype(np.float64),
-            columns[DISTANCE].astype(np.float64),
-            columns[MOMENT].astype(np.float64),
-            np.full(len(columns[TARGET]), np.nan),
-            columns[TARGET].astype(np.float64),
-        )
+def reference_rows(schema: Schema, artifact: Artifact) -> LabelledRows:
+    """Read the rows of an artifact's reference by a schema, which may be another one.
+
+    Raises:
+        ArtifactError: it has no reference that can be read.
+    """
+    try:
+        return from_bytes(schema, artifact.files[REFERENCE_FILE])
+    except (KeyError, ValueError) as error:
+        raise ArtifactError(f"{REFERENCE_FILE}: cannot be read ({error!r})") from error
 
 
-def _arrays(columns: dict[str, Floats]) -> bytes:
-    small: dict[str, NDArray[Any]] = {
-        PICKUP: columns[PICKUP].astype(np.int16),
-        DROPOFF: columns[DROPOFF].astype(np.int16),
-        DISTANCE: columns[DISTANCE].astype(np.float32),
-        PREDICTION: columns[PREDICTION].astype(np.float32),
-        TARGET: columns[TARGET].astype(np.float32),
-        MOMENT: columns[MOMENT].astype(np.float64),
-    }
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **small)
-    return buffer.getvalue()
+def _categories(column: Column, array: Array) -> Floats | list[str | None]:
+    missing = is_missing(column, array)
+    if column.type is FeatureType.STRING:
+        return [text or None for text in array.tolist()]
+    return np.where(missing, np.nan, array)
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, indent=1).encode()
+def _window(rows: LabelledRows, timed: bool) -> dict[str, str | None]:
+    if not timed:
+        return {"from": None, "to": None}
+    first, last = rows.event_times.min(), rows.event_times.max()
+    return {"from": _iso(first), "to": _iso(last)}
 
 
-def _iso(seconds: float) -> str:
-    return str(np.datetime64(int(seconds), "s"))
+def _iso(moment: np.datetime64) -> str:
+    return str(moment.astype("datetime64[s]"))

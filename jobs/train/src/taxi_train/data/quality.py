@@ -1,31 +1,35 @@
-"""Whether rides are fit for training at all."""
+"""Whether rows are fit for training at all."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 from taxi_domain.errors import TaxiError
-from taxi_train.data.rides import Rides, joined, within_limits
+from taxi_schema.column import Kind
+from taxi_schema.columns.arrays import is_missing
+from taxi_schema.columns.limits import evaluated
+from taxi_schema.columns.rows import LabelledRows, joined
+from taxi_schema.refusals import limits_text
+from taxi_schema.schema import Schema
+from taxi_train.data.rows import within_limits
 from taxi_train.data.split import Split
 
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+Mask = NDArray[np.bool_]
 
-#: Smallest number of different durations and distances among rides that are real.
-_MIN_DISTINCT: Final = 50
 _HOUR: Final = 3600.0
 _MIDDLE: Final = (0.05, 0.95)
 
 
 class DataQualityError(TaxiError):
-    """The rides must not be trained on; another try with the same rides is useless.
+    """The rows must not be trained on; another try with the same rows is useless.
 
     Attributes:
         reason: Word for machines.
-        figure: What was found.
+        figure: What was measured.
     """
 
     def __init__(self, reason: str, figure: float, message: str) -> None:
@@ -36,18 +40,20 @@ class DataQualityError(TaxiError):
 
 @dataclass(frozen=True, slots=True)
 class QualityRules:
-    """What rides must be like; shares are of all rides (null, out of range) or of those to fit on.
+    """What rows must be like; shares are of all rows (null, out of range) or of those to fit on.
 
     Attributes:
-        min_rows: Fewest rides to fit on.
-        min_span_hours: Shortest time in which the middle nine tenths of the rides begin.
-        max_null: Largest share without a zone, distance or duration.
-        max_missing: Largest share without a pickup time.
-        max_unseen: Largest share of rides from or to zones that the champion never saw.
-        max_repeated: Largest share of rides that repeat others in everything.
-        max_leaked: Largest share of the gate's rides that repeat one to fit on in everything.
-        max_out_of_range: Largest share of rides whose labels are outside the target's range.
-        min_label_spread: Smallest standard deviation of the durations, minutes.
+        min_rows: Fewest rows to fit on.
+        min_span_hours: Shortest time in which the middle nine tenths of the events happen.
+        max_null: Largest share without a required value or a label.
+        max_missing: Largest share without an event time.
+        max_unseen: Largest share of rows with a category that the champion never saw.
+        max_repeated: Largest share of rows that repeat others in everything.
+        max_leaked: Largest share of the gate's rows that repeat one to fit on in everything.
+        max_out_of_range: Largest share of rows whose labels are outside the target's limits.
+        min_label_spread: Smallest standard deviation of the labels, as a share of the reference's.
+        min_distinct: Distinct values of the target and of each number that are enough; fewer
+            are enough where the reference has fewer than twice as many.
     """
 
     min_rows: int = 1000
@@ -58,125 +64,207 @@ class QualityRules:
     max_repeated: float = 0.5
     max_leaked: float = 0.2
     max_out_of_range: float = 0.3
-    min_label_spread: float = 1.0
+    min_label_spread: float = 0.1
+    min_distinct: int = 50
 
 
-def usable(rides: Rides, rules: QualityRules) -> Rides:
-    """Check all rides of a file and return those within the limits.
+def usable(schema: Schema, rows: LabelledRows, rules: QualityRules) -> LabelledRows:
+    """Check all rows of a file and return those within the limits.
 
     Raises:
         DataQualityError: names what is wrong and the figure.
     """
-    check_limits(rides, rules)
-    kept = within_limits(rides)
-    _check_rides(kept, rules)
+    check_limits(schema, rows, rules)
+    kept = rows[within_limits(schema, rows)]
+    _check_count(kept, rules)
+    _check_categories(schema, kept)
+    if not np.ptp(kept.target):
+        raise _little_spread(schema, 0.0)
+    if schema.event_time is not None:
+        _check_share("Missing", np.isnat(kept.event_times), rules.max_missing, _no_time(schema))
+        _check_span(kept, rules)
     return kept
 
 
-def check_limits(rides: Rides, rules: QualityRules) -> None:
-    """Check how many rides are left out because of what is missing, or of their durations.
+def check_limits(schema: Schema, rows: LabelledRows, rules: QualityRules) -> None:
+    """Check how many rows are left out because of what is missing, or of their labels.
 
     Raises:
         DataQualityError: too many.
     """
-    null = np.isnan(rides.pickup + rides.dropoff + rides.distance + rides.duration)
-    outside = (rides.duration < TARGET_MINIMUM) | (rides.duration > TARGET_MAXIMUM)
-    _check_shares(
-        ("Null", null, rules.max_null,
-         "of the rides have no zone, distance or duration; look at the source"),
-        ("LabelRange", outside, rules.max_out_of_range,
-         f"of the durations are outside of {TARGET_MINIMUM:g} to {TARGET_MAXIMUM:g} "
-         "minutes; look at the source of the labels and its unit"),
+    required = [column for column in schema.columns if not column.nullable]
+    null = np.isnan(rows.target)
+    for column in required:
+        null = null | is_missing(column, rows.columns[column.name])
+    names = ", ".join([*(column.name for column in required), schema.target.name])
+    _check_share("Null", null, rules.max_null, f"of the rows have no {names}; look at the source")
+    target = schema.target
+    outside = ~np.isnan(rows.target) & ~evaluated(target, rows.target)
+    _check_share(
+        "LabelRange", outside, rules.max_out_of_range,
+        "of the labels are outside of the target's limits "
+        f"({limits_text(target.minimum, target.maximum)} {target.unit}".replace("( ", "(").rstrip()
+        + "); look at the source of the labels and its unit",
     )  # fmt: skip
 
 
-def check(parts: Split, reference: Rides, rules: QualityRules) -> None:
-    """Check rides within the limits before a fit.
+def check(schema: Schema, parts: Split, reference: LabelledRows, rules: QualityRules) -> None:
+    """Check rows within the limits before a fit.
 
     Args:
-        parts: New rides, cut for their purposes.
+        schema: Of all rows.
+        parts: New rows, cut for their purposes.
         reference: What the champion was trained on.
         rules: What they must be like.
 
     Raises:
         DataQualityError: names what is wrong and the figure.
     """
-    rides = parts.fit
-    _check_rides(rides, rules)
-    rows = _rows(rides)
-    _, first = np.unique(rows, axis=0, return_index=True)
-    repeated = np.ones(len(rides), dtype=bool)
+    rows = parts.fit
+    _check_count(rows, rules)
+    _check_categories(schema, rows)
+    _check_distinct(schema, rows, reference, rules)
+    spread = float(rows.target.std())
+    if spread < rules.min_label_spread * reference.target.std() or not spread:
+        raise _little_spread(schema, spread)
+    _check_share(
+        "Unseen", _unseen(schema, rows, reference), rules.max_unseen,
+        "of the rows have a category that the champion never saw; look at the source",
+    )  # fmt: skip
+    # Without event times equal rows are ordinary.
+    if schema.event_time is not None:
+        _check_times(schema, parts, rules)
+
+
+def _check_times(schema: Schema, parts: Split, rules: QualityRules) -> None:
+    rows = parts.fit
+    _check_span(rows, rules)
+    _check_share("Missing", np.isnat(rows.event_times), rules.max_missing, _no_time(schema))
+    keys = _keys(joined([rows, parts.choose, parts.gate]))
+    fit, trained = keys[: len(rows)], keys[: len(rows) + len(parts.choose)]
+    _, first = np.unique(fit, return_index=True)
+    repeated = np.ones(len(rows), np.bool_)
     repeated[first] = False
-    known = np.union1d(reference.pickup, reference.dropoff)
-    _check_shares(
-        ("Missing", np.isnan(rides.moment), rules.max_missing,
-         "of the rides have no pickup time; look at the clients"),
-        ("Unseen", ~(np.isin(rides.pickup, known) & np.isin(rides.dropoff, known)),
-         rules.max_unseen,
-         "of the rides are from or to zones that the champion never saw; look at the source"),
-        ("Repeated", repeated, rules.max_repeated,
-         "of the rides are repeats of others; look at the log"),
-        ("Leaked", _among(_rows(parts.gate), _rows(joined(rides, parts.choose))), rules.max_leaked,
-         "of the rides for the comparison repeat rides to train on; look at the log"),
+    _check_share(
+        "Repeated", repeated, rules.max_repeated,
+        "of the rows are repeats of others; look at the log",
+    )  # fmt: skip
+    _check_share(
+        "Leaked", np.isin(keys[len(trained) :], trained), rules.max_leaked,
+        "of the rows for the comparison repeat rows to train on; look at the log",
     )  # fmt: skip
 
 
-def _check_rides(rides: Rides, rules: QualityRules) -> None:
-    if len(rides) < rules.min_rows:
+def _check_count(rows: LabelledRows, rules: QualityRules) -> None:
+    if len(rows) < rules.min_rows:
         raise DataQualityError(
-            "TooFewRows", len(rides),
-            f"{len(rides)} rides to train on, {rules.min_rows} are needed; wait for more labels",
+            "TooFewRows", len(rows),
+            f"{len(rows)} rows to train on, {rules.min_rows} are needed; wait for more labels",
         )  # fmt: skip
-    for name in ("distance", "duration"):
-        distinct = len(np.unique(getattr(rides, name)))
-        if distinct < _MIN_DISTINCT:
+
+
+def _check_categories(schema: Schema, rows: LabelledRows) -> None:
+    for column in schema.columns:
+        if column.kind is not Kind.CATEGORY:
+            continue
+        distinct = len(set(rows.columns[column.name].tolist()))
+        if distinct > column.max_categories:
+            raise DataQualityError(
+                "TooManyCategories", distinct,
+                f"{column.name}: {distinct} categories, more than max_categories "
+                f"{column.max_categories}; raise it in the schema, or leave the column out",
+            )  # fmt: skip
+
+
+def _check_distinct(
+    schema: Schema, rows: LabelledRows, reference: LabelledRows, rules: QualityRules
+) -> None:
+    for name, new, old in _numbers(schema, rows, reference):
+        distinct, before = len(np.unique(new)), len(np.unique(old))
+        if distinct < min(rules.min_distinct, before / 2):
             raise DataQualityError(
                 "TooFewDistinct", distinct,
-                f"{name}: {distinct} different values in {len(rides)} rides; look at the source",
+                f"{name}: {distinct} different values in {len(rows)} rows, the champion's "
+                f"reference has {before}; look at the source",
             )  # fmt: skip
-    spread = float(rides.duration.std())
-    if spread < rules.min_label_spread:
-        raise DataQualityError(
-            "LabelSpread", spread,
-            f"duration: varies by {spread:.2f} minutes only; look at the source of the labels",
-        )  # fmt: skip
-    span = _span_hours(rides)
+
+
+def _numbers(
+    schema: Schema, rows: LabelledRows, reference: LabelledRows
+) -> Iterable[tuple[str, Floats, Floats]]:
+    for column in schema.inputs:
+        if column.kind is Kind.NUMBER:
+            yield column.name, rows.columns[column.name], reference.columns[column.name]
+    yield schema.target.name, rows.target, reference.target
+
+
+def _unseen(schema: Schema, rows: LabelledRows, reference: LabelledRows) -> Mask:
+    """Tell which rows have a category that the reference has not; missing is no category.
+
+    A column that is new in the schema has no value in the reference: nothing is unseen there.
+    """
+    unseen = np.zeros(len(rows), np.bool_)
+    for column in schema.inputs:
+        if column.kind is not Kind.CATEGORY:
+            continue
+        values, seen = rows.columns[column.name], reference.columns[column.name]
+        if is_missing(column, seen).all():
+            continue
+        known = np.isin(_plain(values), _plain(seen))
+        unseen |= ~known & ~is_missing(column, values)
+    return unseen
+
+
+def _little_spread(schema: Schema, spread: float) -> DataQualityError:
+    figure = f"{spread:.3g} {schema.target.unit}".rstrip()
+    return DataQualityError(
+        "LabelSpread", spread,
+        f"{schema.target.name}: has a standard deviation of {figure} only; look at the source of "
+        "the labels",
+    )  # fmt: skip
+
+
+def _no_time(schema: Schema) -> str:
+    assert schema.event_time is not None
+    return f"of the rows have no {schema.event_time.name}; look at the clients"
+
+
+def _check_span(rows: LabelledRows, rules: QualityRules) -> None:
+    span = _span_hours(rows)
     if span < rules.min_span_hours:
         raise DataQualityError(
             "ShortSpan", span,
-            f"most rides begin within {span:.1f} hours, {rules.min_span_hours:.1f} are needed; "
-            "wait for rides of other hours",
+            f"most events are within {span:.1f} hours, {rules.min_span_hours:.1f} are needed; "
+            "wait for events of other hours",
         )  # fmt: skip
 
 
-def _span_hours(rides: Rides) -> float:
-    """Return within how many hours the middle nine tenths of the rides begin.
+def _span_hours(rows: LabelledRows) -> float:
+    """Return within how many hours the middle nine tenths of the events happen.
 
-    By the pickup times, since the model sees these, and one wrong date must not count; by the
-    time of the answers when no pickup time is known.
+    By the event times, since the model sees these, and one wrong date must not count; by the
+    time of the answers when no event time is known.
     """
-    known = rides.moment[np.isfinite(rides.moment)]
-    times = known if len(known) else rides.answered
+    moments = rows.moments
+    known = moments[np.isfinite(moments)]
+    times = known if len(known) else rows.answered
     return float(np.ptp(np.quantile(times, _MIDDLE))) / _HOUR
 
 
-def _check_shares(*checks: tuple[str, Flags, float, str]) -> None:
-    """Raise for the first share of rides that is above its limit."""
-    for reason, bad, most, text in checks:
-        share = float(bad.mean()) if len(bad) else 0.0
-        if share > most:
-            raise DataQualityError(reason, share, f"{share:.0%} {text}")
+def _check_share(reason: str, bad: Mask, most: float, text: str) -> None:
+    share = float(bad.mean()) if len(bad) else 0.0
+    if share > most:
+        raise DataQualityError(reason, share, f"{share:.0%} {text}")
 
 
-def _rows(rides: Rides) -> Floats:
-    """Return what makes a ride itself, shape (n, 5); a missing time is -1."""
-    moment = np.nan_to_num(rides.moment, nan=-1.0)
-    return np.stack([rides.pickup, rides.dropoff, rides.distance, moment, rides.duration], axis=1)
+def _keys(rows: LabelledRows) -> NDArray[np.int64]:
+    """Return a number for each row, equal where rows are equal in everything."""
+    columns = [*rows.columns.values(), rows.event_times.astype(np.int64), rows.target]
+    codes = [np.unique(_plain(column), return_inverse=True)[1] for column in columns]
+    keys: NDArray[np.int64] = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)[1]
+    return keys.reshape(-1)
 
 
-def _among(rows: Floats, others: Floats) -> Flags:
-    """Tell which rows are among others, shape (n,)."""
-    kind = np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))
-    first = np.ascontiguousarray(rows).view(kind).ravel()
-    second = np.ascontiguousarray(others).view(kind).ravel()
-    return np.isin(first, second)
+def _plain(column: NDArray[Any]) -> NDArray[Any]:
+    """Return strings as numpy's own, which it compares and sorts fast."""
+    return column.astype(np.str_) if column.dtype == object else column

@@ -1,27 +1,27 @@
-"""New rides in the order of time, cut for their purposes."""
+"""New rows in the order of time, cut for their purposes."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from taxi_train.data.rides import Rides
+from taxi_schema.columns.rows import LabelledRows
 
-#: Shares of the new rides, in the order of time: fit, choose, and for the gate the rest.
+#: Shares of the new rows, in the order of time: fit, choose, and for the gate the rest.
 GATE_SHARE: Final = 0.3
 CHOOSE_SHARE: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """New rides in the order of time, each used for one purpose."""
+    """New rows in the order of time, each used for one purpose."""
 
-    fit: Rides
-    choose: Rides
-    gate: Rides
+    fit: LabelledRows
+    choose: LabelledRows
+    gate: LabelledRows
 
 
-def split(rides: Rides, min_gate_rows: int) -> Split:
-    """Cut the new rides: the newest are for the gate, those before for the choice."""
-    gate = max(int(len(rides) * GATE_SHARE), min(min_gate_rows, len(rides)))
-    rest = len(rides) - gate
+def split(rows: LabelledRows, min_gate_rows: int) -> Split:
+    """Cut the new rows: the newest are for the gate, those before for the choice."""
+    gate = max(int(len(rows) * GATE_SHARE), min(min_gate_rows, len(rows)))
+    rest = len(rows) - gate
     choose = int(rest * CHOOSE_SHARE / (1 - GATE_SHARE))
-    return Split(rides[: rest - choose], rides[rest - choose : rest], rides[rest:])
+    return Split(rows[: rest - choose], rows[rest - choose : rest], rows[rest:])

@@ -7,14 +7,14 @@ from datetime import datetime
 from pymongo.database import Database
 
 from taxi_domain.models import Alias, ModelState
+from taxi_schema.columns.rows import LabelledRows
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.connection import Document
 from taxi_store.registry.artifacts import Artifact, ArtifactError
 from taxi_store.registry.entries import AliasConflictError, AliasEntry, UnknownVersionError
 from taxi_store.registry.registry import Registry
-from taxi_train.artifact.onnx_model import check_graphs
-from taxi_train.data.rides import Rides
-from taxi_train.fitting import candidates
+from taxi_train.artifact.onnx_model import check_graph, schema_of
+from taxi_train.fitting.candidates import Trainer
 
 _BY = "first-model"
 logger = logging.getLogger(__name__)
@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 def bootstrap(
     database: Database[Document],
     model: str,
-    rides: Callable[[], Rides],
+    trainer: Trainer,
+    rows: Callable[[], LabelledRows],
     now: Callable[[], datetime],
 ) -> dict[Alias, str]:
     """Set the aliases that do not exist yet, or that no new pod can follow; what works stays.
@@ -34,7 +35,8 @@ def bootstrap(
     Args:
         database: Where registry and indexes are.
         model: Name of the model.
-        rides: Reads the training rides; asked only when a model is missing.
+        trainer: Makes the models.
+        rows: Reads the training rows; asked only when a model is missing.
         now: Clock.
 
     Returns:
@@ -42,33 +44,39 @@ def bootstrap(
     """
     ensure_indexes(database)
     registry = Registry(database)
-    makers: dict[Alias, Callable[[Rides], Artifact]] = {
-        Alias.CHAMPION: candidates.train,
-        Alias.FALLBACK: candidates.train_fallback,
+    makers: dict[Alias, Callable[[LabelledRows], Artifact]] = {
+        Alias.CHAMPION: trainer.train,
+        Alias.FALLBACK: trainer.train_fallback,
     }
-    found: dict[Alias, str] = {}
+    versions: dict[Alias, str] = {}
     for alias, make in makers.items():
         entry = registry.alias(model, alias)
-        if entry is None or not _works(registry, entry):
-            artifact = make(rides())
+        if entry is None or not _works(registry, entry, trainer):
+            artifact = make(rows())
             version = registry.add(artifact, model=model, state=ModelState.ACCEPTED, now=now())
-            found[alias] = _set(registry, model, alias, version, entry, now())
+            versions[alias] = _set(registry, model, alias, version, entry, now())
             logger.info("first %s is %s: %s", alias, version, artifact.card["metrics"])
         else:
-            found[alias] = entry.version
+            versions[alias] = entry.version
             logger.info("%s stays %s", alias, entry.version)
-    return found
+    return versions
 
 
-def _works(registry: Registry, entry: AliasEntry) -> bool:
+def _works(registry: Registry, entry: AliasEntry, trainer: Trainer) -> bool:
     """Tell whether a new pod could load what an alias points at."""
     try:
-        check_graphs(registry.load(entry.version).files)
+        artifact = registry.load(entry.version)
+        check_graph(artifact.files)
     except (ArtifactError, UnknownVersionError) as error:
         logger.warning(
             "%s %s cannot be used and is replaced: %s", entry.alias, entry.version, error
         )
         return False
+    if schema_of(artifact).digest != trainer.schema.digest:
+        logger.warning(
+            "%s %s was made with another schema than the one given, and stays",
+            entry.alias, entry.version,
+        )  # fmt: skip
     return True
 
 

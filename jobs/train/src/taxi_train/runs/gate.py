@@ -1,4 +1,4 @@
-"""The gate: is the candidate better than the champion on rides that neither saw?"""
+"""The gate: is the candidate better than the champion on rows that neither saw?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +13,10 @@ from taxi_train.seed import SEED
 Floats = NDArray[np.float64]
 
 _RESAMPLES: Final = 1000
-#: Least squared error of a ride, minutes squared: without one a perfect champion has no gain.
+#: Least squared error of a row as a share of the target's variance: a perfect champion would
+#: leave no gain to compute.
 _LEAST: Final = 1e-12
+_TINY: Final = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,12 @@ class GateRules:
     """What a candidate must reach.
 
     Attributes:
-        min_labelled_rows: Fewest rides that neither model saw.
+        min_labelled_rows: Fewest rows that neither model saw.
         min_relative_gain: Fewest relative gain in RMSE, a share (0.02 is 2 %).
-        confidence: Confidence of the interval that must lie above 0, a share; it is about rides
+        confidence: Confidence of the interval that must lie above 0, a share; it is about rows
             like the compared ones, not about other days (docs/adr/0012).
         max_slice_loss: Largest relative loss in RMSE that a slice may have, a share.
-        min_slice_rows: Fewest rides of a slice that is compared.
+        min_slice_rows: Fewest rows of a slice that is compared.
     """
 
     min_labelled_rows: int = 1000
@@ -39,7 +41,10 @@ class GateRules:
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """The verdict and its numbers (RMSE in minutes, gain as a share), on the whole and by slice."""
+    """The verdict and its numbers, on the whole and by slice.
+
+    An RMSE is in the target's unit, a gain a share.
+    """
 
     result: RunResult
     message: str
@@ -53,52 +58,56 @@ def compare(
     candidate: Floats,
     rules: GateRules,
     slices: Mapping[str, NDArray[np.bool_]] | None = None,
+    unit: str = "",
 ) -> GateVerdict:
-    """Compare two models' answers for the same rides.
+    """Compare two models' answers for the same rows.
 
     Args:
-        target: True durations, minutes, shape (n,), in the order of time.
-        champion: Minutes, shape (n,); rides that it has no finite answer for are left out.
-        candidate: Minutes, shape (n,).
+        target: Labels, in the target's unit, shape (n,), in the order of time.
+        champion: Answers, shape (n,); rows that it has no finite answer for are left out.
+        candidate: Answers, shape (n,).
         rules: What the candidate must reach.
-        slices: Masks, shape (n,), of rides on which it must not be much worse.
+        slices: Masks, shape (n,), of rows on which it must not be much worse.
+        unit: Of the target, for the message.
     """
     rows = len(target)
     if count := int(np.count_nonzero(~np.isfinite(candidate))):
-        message = f"the candidate gives no finite answer for {count} of {rows} labelled rides"
+        message = f"the candidate gives no finite answer for {count} of {rows} labelled rows"
         return GateVerdict(RunResult.NOT_BETTER, message, {"evaluated_rows": rows})
-    # Rides that only the candidate answers must not keep the champion in its place.
+    # Rows that only the candidate answers must not keep the champion in its place.
     answered = np.isfinite(champion)
     unanswered, rows = rows - int(answered.sum()), int(answered.sum())
     beside = f", {unanswered} more have no answer of the champion's" if unanswered else ""
     if rows < rules.min_labelled_rows:
         return GateVerdict(
             RunResult.TOO_FEW_LABELS,
-            f"{rows} labelled rides that neither model saw{beside}, {rules.min_labelled_rows} are "
+            f"{rows} labelled rows that neither model saw{beside}, {rules.min_labelled_rows} are "
             "needed",
             {"evaluated_rows": rows},
         )
     target, champion, candidate = target[answered], champion[answered], candidate[answered]
     slices = {name: mask[answered] for name, mask in (slices or {}).items()}
-    old = np.maximum((champion - target) ** 2, _LEAST)
-    new = np.maximum((candidate - target) ** 2, _LEAST)
+    least = max(_LEAST * float(np.var(target)), _TINY)
+    old = np.maximum((champion - target) ** 2, least)
+    new = np.maximum((candidate - target) ** 2, least)
     gain = _gain(old.mean(), new.mean())
     low, high = _interval(old, new, rules.confidence)
     numbers = {
         "evaluated_rows": float(rows), "gain": gain, "ci_low": low, "ci_high": high,
         "champion_rmse": float(np.sqrt(old.mean())), "candidate_rmse": float(np.sqrt(new.mean())),
     }  # fmt: skip
+    of_unit = f" {unit}" if unit else ""
     message = (
-        f"RMSE {numbers['candidate_rmse']:.2f} against the champion's "
-        f"{numbers['champion_rmse']:.2f} minutes on {rows} rides that neither saw{beside}: gain "
-        f"{gain:.1%} ({low:.1%} to {high:.1%}); {rules.min_relative_gain:.1%} is asked"
+        f"RMSE {_figure(numbers['candidate_rmse'])} against the champion's "
+        f"{_figure(numbers['champion_rmse'])}{of_unit} on {rows} rows that neither saw{beside}: "
+        f"gain {gain:.1%} ({low:.1%} to {high:.1%}); {rules.min_relative_gain:.1%} is asked"
     )
     by_slice = _by_slice(old, new, slices, rules)
     if not (gain >= rules.min_relative_gain and low > 0):
         return GateVerdict(RunResult.NOT_BETTER, message, numbers, by_slice)
     for name, found in by_slice.items():
         if found["gain"] < -rules.max_slice_loss and found["ci_high"] < 0:
-            worse = f"; but {-found['gain']:.1%} worse on {found['rows']:.0f} rides of {name}"
+            worse = f"; but {-found['gain']:.1%} worse on {found['rows']:.0f} rows of {name}"
             return GateVerdict(RunResult.WORSE_IN_SLICE, message + worse, numbers, by_slice)
     return GateVerdict(RunResult.BETTER, message, numbers, by_slice)
 
@@ -106,7 +115,7 @@ def compare(
 def _by_slice(
     old: Floats, new: Floats, slices: Mapping[str, NDArray[np.bool_]], rules: GateRules
 ) -> dict[str, dict[str, float]]:
-    """Compare in each slice with enough rides.
+    """Compare in each slice with enough rows.
 
     With many slices some look worse by chance, so the intervals share the error among them
     (Bonferroni's correction).
@@ -125,14 +134,19 @@ def _by_slice(
     return found
 
 
+def _figure(rmse: float) -> str:
+    """Return at least three digits: a target may have any size."""
+    return f"{rmse:.2f}" if rmse >= 1 else f"{rmse:.3g}"
+
+
 def _gain(old: float, new: float) -> float:
     return float(1 - np.sqrt(new / old))
 
 
 def _interval(old: Floats, new: Floats, confidence: float) -> tuple[float, float]:
-    """Percentile bootstrap over blocks of rides that follow each other.
+    """Percentile bootstrap over blocks of rows that follow each other.
 
-    Neighbours share weather and traffic, so single rides would make it too narrow
+    Neighbours share weather and traffic, so single rows would make it too narrow
     (Kuensch 1989, moving block bootstrap; block length about n to the power of 1/3). Blocks of
     whole hours were measured and give worse decisions (docs/adr/0012).
     """

@@ -1,4 +1,4 @@
-"""A run of the train Job: a candidate from logged and labelled rides, and its verdict."""
+"""A run of the train Job: a candidate from logged and labelled rows, and its verdict."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -12,41 +12,63 @@ from numpy.typing import NDArray
 from pymongo.database import Database
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.models import ONNX_FILE, REFERENCE_FILE, Alias, ModelState
+from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
+from taxi_schema.columns.rows import LabelledRows
+from taxi_schema.columns.slices import slices_of
+from taxi_schema.compatibility import changes
+from taxi_schema.schema import Schema
 from taxi_store.connection import Document
-from taxi_store.log.labelled import LabelledRide, labelled_rides
+from taxi_store.log.labelled import LabelledRow, labelled_rows
 from taxi_store.log.malformed import Unreadable
 from taxi_store.registry.artifacts import Artifact, ArtifactError
 from taxi_store.registry.entries import UnknownVersionError
 from taxi_store.registry.registry import Registry
 from taxi_store.registry.runs import RunStore
-from taxi_train.artifact import builder as packing
-from taxi_train.artifact.onnx_model import GraphError, OnnxModel, check_graphs, check_limits
+from taxi_train.artifact.builder import reference_rows
+from taxi_train.artifact.onnx_model import (
+    GraphError,
+    check_graph,
+    check_limits,
+    model_of,
+    schema_of,
+)
 from taxi_train.data import quality
 from taxi_train.data.quality import DataQualityError, QualityRules
-from taxi_train.data.rides import Rides, of_log, within_limits
-from taxi_train.data.slices import slices_of
+from taxi_train.data.rows import features_of, within_limits
 from taxi_train.data.split import Split, split
-from taxi_train.fitting import candidates
+from taxi_train.data.views import Views, last, views_of
+from taxi_train.fitting.candidates import MAX_ROWS, Trainer
+from taxi_train.fitting.estimators import Candidates, default_candidates
 from taxi_train.runs import gate
 from taxi_train.runs.gate import GateRules, GateVerdict
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 logger = logging.getLogger(__name__)
 
-#: Entry of a card: the answer time of the newest ride of the log that the model has seen.
+#: Entry of a card: the answer time of the newest row of the log that the model has seen.
 LOG_UNTIL = "log_until"
 
 
 @dataclass(frozen=True, slots=True)
 class RunRules:
-    """What a run may use, and what its candidate must reach."""
+    """What a run may use, and what its candidate must reach.
 
-    max_rides: int = candidates.MAX_RIDES
+    Attributes:
+        max_rows: Most rows of the log that are used, and that are fitted on.
+        gate: What the candidate must reach.
+        quality: What the rows must be like.
+        schema: Of the candidate; None is the champion's.
+        candidates: Makes the estimators that are tried.
+    """
+
+    max_rows: int = MAX_ROWS
     gate: GateRules = field(default_factory=GateRules)
     quality: QualityRules = field(default_factory=QualityRules)
+    schema: Schema | None = None
+    candidates: Candidates = default_candidates
 
 
 def retrain(
@@ -59,7 +81,7 @@ def retrain(
     """Make a candidate, compare it with the champion, and report.
 
     Raises:
-        DataQualityError: the rides must not be trained on, or there is nothing to compare
+        DataQualityError: the rows must not be trained on, or there is nothing to compare
             with; it is reported before.
         TaxiError: there is no champion, or a store failed.
     """
@@ -71,18 +93,23 @@ def retrain(
     with _reported(runs, run_id, now) as known:
         champion = _champion(registry, model)
         known.champion = champion.version
+        fallback = _fallback(registry, model)
+        schema = rules.schema or schema_of(champion)
         labelled = _labelled(database, model, (champion,), rules, known.numbers)
-        everything = of_log(labelled)
-        unseen = _unseen(champion, everything)
-        rides = within_limits(unseen)
-        known.numbers.update(_rows(rides, unseen))
+        views = views_of([schema, *map(schema_of, (champion, *fallback))], labelled)
+        everything = views.of(schema)
+        views = views[_unseen(champion, everything)]
+        unseen = views.of(schema)
+        views = views[within_limits(schema, unseen)]
+        rows = views.of(schema)
+        known.numbers.update(_rows(rows, unseen))
         logger.info(
-            "%d labelled rides that %s has not seen; %d more are outside of the limits",
-            len(rides), champion.version, len(unseen) - len(rides),
+            "%d labelled rows that %s has not seen; %d more are outside of the limits",
+            len(rows), champion.version, len(unseen) - len(rows),
         )  # fmt: skip
-        parts = split(rides, rules.gate.min_labelled_rows)
+        parts = split(rows, rules.gate.min_labelled_rows)
         if len(labelled) >= rules.gate.min_labelled_rows + rules.quality.min_rows:
-            quality.check_limits(everything, rules.quality)
+            quality.check_limits(schema, everything, rules.quality)
         if too_few := _too_few(parts, rules):
             runs.finish(
                 run_id, RunResult.TOO_FEW_LABELS, now=now(), message=too_few,
@@ -90,27 +117,25 @@ def retrain(
             )  # fmt: skip
             logger.info(too_few)
             return RunResult.TOO_FEW_LABELS
-        old = packing.reference_rides(champion.files[REFERENCE_FILE])
-        quality.check(parts, old, rules.quality)
+        old = _reference(schema, champion)
+        quality.check(schema, parts, old, rules.quality)
     newest = float(np.max(parts.choose.answered))
     card: dict[str, Any] = {LOG_UNTIL: datetime.fromtimestamp(newest, UTC).isoformat()}
-    candidate, chosen = candidates.make_candidate(old, parts, rules.max_rides, **card)
+    trainer = Trainer(schema, rules.candidates, rules.max_rows, model)
+    candidate, chosen = trainer.make_candidate(old[within_limits(schema, old)], parts, **card)
     version = registry.add(
         candidate, model=model, state=ModelState.CANDIDATE, now=now(), run_id=run_id
     )
-    verdict = compare(champion, candidate, parts.gate, rules.gate)
+    compared = last(views, len(parts.gate))
+    verdict = compare(champion, candidate, compared, rules.gate)
     numbers = {
-        **verdict.numbers, **chosen, **known.numbers, **_beside(registry, model, parts.gate),
+        **verdict.numbers, **chosen, **known.numbers, **_beside(fallback, compared, parts.gate),
         "trained_rows": len(parts.fit) + len(parts.choose),
     }  # fmt: skip
     if verdict.result is not RunResult.BETTER:
         registry.set_state(version, ModelState.REJECTED, reason=verdict.message)
-    runs.finish(
-        run_id, verdict.result, now=now(), message=verdict.message, candidate=version,
-        champion=champion.version, numbers=numbers, slices=verdict.slices,
-    )  # fmt: skip
-    logger.info("%s: %s", verdict.result, verdict.message)
-    return verdict.result
+    report = _Report(runs, run_id, now)
+    return report.finish(verdict, version, champion, numbers)
 
 
 def evaluate(
@@ -121,7 +146,7 @@ def evaluate(
     rules: RunRules,
     now: Callable[[], datetime],
 ) -> RunResult:
-    """Compare a candidate with the champion again, on the newest rides that neither saw.
+    """Compare a candidate with the champion again, on the newest rows that neither saw.
 
     Raises:
         DataQualityError: the champion cannot be used; it is reported before.
@@ -135,20 +160,43 @@ def evaluate(
     with _reported(runs, run_id, now):
         champion = _champion(registry, model)
     other = registry.load(candidate)
+    schema = schema_of(other)
+    fallback = _fallback(registry, model)
     numbers: dict[str, float] = {}
-    everything = of_log(_labelled(database, model, (champion, other), rules, numbers))
-    unseen = _unseen(other, _unseen(champion, everything))
-    rides = within_limits(unseen)
-    verdict = compare(champion, other, rides, rules.gate)
-    runs.finish(
-        run_id, verdict.result, now=now(), message=verdict.message, candidate=candidate,
-        champion=champion.version, slices=verdict.slices,
-        numbers={
-            **verdict.numbers, **numbers, **_rows(rides, unseen), **_beside(registry, model, rides),
-        },
-    )  # fmt: skip
-    logger.info("%s: %s", verdict.result, verdict.message)
-    return verdict.result
+    labelled = _labelled(database, model, (champion, other), rules, numbers)
+    views = views_of([schema, *map(schema_of, (champion, *fallback))], labelled)
+    everything = views.of(schema)
+    views = views[_unseen(champion, everything) & _unseen(other, everything)]
+    unseen = views.of(schema)
+    views = views[within_limits(schema, unseen)]
+    rows = views.of(schema)
+    verdict = compare(champion, other, views, rules.gate)
+    numbers = {
+        **verdict.numbers, **numbers, **_rows(rows, unseen), **_beside(fallback, views, rows),
+    }  # fmt: skip
+    return _Report(runs, run_id, now).finish(verdict, candidate, champion, numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """Where the verdict of a run goes."""
+
+    runs: RunStore
+    run_id: str
+    now: Callable[[], datetime]
+
+    def finish(
+        self, verdict: GateVerdict, candidate: str, champion: Artifact, numbers: dict[str, float]
+    ) -> RunResult:
+        """Record a verdict."""
+        changed = verdict.result is RunResult.SCHEMA_CHANGED
+        self.runs.finish(
+            self.run_id, verdict.result, now=self.now(), message=verdict.message,
+            candidate=candidate, champion=champion.version, numbers=numbers,
+            slices=verdict.slices, reason=str(verdict.result) if changed else "",
+        )  # fmt: skip
+        logger.info("%s: %s", verdict.result, verdict.message)
+        return verdict.result
 
 
 def _begin(
@@ -186,61 +234,97 @@ def _reported(runs: RunStore, run_id: str, now: Callable[[], datetime]) -> Itera
         raise
 
 
-def _rows(rides: Rides, labelled: Rides) -> dict[str, float]:
-    """Return how many labelled rides are used, and how many are outside of the limits."""
-    return {"labelled_rows": len(rides), "outside_rows": len(labelled) - len(rides)}
+def _rows(rows: LabelledRows, labelled: LabelledRows) -> dict[str, float]:
+    """Return how many labelled rows are used, and how many are outside of the limits."""
+    return {"labelled_rows": len(rows), "outside_rows": len(labelled) - len(rows)}
 
 
 def _too_few(parts: Split, rules: RunRules) -> str:
-    """Say what labelled rides are missing; empty when there are enough to fit and to compare."""
+    """Say what labelled rows are missing; empty when there are enough to fit and to compare."""
     fit, compared = rules.quality.min_rows, rules.gate.min_labelled_rows
     if len(parts.fit) >= fit and len(parts.gate) >= compared:
         return ""
     rows = len(parts.fit) + len(parts.choose) + len(parts.gate)
     return (
-        f"{rows} labelled rides since the champion: {len(parts.fit)} to fit on and "
+        f"{rows} labelled rows since the champion: {len(parts.fit)} to fit on and "
         f"{len(parts.gate)} to compare on; {fit} and {compared} are needed"
     )
 
 
-def compare(champion: Artifact, candidate: Artifact, rides: Rides, rules: GateRules) -> GateVerdict:
-    """Let both answer the same rides and ask the gate.
+def compare(champion: Artifact, candidate: Artifact, views: Views, rules: GateRules) -> GateVerdict:
+    """Let both answer the same rows and ask the gate.
 
-    A candidate must also answer what the champion may not: rides at the limits of its inputs.
+    A candidate must also answer what the champion may not: rows at the limits of its inputs. One
+    whose schema the champion's clients would notice is refused whatever it gains.
     """
     try:
         check_limits(candidate.files)
     except GraphError as error:
         return GateVerdict(RunResult.NOT_BETTER, f"the candidate is not fit to serve: {error}", {})
-    return gate.compare(
-        rides.duration, _answers(champion, rides), _answers(candidate, rides), rules,
-        slices_of(rides),
+    schema = schema_of(candidate)
+    rows = views.of(schema)
+    verdict = gate.compare(
+        rows.target, _answers(champion, views), _answers(candidate, views), rules,
+        slices_of(schema, rows.columns, rows.event_times), schema.target.unit,
     )  # fmt: skip
+    changed = changes(schema_of(champion), schema)
+    if not changed:
+        return verdict
+    message = (
+        f"the schema is not compatible with the champion's: {'; '.join(changed)}. "
+        f"`taxi-models promote --accept-schema-change` allows it. {verdict.message}"
+    )
+    return GateVerdict(RunResult.SCHEMA_CHANGED, message, verdict.numbers, verdict.slices)
 
 
-def _answers(model: Artifact, rides: Rides) -> Floats:
-    """Return a model's answers, shape (n,), minutes."""
-    return OnnxModel(model.files[ONNX_FILE]).predict(rides.features()) if rides else np.empty(0)
+def _answers(artifact: Artifact, views: Views) -> Floats:
+    """Return a model's answers, shape (n,), in the target's unit."""
+    model = model_of(artifact)
+    rows = views.of(model.schema)
+    return model.predict(features_of(model.schema, rows)) if len(rows) else np.empty(0)
 
 
-def _beside(registry: Registry, model: str, rides: Rides) -> dict[str, float]:
-    """Return the fallback's RMSE on the gate's rides, minutes: what changing to it would cost."""
+def _fallback(registry: Registry, model: str) -> tuple[Artifact, ...]:
+    """Return the fallback, if there is one that can be used."""
     alias = registry.alias(model, Alias.FALLBACK)
-    if alias is None or not rides:
-        return {}
+    if alias is None:
+        return ()
     try:
         fallback = registry.load(alias.version)
-        check_graphs(fallback.files)
-        answers = _answers(fallback, rides)
+        check_graph(fallback.files)
     except (ArtifactError, UnknownVersionError) as error:
         # It is said beside the verdict and must not stop a better champion.
         logger.warning("the fallback %s cannot be compared: %s", alias.version, error)
+        return ()
+    return (fallback,)
+
+
+def _beside(fallback: Sequence[Artifact], views: Views, rows: LabelledRows) -> dict[str, float]:
+    """Return the fallback's RMSE on the gate's rows: what changing to it would cost."""
+    if not fallback or not len(rows):
         return {}
-    rmse = float(np.sqrt(np.mean((answers - rides.duration) ** 2)))
+    (artifact,) = fallback
+    try:
+        rmse = float(np.sqrt(np.mean((_answers(artifact, views) - rows.target) ** 2)))
+    except GraphError as error:
+        logger.warning("the fallback %s cannot be compared: %s", artifact.version, error)
+        return {}
     if not np.isfinite(rmse):
-        logger.warning("the fallback %s has no finite answer for some rides", alias.version)
+        logger.warning("the fallback %s has no finite answer for some rows", artifact.version)
         return {}
     return {"fallback_rmse": rmse}
+
+
+def _reference(schema: Schema, champion: Artifact) -> LabelledRows:
+    """Return the champion's reference by the candidate's schema.
+
+    Raises:
+        DataQualityError: it cannot be read; it is reported.
+    """
+    try:
+        return reference_rows(schema, champion)
+    except ArtifactError as error:
+        raise _unusable(champion.version, error) from error
 
 
 def _labelled(
@@ -249,21 +333,21 @@ def _labelled(
     seen_by: Sequence[Artifact],
     rules: RunRules,
     numbers: dict[str, float],
-) -> list[LabelledRide]:
-    """Read rides of the log that came after those that the models have seen.
+) -> list[LabelledRow]:
+    """Read rows of the log that came after those that the models have seen.
 
     What cannot be read is left out, and told in the run's numbers.
     """
     unreadable = Unreadable()
-    seen = [one.card[LOG_UNTIL] for one in seen_by if LOG_UNTIL in one.card]
+    seen = [artifact.card[LOG_UNTIL] for artifact in seen_by if LOG_UNTIL in artifact.card]
     since = max(map(datetime.fromisoformat, seen), default=None)
-    found = labelled_rides(
-        database, model, limit=rules.max_rides, unreadable=unreadable, since=since
+    labelled = labelled_rows(
+        database, model, limit=rules.max_rows, unreadable=unreadable, since=since
     )
     numbers["unreadable_documents"] = unreadable.count
     if unreadable.count:
         logger.warning("%d documents of the log cannot be read", unreadable.count)
-    return found
+    return labelled
 
 
 def _champion(registry: Registry, model: str) -> Artifact:
@@ -272,19 +356,24 @@ def _champion(registry: Registry, model: str) -> Artifact:
         raise TaxiError(f"model {model}: has no champion yet; run `taxi-train bootstrap` first")
     try:
         champion = registry.load(alias.version)
-        check_graphs(champion.files)
+        check_graph(champion.files)
     except (ArtifactError, UnknownVersionError) as error:
-        raise DataQualityError(
-            "ChampionUnusable", 0,
-            f"the champion {alias.version} cannot be compared with: {error}; run `taxi-train "
-            "bootstrap`, or promote another version",
-        ) from error  # fmt: skip
+        raise _unusable(alias.version, error) from error
     return champion
 
 
-def _unseen(seen_by: Artifact, rides: Rides) -> Rides:
-    """Leave out the rides of the log that a model was trained on or chosen by."""
+def _unusable(version: str, error: TaxiError) -> DataQualityError:
+    return DataQualityError(
+        "ChampionUnusable", 0,
+        f"the champion {version} cannot be compared with: {error}; run `taxi-train "
+        "bootstrap`, or promote another version",
+    )  # fmt: skip
+
+
+def _unseen(seen_by: Artifact, rows: LabelledRows) -> Mask:
+    """Leave out the rows of the log that a model was trained on or chosen by."""
     until = seen_by.card.get(LOG_UNTIL)
     if until is None:
-        return rides
-    return rides[rides.answered > datetime.fromisoformat(until).timestamp()]
+        return np.ones(len(rows), np.bool_)
+    unseen: Mask = rows.answered > datetime.fromisoformat(until).timestamp()
+    return unseen

@@ -8,7 +8,7 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taxi_train.data.rides import RideDataError
+from taxi_duration.trips import TripFileError
 
 #: Where TLC publishes its trip records ("TLC Trip Record Data").
 SOURCE: Final = "https://d37ci6vzurychx.cloudfront.net/trip-data"
@@ -21,7 +21,7 @@ def fetch(month: str, folder: Path, source: str = SOURCE) -> Path:
     """Download one month (``2021-01``) unless it is there, and return its path.
 
     Raises:
-        RideDataError: not reachable, or not a file of green taxi rides; nothing is left behind.
+        TripFileError: not reachable, or not a file of green taxi rides; nothing is left behind.
     """
     name = f"green_tripdata_{month}.parquet"
     target = folder / name
@@ -37,19 +37,19 @@ def fetch(month: str, folder: Path, source: str = SOURCE) -> Path:
                 for chunk in answer.iter_bytes():
                     size += len(chunk)
                     if size > _MAX_BYTES:
-                        raise RideDataError(f"{name}: larger than {_MAX_BYTES} bytes")
+                        raise TripFileError(f"{name}: larger than {_MAX_BYTES} bytes")
                     file.write(chunk)
         missing = _NEEDED - set(pq.read_schema(temporary).names)
         if missing:
-            raise RideDataError(f"{name}: has no column {', '.join(sorted(missing))}")
+            raise TripFileError(f"{name}: has no column {', '.join(sorted(missing))}")
         os.replace(temporary, target)  # noqa: PTH105 - the atomic one
     except httpx.HTTPError as error:
-        raise RideDataError(
+        raise TripFileError(
             f"{name}: cannot be fetched from {source} ({error}); check the month and the network, "
             "or give another address with --source"
         ) from error
     except pa.ArrowException as error:
-        raise RideDataError(f"{name}: is no parquet file ({error}); try again") from error
+        raise TripFileError(f"{name}: is no parquet file ({error}); try again") from error
     finally:
         temporary.unlink(missing_ok=True)
     return target

@@ -1,6 +1,7 @@
 """Cut the shipped samples out of whole months of TLC's green taxi rides.
 
-Usage: python tools/samples/make_samples.py FOLDER, where FOLDER has the monthly files.
+Usage: python models/taxi_duration/make_samples.py FOLDER, where FOLDER has the monthly files.
+A sample has rows of the schema but for their ids: the duration stands in the place of the end.
 """
 
 import argparse
@@ -12,14 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-TARGET = Path(__file__).parents[2] / "jobs" / "train" / "src" / "taxi_train" / "samples"
-COLUMNS = [
-    "lpep_pickup_datetime",
-    "lpep_dropoff_datetime",
-    "PULocationID",
-    "DOLocationID",
-    "trip_distance",
-]
+from taxi_duration.trips import DURATION, ID, PICKUP, read_trips
+
+TARGET = Path(__file__).parent / "samples"
+ZONES = ("PULocationID", "DOLocationID")
 
 
 @dataclass(frozen=True)
@@ -43,19 +40,17 @@ SAMPLES = (
 
 def cut(folder: Path, sample: Sample) -> pa.Table:
     """Return the rides of a sample in the order of their pickup."""
-    table = pq.read_table(folder / f"green_tripdata_{sample.month}.parquet", columns=COLUMNS)
-    pickup = table["lpep_pickup_datetime"]
+    table = read_trips(folder / f"green_tripdata_{sample.month}.parquet").drop_columns([ID])
+    pickup = table[PICKUP]
     inside = pc.and_(
         pc.greater_equal(pickup, pa.scalar(datetime.fromisoformat(sample.start))),
         pc.less(pickup, pa.scalar(datetime.fromisoformat(sample.end))),
     )
-    table = table.filter(inside).sort_by("lpep_pickup_datetime").slice(0, sample.rows)
-    for name, kind in (("PULocationID", pa.int16()), ("DOLocationID", pa.int16())):
-        table = table.set_column(table.column_names.index(name), name, table[name].cast(kind))
-    for name in COLUMNS[:2]:
-        seconds = table[name].cast(pa.timestamp("s"), safe=False)
-        table = table.set_column(table.column_names.index(name), name, seconds)
-    return table.replace_schema_metadata(None)
+    table = table.filter(inside).slice(0, sample.rows)
+    for name in ZONES:
+        table = table.set_column(table.column_names.index(name), name, table[name].cast("int16"))
+    seconds = table[PICKUP].cast(pa.timestamp("s"), safe=False)
+    return table.set_column(table.column_names.index(PICKUP), PICKUP, seconds)
 
 
 def main() -> None:
@@ -67,8 +62,8 @@ def main() -> None:
         path = TARGET / f"{sample.name}.parquet"
         pq.write_table(
             cut(folder, sample), path, compression="zstd", compression_level=19,
-            use_dictionary=["PULocationID", "DOLocationID", "trip_distance"],
-            column_encoding=dict.fromkeys(COLUMNS[:2], "DELTA_BINARY_PACKED"),
+            use_dictionary=[*ZONES, "trip_distance", DURATION],
+            column_encoding={PICKUP: "DELTA_BINARY_PACKED"},
         )  # fmt: skip
         print(f"{path.name}: {pq.read_metadata(path).num_rows} rides, {path.stat().st_size} bytes")
 

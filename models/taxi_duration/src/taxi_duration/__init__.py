@@ -1,0 +1,1 @@
+"""What only the taxi example needs: TLC's trip records as rows of its schema."""
