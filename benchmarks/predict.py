@@ -40,9 +40,9 @@ from support.mongod import running_mongod  # noqa: E402 - found by the path abov
 from support.monitor import TOKEN, Monitor  # noqa: E402
 from support.predictor import PLAIN, Predictor, register  # noqa: E402
 from support.server_process import ServerProcess  # noqa: E402
+from taxi_train.data.rides import read_file  # noqa: E402
 
 from taxi_domain.models import Alias  # noqa: E402
-from taxi_train.data.rides import read_file  # noqa: E402
 from taxi_train.fitting.candidates import train  # noqa: E402
 from taxi_train.main import SAMPLES  # noqa: E402
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.random import Generator
+from taxi_train.data.rides import read_file
 
 from taxi_profiles.categorical import categorical_profile, jensen_shannon
 from taxi_profiles.numeric import normed_wasserstein, numeric_profile
-from taxi_train.data.rides import read_file
 
 SAMPLES = Path(__file__).parents[2] / "jobs" / "train" / "src" / "taxi_train" / "samples"
 TOLERANCE = 1e-9

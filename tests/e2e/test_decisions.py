@@ -16,8 +16,8 @@ from support.cluster_policies import (
     traffic_of,
 )
 from support.waiting import wait_for
-
 from taxi_domain.durations import TARGET_MAXIMUM, is_target
+
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_store.registry.registry import Registry
 from taxi_stories.prometheus import Prometheus

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, taxi_reference
+from taxi_train.data.rides import Rides, read_file
 
 from taxi_profiles.calibration import Thresholds, blocks_of
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference, Sample, reference_of
 from taxi_profiles.strata import strata_of
 from taxi_profiles.verdict import Alarm, evaluate, evaluate_labelled
-from taxi_train.data.rides import Rides, read_file
 
 SAMPLES = Path(__file__).parents[3] / "jobs" / "train" / "src" / "taxi_train" / "samples"
 WINDOW = 2000

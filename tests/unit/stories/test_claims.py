@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
 from taxi_domain.rides import MAX_TRIP_DISTANCE_MILES
+
 from taxi_stories.rides import read_rides
 from taxi_stories.scenarios import COLLAPSE, QUIET
 from taxi_stories.story import SAMPLES, Snapshot

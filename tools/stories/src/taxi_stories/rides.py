@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-
 from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM, is_target
+
 from taxi_domain.errors import TaxiError
 
 _TIMES = ("lpep_pickup_datetime", "lpep_dropoff_datetime")

@@ -8,8 +8,8 @@ import typer
 from rich import progress as rich_progress
 from rich.console import Console
 from rich.markup import escape
-
 from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
+
 from taxi_domain.errors import TaxiError
 from taxi_stories import sender
 from taxi_stories.kubectl import Kubectl
