@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from taxi_stories.main import app
@@ -57,3 +58,14 @@ def test_exit_code_tells_when_every_ride_was_refused() -> None:
     assert exit_code(Progress(sent=5, refused=5), interrupted=False) == 1
     assert exit_code(Progress(sent=5, refused=4), interrupted=False) == 0
     assert exit_code(Progress(sent=5, refused=5), interrupted=True) == 130
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall", "report", "traffic"])
+def test_a_verb_takes_the_options_that_the_makefile_gives(command: str) -> None:
+    names = {
+        option
+        for parameter in get_command(app).commands[command].params  # type: ignore[attr-defined]
+        for option in parameter.opts
+    }
+
+    assert {"--context", "--namespace", "--release"} <= names

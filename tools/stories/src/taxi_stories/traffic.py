@@ -59,7 +59,7 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
         Path | None, typer.Option(help="Written after each batch; a run goes on where it says.")
     ] = None,
     release: Annotated[str, typer.Option(help="Helm release.")] = "taxi",
-    namessending: Annotated[str, typer.Option(help="Its namespace.")] = "taxi",
+    namespace: Annotated[str, typer.Option(help="Its namespace.")] = "taxi",
     context: Annotated[str, typer.Option(help="kubectl context.")] = "kind-taxi",
 ) -> None:
     """Send rides and their labels.
@@ -74,7 +74,7 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
         name = f"{file.name} with labels cut" if cut_labels else file.name
         kept = ProgressFile(progress_file, name, prefix) if progress_file else None
         code = _send(rides, rate, batch_size, label_delay, kept,
-                     Release(Kubectl(context, namessending), release))  # fmt: skip
+                     Release(Kubectl(context, namespace), release))  # fmt: skip
     except TaxiError as error:
         _err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from error
