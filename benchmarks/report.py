@@ -36,8 +36,8 @@ from support.report_log import Written, at_random, register, write_rides
 from support.taxi_artifacts import taxi_artifact
 from support.taxi_columns import taxi_rides, usual
 
-from taxi_domain.mongodb import DATABASE, LABELS, PREDICTIONS
-from taxi_store.connection import connect
+from taxi_domain.mongodb import LABELS, PREDICTIONS
+from taxi_store.connection import connect, database_of
 from taxi_store.registry.artifacts import Artifact
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -122,7 +122,7 @@ def fill(server: Mongod, rows: int, artifact: Artifact) -> Written:
     """Write a log of so many documents, half of them labelled, in place of what is there."""
     rides = usual(taxi_rides("green-2020-03-after.parquet"))
     with connect(server.uri, app_name="bench", timeout_seconds=120) as client:
-        database = client[DATABASE]
+        database = database_of(client)
         for name in (PREDICTIONS, LABELS):
             database[name].delete_many({})
         found = [
@@ -147,7 +147,7 @@ def baseline(uri: str, page: str) -> None:
     from taxi_report.collect.reference import known_version
 
     with connect(uri, app_name="baseline", timeout_seconds=120) as client:
-        database = client[DATABASE]
+        database = database_of(client)
         first = database[PREDICTIONS].find_one()
         assert first is not None
         known = known_version(database, first["model_version"], 0.0, 1.0, 100)
@@ -273,7 +273,7 @@ def main() -> None:
         with connect(server.uri, app_name="bench") as client:
             from datetime import UTC, datetime
 
-            register(client[DATABASE], artifact, datetime.now(UTC))
+            register(database_of(client), artifact, datetime.now(UTC))
         result["small"] = small(server, artifact, folder)
         result["large"] = []
         for rows in given.rows:

@@ -12,8 +12,6 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 from pymongo.database import Database
 from support.mongod import Mongod
-from taxi_domain.features import features_of
-from taxi_domain.rides import Ride
 
 from taxi_domain.models import CARD_FILE, MODEL_NAME, ONNX_FILE, Alias, ModelState
 from taxi_domain.records import Label, PredictionRecord, Shadow
@@ -21,7 +19,7 @@ from taxi_domain.runs import RunResult
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.connection import Document, StoreUnavailableError, connect
 from taxi_store.log import prediction_log as log
-from taxi_store.log.labelled import labelled_rides
+from taxi_store.log.labelled import labelled_rows
 from taxi_store.log.malformed import Unreadable
 from taxi_store.registry.artifacts import Artifact, ArtifactError, artifact_of
 from taxi_store.registry.entries import AliasConflictError, UnknownVersionError
@@ -148,11 +146,10 @@ def test_one_of_many_promoters_wins(database: Database[Document]) -> None:
 
 
 def a_record(number: int, version: str = "v1", shadow: str | None = None) -> PredictionRecord:
-    ride = Ride(1 + number % 265, 2, 1.0, None, f"r{number:05d}")
     shadows = (Shadow(shadow, 9.0),) if shadow else ()
     return PredictionRecord(
-        f"r{number:05d}", NOW + timedelta(seconds=number), MODEL_NAME, version, "champion", ride,
-        features_of(ride), 10.0, shadow=shadows,
+        f"r{number:05d}", NOW + timedelta(seconds=number), None, MODEL_NAME, version, "champion",
+        {"number": number, "text": "a"}, 10.0, shadow=shadows,
     )  # fmt: skip
 
 
@@ -166,20 +163,20 @@ def test_log_takes_repeats_and_gives_the_newest(database: Database[Document]) ->
     assert log.insert_records(database, [], NOW) == log.InsertResult(0, 0)
 
     newest = log.window(database, "v1", 10, Unreadable())
-    assert [one.ride_id for one in newest] == [f"r{number:05d}" for number in range(40, 50)]
+    assert [one.row_id for one in newest] == [f"r{number:05d}" for number in range(40, 50)]
 
 
 def test_window_of_a_version_has_the_rides_that_it_shadowed(database: Database[Document]) -> None:
     records = [a_record(1, "v1"), a_record(2, "v2", shadow="v1"), a_record(3, "v2")]
     log.insert_records(database, [one.to_document() for one in records], NOW)
 
-    assert [one.ride_id for one in log.window(database, "v1", 10, Unreadable())] == [
+    assert [one.row_id for one in log.window(database, "v1", 10, Unreadable())] == [
         "r00001",
         "r00002",
     ]
 
 
-def test_labelled_rides_are_all_or_a_sample_in_time_order(database: Database[Document]) -> None:
+def test_labelled_rows_are_all_or_a_sample_in_time_order(database: Database[Document]) -> None:
     log.insert_records(database, [a_record(one).to_document() for one in range(400)], NOW)
     labels = [Label(f"r{number:05d}", float(number), NOW) for number in range(0, 400, 2)]
     assert log.insert_labels(database, labels, NOW, Unreadable()) == (
@@ -188,8 +185,8 @@ def test_labelled_rides_are_all_or_a_sample_in_time_order(database: Database[Doc
     )
 
     def durations(limit: int, **period: datetime) -> list[float]:
-        found = labelled_rides(database, MODEL_NAME, limit=limit, unreadable=Unreadable(), **period)
-        return [one.duration for one in found]
+        found = labelled_rows(database, MODEL_NAME, limit=limit, unreadable=Unreadable(), **period)
+        return [one.label for one in found]
 
     until = NOW + timedelta(seconds=10)
     assert durations(99, until=until) == [0.0, 2.0, 4.0, 6.0, 8.0]
@@ -210,19 +207,23 @@ def test_the_first_label_of_a_ride_stays(database: Database[Document]) -> None:
 
     done, kept = log.insert_labels(database, first, NOW, Unreadable())
     assert done == log.InsertResult(2, 1)
-    assert {one.ride_id: one.duration for one in kept} == {"a": 1.0, "b": 2.0}
+    assert {one.row_id: one.value for one in kept} == {"a": 1.0, "b": 2.0}
 
     done, kept = log.insert_labels(database, again, NOW, Unreadable())
     assert done == log.InsertResult(1, 2)
-    assert {one.ride_id: one.duration for one in kept} == {"c": 4.0, "a": 1.0}
-    assert {one.duration for one in log.labels_of(database, "abc", Unreadable()).values()} == {
+    assert {one.row_id: one.value for one in kept} == {"c": 4.0, "a": 1.0}
+    assert {one.value for one in log.labels_of(database, "abc", Unreadable()).values()} == {
         1.0,
         2.0,
         4.0,
     }
 
 
-def test_labelled_window_has_as_many_to_judge_as_are_asked(database: Database[Document]) -> None:
+def is_evaluated(value: float) -> bool:
+    return 1 <= value <= 60
+
+
+def test_labelled_window_has_as_many_to_evaluate_as_are_asked(database: Database[Document]) -> None:
     log.insert_records(database, [a_record(one).to_document() for one in range(100)], NOW)
     # Every second ride has a label, and every second of these is outside of the limits.
     labels = [
@@ -231,10 +232,10 @@ def test_labelled_window_has_as_many_to_judge_as_are_asked(database: Database[Do
     log.insert_labels(database, labels, NOW, Unreadable())
 
     def window(rows: int) -> list[tuple[int, float]]:
-        found = log.labelled_window(database, "v1", rows, Unreadable())
-        return [(int(record.ride_id[1:]), label.duration) for record, label in found]
+        found = log.labelled_window(database, "v1", rows, is_evaluated, Unreadable())
+        return [(int(record.row_id[1:]), label.value) for record, label in found]
 
-    # The newest six of any duration, and six to judge: what is older and outside is left out.
+    # The newest six of any duration, and six to evaluate: what is older and outside is left out.
     assert window(6) == [
         (76, 12), (80, 12), (84, 12), (88, 12), (90, 600), (92, 12), (94, 600), (96, 12), (98, 600),
     ]  # fmt: skip
@@ -249,7 +250,7 @@ def test_tail_gives_what_was_stored_since(database: Database[Document]) -> None:
 
     unreadable = Unreadable()
     page = log.tail(database, NOW, 10, unreadable)
-    assert [(one.stored_at, one.ride_id) for one in page.items] == [
+    assert [(one.stored_at, one.row_id) for one in page.items] == [
         (NOW, "r00001"), (later, "r00002"),
     ]  # fmt: skip
     assert log.tail(database, NOW, 1, unreadable) == log.Page(page.items[:1], 1, NOW)
@@ -271,15 +272,15 @@ def test_readers_leave_out_what_cannot_be_read_and_count_it_once(
     bad = [
         damaged(20, prediction=math.inf),
         damaged(21, prediction=None),
-        damaged(22, features={}),
-        damaged(23, _id={"ride": 23}),
-        damaged(24, pickup_at=DatetimeMS(2**62)),
-        damaged(25, ride="a ride", shadow=[{"model_version": "v0"}]),
+        damaged(22, inputs=None),
+        damaged(23, _id={"row": 23}),
+        damaged(24, ts=DatetimeMS(2**62)),
+        damaged(25, shadow=[{"model_version": "v0"}]),
     ]
     log.insert_records(database, [*good, *bad], NOW)
     labels = [Label(f"r{number:05d}", 5.0, NOW) for number in range(30)]
     log.insert_labels(database, labels, NOW, Unreadable())
-    database["labels"].update_one({"_id": "r00019"}, {"$set": {"duration": math.nan}})
+    database["labels"].update_one({"_id": "r00019"}, {"$set": {"value": math.nan}})
     database["labels"].update_one({"_id": "r00018"}, {"$unset": {"ts": ""}})
     counted: list[tuple[str, str]] = []
     unreadable = Unreadable(lambda collection, field: counted.append((collection, field)))
@@ -291,12 +292,12 @@ def test_readers_leave_out_what_cannot_be_read_and_count_it_once(
 
     for _ in range(2):
         window = log.window(database, "v1", 10, unreadable)
-        pairs = log.labelled_window(database, "v1", 10, unreadable)
-        rides = labelled_rides(database, MODEL_NAME, limit=99, unreadable=unreadable)
+        pairs = log.labelled_window(database, "v1", 10, is_evaluated, unreadable)
+        rides = labelled_rows(database, MODEL_NAME, limit=99, unreadable=unreadable)
 
-        assert [one.ride_id for one in window] == ids[10:20], "as many, a little older"
-        assert [one.ride_id for one, _ in pairs] == ids[8:18]
-        assert [one.record.ride_id for one in rides] == ids[:18]
+        assert [one.row_id for one in window] == ids[10:20], "as many, a little older"
+        assert [one.row_id for one, _ in pairs] == ids[8:18]
+        assert [one.record.row_id for one in rides] == ids[:18]
         assert len(log.records_of(database, ids, unreadable)) == 20
         assert set(log.labels_of(database, ids, unreadable)) == {*ids} - {*ids[18:20]}
         page = log.tail(database, NOW, 99, unreadable)
@@ -319,7 +320,7 @@ def test_a_sample_of_a_long_log_leaves_out_strange_ids(database: Database[Docume
     log.insert_labels(database, labels, NOW, Unreadable())
     unreadable = Unreadable()
 
-    found = labelled_rides(database, MODEL_NAME, limit=20, unreadable=unreadable)
+    found = labelled_rows(database, MODEL_NAME, limit=20, unreadable=unreadable)
 
     assert (len(found), unreadable.count) == (20, 1)
 

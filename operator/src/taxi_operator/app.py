@@ -10,7 +10,6 @@ import kopf
 from prometheus_client import CollectorRegistry
 
 from taxi_domain.kube import GROUP, PLURAL, VERSION
-from taxi_domain.mongodb import DATABASE
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.metrics import Metrics, serve
 from taxi_operator.reconciler import Reconciler
@@ -19,7 +18,7 @@ from taxi_operator.retraining import Retraining
 from taxi_operator.scheduler import Scheduler
 from taxi_operator.settings import Failpoint, Settings
 from taxi_operator.traffic import TrafficControl
-from taxi_store.connection import connect_async
+from taxi_store.connection import async_database_of, connect_async
 from taxi_store.registry.registry_async import AsyncRegistry
 
 logger = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ class Operator:
                 logger.error("dying on purpose", extra={"at": str(point)})
                 os._exit(137)
 
-        retraining = Retraining(cluster, AsyncRegistry(mongodb[DATABASE]), failpoint)
+        retraining = Retraining(cluster, AsyncRegistry(async_database_of(mongodb)), failpoint)
         traffic = TrafficControl(cluster, settings.instance)
         reports = ReportSource(
             settings.report_cron_job, settings.report_url, settings.report_span_seconds

@@ -21,7 +21,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from taxi_domain.errors import FieldError, TaxiError
-from taxi_domain.mongodb import DATABASE
 from taxi_domain.reports import RunState
 from taxi_domain.runs import EXIT_FAILED
 from taxi_report.request import Progress, Request
@@ -30,7 +29,7 @@ from taxi_report.settings import Settings
 from taxi_report.spans import Span, last, span_between
 from taxi_runtime.process import command
 from taxi_runtime.settings import read
-from taxi_store.connection import Document, connect
+from taxi_store.connection import Document, connect, database_of
 from taxi_store.reports.report_runs import begin_run, end_run
 from taxi_store.reports.reports import MAX_LISTED
 
@@ -151,7 +150,7 @@ def _database(settings: Settings) -> Iterator[Database[Document]]:
     with connect(
         settings.mongodb_uri, app_name="taxi-report", timeout_seconds=settings.timeout_seconds
     ) as client:
-        yield client[DATABASE]
+        yield database_of(client)
 
 
 def _settings(model: str, zone: str) -> Settings:

@@ -7,11 +7,10 @@ from typing import Final
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.models import Alias, ModelState
-from taxi_domain.mongodb import DATABASE
 from taxi_runtime.settings import read
 from taxi_schema.schema import Schema
 from taxi_store.admin.indexes import ensure_indexes
-from taxi_store.connection import connect
+from taxi_store.connection import connect, database_of
 from taxi_store.registry.artifacts import Artifact, pack
 from taxi_store.registry.registry import Registry
 from taxi_train.fitting.candidates import Trainer
@@ -60,7 +59,7 @@ def into_registry(artifacts: Mapping[Alias, Artifact]) -> list[str]:
     with connect(
         settings.mongodb_uri, app_name="taxi-train", timeout_seconds=settings.timeout_seconds
     ) as client:
-        database = client[DATABASE]
+        database = database_of(client)
         ensure_indexes(database)
         registry, now = Registry(database), datetime.now(UTC)
         for alias, artifact in artifacts.items():

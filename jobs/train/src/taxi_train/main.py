@@ -17,14 +17,13 @@ import typer
 from pymongo.database import Database
 
 from taxi_domain.errors import FieldError
-from taxi_domain.mongodb import DATABASE
 from taxi_domain.runs import EXIT_DATA_QUALITY
 from taxi_runtime.process import command
 from taxi_runtime.settings import read
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import read_schema
 from taxi_schema.schema import Schema
-from taxi_store.connection import Document, StoreUnavailableError, connect, translated
+from taxi_store.connection import Document, StoreUnavailableError, connect, database_of, translated
 from taxi_train.data.quality import DataQualityError, QualityRules
 from taxi_train.files_cli import add_commands
 from taxi_train.registry_cli import app as models_app
@@ -164,8 +163,8 @@ def _database(settings: Settings) -> Iterator[Database[Document]]:
     with connect(
         settings.mongodb_uri, app_name="taxi-train", timeout_seconds=settings.timeout_seconds
     ) as client:
-        _wait_for(lambda: client[DATABASE].command("ping"), settings.patience_seconds)
-        yield client[DATABASE]
+        _wait_for(lambda: database_of(client).command("ping"), settings.patience_seconds)
+        yield database_of(client)
 
 
 def _wait_for(ping: Callable[[], object], patience_seconds: float) -> None:

@@ -19,10 +19,9 @@ from pymongo.database import Database
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
-from taxi_domain.mongodb import DATABASE
 from taxi_domain.runs import EXIT_FAILED, EXIT_USAGE
 from taxi_runtime.settings import read
-from taxi_store.connection import Document, connect
+from taxi_store.connection import Document, connect, database_of
 from taxi_store.registry.artifacts import MAX_ARCHIVE_BYTES, ArtifactError, pack, unpack
 from taxi_store.registry.entries import (
     AliasConflictError,
@@ -322,7 +321,7 @@ def _registry() -> Iterator[tuple[Registry, Database[Document], str]]:
         with connect(
             settings.mongodb_uri, app_name=_BY, timeout_seconds=settings.timeout_seconds
         ) as client:
-            database = client[DATABASE]
+            database = database_of(client)
             yield Registry(database), database, settings.model
 
 

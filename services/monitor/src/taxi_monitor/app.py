@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
-from taxi_domain.mongodb import DATABASE
 from taxi_monitor.http import problems
 from taxi_monitor.http.report_routes import report_blueprint
 from taxi_monitor.http.routes import MAX_BODY_BYTES, Parts, blueprint
@@ -19,7 +18,7 @@ from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.restarts import Restarts
 from taxi_runtime.threads import Threads
-from taxi_store.connection import connect
+from taxi_store.connection import connect, database_of
 
 #: Threads for what is only read: whatever posts wait for, probes and scrapes do not.
 _READERS = 4
@@ -37,7 +36,7 @@ class Monitor:
 
 def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     """Build the object graph; the background thread is not started yet."""
-    database = connect(settings.mongodb_uri, app_name="taxi-monitor")[DATABASE]
+    database = database_of(connect(settings.mongodb_uri, app_name="taxi-monitor"))
     registry = CollectorRegistry()
     registry.register(restarts)
     counters = Counters(registry)

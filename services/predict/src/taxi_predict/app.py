@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from flask import Flask
 
-from taxi_domain.mongodb import DATABASE
 from taxi_predict.heartbeat import Heartbeat
 from taxi_predict.http.fast_path import ROUTE, FastPath
 from taxi_predict.http.routes import blueprint, register
@@ -21,7 +20,7 @@ from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.restarts import Restarts
-from taxi_store.connection import connect
+from taxi_store.connection import connect, database_of
 from taxi_store.registry.artifacts import Artifact
 from taxi_store.registry.registry import Registry
 
@@ -79,4 +78,4 @@ def create_worker(settings: Settings, readiness: WorkerReadiness, restarts: Rest
 def _from_registry(settings: Settings) -> Artifact:
     """Fetch the artifact that this pod serves; the connection is needed only once."""
     with connect(settings.mongodb_uri, app_name="taxi-predict") as client:
-        return fetch(Registry(client[DATABASE]), settings.model, settings.alias)
+        return fetch(Registry(database_of(client)), settings.model, settings.alias)

@@ -10,14 +10,13 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from taxi_domain.errors import NotAvailableError, TaxiError
-from taxi_domain.mongodb import DATABASE
 from taxi_report.collect.columns import rows_of
 from taxi_report.collect.reference import Known, known_version
 from taxi_report.profile.version import VersionProfile, profile_of
 from taxi_report.rows import Rows
 from taxi_report.settings import Settings
 from taxi_runtime.settings import read as read_settings
-from taxi_store.connection import Document, StoreUnavailableError, connect
+from taxi_store.connection import Document, StoreUnavailableError, connect, database_of
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.partitions import Partition, label_values, read
 
@@ -79,7 +78,7 @@ def part_of(task: Task) -> Part:
     """
     client = _client(task.timeout_seconds)
     try:
-        return _read(task, client[DATABASE])
+        return _read(task, database_of(client))
     except StoreUnavailableError as error:
         if _is_of_the_partition(error, client):
             raise PartitionRefusedError(str(error)) from error
@@ -163,7 +162,7 @@ def known_to(task: Task, version: str) -> Known | str:
 def _loaded(
     version: str, start: float, end: float, sample_rows: int, timeout_seconds: float
 ) -> Known:
-    database: Database[Document] = _client(timeout_seconds)[DATABASE]
+    database: Database[Document] = database_of(_client(timeout_seconds))
     return known_version(database, version, start, end, sample_rows)
 
 

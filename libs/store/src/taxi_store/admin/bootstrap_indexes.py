@@ -11,10 +11,9 @@ from pathlib import Path
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.logs import set_up
-from taxi_domain.mongodb import DATABASE
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.admin.retention import Retention
-from taxi_store.connection import connect
+from taxi_store.connection import connect, database_of
 
 logger = logging.getLogger("taxi_store.admin.bootstrap_indexes")
 
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         retention = Retention(options.predictions_days, options.labels_days)
         with connect(_uri(options.uri_file), app_name="taxi-indexes") as client:
-            ensure_indexes(client[DATABASE], retention=retention)
+            ensure_indexes(database_of(client), retention=retention)
     except FieldError as error:
         logger.error("%s", error)  # noqa: TRY400 - the text says it all
         return 2

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from prometheus_client import values
 
-from taxi_domain.mongodb import DATABASE
 from taxi_predict.delivery.loop import DeliveryLoop
 from taxi_predict.delivery.shipper import Scorer, Shipper
 from taxi_predict.delivery.sinks import MongoLog, Monitor
@@ -19,7 +18,7 @@ from taxi_predict.metrics import Metrics
 from taxi_predict.settings import Settings
 from taxi_predict.spool.reader import SpoolReader
 from taxi_runtime.process import run_service
-from taxi_store.connection import connect
+from taxi_store.connection import connect, database_of
 from taxi_store.registry.registry import Registry
 
 #: Beside requests that take the whole core, about a tenth of it (weights 110 and 1024,
@@ -44,7 +43,7 @@ def run(settings: Settings) -> None:
 
 
 def _shipper(settings: Settings) -> Shipper:
-    database = connect(settings.mongodb_uri, app_name="taxi-predict-delivery")[DATABASE]
+    database = database_of(connect(settings.mongodb_uri, app_name="taxi-predict-delivery"))
     listener = Monitor(settings.monitor_url, settings.monitor_token)
     values.ValueClass = values.MultiProcessValue(lambda: IDENTITY)  # type: ignore[no-untyped-call]
     metrics = Metrics()
