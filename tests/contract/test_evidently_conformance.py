@@ -1,18 +1,16 @@
 """Our scores are Evidently's numbers: the same to 1e-9 on random and on real frames."""
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.random import Generator
-from taxi_train.data.rides import read_file
+from support.taxi_columns import DISTANCE, PICKUP, taxi_rides, usual
 
 from taxi_profiles.categorical import categorical_profile, jensen_shannon
 from taxi_profiles.numeric import normed_wasserstein, numeric_profile
 
-SAMPLES = Path(__file__).parents[2] / "jobs" / "train" / "src" / "taxi_train" / "samples"
 TOLERANCE = 1e-9
 NUMERIC = ["miles", "minutes"]
 CATEGORICAL = ["zone"]
@@ -31,12 +29,12 @@ def random_frame(rng: Generator, rows: int, shift: float = 1.0) -> pd.DataFrame:
 
 
 def real_frame(name: str, rows: slice) -> pd.DataFrame:
-    rides = read_file(SAMPLES / f"{name}.parquet")[rows]
+    rides = usual(taxi_rides(f"{name}.parquet"))[rows]
     return pd.DataFrame(
         {
-            "miles": rides.distance,
-            "minutes": rides.duration,
-            "zone": rides.pickup.astype(np.int64),
+            "miles": rides.columns[DISTANCE].astype(np.float64),
+            "minutes": rides.target,
+            "zone": rides.columns[PICKUP].astype(np.int64),
         }
     )
 

@@ -18,7 +18,7 @@ from taxi_stories.forwards import Forward
 from taxi_stories.kubectl import Kubectl
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import CHART, Release
-from taxi_stories.rides import read_rides
+from taxi_stories.rows import read_rides
 from taxi_stories.sender import Rate, Sender
 from taxi_stories.story import EXAMPLES, SAMPLES
 

@@ -16,13 +16,12 @@ from support.cluster_policies import (
     traffic_of,
 )
 from support.waiting import wait_for
-from taxi_domain.durations import TARGET_MAXIMUM, is_target
 
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_store.registry.registry import Registry
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
-from taxi_stories.rides import TrueRide, read_rides
+from taxi_stories.rows import TAXI_SCHEMA, LabelledBody, read_rides
 from taxi_stories.story import EXAMPLES, SAMPLES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -94,21 +93,22 @@ def error_signal(release: Release) -> dict[str, Any]:
     return found
 
 
-def far_off(rides: list[TrueRide]) -> list[TrueRide]:
+def far_off(rides: list[LabelledBody]) -> list[LabelledBody]:
     """Give rides durations that no model of rides expects."""
-    return [TrueRide(one.body, 59.0 if one.duration < 30 else 1.0) for one in rides]
+    return [LabelledBody(one.body, 59.0 if one.label < 30 else 1.0) for one in rides]
 
 
-def uncut(rides: list[TrueRide]) -> list[TrueRide]:
+def uncut(rides: list[LabelledBody]) -> list[LabelledBody]:
     """Give every fiftieth ride a real label outside of the target's limits.
 
     The rides of 2021 were cut before TLC published them; those of 2020 were not.
     """
+    is_evaluated = TAXI_SCHEMA.target.is_evaluated
     real = read_rides(SAMPLES / "green-2020-03-after.parquet")
-    labels = sorted((one.duration for one in real if not is_target(one.duration)), reverse=True)
-    assert labels[9] > 10 * TARGET_MAXIMUM
+    labels = sorted((one.label for one in real if not is_evaluated(one.label)), reverse=True)
+    assert labels[9] > 600
     return [
-        one if number % 50 else TrueRide(one.body, labels[number // 50 % len(labels)])
+        one if number % 50 else LabelledBody(one.body, labels[number // 50 % len(labels)])
         for number, one in enumerate(rides)
     ]
 

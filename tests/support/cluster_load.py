@@ -12,7 +12,7 @@ from support.waiting import wait_for
 from taxi_stories.kubectl import CommandError
 from taxi_stories.progress import Progress
 from taxi_stories.release import Release
-from taxi_stories.rides import TrueRide, read_rides
+from taxi_stories.rows import LabelledBody, read_rides
 from taxi_stories.sender import Rate, Sender
 from taxi_stories.story import SAMPLES
 
@@ -68,9 +68,9 @@ def load_in_cluster(release: Release, rate: float) -> Iterator[Answers]:
         kubectl("delete", "pod", _POD, "--ignore-not-found", "--grace-period=0", "--force")
 
 
-def send_rides(release: Release, rides: Sequence[TrueRide]) -> None:
+def send_rides(release: Release, rides: Sequence[LabelledBody]) -> None:
     """Send rides and their labels in batches, from here."""
-    rate = Rate(rides_per_second=400, batch_size=100, label_delay_seconds=1)
+    rate = Rate(rows_per_second=400, batch_size=100, label_delay_seconds=1)
     with release.predictor() as predictor, release.monitor() as monitor:
         sender = Sender(rides, release.addresses(predictor, monitor), rate)
         done = sender.run()
@@ -78,7 +78,7 @@ def send_rides(release: Release, rides: Sequence[TrueRide]) -> None:
     assert done == Progress(sent=len(rides), refused=0, labelled=len(rides))
 
 
-def some_rides(count: int) -> list[TrueRide]:
+def some_rides(count: int) -> list[LabelledBody]:
     """Return rides that nobody has sent yet."""
     prefix = f"f{uuid.uuid4().hex[:8]}-"
     return read_rides(SAMPLES / "green-2021-02-head.parquet", prefix=prefix)[:count]

@@ -17,9 +17,10 @@ from taxi_schema.reading import read_schema
 Floats = NDArray[np.float64]
 
 _ROOT: Final = Path(__file__).parents[2]
-SAMPLES: Final = _ROOT / "jobs/train/src/taxi_train/samples"
+SAMPLES: Final = _ROOT / "models/taxi_duration/samples"
 SCHEMA: Final = read_schema(_ROOT / "models/taxi_duration/schema.toml")
 EVENT_TIME: Final = "lpep_pickup_datetime"
+DURATION: Final = "duration"
 PICKUP: Final = "PULocationID"
 DROPOFF: Final = "DOLocationID"
 DISTANCE: Final = "trip_distance"
@@ -49,13 +50,10 @@ def taxi_reference(columns: Mapping[str, Floats]) -> Reference:
 def taxi_rides(name: str) -> LabelledRows:
     """Return the rides of a sample in the order of their begin, whatever their values."""
     names = (*CATEGORICAL, DISTANCE)
-    table = pq.read_table(
-        SAMPLES / name, columns=[*names, EVENT_TIME, "lpep_dropoff_datetime"]
-    ).to_pandas()
+    table = pq.read_table(SAMPLES / name, columns=[*names, EVENT_TIME, DURATION]).to_pandas()
     table = table.sort_values(EVENT_TIME, kind="stable")
     times = table[EVENT_TIME].to_numpy("datetime64[us]")
-    took = table["lpep_dropoff_datetime"].to_numpy("datetime64[us]") - times
-    minutes = took.astype(np.float64) / 60e6
+    minutes = table[DURATION].to_numpy(np.float64)
     unknown = np.full(len(table), np.nan)
     columns = {name: table[name].to_numpy() for name in names}
     return LabelledRows(columns, times, minutes, unknown, unknown)

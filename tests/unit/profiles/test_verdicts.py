@@ -1,35 +1,33 @@
 """Thresholds and verdicts on the shipped rides: quiet weeks are quiet, the collapse is seen."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, taxi_reference
-from taxi_train.data.rides import Rides, read_file
+from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, taxi_reference, taxi_rides, usual
 
 from taxi_profiles.calibration import Thresholds, blocks_of
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference, Sample, reference_of
 from taxi_profiles.strata import strata_of
 from taxi_profiles.verdict import Alarm, evaluate, evaluate_labelled
+from taxi_schema.columns.rows import LabelledRows
 
-SAMPLES = Path(__file__).parents[3] / "jobs" / "train" / "src" / "taxi_train" / "samples"
 WINDOW = 2000
 
 
-def columns(rides: Rides) -> dict[str, np.ndarray]:
+def read(name: str) -> LabelledRows:
+    return usual(taxi_rides(f"{name}.parquet"))
+
+
+def columns(rides: LabelledRows) -> dict[str, np.ndarray]:
     # A plain stand-in for a model: good enough to have errors of its own.
-    predicted = 5 + 3.2 * np.minimum(rides.distance, 15)
     return {
-        PICKUP: rides.pickup,
-        DROPOFF: rides.dropoff,
-        DISTANCE: rides.distance,
-        MOMENT: rides.moment,
-        PREDICTION: predicted,
-        TARGET: rides.duration,
+        **rides.columns,
+        MOMENT: rides.moments,
+        PREDICTION: 5 + 3.2 * np.minimum(rides.columns[DISTANCE], 15),
+        TARGET: rides.target,
     }
 
 
-def windows(rides: Rides) -> list[dict[str, np.ndarray]]:
+def windows(rides: LabelledRows) -> list[dict[str, np.ndarray]]:
     return [
         columns(rides[start : start + WINDOW]) for start in range(0, len(rides) - WINDOW, WINDOW)
     ]
@@ -37,34 +35,30 @@ def windows(rides: Rides) -> list[dict[str, np.ndarray]]:
 
 @pytest.fixture(scope="module")
 def january() -> Reference:
-    return taxi_reference(columns(read_file(SAMPLES / "green-2021-01.parquet")))
+    return taxi_reference(columns(read("green-2021-01")))
 
 
 @pytest.fixture(scope="module")
 def before() -> Reference:
-    return taxi_reference(columns(read_file(SAMPLES / "green-2020-03-before.parquet")))
+    return taxi_reference(columns(read("green-2020-03-before")))
 
 
 def test_ordinary_weeks_are_no_breach(january: Reference) -> None:
-    found = [
-        evaluate(january, one) for one in windows(read_file(SAMPLES / "green-2021-02-head.parquet"))
-    ]
+    found = [evaluate(january, one) for one in windows(read("green-2021-02-head"))]
 
     assert len(found) >= 5
     assert all(one.score_ratio is not None and one.score_ratio < 1 for one in found)
 
 
 def test_collapse_is_a_breach_of_the_zones(before: Reference) -> None:
-    found = [
-        evaluate(before, one) for one in windows(read_file(SAMPLES / "green-2020-03-after.parquet"))
-    ]
+    found = [evaluate(before, one) for one in windows(read("green-2020-03-after"))]
 
     assert sum(one.score_ratio is not None and one.score_ratio >= 1 for one in found) >= 4
     assert any(PICKUP in one.drifted for one in found)
 
 
 def test_large_error_is_a_breach(january: Reference) -> None:
-    window = windows(read_file(SAMPLES / "green-2021-02-head.parquet"))[3]
+    window = windows(read("green-2021-02-head"))[3]
     usual = evaluate_labelled(january, window).error
     worse = evaluate_labelled(january, {**window, TARGET: window[TARGET] * 2.5}).error
 
@@ -77,7 +71,7 @@ def test_large_error_is_a_breach(january: Reference) -> None:
 
 
 def test_profile_survives_its_bytes(january: Reference) -> None:
-    window = windows(read_file(SAMPLES / "green-2021-02-head.parquet"))[0]
+    window = windows(read("green-2021-02-head"))[0]
 
     back = Reference.from_bytes(january.to_bytes())
 
@@ -93,7 +87,7 @@ def test_damaged_profile_is_refused(data: bytes) -> None:
 
 
 def test_broken_column_does_not_lose_the_verdict(january: Reference) -> None:
-    window = windows(read_file(SAMPLES / "green-2021-02-head.parquet"))[0]
+    window = windows(read("green-2021-02-head"))[0]
 
     verdict = evaluate(january, {**window, DISTANCE: np.full(WINDOW, np.nan)})
 
@@ -102,7 +96,7 @@ def test_broken_column_does_not_lose_the_verdict(january: Reference) -> None:
 
 
 def test_missing_values_and_unseen_zones_are_told(january: Reference) -> None:
-    window = windows(read_file(SAMPLES / "green-2021-02-head.parquet"))[0]
+    window = windows(read("green-2021-02-head"))[0]
     holes = window[DISTANCE].copy()
     holes[:500] = np.nan
     strange = window[PICKUP].copy()

@@ -12,7 +12,7 @@ import pytest
 
 from taxi_domain.errors import NotAvailableError, TaxiError
 from taxi_stories.progress import Progress, ProgressFile
-from taxi_stories.rides import TrueRide
+from taxi_stories.rows import LabelledBody
 from taxi_stories.sender import Addresses, Rate, RefusedError, Sender
 
 
@@ -74,9 +74,9 @@ def city() -> Iterator[City]:
     server.server_close()
 
 
-def rides(count: int, distance: float = 1.0) -> list[TrueRide]:
+def rides(count: int, distance: float = 1.0) -> list[LabelledBody]:
     return [
-        TrueRide({"ride_id": f"r{number}", "trip_distance": distance}, float(number))
+        LabelledBody({"ride_id": f"r{number}", "trip_distance": distance}, float(number))
         for number in range(count)
     ]
 
@@ -179,7 +179,7 @@ def test_nothing_is_sent_when_the_progress_cannot_be_written(city: City, tmp_pat
 
 def test_refused_labels_are_counted_and_end_nothing(city: City) -> None:
     addresses = Addresses(lambda: city.url, lambda: city.url, "secret")
-    impossible = TrueRide({"ride_id": "ended-before-it-began", "trip_distance": 1.0}, -3.5)
+    impossible = LabelledBody({"ride_id": "ended-before-it-began", "trip_distance": 1.0}, -3.5)
     one = Sender([impossible, *rides(4)], addresses, Rate(100_000, 5, 0.0))
 
     assert one.run() == Progress(sent=5, refused=0, labelled=5)

@@ -35,15 +35,9 @@ def _errors(snapshots: Sequence[Snapshot]) -> tuple[float | None, float | None]:
     """Largest RMSE before the promotion and the last one after it, minutes."""
     after = _promoted(snapshots)
     cut = after[0] if after else len(snapshots)
-    before = [
-        snapshot.rmse_minutes for snapshot in snapshots[:cut] if snapshot.rmse_minutes is not None
-    ]
+    before = [snapshot.rmse for snapshot in snapshots[:cut] if snapshot.rmse is not None]
     # Right after the promotion Prometheus may still hold the old version's last sample.
-    later = [
-        snapshot.rmse_minutes
-        for snapshot in snapshots[cut + 2 :]
-        if snapshot.rmse_minutes is not None
-    ]
+    later = [snapshot.rmse for snapshot in snapshots[cut + 2 :] if snapshot.rmse is not None]
     return (max(before) if before else None), (later[-1] if later else None)
 
 
@@ -117,7 +111,7 @@ much like them. A monitor that cries wolf here is of no use to anybody: nothing 
     stream="green-2021-02-head",
     first_model={"data": "green-2021-01"},
     rides=_QUIET_RIDES,
-    rate=Rate(rides_per_second=160, batch_size=40, label_delay_seconds=3, patience_seconds=120),
+    rate=Rate(rows_per_second=160, batch_size=40, label_delay_seconds=3, patience_seconds=120),
     is_over=_quiet_is_over,
     claims=_quiet_claims,
     seconds=400,
@@ -134,7 +128,7 @@ promote it; and the error has to fall.
     stream="green-2020-03-after",
     first_model={"data": "green-2020-03-before"},
     rides=16_000,
-    rate=Rate(rides_per_second=100, batch_size=25, label_delay_seconds=3, patience_seconds=120),
+    rate=Rate(rows_per_second=100, batch_size=25, label_delay_seconds=3, patience_seconds=120),
     is_over=_collapse_is_over,
     claims=_collapse_claims,
     report_claims=_collapse_report_claims,

@@ -1,6 +1,6 @@
-"""Sends rides at a rate, and their labels later, without losing or doubling one.
+"""Sends rows at a rate, and their labels later, without losing or doubling one.
 
-Every ride has an id of its own and both ends are idempotent, so whatever is not known to
+Every row has an id of its own and both ends are idempotent, so whatever is not known to
 have arrived is sent again. Progress is written after each batch, and a sender that starts
 with that progress goes on where the last one ended.
 """
@@ -16,8 +16,9 @@ import httpx
 import tenacity
 
 from taxi_domain.errors import NotAvailableError, TaxiError
+from taxi_schema.schema import Schema
 from taxi_stories.progress import Progress, ProgressFile
-from taxi_stories.rides import TrueRide
+from taxi_stories.rows import TAXI_SCHEMA, LabelledBody
 
 _LABELS_AT_ONCE = 1000
 _TIMEOUT_SECONDS = 15.0
@@ -30,16 +31,16 @@ class RefusedError(TaxiError):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How rides are sent.
+    """How rows are sent.
 
     Attributes:
-        rides_per_second: Rate that is aimed at.
-        batch_size: Rides of one request; 1 uses the single route.
+        rows_per_second: Rate that is aimed at.
+        batch_size: Rows of one request; 1 uses the single route.
         label_delay_seconds: Time from the answer to the label; None sends no labels.
         patience_seconds: How long one request is tried again before the run ends.
     """
 
-    rides_per_second: float = 10.0
+    rows_per_second: float = 10.0
     batch_size: int = 1
     label_delay_seconds: float | None = 5.0
     patience_seconds: float = 120.0
@@ -47,7 +48,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where rides and labels go; asked before each request because a forward can move."""
+    """Where rows and labels go; asked before each request because a forward can move."""
 
     predictor: Callable[[], str]
     monitor: Callable[[], str]
@@ -55,25 +56,27 @@ class Addresses:
 
 
 class Sender:
-    """Sends one list of rides."""
+    """Sends one list of rows."""
 
     def __init__(
         self,
-        rides: Sequence[TrueRide],
+        rows: Sequence[LabelledBody],
         addresses: Addresses,
         rate: Rate,
         *,
         reserve: int = 0,
+        schema: Schema = TAXI_SCHEMA,
         progress_file: ProgressFile | None = None,
         on_progress: Callable[[Progress], None] = lambda _: None,
     ) -> None:
-        self._rides = rides
+        self._rows = rows
         self._addresses = addresses
         self._rate = rate
         self._reserve = reserve
+        self._id, self._target = schema.id, schema.target.name
         self._file = progress_file
         self._on_progress = on_progress
-        self._due: deque[tuple[float, TrueRide]] = deque()
+        self._due: deque[tuple[float, LabelledBody]] = deque()
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS)
         self.stop = threading.Event()
         self.spend = threading.Event()
@@ -82,9 +85,9 @@ class Sender:
         self.label_refusals: dict[str, int] = {}
 
     def run(self) -> Progress:
-        """Send until the rides end or `stop` is set; labels still due are sent at the end.
+        """Send until the rows end or `stop` is set; labels still due are sent at the end.
 
-        The last `reserve` rides wait until `spend` is set.
+        The last `reserve` rows wait until `spend` is set.
 
         Raises:
             NotAvailableError: predictor or monitor did not answer within the patience.
@@ -93,14 +96,14 @@ class Sender:
         """
         self._advance()
         with self._client:
-            # Rides that were sent but not labelled before an interruption are due at once.
-            for ride in self._rides[self.progress.labelled : self.progress.sent]:
-                self._due.append((0.0, ride))
-            self._send_up_to(len(self._rides) - self._reserve)
+            # Rows that were sent but not labelled before an interruption are due at once.
+            for row in self._rows[self.progress.labelled : self.progress.sent]:
+                self._due.append((0.0, row))
+            self._send_up_to(len(self._rows) - self._reserve)
             while self._reserve and not (self.spend.is_set() or self.stop.is_set()):
                 self._deliver_labels(time.monotonic())
                 self.spend.wait(_LOOK_SECONDS)
-            self._send_up_to(len(self._rides))
+            self._send_up_to(len(self._rows))
             while self._due and not self.stop.is_set():
                 self.stop.wait(max(0.0, self._due[0][0] - time.monotonic()))
                 self._deliver_labels(time.monotonic())
@@ -111,34 +114,32 @@ class Sender:
     def _send_up_to(self, count: int) -> None:
         begin, first = time.monotonic(), self.progress.sent
         while not self.stop.is_set() and self.progress.sent < count:
-            batch = self._rides[self.progress.sent : count][: self._rate.batch_size]
+            batch = self._rows[self.progress.sent : count][: self._rate.batch_size]
             self._send(batch)
             self._deliver_labels(time.monotonic())
-            expected = (self.progress.sent - first) / self._rate.rides_per_second
+            expected = (self.progress.sent - first) / self._rate.rows_per_second
             self.stop.wait(max(0.0, begin + expected - time.monotonic()))
 
-    def _send(self, batch: Sequence[TrueRide]) -> None:
-        bodies = [ride.body for ride in batch]
+    def _send(self, batch: Sequence[LabelledBody]) -> None:
+        bodies = [row.body for row in batch]
         if len(bodies) == 1 and self._rate.batch_size == 1:
             answer = self._post(self._addresses.predictor, "/predict", bodies[0], {})
             problems = [answer.json()] if answer.status_code == 422 else []
         else:
             answer = self._post(self._addresses.predictor, "/predict/batch", bodies, {})
-            problems = [one for one in _items(answer.json()) if "duration" not in one]
+            problems = [one for one in _items(answer.json()) if self._target not in one]
         for problem in problems:
-            field = str(problem.get("field") or problem.get("detail") or "ride")
+            field = str(problem.get("field") or problem.get("detail") or "row")
             self.refusals[field] = self.refusals.get(field, 0) + 1
         if self._rate.label_delay_seconds is not None:
             due = time.monotonic() + self._rate.label_delay_seconds
-            self._due.extend((due, ride) for ride in batch)
+            self._due.extend((due, row) for row in batch)
         self._advance(sent=len(batch), refused=len(problems))
 
     def _deliver_labels(self, now: float) -> None:
         while self._due and self._due[0][0] <= now:
-            ready = [ride for due, ride in list(self._due)[:_LABELS_AT_ONCE] if due <= now]
-            labels = [
-                {"ride_id": ride.body["ride_id"], "duration": ride.duration} for ride in ready
-            ]
+            ready = [row for due, row in list(self._due)[:_LABELS_AT_ONCE] if due <= now]
+            labels = [{self._id: row.body[self._id], self._target: row.label} for row in ready]
             headers = {"Authorization": f"Bearer {self._addresses.token}"}
             answer = self._post(self._addresses.monitor, "/v1/labels", {"labels": labels}, headers)
             for problem in answer.json().get("refused") or []:

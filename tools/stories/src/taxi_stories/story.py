@@ -26,11 +26,12 @@ from taxi_stories.progress import Progress
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
 from taxi_stories.reports import make_report, said
-from taxi_stories.rides import TrueRide, read_rides
+from taxi_stories.rows import LabelledBody, read_rides
 from taxi_stories.sender import Rate, Sender
 
 ROOT = Path(__file__).parents[4]
-SAMPLES = ROOT / "jobs" / "train" / "src" / "taxi_train" / "samples"
+EXAMPLE = ROOT / "models" / "taxi_duration"
+SAMPLES = EXAMPLE / "samples"
 EXAMPLES = ROOT / "k8s" / "examples"
 #: Where the newest report of a story is kept.
 BUILT = ROOT / ".build"
@@ -59,7 +60,7 @@ class Snapshot:
     refused: int
     window_rows: float | None
     drift: float | None
-    rmse_minutes: float | None
+    rmse: float | None
     error: float | None
     policy: Mapping[str, Any]
 
@@ -173,7 +174,7 @@ class Teller:
         release.kubectl("apply", "-f", str(policy))
         self._say(f"everything is ready after {time.monotonic() - begin:.0f} s; policy applied")
 
-    def _play(self, release: Release, rides: Sequence[TrueRide]) -> list[Snapshot]:
+    def _play(self, release: Release, rides: Sequence[LabelledBody]) -> list[Snapshot]:
         monitoring = Forward(
             release.kubectl.within("monitoring"), "service/prometheus-operated", 9090
         )
@@ -217,14 +218,14 @@ class Teller:
         def value(name: str, labels: str = where) -> float | None:
             return prometheus.value(f"max({name}{labels})")
 
-        rmse = value("taxi_monitor_error_rmse_seconds", where[:-1] + ',source="actual"}')
+        rmse = value("taxi_monitor_error_rmse", where[:-1] + ',source="actual"}')
         return Snapshot(
             at=time.monotonic() - begin,
             sent=progress.sent,
             refused=progress.refused,
             window_rows=value("taxi_monitor_window_rows"),
             drift=value("taxi_monitor_drift_score_ratio"),
-            rmse_minutes=None if rmse is None else rmse / 60,
+            rmse=rmse,
             error=value("taxi_monitor_error_score_ratio"),
             policy=_patiently(release.kubectl.get, PLURAL, self.scenario.name),
         )
@@ -238,7 +239,7 @@ class Teller:
             f"window {_number(snapshot.window_rows, '.0f')} rides, "
             f"inputs {_number(snapshot.drift, '.2f')} and error "
             f"{_number(snapshot.error, '.2f')} of the alarm level, RMSE "
-            f"{_number(snapshot.rmse_minutes, '.2f')} min | dp: drift "
+            f"{_number(snapshot.rmse, '.2f')} min | dp: drift "
             f"{snapshot.condition('DriftDetected')}, run {run}, verdict {verdict}, traffic "
             f"{(status.get('traffic') or {}).get('active', '-')}",
             highlight=False,

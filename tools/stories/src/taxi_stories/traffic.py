@@ -8,14 +8,13 @@ import typer
 from rich import progress as rich_progress
 from rich.console import Console
 from rich.markup import escape
-from taxi_domain.durations import TARGET_MAXIMUM, TARGET_MINIMUM
 
 from taxi_domain.errors import TaxiError
 from taxi_stories import sender
 from taxi_stories.kubectl import Kubectl
 from taxi_stories.progress import Progress, ProgressFile
 from taxi_stories.release import Release
-from taxi_stories.rides import TrueRide, read_rides
+from taxi_stories.rows import TAXI_SCHEMA, LabelledBody, limits_of, read_rides
 
 _out = Console()
 _err = Console(stderr=True)
@@ -45,8 +44,8 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
         bool,
         typer.Option(
             "--cut-labels",
-            help=f"Leave out rides that took less than {TARGET_MINIMUM:g} or more than "
-            f"{TARGET_MAXIMUM:g} minutes; without it labels are sent as the file has them.",
+            help=f"Send only rides {limits_of(TAXI_SCHEMA)}; without it labels are sent as the "
+            "file has them.",
         ),
     ] = False,
     limit: Annotated[
@@ -82,7 +81,7 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
 
 
 def _send(
-    rides: list[TrueRide],
+    rides: list[LabelledBody],
     rate: float,
     batch_size: int,
     label_delay: float,
