@@ -40,11 +40,10 @@ from support.mongod import running_mongod  # noqa: E402 - found by the path abov
 from support.monitor import TOKEN, Monitor  # noqa: E402
 from support.predictor import PLAIN, Predictor, register  # noqa: E402
 from support.server_process import ServerProcess  # noqa: E402
-from taxi_train.data.rides import read_file  # noqa: E402
+from support.taxi_columns import SCHEMA, taxi_rides, usual  # noqa: E402
 
 from taxi_domain.models import Alias  # noqa: E402
-from taxi_train.fitting.candidates import train  # noqa: E402
-from taxi_train.main import SAMPLES  # noqa: E402
+from taxi_train.fitting.candidates import Trainer  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "predict.json"
 CONNECTIONS = (1, 8, 32)
@@ -154,7 +153,7 @@ def main() -> None:
         raise SystemExit("two cores are needed: one for the predictor, one for all others")
     os.sched_setaffinity(0, {cores[1]})  # for us and what we start
     with running_mongod() as mongod, tempfile.TemporaryDirectory() as scratch:
-        artifact = train(read_file(SAMPLES / "green-2021-01.parquet"))
+        artifact = Trainer(SCHEMA).train(usual(taxi_rides("green-2021-01.parquet")))
         register(mongod.uri, Alias.CHAMPION, artifact)
         folders = {name: Path(scratch) / name for name in (MONITORED, UNMONITORED, CONSTANT, "m")}
         for folder in folders.values():

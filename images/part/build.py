@@ -1,7 +1,8 @@
 """Steps of images/part/Dockerfile, run inside of the build.
 
 `[tool.taxi.image]` of a part's pyproject.toml has `module` (what the image runs), `imports` (what
-must be importable after pruning) and `prune` (glob patterns below site-packages that the part never
+must be importable after pruning), `data` (folders that go to /opt/taxi/share, without code) and
+`prune` (glob patterns below site-packages that the part never
 reads).
 """
 
@@ -60,6 +61,9 @@ def own(project: dict[str, Any], source: str) -> None:
     wheels = map(str, Path("/wheels").glob("*.whl"))
     run(*PIP, "install", "-q", "--no-deps", "--no-index", "--target", str(OWN), *wheels)
     compile_all(OWN)
+    for folder in project["tool"]["taxi"]["image"].get("data", []):
+        code = shutil.ignore_patterns("src", "*.py", "__pycache__")
+        shutil.copytree(folder, OWN / "share" / folder, ignore=code)
     entry = OWN / "bin" / "entrypoint"
     entry.parent.mkdir(exist_ok=True)
     module = project["tool"]["taxi"]["image"]["module"]

@@ -31,7 +31,7 @@ def named(name: str) -> dict[str, Any]:
         "commonLabels": {"common": name},
         "commonAnnotations": {"common": name},
         "imagePullSecrets": [name],
-        "model": {"name": name},
+        "model": {"name": name, "schema": name},
         "predictor": part,
         "fallback": part,
         "monitor": {**part, "existingTokenSecret": name},
@@ -43,7 +43,7 @@ def named(name: str) -> dict[str, Any]:
             "prefect": {"existingSecret": name},
             "dask": {"enabled": True},
         },
-        "firstModel": {"data": name},
+        "firstModel": {"dataURL": f"http://{name}/rows.parquet"},
         "mongodb": {
             **part,
             "existingSecrets": dict.fromkeys(components, name),

@@ -212,7 +212,7 @@ def test_secrets_stay_and_hold_whole_addresses() -> None:
 
 def test_the_first_model_is_an_ordinary_job_named_after_its_pod() -> None:
     (job,) = objects("default", "Job").values()
-    changed = manifests(template({"firstModel": {"data": "green-2020-03-before"}}))
+    changed = manifests(template({"firstModel": {"example": "taxi_duration/green-2020-03-before"}}))
     (other,) = (one for one in changed if one["kind"] == "Job")
 
     assert "helm.sh/hook" not in job["metadata"].get("annotations", {})

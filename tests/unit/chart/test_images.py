@@ -96,7 +96,7 @@ def test_only_what_images_are_made_of_enters_the_build() -> None:
 
     assert rules[0] == "**"
     assert {line[1:] for line in rules if line.startswith("!")} == {
-        "requirements", "libs", "services", "jobs", "operator", "images/part/build.py",
+        "requirements", "libs", "services", "jobs", "operator", "models", "images/part/build.py",
     }  # fmt: skip
 
 

@@ -11,8 +11,14 @@ from types import ModuleType
 import pytest
 
 SCRIPT = Path(__file__).parents[3] / "charts/taxi-monitoring/files/selftest.py"
+SCHEMAS = {
+    "Row": {"examples": [{"carrier": "UA"}]},
+    "Answer": {"required": ["flight_id", "delay", "model_version"]},
+}
+ANSWER = {"flight_id": "a", "delay": -12.5, "model_version": "abc"}
 GOOD = {
-    "/predict": json.dumps({"ride_id": "a", "duration": 12.5, "model_version": "abc"}),
+    "/openapi.json": json.dumps({"components": {"schemas": SCHEMAS}}),
+    "/predict": json.dumps(ANSWER),
     "/metrics": "taxi_predictor_predictions_total 1\ntaxi_monitor_window_rows 1\n",
     "/readyz": "{}",
 }
@@ -68,15 +74,15 @@ def test_a_working_system_passes(
     selftest: ModuleType, answers: Answers, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert selftest.main(answers.url, answers.url, answers.url) == 0
-    assert "12.5 minutes by model version abc" in capsys.readouterr().out
+    assert json.dumps(ANSWER) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("path", "body", "told"),
     [
         ("/predict", None, "no model yet"),
-        ("/predict", '{"duration": 3, "ride_id": "a"}', "has no model_version"),
-        ("/predict", '{"duration": -3, "ride_id": "a", "model_version": "b"}', "not likely"),
+        ("/predict", '{"delay": 3, "flight_id": "a"}', "has no model_version"),
+        ("/openapi.json", None, "no model yet"),
         ("/metrics", "", "does not have taxi_predictor_predictions_total"),
         ("/readyz", None, "503"),
     ],

@@ -5,6 +5,7 @@ Exit codes: 0 done (the verdict is in the report), 1 failed, 2 usage or settings
 """
 
 import logging
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -67,7 +68,9 @@ MinSpan = Annotated[
 
 @app.command()
 def bootstrap(
-    data: Annotated[Path, typer.Option(help="A parquet or CSV file with the schema's columns.")],
+    data: Annotated[
+        str, typer.Option(help="A parquet or CSV file with the schema's columns, or its address.")
+    ],
     schema: Annotated[
         Path | None, typer.Option(help="The schema's TOML; TAXI_TRAIN_SCHEMA when absent.")
     ] = None,
@@ -79,6 +82,7 @@ def bootstrap(
     ] = None,
 ) -> None:
     """Train the first model and the fallback, if there are none yet that pods can load."""
+    from taxi_train.data.download import download, is_address
     from taxi_train.fitting.candidates import Trainer
     from taxi_train.fitting.own_code import candidates_of
     from taxi_train.runs.bootstrap import bootstrap as make
@@ -95,7 +99,9 @@ def bootstrap(
         )
 
         def rows() -> LabelledRows:
-            return training_rows(described, data, start, end)
+            with tempfile.TemporaryDirectory() as folder:
+                path = download(data, Path(folder)) if is_address(data) else Path(data)
+                return training_rows(described, path, start, end)
 
         with _database(settings) as database:
             make(database, settings.model, trainer, rows, _now)

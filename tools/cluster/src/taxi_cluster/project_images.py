@@ -34,9 +34,14 @@ class ProjectImage:
         """Paths that the image is made of."""
         libraries = sorted(_libraries_of(self.source, set()))
         return (
-            *(f"libs/{name}" for name in libraries), self.source, *_RECIPE,
+            *(f"libs/{name}" for name in libraries), self.source, *self._data(), *_RECIPE,
             f"requirements/{self.name}.txt", "requirements/build.txt",
         )  # fmt: skip
+
+    def _data(self) -> list[str]:
+        project = tomllib.loads((repository() / self.source / "pyproject.toml").read_text())
+        data: list[str] = project["tool"]["taxi"]["image"].get("data", [])
+        return data
 
 
 #: How any part's image is made.

@@ -109,7 +109,7 @@ The model was trained on the rides of January 2021. The rides that follow, of Fe
 much like them. A monitor that cries wolf here is of no use to anybody: nothing must happen.
 """,
     stream="green-2021-02-head",
-    first_model={"data": "green-2021-01"},
+    first_model={"example": "taxi_duration/green-2021-01"},
     rides=_QUIET_RIDES,
     rate=Rate(rows_per_second=160, batch_size=40, label_delay_seconds=3, patience_seconds=120),
     is_over=_quiet_is_over,
@@ -126,7 +126,7 @@ train a candidate on what comes in, let it prove itself on rides that neither mo
 promote it; and the error has to fall.
 """,
     stream="green-2020-03-after",
-    first_model={"data": "green-2020-03-before"},
+    first_model={"example": "taxi_duration/green-2020-03-before"},
     rides=16_000,
     rate=Rate(rows_per_second=100, batch_size=25, label_delay_seconds=3, patience_seconds=120),
     is_over=_collapse_is_over,

@@ -81,7 +81,7 @@ def _missing(
         yield catalogue.MONITOR_MISSING, (*model, name), share
     if watched.schema.event_time is not None:
         share = evaluation.window.untimed / evaluation.window.rows
-        yield catalogue.MONITOR_MISSING, (*model, watched.schema.event_time.name), share
+        yield catalogue.MONITOR_EVENT_TIME_MISSING, model, share
 
 
 def _inputs(model: tuple[str, str], verdict: Verdict, raised: bool) -> Iterator[Sample]:
