@@ -1,6 +1,7 @@
 """What the chart renders, for every set of values in `ci/`."""
 
 import re
+import subprocess
 from typing import Any
 
 import kubernetes_validate
@@ -219,14 +220,65 @@ def test_the_first_model_is_an_ordinary_job_named_after_its_pod() -> None:
     assert re.fullmatch(r"taxi-first-model-[0-9a-f]{10}", job["metadata"]["name"])
     assert other["metadata"]["name"] != job["metadata"]["name"]
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    assert container["args"] == ["bootstrap", "--data=green-2021-01"]
+    assert container["args"] == ["bootstrap", *example_of("green-2021-01")]
+
+
+def example_of(sample: str) -> list[str]:
+    folder = "/opt/taxi/share/models/taxi_duration"
+    return [f"--data={folder}/samples/{sample}.parquet", f"--schema={folder}/schema.toml"]
+
+
+@pytest.mark.parametrize(
+    ("first", "data", "volumes"),
+    [
+        ({"dataURL": "https://example.com/rows.csv"}, "https://example.com/rows.csv", 2),
+        ({"volumeClaim": {"name": "rows", "path": "a/b.parquet"}}, "/data/a/b.parquet", 3),
+    ],
+)
+def test_a_schema_of_ones_own_reaches_the_jobs(
+    first: dict[str, Any], data: str, volumes: int
+) -> None:
+    schema = 'target = { name = "y" }\n[[columns]]\nname = "x"\nkind = "number"\n'
+    made = manifests(template({"model": {"schema": schema}, "firstModel": first}))
+    (config,) = (one for one in made if one["metadata"]["name"].endswith("-schema"))
+    (job,) = (one for one in made if one["kind"] == "Job")
+    (template_,) = (
+        one["spec"]["jobTemplate"] for one in made
+        if one["kind"] == "CronJob" and one["metadata"]["name"].endswith("-train")
+    )  # fmt: skip
+
+    assert config["data"]["schema.toml"] == schema
+    spec = job["spec"]["template"]["spec"]
+    assert spec["containers"][0]["args"] == ["bootstrap", f"--data={data}"]
+    assert len(spec["volumes"]) == volumes
+    for pod in (spec, template_["spec"]["template"]["spec"]):
+        (container,) = pod["containers"]
+        assert {"name": "TAXI_TRAIN_SCHEMA", "value": "/schema/schema.toml"} in container["env"]
+        assert {"name": "schema", "configMap": {"name": config["metadata"]["name"]}} in (
+            pod["volumes"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("first", "told"),
+    [
+        ({"dataURL": "https://example.com/rows.csv"}, "model.schema is missing"),
+        ({"volumeClaim": {"name": "rows"}}, "volumeClaim.path is missing"),
+        ({"example": ""}, "give one, or set firstModel.enabled=false"),
+    ],
+)
+def test_a_first_model_without_what_it_needs_is_refused(first: dict[str, Any], told: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        template({"firstModel": first})
+
+    assert told in refusal.value.stderr
 
 
 def test_the_period_of_the_first_model_reaches_the_job() -> None:
     (job,) = objects("everything", "Job").values()
 
     assert job["spec"]["template"]["spec"]["containers"][0]["args"] == [
-        "bootstrap", "--data=green-2020-03-before", "--from=2020-03-01", "--to=2020-03-14",
+        "bootstrap", *example_of("green-2020-03-before"), "--from=2020-03-01", "--to=2020-03-14",
     ]  # fmt: skip
 
 
