@@ -68,8 +68,8 @@ NANOSECONDS = pa.array([1609556645000006789] * 3, pa.timestamp("ns"))
 BEFORE_1970 = pa.array([-1001] * 3, pa.timestamp("ns"))
 UTC_TIME = datetime(2021, 7, 2, 1, 4, 5, tzinfo=UTC)
 TIMES = {
-    "seconds": (pa.array([DAY] * 3, pa.timestamp("s")), "2021-01-02"),
-    "milliseconds": (pa.array([DAY] * 3, pa.timestamp("ms")), "2021-01-02"),
+    "seconds": (pa.array([DAY] * 3).cast(pa.timestamp("s")), "2021-01-02"),
+    "milliseconds": (pa.array([DAY] * 3).cast(pa.timestamp("ms")), "2021-01-02"),
     "nanoseconds": (NANOSECONDS, "2021-01-02T03:04:05.000006"),
     "before 1970": (BEFORE_1970, "1969-12-31T23:59:59.999998"),
     "zone": (pa.array([UTC_TIME] * 3, pa.timestamp("us", "UTC")), "2021-07-02T03:04:05"),

@@ -9,12 +9,12 @@ from typing import Final
 from taxi_schema.column import MAX_TEXT, MISSING_INTEGER, Column, FeatureType, Kind, Value
 from taxi_schema.derived import Cross
 from taxi_schema.features import FeatureRow, derive
+from taxi_schema.ordinary import ordinary_row
 from taxi_schema.rows import Row
 from taxi_schema.schema import Schema
 
 #: More rows than each end alone needs are made up to this number.
 MAX_PROBES: Final = 64
-_ORDINARY_TIME: Final = datetime(2021, 6, 16, 12)  # noqa: DTZ001 - local; a Wednesday
 #: Mondays and Sundays, first and last hour; None is missing.
 _TIMES: Final = (
     None, *(datetime(2021, 6, day, hour) for day, hour in product((14, 20), (0, 23)))  # noqa: DTZ001
@@ -23,16 +23,7 @@ _TIMES: Final = (
 
 def ordinary(schema: Schema) -> FeatureRow:
     """Return the features of a row that any model must answer to be of use."""
-    return derive(schema)(_ordinary(schema))
-
-
-def example(schema: Schema) -> dict[str, Value]:
-    """Return the body of a request for an ordinary row."""
-    row = _ordinary(schema)
-    values = {column.name: value for column, value in zip(schema.columns, row.values, strict=True)}
-    if schema.event_time is not None and row.event_time is not None:
-        values[schema.event_time.name] = row.event_time.isoformat()
-    return values
+    return derive(schema)(ordinary_row(schema))
 
 
 def probes(schema: Schema) -> list[FeatureRow]:
@@ -42,7 +33,7 @@ def probes(schema: Schema) -> list[FeatureRow]:
     as missing; combinations of ends follow as far as there are at most `MAX_PROBES` rows.
     """
     derived = derive(schema)
-    base = _ordinary(schema)
+    base = ordinary_row(schema)
     axes = [_ends(column) for column in schema.columns]
     times = _TIMES if base.event_time is not None else (None,)
     rows: dict[Row, None] = {}
@@ -91,21 +82,6 @@ def _text(value: float | int | str) -> str:
     if isinstance(value, float):
         return "missing" if math.isnan(value) else f"{value:g}"
     return str(value)
-
-
-def _ordinary(schema: Schema) -> Row:
-    time = None if schema.event_time is None else _ORDINARY_TIME
-    return Row(tuple(map(_ordinary_value, schema.columns)), event_time=time)
-
-
-def _ordinary_value(column: Column) -> Value:
-    if column.kind is Kind.BOOLEAN:
-        return False
-    if column.values:
-        return column.values[0]
-    if column.type is FeatureType.STRING:
-        return "ordinary"
-    return min(max(type(column.low)(1), column.low), column.high)
 
 
 def _ends(column: Column) -> tuple[Value, ...]:

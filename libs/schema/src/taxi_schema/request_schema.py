@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from taxi_domain.ids import ID_PATTERN
 from taxi_schema.column import MAX_TEXT, Column, FeatureType, Kind
-from taxi_schema.probes import example
+from taxi_schema.ordinary import example
 from taxi_schema.schema import Schema
 from taxi_schema.target import EventTime
 
