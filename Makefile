@@ -15,7 +15,7 @@ PINS := $(shell sha256sum requirements/dev.txt requirements/uv.txt tools/dev/set
 VENV := $(CACHE)/venv-$(PINS)
 PYTHON := $(VENV)/bin/python
 SOURCES := libs/domain/src libs/schema/src libs/profiles/src libs/store/src libs/runtime/src services/predict/src \
-           services/monitor/src jobs/train/src jobs/report/src operator/src tools/cluster/src tools/stories/src \
+           services/monitor/src jobs/train/src jobs/report/src operator/src tools/cluster/src tools/stories/src tools/local/src \
            models/taxi_duration/src
 empty :=
 export PYTHONPATH := $(subst $(empty) ,:,$(addprefix $(CURDIR)/,$(SOURCES)))
@@ -93,6 +93,11 @@ collapse: up ## Tell the collapse: alarm, retrain, promotion, the error falls
 .PHONY: report
 report: setup ## Show the collapse's batch report after `demo` (LAST=24h: make one of the release)
 	@$(if $(LAST),$(WITH_CLIENTS)) $(TIMED) "report" $(STORIES) report $(if $(LAST),--last "$(LAST)") $(RELEASE_OPTIONS)
+
+.PHONY: try
+try: setup ## Try it without a cluster (SCHEMA=schema.toml DATA=rows.parquet: on your own table)
+	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" $(PYTHON) -m taxi_local.attempt \
+	   $(if $(SCHEMA),--schema "$(SCHEMA)" --data "$(DATA)") $(ARGS)
 
 .PHONY: traffic
 traffic: setup ## Send the rides of FILE (ARGS="--help" tells all options)

@@ -36,13 +36,13 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 import httpx  # noqa: E402 - found by the path above
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
-from support.mongod import running_mongod  # noqa: E402 - found by the path above
 from support.monitor import TOKEN, Monitor  # noqa: E402
 from support.predictor import PLAIN, Predictor, register  # noqa: E402
-from support.server_process import ServerProcess  # noqa: E402
 from support.taxi_columns import SCHEMA, taxi_rides, usual  # noqa: E402
 
 from taxi_domain.models import Alias  # noqa: E402
+from taxi_local.mongod import running_mongod  # noqa: E402 - found by the path above
+from taxi_local.server_process import ServerProcess  # noqa: E402
 from taxi_train.fitting.candidates import Trainer  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "predict.json"

@@ -31,12 +31,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from support.mongod import Mongod, running_mongod
 from support.report_log import Written, at_random, register, write_rides
 from support.taxi_artifacts import taxi_artifact
 from support.taxi_columns import taxi_rides, usual
 
 from taxi_domain.mongodb import LABELS, PREDICTIONS
+from taxi_local.mongod import Mongod, running_mongod
 from taxi_store.connection import connect, database_of
 from taxi_store.registry.artifacts import Artifact
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from support.control_plane import ControlPlane, running_control_plane
-from support.mongod import Mongod
 from support.policy_namespace import PolicyNamespace, serve_resource
 from support.prometheus import Exporter, running_prometheus
+
+from taxi_local.mongod import Mongod
 
 
 @pytest.fixture(scope="session")

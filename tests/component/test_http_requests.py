@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 from support.monitor import TOKEN, Monitor
-from support.ports import free_port
 from support.predictor import Predictor
+
+from taxi_local.ports import free_port
 
 pytestmark = pytest.mark.component
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.mongod import Mongod
 from support.monitor import HEADERS, TOKEN
 from support.predictor import PLAIN
 from support.servers import Server, both, require_quick_answers, started
+
+from taxi_local.mongod import Mongod
 
 pytestmark = pytest.mark.component
 

@@ -19,13 +19,13 @@ from onnx import TensorProto, helper
 from pymongo.collection import Collection
 from pymongo.database import Database
 from support.artifacts import Linear, artifact_for, random_rows
-from support.mongod import Mongod, running_mongod
 from typer.testing import CliRunner
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import MODEL_NAME, ONNX_FILE, SCHEMA_FILE, Alias, ModelState
 from taxi_duration.trips import taxi_schema
+from taxi_local.mongod import Mongod, running_mongod
 from taxi_schema.reading import schema_of
 from taxi_store.connection import Document, connect
 from taxi_store.registry.artifacts import Artifact, artifact_of, pack

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
-from support.mongod import Mongod
 
 from taxi_domain.errors import FieldError
 from taxi_domain.models import Alias, ModelState
+from taxi_local.mongod import Mongod
 from taxi_store.admin.bootstrap_users import Credential, LockedOutError, Users, read_credentials
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.connection import Document

@@ -16,13 +16,13 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pymongo.database import Database
-from support.mongod import Mongod, running_mongod
 from support.monitor import Monitor
 from support.waiting import wait_for
 
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.mongodb import DATABASE, REPORTS
 from taxi_domain.reports import ReportPart, RunState
+from taxi_local.mongod import Mongod, running_mongod
 from taxi_monitor.http.report_readers import MAX_WAITING
 from taxi_monitor.http.report_routes import CONTENT_SECURITY_POLICY, MAX_PLAIN_BYTES
 from taxi_monitor.metrics.report_gauges import ReportCollector, ReportWatch

@@ -11,7 +11,6 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.artifacts import artifact_for
-from support.mongod import Mongod
 from support.monitor import HEADERS, Monitor
 from support.taxi_artifacts import answers_to, rows_of, taxi_artifact
 from support.taxi_columns import DISTANCE, SCHEMA, taxi_rides, usual
@@ -19,6 +18,7 @@ from support.taxi_columns import DISTANCE, SCHEMA, taxi_rides, usual
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.models import MODEL_NAME, Alias, ModelState
 from taxi_domain.records import PredictionRecord
+from taxi_local.mongod import Mongod
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import schema_of
 from taxi_schema.records import inputs_of

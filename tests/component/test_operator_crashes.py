@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.mongod import Mongod
 from support.operator_process import eventually
 from support.policy_namespace import CHAMPION, FALLBACK, PolicyNamespace
 
 from taxi_domain.kube import ATTEMPT_LABEL, DECISION_LABEL
 from taxi_domain.mongodb import MODELS
 from taxi_domain.runs import RunResult
+from taxi_local.mongod import Mongod
 from taxi_store.connection import connect
 
 pytestmark = pytest.mark.component

@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from support.mongod import Mongod
 from support.operator_process import eventually
 from support.policy_namespace import CHAMPION, PolicyNamespace
 
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
+from taxi_local.mongod import Mongod
 from taxi_operator.conditions import ALL
 from taxi_store.connection import connect
 from taxi_store.registry.registry import Registry

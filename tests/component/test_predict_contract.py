@@ -7,7 +7,6 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from support.mongod import Mongod, running_mongod
 from support.predictor import (
     PLAIN,
     TAXI,
@@ -20,6 +19,7 @@ from support.predictor import (
 
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.models import MODEL_NAME, Alias
+from taxi_local.mongod import Mongod, running_mongod
 from taxi_schema.features import derive
 from taxi_schema.records import row_of
 from taxi_store.connection import connect

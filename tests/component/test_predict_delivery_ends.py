@@ -12,7 +12,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.mongod import Mongod
 from support.predictor import (
     PLAIN,
     Predictor,
@@ -24,6 +23,7 @@ from support.predictor import (
 
 from taxi_domain.errors import NotAvailableError
 from taxi_domain.models import Alias
+from taxi_local.mongod import Mongod
 from taxi_predict.delivery.sinks import Monitor
 
 pytestmark = pytest.mark.component

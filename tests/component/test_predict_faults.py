@@ -14,8 +14,6 @@ from statistics import median
 import httpx
 import pytest
 from support.fault_proxy import SlowProxy
-from support.mongod import Mongod, running_mongod
-from support.ports import free_port
 from support.predictor import (
     PLAIN,
     Load,
@@ -27,6 +25,8 @@ from support.predictor import (
 )
 
 from taxi_domain.models import Alias
+from taxi_local.mongod import Mongod, running_mongod
+from taxi_local.ports import free_port
 from taxi_predict.spool.segments import SegmentReader, frame
 from taxi_store.connection import connect
 

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.hangs import NEVER, soon
-from support.mongod import Mongod
 from support.predictor import PLAIN, Predictor, register, small_artifact
 
 from taxi_domain.models import Alias
+from taxi_local.mongod import Mongod
 
 pytestmark = pytest.mark.component
 

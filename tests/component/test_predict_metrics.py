@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from support.mongod import Mongod
-from support.ports import free_port
 from support.predictor import PLAIN, Predictor, page_with, register, small_artifact, value
 
 from taxi_domain.models import Alias
+from taxi_local.mongod import Mongod
+from taxi_local.ports import free_port
 from taxi_predict.serving.undeclared_fields import MAX_NAME_LENGTH, MAX_NAMES
 
 pytestmark = pytest.mark.component

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from support.hangs import NEVER, soon
-from support.mongod import Mongod
 from support.predictor import Predictor, register, small_artifact
 
 from taxi_domain.models import Alias
+from taxi_local.mongod import Mongod
 from taxi_schema.request_schema import LOCAL_TIME_FORMAT, TIME_FORMAT
 
 pytestmark = pytest.mark.component

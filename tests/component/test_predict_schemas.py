@@ -5,7 +5,6 @@ from pathlib import Path
 import httpx
 import pytest
 from support.artifacts import Linear, linear_of, random_rows
-from support.mongod import Mongod
 from support.predictor import (
     FLIGHTS,
     PLAIN,
@@ -19,6 +18,7 @@ from support.schemas import body_of
 
 from taxi_domain.documents import record_of
 from taxi_domain.models import Alias
+from taxi_local.mongod import Mongod
 from taxi_schema.features import derive
 from taxi_schema.records import row_of
 from taxi_store.connection import connect

@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from support.ports import free_port
+
+from taxi_local.ports import free_port
 
 pytestmark = pytest.mark.component
 

@@ -18,8 +18,6 @@ from typing import Any
 import httpx
 import pytest
 from pymongo.database import Database
-from support.mongod import Mongod, running_mongod
-from support.ports import free_port
 from support.report_log import Written, register, write_rides
 from support.taxi_artifacts import taxi_artifact
 from support.taxi_columns import taxi_rides, usual
@@ -27,6 +25,8 @@ from support.taxi_columns import taxi_rides, usual
 import taxi_report
 from taxi_domain.mongodb import DATABASE, REPORTS
 from taxi_domain.reports import ReportPart
+from taxi_local.mongod import Mongod, running_mongod
+from taxi_local.ports import free_port
 from taxi_store.connection import Document, connect
 from taxi_store.reports.reports import load_report
 

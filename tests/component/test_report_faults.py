@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from pymongo.database import Database
-from support.mongod import running_mongod
 from support.report_log import Written, register, write_rides
 from support.taxi_artifacts import taxi_artifact
 from support.taxi_columns import taxi_rides, usual
 
 from taxi_domain.mongodb import ARTIFACTS_BUCKET, DATABASE, LABELS, PREDICTIONS
+from taxi_local.mongod import running_mongod
 from taxi_report.collect.partition import Part, Task
 from taxi_report.collect.workers import LocalWorkers
 from taxi_report.request import Request

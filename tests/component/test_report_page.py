@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import requests
 from support.chromium import Browser, Page, running_chromium
-from support.ports import free_port
 from support.report_rides import MODEL, VERSION, collapse, collapse_document, span_of
 
+from taxi_local.ports import free_port
 from taxi_report.presets.run import TITLES, PresetRuns, run_presets
 from taxi_report.presets.storage import packed, unpacked
 from taxi_report.presets.workspace import StoredSnapshot, write_workspace

@@ -15,14 +15,14 @@ from typing import Any
 import httpx
 import pytest
 from pymongo.database import Database
-from support.mongod import running_mongod
-from support.ports import free_port
 from support.report_log import Written, register, write_rides
 from support.taxi_artifacts import taxi_artifact
 from support.taxi_columns import taxi_rides, usual
 from support.waiting import wait_for
 
 from taxi_domain.mongodb import DATABASE, REPORTS
+from taxi_local.mongod import running_mongod
+from taxi_local.ports import free_port
 from taxi_store.connection import Document, connect
 
 pytestmark = pytest.mark.component

@@ -19,7 +19,6 @@ import pytest
 from bson.int64 import Int64
 from pymongo.database import Database
 from support.artifacts import artifact_for
-from support.mongod import Mongod, running_mongod
 from support.report_log import Written, register, write_rides
 from support.taxi_artifacts import taxi_artifact
 from support.taxi_columns import taxi_rides, usual
@@ -28,6 +27,7 @@ from taxi_domain.models import MODEL_NAME, ModelState
 from taxi_domain.mongodb import DATABASE, LABELS, PREDICTIONS, REPORTS
 from taxi_domain.records import PredictionRecord
 from taxi_domain.reports import ReportPart, RunState
+from taxi_local.mongod import Mongod, running_mongod
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import schema_of
 from taxi_store.connection import Document, connect

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.mongod import Mongod
 from support.monitor import HEADERS
 from support.servers import NOTHING, Server, both, require_quick_answers, stalled, started
+
+from taxi_local.mongod import Mongod
 
 pytestmark = pytest.mark.component
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from bson.datetime_ms import DatetimeMS
 from pymongo.database import Database
-from support.mongod import Mongod
 
 from taxi_domain.models import CARD_FILE, MODEL_NAME, ONNX_FILE, Alias, ModelState
 from taxi_domain.records import Label, PredictionRecord, Shadow
 from taxi_domain.runs import RunResult
+from taxi_local.mongod import Mongod
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.connection import Document, StoreUnavailableError, connect
 from taxi_store.log import prediction_log as log

@@ -10,12 +10,12 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
-from support.mongod import Mongod, running_mongod
 from support.waiting import wait_for
 
 from taxi_domain.models import MODEL_NAME
 from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label, PredictionRecord
+from taxi_local.mongod import Mongod, running_mongod
 from taxi_store.admin.bootstrap_indexes import main
 from taxi_store.admin.bootstrap_users import Credential, Users
 from taxi_store.admin.indexes import ensure_indexes

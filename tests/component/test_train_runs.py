@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from pymongo.database import Database
-from support.mongod import Mongod
 
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
@@ -25,6 +24,7 @@ from taxi_domain.models import (
 from taxi_domain.records import Label, PredictionRecord
 from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_FAILED, EXIT_USAGE, RunResult
 from taxi_duration.trips import SCHEMA_FILE, taxi_schema
+from taxi_local.mongod import Mongod
 from taxi_schema.columns.limits import evaluated
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import schema_of

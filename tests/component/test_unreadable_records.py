@@ -11,7 +11,6 @@ import httpx
 import pytest
 from pymongo.database import Database
 from support.artifacts import artifact_for
-from support.mongod import Mongod
 from support.monitor import TOKEN, Monitor
 from support.predictor import PLAIN, Predictor, division_graph, register, value, wait_until_logged
 from support.taxi_artifacts import rows_of
@@ -20,6 +19,7 @@ from support.taxi_columns import SCHEMA, taxi_rides, usual
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_domain.records import PredictionRecord
 from taxi_domain.runs import RunResult
+from taxi_local.mongod import Mongod
 from taxi_store.connection import Document, connect
 from taxi_store.log import prediction_log as log
 from taxi_store.registry.artifacts import Artifact

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.mongod import Mongod
 from support.predictor import value
 from support.servers import Server, both, started
+
+from taxi_local.mongod import Mongod
 
 pytestmark = pytest.mark.component
 

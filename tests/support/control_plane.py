@@ -17,8 +17,8 @@ import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from support.ports import free_port
 from taxi_cluster import go_tools
+from taxi_local.ports import free_port
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "prometheus", "helm")
 #: User of the operator's process; namespaces bind the chart's Role to it.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from support.control_plane import ADMIN, ControlPlane, Server, program
-from support.ports import free_port
+from taxi_local.ports import free_port
 
 
 @contextmanager

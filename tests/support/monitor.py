@@ -6,25 +6,18 @@ from typing import Any
 
 import httpx
 
-from support.server_process import ServerProcess
+from taxi_local.parts import MonitorProcess
 
 TOKEN = "a-token-for-tests"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
-class Monitor(ServerProcess):
+class Monitor(MonitorProcess):
     """One monitor."""
 
     def __init__(self, folder: Path, uri: str, **variables: str) -> None:
-        super().__init__("taxi_monitor.main", folder / "monitor.txt", variables)
-        self._variables |= {
-            "TAXI_MONGODB_URI": uri,
-            "TAXI_MONITOR_TOKEN": TOKEN,
-            "TAXI_MONITOR_HOST": "127.0.0.1",
-            "TAXI_MONITOR_PORT": str(self.port),
-            "TAXI_MONITOR_EVALUATION_SECONDS": "0.5",
-            **variables,
-        }
+        often = {"TAXI_MONITOR_EVALUATION_SECONDS": "0.5"}
+        super().__init__(folder, uri, TOKEN, **{**often, **variables})
 
     def post(self, path: str, body: object) -> httpx.Response:
         """Post JSON with the token."""

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.ports import free_port
+from taxi_local.ports import free_port
 
 
 def eventually(what: str, check: Callable[[], Any], seconds: float = 40) -> Any:

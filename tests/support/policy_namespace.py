@@ -10,12 +10,12 @@ from typing import Any
 from support.chart import manifests, template
 from support.control_plane import OPERATOR, ControlPlane, Manifest, program
 from support.controllers import Controllers
-from support.mongod import Mongod
 from support.operator_process import OperatorProcess, eventually
 from support.prometheus import Exporter, query
 from taxi_domain.kube import INSTANCE_LABEL, MODEL_VERSION_ANNOTATION
 from taxi_domain.models import ARTIFACT_FORMAT_VERSION, CARD_FILE, ONNX_FILE, Alias, ModelState
 from taxi_domain.runs import RUN_ID_VARIABLE, RunResult
+from taxi_local.mongod import Mongod
 from taxi_operator.decisions import Traffic
 from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS
 from taxi_store.connection import connect

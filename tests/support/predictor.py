@@ -14,7 +14,6 @@ import httpx
 from onnx import TensorProto, helper
 
 from support.artifacts import Linear, graph_inputs, model_bytes
-from support.server_process import ServerProcess
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
     CARD_FILE,
@@ -24,6 +23,7 @@ from taxi_domain.models import (
     Alias,
     ModelState,
 )
+from taxi_local.parts import PredictorProcess
 from taxi_schema.reading import read_schema
 from taxi_schema.schema import Schema
 from taxi_store.connection import connect
@@ -81,20 +81,8 @@ def register(uri: str, alias: Alias, artifact: Artifact) -> str:
         return version
 
 
-class Predictor(ServerProcess):
+class Predictor(PredictorProcess):
     """One predictor container's processes, with its own data folder."""
-
-    def __init__(self, folder: Path, uri: str, **variables: str) -> None:
-        super().__init__("taxi_predict.server.main", folder / "log.txt", variables)
-        self.folder = folder
-        self._variables |= {
-            "TAXI_MONGODB_URI": uri,
-            "TAXI_PREDICT_DATA_DIR": str(folder / "data"),
-            "TAXI_PREDICT_HOST": "127.0.0.1",
-            "TAXI_PREDICT_PORT": str(self.port),
-            "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
-            **variables,
-        }
 
     def kill_a_worker(self) -> None:
         """Kill one worker process."""

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from support.control_plane import Server, program
-from support.ports import free_port
+from taxi_local.ports import free_port
 
 METRIC = "taxi_test_signal"
 

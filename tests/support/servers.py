@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.mongod import Mongod
 from support.monitor import TOKEN, Monitor
 from support.predictor import PLAIN, Predictor, register, small_artifact
 from taxi_domain.models import Alias
+from taxi_local.mongod import Mongod
 
 both = pytest.mark.parametrize("name", ["predictor", "monitor"])
 NOTHING = b""

@@ -1,4 +1,4 @@
-"""A server of ours in processes of its own, on a loopback port."""
+"""A part that serves HTTP: its processes, on a loopback port."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from typing import Self
 
 import httpx
 
-from support.ports import free_port
+from taxi_local.ports import free_port
 
 _START_SECONDS = 60
 
@@ -64,7 +64,7 @@ class ServerProcess:
 
     def pids(self) -> list[int]:
         """Return the pids of all its processes."""
-        found = (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit())
+        found = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
         return [pid for pid in found if _group_of(pid) == self.pid]
 
     def printed(self) -> str:
