@@ -6,6 +6,7 @@ own work (promotion by a policy, moving traffic) needs a cluster: `make demo`.
 """
 
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,10 +68,12 @@ def run(
     if (schema is None) != (data is None):
         console.print("[red]error:[/red] give both --schema and --data, or none of them")
         raise typer.Exit(2)
+    # Being told to end is as good as Ctrl-C: all processes end with this one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with tempfile.TemporaryDirectory(prefix="taxi-try-") as name:
             folder = Path(name)
-            tables = _own(folder, schema, data) if schema and data else _rides(folder)
+            tables = _own(folder, schema, data) if schema and data else _rides()
             _tell(folder, tables, rate, wait=wait)
     except TaxiError as error:
         console.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
@@ -79,13 +82,16 @@ def run(
         console.print("ended; nothing is left behind")
 
 
-def _rides(folder: Path) -> Tables:
+def _rides() -> Tables:
     """Return the rides of early March 2020 and those after the streets had emptied."""
-    samples = EXAMPLE / "samples"
+    schema, samples = read_schema(EXAMPLE / "schema.toml"), EXAMPLE / "samples"
     return Tables(
         EXAMPLE / "schema.toml",
         samples / "green-2020-03-before.parquet",
-        pq.read_table(samples / "green-2020-03-after.parquet"),
+        _with_ids(
+            read_schema(EXAMPLE / "schema.toml").id,
+            pq.read_table(samples / "green-2020-03-after.parquet"),
+        ),
     )
 
 
@@ -97,13 +103,18 @@ def _own(folder: Path, schema: Path, data: Path) -> Tables:
         wanted.append(described.event_time.name)
     there = set(read_names(data).names)
     table = read_columns(data, [name for name in wanted if name in there])
-    if described.id not in there:
-        ids = [f"row-{place:08d}" for place in range(len(table))]
-        table = table.append_column(described.id, pa.array(ids))
+    table = _with_ids(described.id, table)
     cut = int(len(table) * FIRST_SHARE)
     first = folder / "first.parquet"
     pq.write_table(table.slice(0, cut), first)
     return Tables(schema, first, table.slice(cut))
+
+
+def _with_ids(name: str, table: pa.Table) -> pa.Table:
+    """Return a table whose rows have ids: labels are joined by them."""
+    if name in table.column_names:
+        return table
+    return table.append_column(name, pa.array([f"row-{place:08d}" for place in range(len(table))]))
 
 
 def _tell(folder: Path, tables: Tables, rate: float, *, wait: bool) -> None:
@@ -116,8 +127,8 @@ def _tell(folder: Path, tables: Tables, rate: float, *, wait: bool) -> None:
         with _parts(folder, mongod.uri, token) as (predictor, monitor):
             console.print(f"[bold]predictor[/bold]: {predictor.url}/openapi.json")
             console.print(f"[bold]monitor[/bold]:   [link]{monitor.url}/[/link] shows the window")
-            with _traffic(schema, tables, predictor, monitor, token, rate):
-                alarm = _await_alarm(monitor)
+            with _traffic(schema, tables, predictor, monitor, token, rate) as failures:
+                alarm = _await_alarm(monitor, failures)
                 if alarm:
                     console.print(f"[bold red]drift[/bold red]: {', '.join(alarm)}")
                     _retrain(job, mongod.uri)
@@ -148,27 +159,41 @@ def _parts(folder: Path, uri: str, token: str) -> Iterator[tuple[PredictorProces
 def _traffic(
     schema: Schema, tables: Tables, predictor: PredictorProcess, monitor: MonitorProcess,
     token: str, rate: float,
-) -> Iterator[None]:  # fmt: skip
-    """Send the rows with their labels meanwhile."""
+) -> Iterator[list[Exception]]:  # fmt: skip
+    """Send the rows with their labels meanwhile; yields what ended the sender too early."""
     sender = Sender(
         bodies_of(schema, tables.traffic),
         Addresses(lambda: predictor.url, lambda: monitor.url, token),
         Rate(rate, batch_size=max(1, int(rate / 10)), label_delay_seconds=1),
         schema=schema,
     )
-    thread = threading.Thread(target=sender.run, name="traffic", daemon=True)
+    failures: list[Exception] = []
+
+    def send() -> None:
+        try:
+            sender.run()
+        except Exception as error:  # told by the thread that waits for the alarm
+            failures.append(error)
+
+    thread = threading.Thread(target=send, name="traffic", daemon=True)
     thread.start()
     try:
-        yield
+        yield failures
     finally:
         sender.stop.set()
         thread.join(30)
 
 
-def _await_alarm(monitor: MonitorProcess) -> list[str]:
-    """Return the columns that drifted, empty when none did in time."""
+def _await_alarm(monitor: MonitorProcess, failures: list[Exception]) -> list[str]:
+    """Return the columns that drifted, empty when none did in time.
+
+    Raises:
+        TaxiError: the traffic ended too early.
+    """
     deadline = time.monotonic() + _ALARM_SECONDS
     while time.monotonic() < deadline:
+        if failures:
+            raise TaxiError(f"traffic: {failures[0]!r}; nothing more is sent")
         (champion,) = (
             version
             for version in httpx.get(f"{monitor.url}/v1/drift", timeout=10).json()["versions"]
