@@ -96,7 +96,7 @@ report: setup ## Show the collapse's batch report after `demo` (LAST=24h: make o
 
 .PHONY: try
 try: setup ## Try it without a cluster (SCHEMA=schema.toml DATA=rows.parquet: on your own table)
-	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" $(PYTHON) -m taxi_local.attempt \
+	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" $(TIMED) "try" $(PYTHON) -m taxi_local.attempt \
 	   $(if $(SCHEMA),--schema "$(SCHEMA)" --data "$(DATA)") $(ARGS)
 
 .PHONY: traffic

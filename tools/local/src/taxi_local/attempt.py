@@ -88,10 +88,7 @@ def _rides() -> Tables:
     return Tables(
         EXAMPLE / "schema.toml",
         samples / "green-2020-03-before.parquet",
-        _with_ids(
-            read_schema(EXAMPLE / "schema.toml").id,
-            pq.read_table(samples / "green-2020-03-after.parquet"),
-        ),
+        _with_ids(schema.id, pq.read_table(samples / "green-2020-03-after.parquet")),
     )
 
 
