@@ -81,6 +81,20 @@ def test_missing_numbers_go_the_way_that_was_learnt(where: str) -> None:
     assert answers[missing] == pytest.approx(target[missing], abs=1)
 
 
+def test_a_number_that_is_never_there_is_fitted_around() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.random(800)
+    features = pd.DataFrame({"x": x, "z": np.full(800, np.nan)})
+    model = estimators.regression_model(NUMBERS)
+    estimators.fit(model, features, x * 10, None)
+
+    graph = OnnxModel(NUMBERS, to_onnx(NUMBERS, model, features))
+
+    later = features.assign(z=5.0)
+    assert graph.predict(later) == pytest.approx(graph.predict(features))
+    assert graph.predict(features) == pytest.approx(model.predict(features), abs=1e-3)
+
+
 def test_a_missing_category_that_was_seen_is_a_category() -> None:
     schema = orders()
     rows = labelled(schema, 2000)

@@ -48,6 +48,20 @@ class Estimator(Protocol):
 Candidates = Callable[[Schema], Mapping[str, Estimator]]
 
 
+class _Float32(CastTransformer):  # type: ignore[misc]  # skl2onnx has no types
+    """Casts as a graph does; fits trees although a number is never there.
+
+    Trees cannot be binned on a column without a value. As a constant no tree looks at it, so
+    what it has later changes no answer.
+    """
+
+    def fit_transform(self, rows: Floats, target: Floats | None = None, **params: Any) -> Any:
+        """Return the rows to fit on, zero in columns without any value."""
+        cast = np.array(super().fit_transform(rows, target, **params))
+        cast[:, np.isnan(cast).all(axis=0)] = 0
+        return cast
+
+
 class DefaultPipeline(Pipeline):  # type: ignore[misc]  # scikit-learn has no types
     """A pipeline of this module, whose columns are encoded or passed on as they are."""
 
@@ -94,7 +108,7 @@ def _pipeline(
     parts: list[tuple[str, Any, list[str]]], trees: HistGradientBoostingRegressor
 ) -> DefaultPipeline:
     columns = ColumnTransformer(parts)
-    return DefaultPipeline([(COLUMNS, columns), ("float32", CastTransformer()), (TREES, trees)])
+    return DefaultPipeline([(COLUMNS, columns), ("float32", _Float32()), (TREES, trees)])
 
 
 def fit(model: Any, features: pd.DataFrame, target: Floats, weights: Floats | None) -> None:
