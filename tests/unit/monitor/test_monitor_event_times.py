@@ -17,6 +17,7 @@ from taxi_profiles.reference import Reference
 
 ROWS = 400
 MISSING = "taxi_monitor_feature_missing_ratio"
+EVENT_TIME_MISSING = "taxi_monitor_event_time_missing_ratio"
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +53,10 @@ def state_with(reference: Reference, untimed: int) -> State:
 def missing_of(state: State) -> dict[str, float]:
     collector = StateCollector(state, "m", lambda: True, NOW.timestamp)
     return {
-        sample.labels["feature"]: sample.value
+        sample.labels.get("feature", EVENT_TIME): sample.value
         for family in collector.collect()
         for sample in family.samples
-        if sample.name == MISSING
+        if sample.name in {MISSING, EVENT_TIME_MISSING}
     }
 
 
