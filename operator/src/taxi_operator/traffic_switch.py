@@ -54,7 +54,7 @@ class TrafficSwitch:
         self._failpoint = failpoint
         # Selectors must not be reconciled by a status that a switch is just replacing.
         self._lock = asyncio.Lock()
-        self._rivals: dict[tuple[str, int], str | None] = {}
+        self._conflicting: dict[tuple[str, int], str | None] = {}
         #: Policies that only watch a target which another one claims.
         self._onlookers: set[str] = set()
 
@@ -159,7 +159,7 @@ class TrafficSwitch:
                 continue
             status, service = status_of(found.get("status")), service_of(found)
             leaving = found["metadata"].get("deletionTimestamp") and not retains(found)
-            conflicting = self._rivals[_version_of(found)]
+            conflicting = self._conflicting[_version_of(found)]
             speaks = status.traffic_known or enforces(found)
             if service is not None and not leaving and conflicting is None and speaks:
                 # A status that was lost is no reason to move: the next reconcile asks the Service.
@@ -171,10 +171,10 @@ class TrafficSwitch:
     async def conflicting_policy_of(self, found: Document) -> str | None:
         """Return the older policy that has a policy's target, None when it is its own."""
         version = _version_of(found)
-        if version not in self._rivals:
+        if version not in self._conflicting:
             # Also after an edit: what it made of the mode has to be known before anything acts.
             await self._policies()
-        return self._rivals.get(version)
+        return self._conflicting.get(version)
 
     def only_watches(self, found: Document) -> bool:
         """Tell whether a policy does not claim its target, and another one does."""
@@ -184,7 +184,9 @@ class TrafficSwitch:
         """List all policies; owners of targets are known from it until the next listing."""
         foreign = await self._traffic.foreign()
         policies = [one for one in await self._cluster.policies() if service_of(one) not in foreign]
-        self._rivals = {_version_of(one): conflicting_policy_of(one, policies) for one in policies}
+        self._conflicting = {
+            _version_of(one): conflicting_policy_of(one, policies) for one in policies
+        }
         claimed = {service_of(one) for one in policies if enforces(one)}
         self._onlookers = {
             one["metadata"]["uid"]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -61,6 +62,22 @@ def test_an_image_builds_from_any_base_with_pinned_packages_and_no_root() -> Non
 @every_image
 def test_an_image_runs_a_module_of_its_part(name: str) -> None:
     assert find_spec(image_of(name)["module"])
+
+
+@every_image
+def test_the_build_installs_the_libraries_that_the_builder_watches(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (image,) = (image for image in IMAGES if image.name == name)
+    project = tomllib.loads((ROOT / SOURCES[name] / "pyproject.toml").read_text())
+    monkeypatch.chdir(ROOT)  # the build's context
+
+    libraries_of = runpy.run_path(str(ROOT / "images/part/build.py"))["libraries_of"]
+    installed = libraries_of(project["project"]["dependencies"], set())
+
+    assert installed
+    assert {f"libs/{library}" for library in installed} <= set(image.inputs)
+    assert len(installed) == sum(path.startswith("libs/") for path in image.inputs)
 
 
 @every_image

@@ -79,7 +79,7 @@ class FakeCluster:
         self.events.append(reason)
 
 
-def conductor_of(cluster: Any) -> Reconciler:
+def reconciler_of(cluster: Any) -> Reconciler:
     metrics = Metrics(CollectorRegistry())
     retraining: Any = None
     return Reconciler(
@@ -98,7 +98,7 @@ def test_policy_that_loses_its_target_forgets_the_traffic_and_its_run() -> None:
     cluster = FakeCluster()
     cluster.found["younger"]["status"] = copy.deepcopy(AWAY)
 
-    asyncio.run(conductor_of(cluster).reconcile("younger"))
+    asyncio.run(reconciler_of(cluster).reconcile("younger"))
 
     status = cluster.found["younger"]["status"]
     assert ready_of(cluster, "younger") == "TargetConflict"
@@ -111,7 +111,7 @@ def test_policy_that_loses_its_target_forgets_the_traffic_and_its_run() -> None:
 def test_policy_that_enforces_anew_does_not_act_before_others_are_seen(mode: str) -> None:
     cluster = FakeCluster()
     cluster.set_mode("younger", mode)
-    reconciler = conductor_of(cluster)
+    reconciler = reconciler_of(cluster)
 
     async def switch() -> None:
         await reconciler.keep_selectors()
@@ -126,7 +126,7 @@ def test_policy_that_enforces_anew_does_not_act_before_others_are_seen(mode: str
 def test_older_policy_that_enforces_anew_is_seen_by_the_younger_one_at_once() -> None:
     cluster = FakeCluster()
     cluster.set_mode("older", "DryRun")
-    reconciler = conductor_of(cluster)
+    reconciler = reconciler_of(cluster)
 
     async def switch() -> None:
         await reconciler.keep_selectors()
