@@ -14,7 +14,8 @@ import pytest
 import yaml
 from support.chart import CHART, manifests, objects, template
 
-from taxi_domain.metrics import CATALOGUE, Metric, MetricType
+from taxi_domain.metric import Metric, MetricType
+from taxi_domain.metrics import CATALOGUE
 
 pytestmark = pytest.mark.chart
 

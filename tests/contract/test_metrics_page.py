@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from taxi_domain import metrics
+from taxi_domain.metric import Metric
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +19,7 @@ def test_page_is_up_to_date() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, value in vars(metrics).items() if isinstance(value, metrics.Metric)]
+    "name", [name for name, value in vars(metrics).items() if isinstance(value, Metric)]
 )
 def test_a_part_sets_every_entry(name: str) -> None:
     parts = [

@@ -7,7 +7,11 @@ from typing import Any, Final
 
 from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
 from taxi_domain.kube import KIND
-from taxi_domain.metrics import OPERATOR_API_ERRORS, OPERATOR_DECISIONS, OPERATOR_RECONCILES
+from taxi_domain.metrics import (
+    OPERATOR_API_ERRORS,
+    OPERATOR_DECISIONS,
+    OPERATOR_RECONCILES,
+)
 from taxi_operator import conditions
 from taxi_operator.adapters.cluster import ApiError, Cluster
 from taxi_operator.adapters.prometheus import QueryError

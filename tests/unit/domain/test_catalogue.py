@@ -2,7 +2,8 @@
 
 import pytest
 
-from taxi_domain.metrics import CATALOGUE, PREDICTOR_PREDICTED_VALUE, Metric, MetricType
+from taxi_domain.metric import Metric, MetricType
+from taxi_domain.metrics import CATALOGUE, PREDICTOR_PREDICTED_VALUE
 
 ROLES = ("taxi_predictor_", "taxi_monitor_", "taxi_operator_", "taxi_report_")
 UNBOUNDED = {"ride_id", "zone", "id", "path", "date"}

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from taxi_domain.metrics import CounterMetric, GaugeMetric, HistogramMetric, Metric
+from taxi_domain.metric import CounterMetric, GaugeMetric, HistogramMetric, Metric
 
 H = TypeVar("H", bound=Histogram)
 

@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client.metrics_core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from taxi_domain.metrics import Metric
+from taxi_domain.metric import Metric
 
 
 class Restarts(Collector):

@@ -11,7 +11,7 @@ class SchemaError(TaxiError):
     """A schema is not usable.
 
     Attributes:
-        key: Path of the key in the file, such as `columns.trip_distance.minimum`.
+        key: Path of the key in the file, such as `columns.distance.minimum`.
         problem: What is wrong with it.
         remedy: What its author can do.
     """

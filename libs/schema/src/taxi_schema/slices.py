@@ -45,7 +45,7 @@ class Bands:
     def labels(self) -> tuple[str, ...]:
         """Names of the bands, one more than bounds; the upper bound belongs to the next.
 
-        >>> Bands("distance", "trip_distance", (1.0, 3.0, 10.0)).labels
+        >>> Bands("distance", "distance_miles", (1.0, 3.0, 10.0)).labels
         ('below-1', '1-3', '3-10', 'from-10')
         """
         texts = [number_text(bound) for bound in self.bounds]

@@ -7,7 +7,8 @@ from typing import Final
 import httpx
 
 from taxi_domain.errors import NotAvailableError
-from taxi_domain.metrics import PREDICTOR_REFUSED, PREDICTOR_UNLOGGED, Metric
+from taxi_domain.metric import Metric
+from taxi_domain.metrics import PREDICTOR_REFUSED, PREDICTOR_UNLOGGED
 from taxi_report.spans import Span
 
 _MAX_BYTES: Final = 64 * 1024

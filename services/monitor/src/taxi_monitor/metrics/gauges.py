@@ -7,7 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from taxi_domain import metrics as catalogue
-from taxi_domain.metrics import Metric
+from taxi_domain.metric import Metric
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import Evaluation, WatchedVersion
 from taxi_profiles.verdict import STRATIFIED, FeatureVerdict, Verdict

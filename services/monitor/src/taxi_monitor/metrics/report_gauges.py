@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from taxi_domain import metrics as catalogue
 from taxi_domain.errors import TaxiError
-from taxi_domain.metrics import Metric
+from taxi_domain.metric import Metric
 from taxi_domain.reports import DRIFT, NO_DRIFT
 from taxi_store.connection import Document
 from taxi_store.reports.report_runs import ReportRun, latest_run

@@ -9,7 +9,11 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from taxi_domain.errors import NotAvailableError
-from taxi_domain.metrics import PREDICTOR_MODEL_INFO, PREDICTOR_REFUSED, PREDICTOR_UNLOGGED
+from taxi_domain.metrics import (
+    PREDICTOR_MODEL_INFO,
+    PREDICTOR_REFUSED,
+    PREDICTOR_UNLOGGED,
+)
 from taxi_predict.metrics import Metrics
 from taxi_predict.serving.buffered_metrics import BufferedMetrics
 from taxi_predict.serving.loaded_model import LoadedModel
