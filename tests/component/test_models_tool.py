@@ -109,7 +109,7 @@ def test_promote_and_roll_back(database: Database[Document]) -> None:
     tool("rollback")
     assert champion(database) == second, "forward again, as with kubectl rollout undo"
     tool("rollback")
-    assert json.loads(tool("show", first, "-o", "json"))["card"]["kind"] == "small"
+    assert json.loads(tool("show", first, "-o", "json"))["card"]["kind"] == "linear"
 
 
 def test_printed_command_replaces_pods_that_have_the_version_already(
