@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -114,5 +116,32 @@ def test_probes_and_metrics_do_not_wait_for_the_posts_that_wait_for_mongodb(
         post(0)
         assert answers[-1].status_code == 200
         assert "Traceback" not in server.process.printed()
+    finally:
+        server.process.stop()
+
+
+@both
+def test_a_request_that_has_arrived_is_answered_before_the_end(
+    name: str, mongod: Mongod, tmp_path: Path
+) -> None:
+    """A process that gets no time while it ends finds the requests when it looks for idle ones."""
+    server = started(name, tmp_path, mongod, workers=1)
+    (worker,) = server.workers()
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    try:
+        with stalled(server, request, 20) as clients:
+            for client in clients:
+                while not client.recv(4096).endswith(b"}"):
+                    pass
+            os.kill(server.process.pid, signal.SIGTERM)
+            time.sleep(1)
+            os.kill(worker, signal.SIGSTOP)
+            time.sleep(0.2)
+            for client in clients:
+                client.sendall(request)
+            time.sleep(3)
+            os.kill(worker, signal.SIGCONT)
+            for client in clients:
+                assert b"HTTP/1.1 200 " in received(client)
     finally:
         server.process.stop()

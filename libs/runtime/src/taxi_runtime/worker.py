@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import select
 import socket
 from types import TracebackType
 from typing import Any, Final, Self
@@ -42,13 +43,17 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         #: Open connections, the one first that has done nothing for the longest time; True for
         #: those that wait for a request.
         self._connections: dict[gevent.Greenlet, bool] = {}
+        self._sockets: dict[gevent.Greenlet, Any] = {}
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection until it ends."""
+        connection = gevent.getcurrent()
+        self._sockets[connection] = client
         try:
             super().handle(listener, client, addr)
         finally:
-            self._connections.pop(gevent.getcurrent(), None)
+            self._connections.pop(connection, None)
+            self._sockets.pop(connection, None)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """Answer one request, and let the other connections have their turn.
@@ -113,13 +118,23 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
             # A connection that stalls within a body counts as idle; one that is being answered
             # was active just now.
             for connection, waits in list(self._connections.items())[:excess]:
-                _close(connection, waits)
+                self._close(connection, waits)
         gevent.sleep(_IDLE_SECONDS)
         while True:
             for connection, waits in list(self._connections.items()):
                 if waits:
-                    _close(connection, waits)
+                    self._close(connection, waits)
             gevent.sleep(_LOOK_SECONDS)
+
+    def _close(self, connection: gevent.Greenlet, waits: bool) -> None:
+        """Close a connection: between requests as gunicorn does, within one by an error of ours.
+
+        One whose next request has arrived is left alone: it is answered next, which closes it
+        when the worker ends. A busy process may look here before it reads that request.
+        """
+        if waits and _is_readable(self._sockets[connection]):
+            return
+        connection.kill(StopIteration if waits else _Evicted, block=False)
 
 
 class UnpatchedWorker(Worker):
@@ -177,6 +192,10 @@ def _linger(sock: Any) -> None:
             pass
 
 
-def _close(connection: gevent.Greenlet, waits: bool) -> None:
-    """Close a connection: between requests as gunicorn does, within one by an error of ours."""
-    connection.kill(StopIteration if waits else _Evicted, block=False)
+def _is_readable(sock: Any) -> bool:
+    """Say whether something arrived that nobody has read, without waiting."""
+    if sock.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
