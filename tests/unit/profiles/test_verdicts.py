@@ -209,3 +209,24 @@ def test_raised_alarm_clears_only_well_below() -> None:
     assert raised.raised
     assert raised.after(0.95, 3000, 2000).raised
     assert not raised.after(0.7, 3000, 2000).raised
+
+
+def test_strings_of_a_column_that_was_empty_so_far_are_alike() -> None:
+    target = np.random.default_rng(5).normal(0, 1, 1000)
+    reference = reference_of(Sample({}, {"c": [None] * 1000}, target, target + 1))
+
+    codes = reference.codes("c", ["late", None, "later"])
+
+    assert list(np.isnan(codes)) == [False, True, False]
+    assert codes[0] == codes[2]
+
+
+def test_a_column_may_be_called_moment() -> None:
+    rng = np.random.default_rng(5)
+    target, column = rng.normal(0, 1, 1000), rng.normal(0, 1, 1000)
+    moments = np.arange(1000.0)
+    reference = reference_of(Sample({"moment": column}, {}, target, target + 1, moments=moments))
+
+    found = evaluate(reference, {MOMENT: moments[:300], "moment": column[:300]}).features
+
+    assert [feature.feature for feature in found] == ["moment"]

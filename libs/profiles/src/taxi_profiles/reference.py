@@ -30,7 +30,8 @@ Floats = NDArray[np.float64]
 PREDICTION: Final = "prediction"
 TARGET: Final = "target"
 #: Column of local times, seconds since 1970-01-01 00:00 local; orders and stratifies the rows.
-MOMENT: Final = "moment"
+#: No column of a schema has a name like this.
+MOMENT: Final = "$moment"
 
 #: A column of categories: strings, integers or booleans, None where missing; or integers as
 #: floats, NaN where missing.
@@ -167,11 +168,18 @@ class Reference:
 def coded(categories: tuple[str, ...] | None, values: Values) -> Floats:
     """Return a column as codes; see `Reference.codes`."""
     if categories is None:
-        return np.array([np.nan if value is None else float(value) for value in values], np.float64)
+        return np.array([_own_code(value) for value in values], np.float64)
     places: dict[object, float] = {value: place for place, value in enumerate(categories)}
     places[None] = np.nan
     unseen = float(len(categories))
     return np.array([places.get(value, unseen) for value in values], np.float64)
+
+
+def _own_code(value: str | float | None) -> float:
+    """Return a number's own code; strings of a column without any in the reference are alike."""
+    if value is None:
+        return np.nan
+    return 0.0 if isinstance(value, str) else float(value)
 
 
 def reference_of(sample: Sample) -> Reference:
