@@ -51,7 +51,7 @@ def abandoned(status: Status, why: str, now: float) -> Step:
 
 
 def candidate_of(report: RunEntry, state: str) -> dict[str, Any]:
-    """Return what a status shows of a candidate: numbers as texts, errors in minutes."""
+    """Return what a status shows of a candidate: numbers as texts, errors in its unit."""
     numbers: Mapping[str, float] = report.numbers
     shown: dict[str, Any] = {"state": state, "verdict": str(report.result)}
     if report.reason:

@@ -156,7 +156,7 @@ def test_a_few_rides_against_a_short_reference_are_not_judged() -> None:
 
     found = verdict_on(reference, rides(rng, 30), PICKUP)
 
-    assert found.problem.startswith("cannot be evaluated: 30 rides differ by chance")
+    assert found.problem.startswith("cannot be evaluated: 30 rows differ by chance")
 
 
 def test_a_perfect_model_has_no_limit_of_its_error() -> None:

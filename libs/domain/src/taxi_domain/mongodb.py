@@ -1,7 +1,7 @@
 """Names in MongoDB: the database, its collections and their fields.
 
 `ts` is the time of the answer, `stored_at` the time of the insert;
-the TTL index and the tailing use `stored_at`, so replayed spools and old rides behave.
+the TTL index and the tailing use `stored_at`, so replayed spools and old rows behave.
 """
 
 from typing import Final

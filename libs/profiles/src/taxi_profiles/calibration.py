@@ -1,6 +1,6 @@
 """Thresholds from the reference itself: how far its own blocks are from the rest of it.
 
-Rides in the order of time are not independent draws, so the null model is a contiguous
+Rows in the order of time are not independent draws, so the null model is a contiguous
 block of the reference against the rest of the reference, stratified by hours. The logarithm
 of such distances is close to normal; the threshold is its far quantile. Constants were
 frozen on whole months, see docs/adr/0003. No threshold is below the sampling noise or near
@@ -26,8 +26,9 @@ _LARGER: Final = (10_000, 20_000)
 #: The next month differs from the reference by more than the reference's blocks do from each
 #: other: the ordinary February of 2021 reaches 1.03 of January's bare threshold.
 COLUMN_MARGIN: Final = 1.1
-#: Weather alone raises the error: the snow of early February 2021 takes the RMSE from 5.0 to
-#: 7.3 minutes, 1.27 of the bare limit. A limit below that would call every storm an alarm.
+#: Weather alone raises the error: the snow of early February 2021 takes the RMSE of taxi
+#: rides from 5.0 to 7.3 minutes, 1.27 of the bare limit. A limit below that would call every storm
+#: an alarm.
 ERROR_MARGIN: Final = 1.5
 _MIN_BLOCKS: Final = 8
 _MAX_BLOCKS: Final = 120
@@ -56,7 +57,7 @@ class Thresholds:
     values: Floats
 
     def at(self, rows: int) -> float | None:
-        """Threshold for a window of `rows` rides; None when so few cannot be evaluated.
+        """Threshold for a window of `rows` rows; None when so few cannot be evaluated.
 
         Interpolated in the logarithm of the row count. Beyond the largest calibrated one that
         one's is taken, which is too wide and never too narrow; below the smallest it would be too
@@ -82,7 +83,7 @@ def blocks_of(rows: int, size: int) -> list[slice]:
 
 
 def calibrated_row_counts(rows: int) -> list[int]:
-    """Return the row counts for which a reference of `rows` rides has enough blocks."""
+    """Return the row counts for which a reference of `rows` rows has enough blocks."""
     counts = [size for size in ROW_COUNTS if len(blocks_of(rows, size)) >= _MIN_BLOCKS]
     return counts or [max(rows // 5, 1)]
 
@@ -109,7 +110,7 @@ def calibrate(
     """Calibrate all columns at once.
 
     Args:
-        rows: Rides of the reference, in the order of time.
+        rows: Rows of the reference, in the order of time.
         score_blocks: Score of each column for one block against the rest.
         scales: Of each column.
         margin: The fitted quantile times this is the threshold.

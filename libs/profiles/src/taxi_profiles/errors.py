@@ -1,8 +1,8 @@
 """The model's error: how large it is, and how large it may be.
 
-What counts is the error over what the reference's rides of like hours had; its limit
+What counts is the error over what the reference's rows of like hours had; its limit
 comes from contiguous blocks of the reference, as for the columns. The reference's
-predictions are out of fold, so the model did not see the rides that it is evaluated by.
+predictions are out of fold, so the model did not see the rows that it is evaluated by.
 """
 
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ class ErrorProfile:
     """Squared error of the reference by stratum.
 
     Attributes:
-        squares: Sum of squared errors, minutes squared, shape (16,).
-        counts: Rides, shape (16,).
+        squares: Sum of squared errors, in the unit of the target squared, shape (16,).
+        counts: Rows, shape (16,).
         thresholds: Largest usual ratio of a block's RMSE to the expected one.
     """
 
@@ -40,11 +40,11 @@ class ErrorProfile:
 
     @property
     def rmse(self) -> float:
-        """Root mean squared error of the reference, minutes."""
+        """Root mean squared error of the reference, in the unit of the target."""
         return float(np.sqrt(self.squares.sum() / self.counts.sum()))
 
     def expected_rmse(self, mixture: Floats) -> float:
-        """RMSE of the reference at the hours of a window, minutes.
+        """RMSE of the reference at the hours of a window, in the unit of the target.
 
         Args:
             mixture: The window's shares of the strata, shape (16,).
@@ -54,10 +54,10 @@ class ErrorProfile:
 
 @dataclass(frozen=True, slots=True)
 class ErrorVerdict:
-    """Errors of labelled rides, minutes.
+    """Errors of labelled rows, in the unit of the target.
 
     Attributes:
-        rows: Labelled rides.
+        rows: Labelled rows.
         rmse: Root mean squared error.
         mae: Mean absolute error.
         bias: Mean of prediction minus label.
@@ -79,14 +79,14 @@ class ErrorVerdict:
 
 
 def error_profile(errors: Floats, strata: Ids) -> ErrorProfile:
-    """Summarise the reference's errors (minutes, in the order of time)."""
+    """Summarise the reference's errors (in the unit of the target, in the order of time)."""
     squares = np.bincount(strata, errors**2, minlength=STRATA).astype(np.float64)
     counts = np.bincount(strata, minlength=STRATA).astype(np.float64)
 
     def score(block: slice) -> dict[str, float]:
         own = np.bincount(strata[block], errors[block] ** 2, minlength=STRATA).astype(np.float64)
-        rides = np.bincount(strata[block], minlength=STRATA).astype(np.float64)
-        expected = _expected(squares - own, counts - rides, shares_of(strata[block]))
+        sizes = np.bincount(strata[block], minlength=STRATA).astype(np.float64)
+        expected = _expected(squares - own, counts - sizes, shares_of(strata[block]))
         return {_ERROR: float(np.sqrt(np.mean(errors[block] ** 2))) / expected}
 
     scales = {_ERROR: Scale(lambda size, _blocks: _noise(errors**2, size))}
@@ -110,12 +110,12 @@ def _noise(squares: Floats, rows: int) -> Noise:
 
 
 def evaluate_errors(profile: ErrorProfile, errors: Floats, strata: Ids) -> ErrorVerdict:
-    """Evaluate the errors of labelled rides.
+    """Evaluate the errors of labelled rows.
 
     Args:
         profile: Of the reference.
-        errors: Prediction minus label, minutes, shape (n,), n at least 1.
-        strata: Strata of the rides, shape (n,).
+        errors: Prediction minus label, in the unit of the target, shape (n,), n at least 1.
+        strata: Strata of the rows, shape (n,).
     """
     expected = profile.expected_rmse(shares_of(strata))
     ratio = profile.thresholds.at(len(errors))
@@ -130,7 +130,7 @@ def evaluate_errors(profile: ErrorProfile, errors: Floats, strata: Ids) -> Error
 
 
 def _expected(squares: Floats, counts: Floats, mixture: Floats) -> float:
-    """RMSE that the reference has at the hours of the window, minutes."""
+    """RMSE that the reference has at the hours of the window, in the unit of the target."""
     overall = squares.sum() / max(counts.sum(), 1.0)
     means = (squares + PSEUDO_COUNT * overall) / (counts + PSEUDO_COUNT)
     return float(np.sqrt(max(mixture @ means, 1e-12)))

@@ -1,8 +1,8 @@
-"""Sampling noise: how far rides may be from the reference although nothing has changed.
+"""Sampling noise: how far rows may be from the reference although nothing has changed.
 
-A window of n rides is a sample, and so is the reference of N. Both together are one draw from
+A window of n rows is a sample, and so is the reference of N. Both together are one draw from
 the posterior predictive distribution of the reference's counts: shares from a Dirichlet
-distribution with these counts (the Bayesian bootstrap, Rubin 1981), then n rides from the
+distribution with these counts (the Bayesian bootstrap, Rubin 1981), then n rows from the
 shares. A column that is nearly constant has most of its noise in values that are rarer than the
 reference could show; their share is Good's (1953): values seen once, over all. Of rare values
 the exact prediction bound counts too, which no number of draws would show.
@@ -31,7 +31,7 @@ _MIN_SHAPE: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Distances of rides that come from the reference itself, at one row count.
+    """Distances of rows that come from the reference itself, at one row count.
 
     Attributes:
         usual: Mean distance.
@@ -58,17 +58,17 @@ def far_quantile(mean: float, variance: float) -> float:
 
 
 def most_of(counts: Floats, rows: int, reference_rows: float) -> Floats:
-    """Return how many of `rows` rides may have a value that so many of the reference have.
+    """Return how many of `rows` rows may have a value that so many of the reference have.
 
     The smallest number that is reached with a chance of at most COLUMN_LEVEL, at most `rows`, of
     the negative binomial distribution that is the exact prediction bound of a Poisson count:
     with shape c + 1 and mean (c + 1) n / N. For a value that the reference does not have it is
-    (n / (n + N))^k, the chance that k rides of both together are all in the window.
+    (n / (n + N))^k, the chance that k rows of both together are all in the window.
 
     Args:
         counts: Of the reference, shape (k,), 0 and more.
-        rows: Rides of the window, n.
-        reference_rows: Rides that the reference is worth, N.
+        rows: Rows of the window, n.
+        reference_rows: Rows that the reference is worth, N.
 
     >>> most_of(np.array([0.0, 1.0]), 2000, 30_000)
     array([4., 5.])
@@ -88,12 +88,12 @@ def most_of(counts: Floats, rows: int, reference_rows: float) -> Floats:
 
 
 def drawn_counts(weights: Floats, rows: int, reference_rows: float) -> Floats:
-    """Draw windows of `rows` rides; the same arguments give the same draws.
+    """Draw windows of `rows` rows; the same arguments give the same draws.
 
     Args:
         weights: Counts of the reference by cell, shape (k,); 0 is never drawn.
-        rows: Rides of a window.
-        reference_rows: Rides that the reference is worth; its counts are scaled to that.
+        rows: Rows of a window.
+        reference_rows: Rows that the reference is worth; its counts are scaled to that.
 
     Returns:
         Counts, shape (200, k).
@@ -112,7 +112,7 @@ def noise_of(distances: Floats, rare: float, power: float) -> Noise:
 
     Args:
         distances: Of windows that were drawn, shape (m,).
-        rare: Largest distance of a window with as many rides of one rare value as there may be.
+        rare: Largest distance of a window with as many rows of one rare value as there may be.
         power: Of the distance that is linear in a rare count.
     """
     powered = distances**power

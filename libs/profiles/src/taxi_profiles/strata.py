@@ -1,6 +1,6 @@
-"""Strata of the week: rides of a window are compared with reference rides of like hours.
+"""Strata of the week: rows of a window are compared with reference rows of like hours.
 
-A window of some hundred rides covers a part of a day, and a Sunday night is not a Monday
+A window of some hundred rows covers a part of a day, and a Sunday night is not a Monday
 morning. Without matching, every ordinary window differs from the whole reference, and
 thresholds wide enough for that find nothing.
 """
@@ -20,7 +20,7 @@ _FIRST_WEEKDAY: Final = 3
 
 
 def strata_of(moments: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the stratum of each ride.
+    """Return the stratum of each row.
 
     Args:
         moments: Local time as seconds since 1970-01-01 00:00 local, shape (n,), finite.

@@ -1,4 +1,4 @@
-"""Scores against the reference rides of like hours.
+"""Scores against the reference rows of like hours.
 
 Each column is counted once by stratum on a fixed grid. A window's score compares it with
 the mixture of strata that the window itself has, so it costs a product of a 16-vector
@@ -20,10 +20,10 @@ from taxi_profiles.strata import STRATA
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-#: A stratum with few rides borrows this many from the whole reference.
+#: A stratum with few rows borrows this many from the whole reference.
 PSEUDO_COUNT: Final = 50.0
 MAX_CELLS: Final = 2048
-#: Values with more rides than this are as the normal distribution has it.
+#: Values with more rows than this are as the normal distribution has it.
 _MAX_RARE: Final = 50
 #: In place of 0, which has no logarithm.
 _MIN_DISTANCE: Final = 1e-12
@@ -106,10 +106,10 @@ class StratifiedColumn:
         return float(np.clip(away - span / MAX_CELLS, 0.0, span).mean()) / self.scale
 
     def noise(self, rows: int, mixtures: Sequence[Floats]) -> Noise:
-        """How far windows of `rows` rides are from the reference when nothing has changed.
+        """How far windows of `rows` rows are from the reference when nothing has changed.
 
         Args:
-            rows: Rides of a window.
+            rows: Rows of a window.
             mixtures: Shares of the strata that such windows have, each of shape (16,).
         """
         counts = self.table.sum(axis=0)
@@ -126,14 +126,14 @@ class StratifiedColumn:
         return noise_of(draws, rare, power)
 
     def _unusual(self, counts: Floats, rows: int, worth: float) -> Floats:
-        """Return windows with as many rides of one rare value as there may be, shape (m, cells).
+        """Return windows with as many rows of one rare value as there may be, shape (m, cells).
 
         Of values with the same count those at the ends are the farthest from the others.
         """
         total = float(counts.sum())
         rare = np.unique(counts[(counts > 0) & (counts <= _MAX_RARE)])
         most = dict(zip(rare, most_of(rare * (worth / total), rows, worth), strict=True))
-        if not self.is_numeric:  # there a place on the grid without a ride is no value
+        if not self.is_numeric:  # there a place on the grid without a row is no value
             most[0.0] = most_of(np.zeros(1), rows, total)[0]
         found = [counts]
         for count, number in most.items():
@@ -148,14 +148,14 @@ class StratifiedColumn:
 
 
 def effective_rows(table: Floats, mixture: Floats) -> float:
-    """Rides that a mixture of the reference is worth: it weighs some more than others.
+    """Rows that a mixture of the reference is worth: it weighs some more than others.
 
     Kish's (1965) effective sample size, 1 over the sum of the squared weights.
     """
-    rides = table.sum(axis=1)
-    weight = mixture / (rides + PSEUDO_COUNT)
-    weights = weight + weight.sum() * PSEUDO_COUNT / rides.sum()
-    return float(1 / (rides @ weights**2))
+    sizes = table.sum(axis=1)
+    weight = mixture / (sizes + PSEUDO_COUNT)
+    weights = weight + weight.sum() * PSEUDO_COUNT / sizes.sum()
+    return float(1 / (sizes @ weights**2))
 
 
 def stratified_numeric(column: Floats, strata: Ids) -> StratifiedColumn:
@@ -185,8 +185,8 @@ def table_of(stratified: StratifiedColumn, column: Floats, strata: Ids) -> Float
 
 
 def _mixed(table: Floats, mixture: Floats) -> Floats:
-    rides = table.sum(axis=1)
-    overall = table.sum(axis=0) / max(rides.sum(), 1.0)
-    weight = mixture / (rides + PSEUDO_COUNT)
+    sizes = table.sum(axis=1)
+    overall = table.sum(axis=0) / max(sizes.sum(), 1.0)
+    weight = mixture / (sizes + PSEUDO_COUNT)
     mixed: Floats = weight @ table + (weight.sum() * PSEUDO_COUNT) * overall
     return mixed

@@ -31,11 +31,11 @@ class FeatureVerdict:
         feature: Column name.
         method: `wasserstein` or `jensenshannon`.
         score: Distance from the whole reference: Evidently's number.
-        stratified_score: Distance from the reference rides of like hours.
+        stratified_score: Distance from the reference rows of like hours.
         threshold: Largest usual stratified score at this row count, None when it cannot be
             evaluated.
-        missing_ratio: Share of rides without a value.
-        unseen_ratio: Share of rides whose category the reference never had.
+        missing_ratio: Share of rows without a value.
+        unseen_ratio: Share of rows whose category the reference never had.
         decides: Whether the feature takes part in the verdict.
         problem: Why it cannot be evaluated; empty when it can.
     """
@@ -91,7 +91,7 @@ def evaluate(reference: Reference, columns: Mapping[str, Floats]) -> Verdict:
     Args:
         reference: Of the model version.
         columns: Any of the reference's columns, categories as codes (`Reference.codes`), and
-            `moment` (finite), each of shape (n,), n >= 1.
+            `MOMENT` (finite), each of shape (n,), n >= 1.
 
     Returns:
         A verdict; a column that cannot be scored is in `problems`, the others are evaluated.
@@ -111,11 +111,11 @@ def evaluate(reference: Reference, columns: Mapping[str, Floats]) -> Verdict:
 
 
 def evaluate_labelled(reference: Reference, columns: Mapping[str, Floats]) -> Verdict:
-    """Evaluate the labelled rides of a window: the target's distribution and the error.
+    """Evaluate the labelled rows of a window: the target's distribution and the error.
 
     Args:
         reference: Of the model version.
-        columns: `prediction`, `target` (minutes) and `moment`, shape (n,), n >= 1.
+        columns: `prediction`, `target` and `MOMENT`, shape (n,), n >= 1.
     """
     strata = _strata(reference, columns[MOMENT])
     target = _feature(reference, TARGET, columns[TARGET], strata)
@@ -170,7 +170,7 @@ def _problem(stratified: StratifiedColumn, rows: int, reference_rows: int) -> st
     if stratified.is_constant:
         return f"{NOT_EVALUATED}: every row of the reference has the same value"
     return (
-        f"{NOT_EVALUATED}: {rows} rides differ by chance as much as they ever can from the "
+        f"{NOT_EVALUATED}: {rows} rows differ by chance as much as they ever can from the "
         f"{reference_rows} of the reference"
     )
 
@@ -179,20 +179,20 @@ def _problem(stratified: StratifiedColumn, rows: int, reference_rows: int) -> st
 class Alarm:
     """Whether the threshold was exceeded often enough in a row: two, a quarter of a window apart.
 
-    Looking again at the same rides does not count twice, so evaluations are counted by
-    the rides that came in between.
+    Looking again at the same rows does not count twice, so evaluations are counted by
+    the rows that came in between.
     """
 
     exceedances: int = 0
     counted_at: int = -1
     raised: bool = False
 
-    def after(self, score_ratio: float, rides_seen: int, window_rows: int) -> "Alarm":
+    def after(self, score_ratio: float, rows_seen: int, window_rows: int) -> "Alarm":
         """Return the state after an evaluation.
 
         Args:
             score_ratio: Largest of the evaluation.
-            rides_seen: Rides that came in since the window began to be kept.
+            rows_seen: Rows that came in since the window began to be kept.
             window_rows: Size of the window.
         """
         if score_ratio < 1:
@@ -200,11 +200,11 @@ class Alarm:
             return replace(
                 self, exceedances=0, counted_at=-1, raised=self.raised and score_ratio > CLEAR
             )
-        apart = self.counted_at < 0 or rides_seen - self.counted_at >= window_rows / 4
+        apart = self.counted_at < 0 or rows_seen - self.counted_at >= window_rows / 4
         if not apart:
             return self
         exceedances = self.exceedances + 1
-        return Alarm(exceedances, rides_seen, self.raised or exceedances >= IN_A_ROW)
+        return Alarm(exceedances, rows_seen, self.raised or exceedances >= IN_A_ROW)
 
 
 #: Breaches in a row that raise the alarm, and the relative score below which it clears.

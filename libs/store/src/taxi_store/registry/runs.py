@@ -16,7 +16,7 @@ from taxi_store.registry.entries import readable
 
 @dataclass(frozen=True, slots=True)
 class RunEntry:
-    """One run: its verdict and the numbers behind it (minutes and shares)."""
+    """One run: its verdict and the numbers behind it (in the target's unit, and shares)."""
 
     run_id: str
     kind: str
