@@ -13,7 +13,7 @@ from taxi_domain.records import PredictionRecord
 from taxi_monitor.http import forms
 from taxi_monitor.metrics.gauges import StateCollector
 from taxi_monitor.windows.state import State
-from taxi_profiles.reference import Reference
+from taxi_profiles.reference import MOMENT, Reference
 
 ROWS = 400
 MISSING = "taxi_monitor_feature_missing_ratio"
@@ -31,7 +31,7 @@ def reference() -> Reference:
             "trip_distance": rng.gamma(1.5, 2.0, 1200),
             "prediction": minutes,
             "target": minutes + rng.normal(0, 1, 1200),
-            "moment": np.sort(rng.uniform(0, 30 * 86400, 1200)),
+            MOMENT: np.sort(rng.uniform(0, 30 * 86400, 1200)),
         }
     )
 

@@ -15,6 +15,7 @@ from taxi_domain.records import Label, PredictionRecord
 from taxi_monitor.http import forms
 from taxi_monitor.metrics.gauges import StateCollector
 from taxi_monitor.windows.state import State
+from taxi_profiles.reference import MOMENT
 
 ROWS = 300
 PROBLEM = "cannot be evaluated: every row of the reference has the same value"
@@ -31,7 +32,7 @@ def state() -> State:
         {
             "PULocationID": zones[0], "DOLocationID": zones[1], "trip_distance": np.full(rows, 2.0),
             "prediction": minutes, "target": minutes,
-            "moment": np.sort(rng.uniform(0, 30 * 86400, rows)),
+            MOMENT: np.sort(rng.uniform(0, 30 * 86400, rows)),
         }
     )  # fmt: skip
     state = watching(reference, ROWS, ROWS)
