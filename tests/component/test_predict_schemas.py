@@ -19,8 +19,11 @@ from support.schemas import body_of
 from taxi_domain.documents import record_of
 from taxi_domain.models import Alias
 from taxi_local.mongod import Mongod
+from taxi_schema.column import MAX_TEXT
 from taxi_schema.features import derive
+from taxi_schema.reading import schema_of
 from taxi_schema.records import row_of
+from taxi_schema.schema import MAX_COLUMNS
 from taxi_store.connection import connect
 
 pytestmark = pytest.mark.component
@@ -61,6 +64,26 @@ def test_rows_of_strings_and_missing_values_are_answered_and_logged(
             kept, problems = row_of(FLIGHTS, record.inputs, record.event_time)
             assert (kept.values, kept.event_time, problems) == (row.values, row.event_time, {})
             assert record.extra == {"tail": "N14228"}
+    finally:
+        predictor.stop()
+
+
+def test_a_full_batch_of_the_widest_rows_is_answered_and_logged(
+    mongod: Mongod, tmp_path: Path
+) -> None:
+    names = [f"{'column':_<61}{place:03d}" for place in range(MAX_COLUMNS)]
+    wide = schema_of(
+        {"target": {"name": "y"}, "columns": [{"name": name, "kind": "category"} for name in names]}
+    )
+    register(mongod.uri, Alias.CHAMPION, served_artifact(wide, Linear(7.0).graph(wide)))
+    predictor = Predictor(tmp_path, mongod.uri).start()
+    try:
+        body = dict.fromkeys(names, "x" * MAX_TEXT) | {"note": "n" * 1000}
+        rows = [body | {"id": f"wide-{place}"} for place in range(1000)]
+        answer = httpx.post(f"{predictor.url}/predict/batch", json={"rows": rows}, timeout=30)
+        assert answer.status_code == 200, answer.text
+        assert len(wait_until_logged(mongod.uri, 1000)) == 1000
+        assert len(records(mongod.uri)["wide-999"]["inputs"]) == MAX_COLUMNS  # type: ignore[arg-type]
     finally:
         predictor.stop()
 

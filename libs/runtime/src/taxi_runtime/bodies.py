@@ -88,6 +88,11 @@ class Bodies:
         self._budget_bytes = max(budget_bytes, max_bytes)
         self._held_bytes = 0
 
+    def allow(self, max_bytes: int) -> None:
+        """Raise the limit of one body, and the budget with it."""
+        self._max_bytes = max(self._max_bytes, max_bytes)
+        self._budget_bytes = max(self._budget_bytes, max_bytes)
+
     @contextmanager
     def read(self, environ: Environ) -> Iterator[bytes]:
         """Lend the request's body; its share of the budget is free again afterwards.

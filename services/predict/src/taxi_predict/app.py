@@ -20,6 +20,7 @@ from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.restarts import Restarts
+from taxi_schema.sizes import row_bytes
 from taxi_store.connection import connect, database_of
 from taxi_store.registry.artifacts import Artifact
 from taxi_store.registry.registry import Registry
@@ -58,14 +59,16 @@ def create_worker(settings: Settings, readiness: WorkerReadiness, restarts: Rest
     holder = ModelHolder()
     predictions = Predictions(holder, spool, metrics, buffered, settings, time.time)
 
+    bodies = Bodies(settings.body_bytes())
+
     def begin(model: LoadedModel) -> None:
+        bodies.allow(settings.body_bytes(row_bytes(model.schema)))
         predictions.begin(model)
         readiness.mark_ready()
 
     holder.load(lambda: _from_registry(settings), ModelCache(settings.data_dir), begin)
     app = Flask("taxi_predict")
     register(app, metrics)
-    bodies = Bodies(settings.max_body_bytes)
     heartbeat = Heartbeat(settings.heartbeat_file) if settings.log else None
     routes = blueprint(
         predictions, metrics, buffered, readiness, heartbeat, bodies, settings.batch_max_rows

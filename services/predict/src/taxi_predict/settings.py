@@ -85,10 +85,9 @@ class Settings(Environment):
         """File in which the workers that died are counted."""
         return self.data_dir / "worker-restarts"
 
-    @property
-    def max_body_bytes(self) -> int:
-        """Bytes of the largest body: a full batch."""
-        return (self.batch_max_rows + 1) * ROW_BYTES
+    def body_bytes(self, row_bytes: int = ROW_BYTES) -> int:
+        """Return the bytes of the largest body, a full batch, whose rows take so many at most."""
+        return (self.batch_max_rows + 1) * max(row_bytes, ROW_BYTES)
 
     @property
     def spool_dir(self) -> Path:
