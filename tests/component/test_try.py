@@ -161,7 +161,7 @@ MOMENTS: dict[str, Callable[[Attempt], object]] = {
 
 
 @pytest.mark.parametrize(
-    ("moment", "number"), zip(MOMENTS, ["SIGTERM", "SIGHUP", "SIGTERM"], strict=True)
+    ("moment", "number"), [*zip(MOMENTS, ["SIGTERM", "SIGHUP", "SIGTERM"], strict=True)]
 )
 def test_whatever_it_does_it_can_be_ended(
     attempt: Callable[..., Attempt], moment: str, number: str

@@ -127,7 +127,7 @@ def test_the_rides_of_the_example_are_the_newest(tmp_path: Path) -> None:
             FLIGHTS, "shifted.parquet",
             "shifted.parquet: the first 1300 rows train no model: 100% of the labels are outside",
         ),
-        (FLIGHTS, "empty.parquet", "empty.parquet: the first 0 rows train no model: has no row; give"),
+        (FLIGHTS, "empty.parquet", "empty.parquet: the first 0 rows train no model: has no row"),
     ],
 )  # fmt: skip
 def test_files_that_cannot_be_used_are_named(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from taxi_domain.errors import TaxiError
 from taxi_schema.reading import read_schema
 from taxi_schema.schema import Schema
-from taxi_train.data.files import FileRows, of_table, read_columns, read_names
+from taxi_train.data.files import FileRows, of_table, plain, read_columns, read_names
 from taxi_train.data.table import table_of
 from taxi_train.data.times import is_time, local_times
 
@@ -61,7 +61,7 @@ def read_trips(path: Path, *, prefix: str = "") -> pa.Table:
     assert schema.event_time is not None
     found = _found(path)
     there = read_columns(path, list(found.values()))
-    columns = {name: there[source].combine_chunks() for name, source in found.items()}
+    columns = {name: plain(there, source) for name, source in found.items()}
     pickup = _times(schema, path, found[PICKUP], columns.pop(PICKUP))
     if DROPOFF in columns:
         dropoff = _times(schema, path, found[DROPOFF], columns.pop(DROPOFF))
@@ -104,10 +104,6 @@ def _found(path: Path) -> dict[str, str]:
 
 
 def _times(schema: Schema, path: Path, name: str, array: Any) -> NDArray[np.datetime64]:
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
     if not is_time(array.type):
         raise TripFileError(f"{path}: {name} is {array.type}; give a file whose times are times")
     assert schema.event_time is not None

@@ -20,7 +20,7 @@ from taxi_train.training_rows import training_rows
 ROOT: Final = Path(__file__).resolve().parents[4]
 EXAMPLE: Final = ROOT / "models" / "taxi_duration"
 #: Rides that train the example's first model: enough, and fitted in seconds.
-MAX_FIRST_RIDES: Final = 40_000
+MAX_FIRST_RIDES: Final = 20_000
 #: Of one's own table: rows that train the first model.
 FIRST_SHARE: Final = 0.5
 

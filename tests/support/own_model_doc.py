@@ -1,0 +1,52 @@
+"""Commands and code of `docs/your-own-model.md`, run as they stand there."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+PAGE = Path(__file__).parents[2] / "docs" / "your-own-model.md"
+#: Programs of the train image, and what they run.
+_PROGRAMS = {"taxi-train": "taxi_train.main", "taxi-models": "taxi_train.registry_cli"}
+
+
+def blocks(section: int, language: str = "") -> list[str]:
+    """Return the code blocks of a section in one language."""
+    text = PAGE.read_text().partition(f"\n## {section}. ")[2].partition("\n## ")[0]
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    found = [code for name, code in fenced if name == language]
+    assert found, f"section {section} has no block of {language or 'commands'}"
+    return found
+
+
+def run(commands: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run commands in a folder as a person would; the programs of the train image are there.
+
+    Args:
+        commands: For bash; the first failure ends them.
+        folder: Where they run.
+        variables: More of the environment.
+    """
+    programs = folder / "programs"
+    programs.mkdir(exist_ok=True)
+    for name, module in _PROGRAMS.items():
+        program = programs / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
+        program.chmod(0o755)
+    environment: Mapping[str, str] = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": ":".join([str(folder), *sys.path]), "OMP_NUM_THREADS": "1", **variables,
+    }  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def answers(commands: str) -> list[str]:
+    """Return what the commands print, as the comments after them say."""
+    return re.findall(r"^# (.*)$", commands, re.MULTILINE)
