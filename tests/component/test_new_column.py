@@ -17,6 +17,7 @@ from support.monitor import TOKEN, Monitor
 from support.predictor import Predictor
 from support.waiting import wait_for
 
+from taxi_domain.models import Alias
 from taxi_domain.runs import RUN_ID_VARIABLE, RunResult
 from taxi_local.mongod import Mongod
 from taxi_schema.reading import read_schema
@@ -61,11 +62,6 @@ class Chain:
     predictor: Predictor
     monitor: Monitor
 
-    def run(self, commands: str, **variables: str) -> str:
-        """Run commands of the train image beside the copy."""
-        known = {"TAXI_MONGODB_URI": self.uri}
-        return own_model_doc.run(commands, self.folder, **known, **variables).stdout
-
     def record(self, row_id: str) -> dict[str, Any]:
         """Return a row's record once the log has it."""
         with connect(self.uri, app_name="test") as client:
@@ -83,7 +79,7 @@ def chain(shared_mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> It
     assert text.count("\n[derived]\n") == 1
     (folder / "schema.toml").write_text(text.replace("\n[derived]\n", EDIT))
     before = pq.read_table(EXAMPLE / "samples" / "green-2020-03-before.parquet")
-    rides = with_passengers(before.slice(len(before) - TRAINED), [0.8, 0.2], 1)
+    rides = with_passengers(before.slice(len(before) - TRAINED), [0.7, 0.1, 0.1, 0.1], 1)
     pq.write_table(rides, folder / "rides.parquet")
 
     uri = shared_mongod.uri.replace("/taxi", "/new-column")
@@ -93,18 +89,17 @@ def chain(shared_mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> It
     predictor = Predictor(
         folder / "predictor", uri, TAXI_MONITOR_URL=monitor.url, TAXI_MONITOR_TOKEN=TOKEN
     )
-    made = Chain(folder, uri, predictor, monitor)
-    made.run(
-        "taxi-train fit --schema schema.toml --data rides.parquet --out models\n"
-        "for alias in champion fallback; do\n"
-        "  version=$(taxi-models import models/$alias.tar | cut -d: -f1)\n"
-        '  taxi-models promote "$version" --alias $alias --force\n'
-        "done"
+    own_model_doc.call(
+        "taxi-train fit --schema schema.toml --data rides.parquet --out models", folder
     )
+    for alias in Alias:
+        own_model_doc.promote_archive(
+            f"models/{alias}.tar", alias, folder, TAXI_MONGODB_URI=uri
+        )  # fmt: skip
     try:
         monitor.start()
         predictor.start()
-        yield made
+        yield Chain(folder, uri, predictor, monitor)
     finally:
         predictor.stop()
         monitor.stop()
@@ -134,7 +129,7 @@ def sent(chain: Chain) -> list[LabelledBody]:
 
 
 def test_requests_with_and_without_the_column_are_answered_and_logged(chain: Chain) -> None:
-    plain = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
+    plain: dict[str, Any] = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
     bodies = {
         "with": plain | {COLUMN: 3},
         "without": plain,
@@ -188,7 +183,10 @@ def test_retraining_takes_the_column_from_the_champions_schema(
 ) -> None:
     chain.record(str(sent[-1].body["ride_id"]))
 
-    chain.run("taxi-train run", **{RUN_ID_VARIABLE: "new-column"})
+    own_model_doc.call(
+        "taxi-train run", chain.folder,
+        **{"TAXI_MONGODB_URI": chain.uri, RUN_ID_VARIABLE: "new-column"},
+    )  # fmt: skip
 
     with connect(chain.uri, app_name="test") as client:
         run = RunStore(database_of(client)).get("new-column")

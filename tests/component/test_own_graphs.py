@@ -53,7 +53,7 @@ weekday = { weekday_of = "event_time" }
 """
 FEATURES = 4
 TRAINED, HELD_OUT = slice(0, 5000), slice(5000, 8000)
-_TREES = {"n_estimators": 40, "max_depth": 4, "random_state": 1}
+_TREES: dict[str, Any] = {"n_estimators": 40, "max_depth": 4, "random_state": 1}
 
 
 def scikit_learn(matrix: Any, target: Any) -> tuple[Any, Any]:
@@ -92,9 +92,9 @@ class Flights:
         """Return the schema."""
         return read_schema(self.folder / "schema.toml")
 
-    def run(self, commands: str) -> str:
-        """Run commands beside the files."""
-        return own_model_doc.run(commands, self.folder, TAXI_MONGODB_URI=self.uri).stdout
+    def run(self, command: str) -> str:
+        """Run a command beside the files."""
+        return own_model_doc.call(command, self.folder, TAXI_MONGODB_URI=self.uri)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """`docs/your-own-model.md` as it stands: a table, training code, a predictor of one's own."""
 
 import json
-import re
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,13 +69,15 @@ def folder(shared_mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> F
     commands = "\n".join(own_model_doc.blocks(1))
     printed = own_model_doc.run(commands, path).stdout
     uri = shared_mongod.uri.replace("/taxi", "/own-model-page")
-    made = Folder(path, printed, uri, re.findall(r"champion\.tar: (\w+)", printed)[0])
-    for alias, version in re.findall(r"(\w+)\.tar: (\w+)", printed):
-        made.run(
-            f"taxi-models import models/{alias}.tar\n"
-            f"taxi-models promote {version} --alias {alias} --force"
+    versions = {
+        alias: own_model_doc.promote_archive(
+            f"models/{alias}.tar", alias, path, TAXI_MONGODB_URI=uri, TAXI_MODEL=MODEL
         )
-    return made
+        for alias in Alias
+    }
+    for alias, version in versions.items():
+        assert f"models/{alias}.tar: {version}" in printed
+    return Folder(path, printed, uri, versions[Alias.CHAMPION])
 
 
 def test_the_commands_of_a_table_make_models_that_are_imported(folder: Folder) -> None:

@@ -1,11 +1,18 @@
 """Commands and code of `docs/your-own-model.md`, run as they stand there."""
 
+import contextlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from typer.testing import CliRunner
+
+from taxi_train.main import app as train
+from taxi_train.registry_cli import app as models
 
 PAGE = Path(__file__).parents[2] / "docs" / "your-own-model.md"
 #: Programs of the train image, and what they run.
@@ -45,6 +52,29 @@ def run(commands: str, folder: Path, **variables: str) -> subprocess.CompletedPr
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def call(command: str, folder: Path, **variables: str) -> str:
+    """Run one command in a folder, in this process, and return what it prints.
+
+    Args:
+        command: Of `taxi-train` or `taxi-models`.
+        folder: Where it runs.
+        variables: More of the environment.
+    """
+    program, *words = shlex.split(command)
+    tool = {"taxi-train": train, "taxi-models": models}[program]
+    with contextlib.chdir(folder):
+        done = CliRunner().invoke(tool, words, env=variables)
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.stdout
+
+
+def promote_archive(archive: str, alias: str, folder: Path, **variables: str) -> str:
+    """Import an archive, let an alias point at it, and return the version."""
+    version = call(f"taxi-models import {archive}", folder, **variables).partition(":")[0]
+    call(f"taxi-models promote {version} --alias {alias} --force", folder, **variables)
+    return version
 
 
 def answers(commands: str) -> list[str]:
