@@ -97,7 +97,7 @@ report: setup ## Show the collapse's batch report after `demo` (LAST=24h: make o
 .PHONY: try
 try: setup ## Try it without a cluster (SCHEMA=schema.toml DATA=rows.parquet: on your own table)
 	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" $(TIMED) "try" $(PYTHON) -m taxi_local.attempt \
-	   $(if $(SCHEMA),--schema "$(SCHEMA)" --data "$(DATA)") $(ARGS)
+	   $(if $(SCHEMA),--schema "$(SCHEMA)") $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 .PHONY: traffic
 traffic: setup ## Send the rides of FILE (ARGS="--help" tells all options)

@@ -385,17 +385,21 @@ def with_tip(required: bool) -> Schema:
 def test_a_new_schema_gives_a_candidate_that_a_person_may_have_to_accept(
     database: Database[Document], required: bool
 ) -> None:
-    rides = after()[:5000]
-    tips = {"tip": np.arange(5000, dtype=float) % 61}
-    log_rides(database, replace(rides, columns=rides.columns | tips))
-    rules = replace(RULES, schema=with_tip(required))
+    """Its new column was logged before: clients sent it as a field that was not declared."""
+    log_rides(database, after()[:5000])
+    number = {"$toInt": {"$substrBytes": ["$_id", 5, 6]}}
+    tip = {"$toDouble": {"$mod": [number, 61]}}
+    database["predictions"].update_many({}, [{"$set": {"extra": {"tip": tip}}}])
+    schema = with_tip(required)
 
-    result = retrain(database, MODEL_NAME, "run-1", rules, clock)
+    result = retrain(database, MODEL_NAME, "run-1", replace(RULES, schema=schema), clock)
 
     run = RunStore(database).get("run-1")
     assert run is not None
     assert run.candidate is not None
     assert run.numbers["gain"] > 0.1
+    candidate = Registry(database).load(run.candidate)
+    assert len(np.unique(reference_rows(schema, candidate).columns["tip"][-3000:])) == 61
     if required:
         assert (result, run.reason) == (RunResult.SCHEMA_CHANGED, "SchemaChanged")
         assert "tip is required, was absent" in run.message

@@ -44,3 +44,11 @@ def test_every_verb_of_the_help_says_how_long_it_took() -> None:
 def test_removing_from_a_cluster_that_is_not_ours_removes_the_release() -> None:
     assert "uninstall" in make("--dry-run", "down", "CLUSTER=existing").stdout
     assert "uninstall" not in make("--dry-run", "down", "CLUSTER=kind").stdout
+
+
+@pytest.mark.parametrize("given", [("SCHEMA",), ("DATA",), ("SCHEMA", "DATA")])
+def test_what_is_given_to_try_is_passed_on(given: tuple[str, ...]) -> None:
+    printed = make("--dry-run", "try", *(f"{name}=my file" for name in given)).stdout
+
+    options = re.findall(r'--(schema|data) "my file"', printed)
+    assert [option.upper() for option in options] == list(given)

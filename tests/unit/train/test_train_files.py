@@ -82,6 +82,7 @@ TIMES = {
     "large text with an offset": (
         pa.array(["2021-07-02T03:04:05+00:00"] * 3, pa.large_string()), "2021-07-02T05:04:05",
     ),
+    "text view": (pa.array(["2021-01-02T03:04:05"] * 3, pa.string_view()), "2021-01-02T03:04:05"),
     "dictionary": (
         pa.array(["2021-01-02 03:04:05"] * 3).dictionary_encode(), "2021-01-02T03:04:05",
     ),

@@ -36,6 +36,8 @@ def training_rows(
     if end is not None:
         chosen &= np.isnat(times) | (times < np.datetime64(end, "us"))
     rows = rows[chosen]
+    if not len(times):
+        raise DataFileError(f"{path}: has no row; give another file")
     if not len(rows):
         raise DataFileError(f"{path}: has no row of these dates; look at --from and --to")
     kept = usable(schema, rows, QualityRules())

@@ -16,7 +16,7 @@ def check_id(value: object, field: str) -> str:
     Raises:
         FieldError: it is not 1..64 of ``[A-Za-z0-9._-]``.
 
-    >>> check_id(7, "ride_id")
+    >>> check_id(7, "order")
     '7'
     """
     if type(value) is str and _WHOLE(value):

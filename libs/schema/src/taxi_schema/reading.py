@@ -35,7 +35,10 @@ def read_schema(path: Path) -> Schema:
         raise SchemaError(
             str(path), f"cannot be read ({error.strerror})", "give the path of a schema.toml"
         ) from error
-    return schema_of_toml(data, path.parent)
+    try:
+        return schema_of_toml(data, path.parent)
+    except SchemaError as error:
+        raise SchemaError(f"{path}: {error.key}", error.problem, error.remedy) from error
 
 
 def schema_of_toml(data: bytes, folder: Path | None = None) -> Schema:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from taxi_domain.errors import TaxiError
 from taxi_schema.reading import read_schema
 from taxi_schema.schema import Schema
-from taxi_train.data.files import FileRows, of_table, read_columns, read_names
+from taxi_train.data.files import FileRows, of_table, plain, read_columns, read_names
+from taxi_train.data.table import table_of
 from taxi_train.data.times import is_time, local_times
 
 SCHEMA_FILE: Final = Path(__file__).parents[2] / "schema.toml"
@@ -60,7 +61,7 @@ def read_trips(path: Path, *, prefix: str = "") -> pa.Table:
     assert schema.event_time is not None
     found = _found(path)
     there = read_columns(path, list(found.values()))
-    columns = {name: there[source].combine_chunks() for name, source in found.items()}
+    columns = {name: plain(there, source) for name, source in found.items()}
     pickup = _times(schema, path, found[PICKUP], columns.pop(PICKUP))
     if DROPOFF in columns:
         dropoff = _times(schema, path, found[DROPOFF], columns.pop(DROPOFF))
@@ -69,7 +70,7 @@ def read_trips(path: Path, *, prefix: str = "") -> pa.Table:
         columns[DURATION] = pa.array(np.where(known, micros / 60e6, np.nan))
     columns[PICKUP] = pa.array(pickup)
     rows = of_table(schema, pa.table(columns), path)
-    return _table(schema, rows, _ids(path, prefix, len(rows.target)))
+    return table_of(schema, rows.rows(schema), _ids(path, prefix, len(rows.target)))
 
 
 def trip_rows(path: Path) -> FileRows:
@@ -103,38 +104,11 @@ def _found(path: Path) -> dict[str, str]:
 
 
 def _times(schema: Schema, path: Path, name: str, array: Any) -> NDArray[np.datetime64]:
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
     if not is_time(array.type):
         raise TripFileError(f"{path}: {name} is {array.type}; give a file whose times are times")
     assert schema.event_time is not None
     times, _ = local_times(schema.event_time, array)
     return times
-
-
-def _table(schema: Schema, rows: FileRows, ids: list[str]) -> pa.Table:
-    labelled = rows.rows(schema)
-    zones = {
-        name: pa.array(values, pa.int64(), mask=values == np.iinfo(np.int64).min)
-        for name, values in labelled.columns.items()
-        if values.dtype == np.int64
-    }
-    numbers = {
-        name: pa.array(values, pa.float64(), from_pandas=True)
-        for name, values in labelled.columns.items()
-        if values.dtype == np.float64
-    }
-    return pa.table(
-        {
-            ID: pa.array(ids, pa.string()),
-            PICKUP: pa.array(labelled.event_times),
-            **zones,
-            **numbers,
-            DURATION: pa.array(labelled.target, pa.float64(), from_pandas=True),
-        }
-    )
 
 
 def _ids(path: Path, prefix: str, rows: int) -> list[str]:

@@ -35,7 +35,8 @@ class Mongod:
             self._process = subprocess.Popen(
                 [path, "--dbpath", str(self._folder / "db"), "--port", str(self.port),
                  "--bind_ip", "127.0.0.1", "--nounixsocket", *self._arguments],
-                stdout=log, stderr=log,
+                # Not told to end by a Ctrl-C that is meant for us: we end it when its users are.
+                stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + 60
         while not self._answers():
@@ -94,8 +95,8 @@ def running_mongod(
     """Run a mongod, in a new folder unless one is given, with so large a cache."""
     with tempfile.TemporaryDirectory() as scratch:
         one = Mongod(folder or Path(scratch), *arguments, cache_gib=cache_gib)
-        one.start()
         try:
+            one.start()
             yield one
         finally:
             one.stop()

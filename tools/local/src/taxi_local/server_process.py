@@ -14,6 +14,7 @@ import httpx
 from taxi_local.ports import free_port
 
 _START_SECONDS = 60
+_END_SECONDS = 10
 
 
 class ServerProcess:
@@ -76,6 +77,10 @@ class ServerProcess:
         os.killpg(self.pid, signal.SIGKILL)
         assert self._process is not None
         self._process.wait()
+        # The others end a moment later, and write to their disk until then.
+        deadline = time.monotonic() + _END_SECONDS
+        while self.pids() and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """End it, whatever state it is in."""
@@ -84,7 +89,9 @@ class ServerProcess:
 
 
 def _group_of(pid: int) -> int:
+    """Return the process group; 0 of a process that has ended, also when nobody asked for it."""
     try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
+        state, _, group = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:3]
+    except (OSError, ValueError):
         return 0
+    return 0 if state == "Z" else int(group)

@@ -24,7 +24,7 @@ class ProgressFile:
     Attributes:
         path: The file; its folder has to exist.
         rides: Name of the file of rides.
-        prefix: What stands before each `ride_id`.
+        prefix: What stands before each id.
     """
 
     path: Path

@@ -52,7 +52,7 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
         int, typer.Option(min=0, max=_MAX_RIDES, help="Rides to send; 0 sends all.")
     ] = 0,
     prefix: Annotated[
-        str, typer.Option(help="Put before each ride_id; a new one makes the rides new.")
+        str, typer.Option(help="Put before each id; a new one makes the rides new.")
     ] = "",
     progress_file: Annotated[
         Path | None, typer.Option(help="Written after each batch; a run goes on where it says.")

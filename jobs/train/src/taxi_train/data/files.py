@@ -26,6 +26,10 @@ Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
 CSV: Final = ".csv"
+#: Types that Arrow cannot compute with, and what has the same values.
+_PLAIN: Final = {
+    pa.string_view(): pa.string(), pa.binary_view(): pa.binary(), pa.float16(): pa.float32(),
+}  # fmt: skip
 #: What a CSV file has for a missing number; a category may have these names.
 _NOT_AVAILABLE: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 
@@ -127,14 +131,14 @@ def of_table(schema: Schema, table: pa.Table, path: Path) -> FileRows:
     time = schema.event_time
     label = Column(schema.target.name, Kind.NUMBER, FeatureType.FLOAT)
     raw = {
-        column.name: _values(path, column, _chunk(table, column.name))
+        column.name: _values(path, column, plain(table, column.name))
         for column in (*schema.columns, label)
     }
     target, unreadable = scan(label, raw.pop(label.name), table.num_rows)
     problems = {Refused(label.name, reason): mask for reason, mask in unreadable.items()}
     times = np.full(table.num_rows, np.datetime64("NaT", "us"))
     if time is not None:
-        array = _chunk(table, time.name)
+        array = plain(table, time.name)
         if not is_time(array.type):
             raise DataFileError(
                 f"{path}: {time.name} is {array.type}; give timestamps, dates or ISO 8601 texts"
@@ -144,6 +148,17 @@ def of_table(schema: Schema, table: pa.Table, path: Path) -> FileRows:
     return FileRows(raw, times, target, {key: mask for key, mask in problems.items() if mask.any()})
 
 
+def plain(table: pa.Table, name: str) -> pa.Array:
+    """Return a column as one array of a plain type: no dictionary, view or 16-bit float."""
+    array = table[name].combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # so when it has no chunk
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    other = _PLAIN.get(array.type)
+    return array if other is None else array.cast(other)
+
+
 def read_numbers(path: Path, name: str) -> NDArray[np.float64]:
     """Return one column of numbers, NaN where missing, in the order of the file.
 
@@ -151,7 +166,7 @@ def read_numbers(path: Path, name: str) -> NDArray[np.float64]:
         DataFileError: as `read_file`, or a value is no number.
     """
     column = Column(name, Kind.NUMBER, FeatureType.FLOAT)
-    values = _values(path, column, _chunk(read_columns(path, [name]), name))
+    values = _values(path, column, plain(read_columns(path, [name]), name))
     numbers, problems = scan(column, values, len(values))
     if any(mask.any() for mask in problems.values()):
         raise DataFileError(f"{path}: {name} has values that are no finite numbers; remove them")
@@ -185,16 +200,6 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
-def _chunk(table: pa.Table, name: str) -> pa.Array:
-    """Return a column as one plain array."""
-    array = table[name].combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # so when it has no chunk
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    return array
-
-
 def _values(path: Path, column: Column, array: pa.Array) -> Array:
     """Return a column's values for `taxi_schema.columns`; missing is None, NaN or its integer."""
     kind = array.type
@@ -225,9 +230,7 @@ _SCALARS: Final = {
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _objects(values: list[Any]) -> Array:

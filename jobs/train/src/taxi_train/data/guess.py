@@ -19,7 +19,7 @@ from taxi_schema.names import RESERVED, check_name, is_category
 from taxi_schema.read_column import MAX_CATEGORIES
 from taxi_schema.reading import schema_of_toml
 from taxi_schema.schema import MAX_COLUMNS
-from taxi_train.data.files import DataFileError, read_columns, read_names
+from taxi_train.data.files import DataFileError, plain, read_columns, read_names
 
 #: Integers with so few different values may be codes.
 _MAX_CODES: Final = 1000
@@ -70,7 +70,7 @@ def guessed_schema(path: Path, roles: Roles) -> str:
     target = _numbers(table, roles.target)
     if target is None:
         raise DataFileError(f"{path}: {roles.target} holds no numbers; name another --target")
-    guesses = _limited([_guess(name, _array(table, name)) for name in distinct])
+    guesses = _limited([_guess(name, plain(table, name)) for name in distinct])
     if not any(guess.is_column for guess in guesses):
         raise DataFileError(f"{path}: has no column for a model besides id, event time and target")
     text = "\n".join(
@@ -254,14 +254,8 @@ def _strongest(table: pa.Table, target: str, guesses: list[Guess]) -> tuple[str,
     return best
 
 
-def _array(table: pa.Table, name: str) -> Any:
-    array = table[name]
-    array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-
-
 def _numbers(table: pa.Table, name: str) -> NDArray[np.float64] | None:
-    array = _array(table, name)
+    array = plain(table, name)
     kind = array.type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         return None

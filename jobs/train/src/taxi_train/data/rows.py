@@ -25,9 +25,14 @@ _FLOAT32 = np.finfo(np.float32)
 def of_log(schema: Schema, labelled: Sequence[LabelledRow]) -> LabelledRows:
     """Turn rows of the log, in its order, into columns.
 
-    Records may be of another schema: what is absent or does not fit is missing.
+    Records may be of another schema: what is absent or does not fit is missing. A column that is
+    new in the schema may have been sent before, as a field that was not declared.
     """
-    rows = [row_of(schema, row.record.inputs, row.record.event_time)[0] for row in labelled]
+    records = (row.record for row in labelled)
+    rows = [
+        row_of(schema, {**record.extra, **record.inputs}, record.event_time)[0]
+        for record in records
+    ]
     columns, event_times = columns_of(schema, rows)
     return LabelledRows(
         columns,
