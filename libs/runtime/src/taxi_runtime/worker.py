@@ -14,6 +14,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from taxi_runtime.bodies import Body, MalformedBodyError
 from taxi_runtime.headers import BoundedRequest
+from taxi_runtime.response import send_whole
 
 #: Time limit for a request with its body and its answer, seconds; a body that is late is answered
 #: with 408.
@@ -38,6 +39,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         RequestParser.mesg_class = BoundedRequest
+        send_whole()
         self._most = self.worker_connections
         self.worker_connections += math.ceil(self._most * _SPARE)
         #: Open connections, the one first that has done nothing for the longest time; True for

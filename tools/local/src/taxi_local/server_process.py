@@ -29,7 +29,8 @@ class ServerProcess:
     def __init__(self, module: str, log: Path, variables: Mapping[str, str]) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._module = module
+        #: Without the prefix.
+        self.command: tuple[str, ...] = (sys.executable, "-m", module)
         self._log = log
         #: Put before the command, for example `taskset -c 0`.
         self.prefix: tuple[str, ...] = ()
@@ -42,7 +43,7 @@ class ServerProcess:
         """Start and wait until a route answers 200."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", self._module],
+                [*self.prefix, *self.command],
                 env=self._variables, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + _START_SECONDS
