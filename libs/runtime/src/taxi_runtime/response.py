@@ -11,6 +11,8 @@ class WholeResponse(wsgi.Response):  # type: ignore[misc]  # gunicorn ships no t
     woken up twice.
     """
 
+    headers_sent: bool
+
     def write(self, arg: bytes) -> None:
         """Send a piece of the body, and the headers before the first one."""
         if self.headers_sent or self._omits_body or self.response_length != len(arg):
