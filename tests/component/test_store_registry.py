@@ -314,10 +314,9 @@ def test_readers_leave_out_what_cannot_be_read_and_count_it_once(
         labelled = log.tail_labels(database, NOW, 99, unreadable)
         assert (len(labelled.items), labelled.rows) == (28, 30)
     assert sorted(counted) == [
-        ("labels", "duration"), ("labels", "ts"), ("predictions", "_id"),
-        ("predictions", "features.PULocationID"), ("predictions", "pickup_at"),
-        ("predictions", "prediction"), ("predictions", "prediction"),
-        ("predictions", "shadow.prediction"),
+        ("labels", "ts"), ("labels", "value"), ("predictions", "_id"),
+        ("predictions", "inputs"), ("predictions", "prediction"), ("predictions", "prediction"),
+        ("predictions", "shadow.prediction"), ("predictions", "ts"),
     ]  # fmt: skip
     assert unreadable.count == 8
 
