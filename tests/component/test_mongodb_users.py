@@ -1,5 +1,6 @@
 """The container beside mongod, against a real mongod that asks for passwords."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from taxi_domain.errors import FieldError
-from taxi_domain.models import Alias, ModelState
+from taxi_domain.models import ARTIFACT_FORMAT_VERSION, Alias, ModelState
 from taxi_local.mongod import Mongod
 from taxi_store.admin.bootstrap_users import Credential, LockedOutError, Users, read_credentials
 from taxi_store.admin.indexes import ensure_indexes
@@ -26,6 +27,7 @@ from taxi_store.registry.registry import Registry
 
 pytestmark = pytest.mark.component
 
+CARD = json.dumps({"format_version": ARTIFACT_FORMAT_VERSION}).encode()
 WANTED = {
     name: Credential(name, f"secret of {name}: /?@")
     for name in ("root", "predictor", "monitor", "train", "operator", "report")
@@ -104,7 +106,7 @@ def test_the_rights_of_train_and_operator_are_enough_for_the_registry(
 ) -> None:
     users_of(guarded).apply(WANTED)
     now = datetime(2021, 2, 1, tzinfo=UTC)
-    artifact = artifact_of({"card.json": b'{"format_version": 2}', "model.onnx": b"x"})
+    artifact = artifact_of({"card.json": CARD, "model.onnx": b"x"})
 
     with log_in(guarded, "train") as client:
         ensure_indexes(client["taxi"])
@@ -120,7 +122,7 @@ def test_the_rights_of_train_and_operator_are_enough_for_the_registry(
             assert Registry(client["taxi"]).load(version).digest == artifact.digest
     with log_in(guarded, "train") as client:
         client["taxi"]["aliases"].update_many({}, {"$set": {"version": None, "previous": None}})
-        other = artifact_of({"card.json": b'{"format_version": 2}', "model.onnx": b"y"})
+        other = artifact_of({"card.json": CARD, "model.onnx": b"y"})
         later = now + timedelta(days=1)
         Registry(client["taxi"]).add(other, model="m", state=ModelState.ACCEPTED, now=later)
         everything = datetime.now(UTC) + timedelta(hours=1)

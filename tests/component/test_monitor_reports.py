@@ -27,7 +27,7 @@ from taxi_monitor.http.report_readers import MAX_WAITING
 from taxi_monitor.http.report_routes import CONTENT_SECURITY_POLICY, MAX_PLAIN_BYTES
 from taxi_monitor.metrics.report_gauges import ReportCollector, ReportWatch
 from taxi_store.connection import Document, connect
-from taxi_store.reports.report_runs import begin_run, end_run
+from taxi_store.reports.report_runs import StartedRun, begin_run, end_run
 from taxi_store.reports.reports import ReportContents, ReportEntry, load_report, store_report
 
 pytestmark = pytest.mark.component
@@ -143,15 +143,18 @@ def test_reports_are_listed_newest_first_in_local_time(
 
 
 def test_the_last_run_is_told(monitor: Monitor, database: Database[Document]) -> None:
-    begin_run(database, "m", "r1", START)
+    begin_run(database, StartedRun("m", "r1", START))
     assert "Last run, of r1: running; began 2021-03-01T05:00:00+00:00." in (
         get(monitor, "/reports").text
     )
 
     end_run(
-        database, "m", "r1", RunState.FAILED, started_at=START, now=START + DAY,
+        database,
+        StartedRun("m", "r1", START),
+        RunState.FAILED,
+        now=START + DAY,
         reason="MongoDB does not answer: <b>",
-    )  # fmt: skip
+    )
     page = get(monitor, "/reports").text
     assert "failed: MongoDB does not answer: &lt;b&gt;; began" in page
     assert monitor.get("/v1/reports")["last_run"] == {
@@ -165,11 +168,14 @@ def test_a_run_by_hand_hides_no_run_of_the_schedule(
     monitor: Monitor, database: Database[Document]
 ) -> None:
     end_run(
-        database, "m", "night", RunState.FAILED, started_at=START, now=START, reason="no room",
-        scheduled=True,
-    )  # fmt: skip
+        database,
+        StartedRun("m", "night", START, scheduled=True),
+        RunState.FAILED,
+        now=START,
+        reason="no room",
+    )
     assert get(monitor, "/reports").text.count("of night: failed: no room; began") == 1
-    begin_run(database, "m", "hand", START + DAY)
+    begin_run(database, StartedRun("m", "hand", START + DAY))
 
     page = get(monitor, "/reports").text
     assert "Last run, of hand: running; began" in page
@@ -183,7 +189,7 @@ def test_a_run_of_a_newer_release_hides_no_report(
     monitor: Monitor, database: Database[Document]
 ) -> None:
     store_report(database, entry(), CONTENTS)
-    begin_run(database, "m", "r", START)
+    begin_run(database, StartedRun("m", "r", START))
     database[REPORTS].update_one({"_id": "run/m"}, {"$set": {"state": "paused"}})
 
     found = monitor.get("/v1/reports")
@@ -284,7 +290,7 @@ def test_a_report_without_a_page_leads_to_its_json(
 def test_what_is_no_report_is_not_found(
     monitor: Monitor, database: Database[Document], report_id: str
 ) -> None:
-    begin_run(database, "m", "r", START)
+    begin_run(database, StartedRun("m", "r", START))
 
     response = get(monitor, f"/reports/{report_id}")
     assert response.status_code == 404
@@ -404,13 +410,9 @@ def test_open_reports_hold_up_no_probe_while_mongodb_hangs(mongod: Mongod, tmp_p
 
 
 def test_metrics_follow_the_store(monitor: Monitor, database: Database[Document]) -> None:
-    end_run(
-        database, "m", "r", RunState.FAILED, started_at=START, now=START + 9 * DAY, reason="x"
-    )  # fmt: skip
+    end_run(database, StartedRun("m", "r", START), RunState.FAILED, now=START + 9 * DAY, reason="x")
     for state, day in ((RunState.DONE, 7), (RunState.FAILED, 8)):
-        end_run(
-            database, "m", "r", state, started_at=START, now=START + day * DAY, scheduled=True
-        )  # fmt: skip
+        end_run(database, StartedRun("m", "r", START, scheduled=True), state, now=START + day * DAY)
     store_report(database, entry(), CONTENTS)
 
     def told() -> dict[str, float]:
@@ -458,8 +460,8 @@ def test_the_end_of_the_last_good_run_counts_and_pruned_reports_do_not_take_it_b
 ) -> None:
     store_report(database, entry(), CONTENTS)
     ended = entry().created_at + timedelta(seconds=3)
-    end_run(database, "m", "r", RunState.DONE, started_at=START, now=ended)
-    begin_run(database, "m", "r2", START + 9 * DAY)
+    end_run(database, StartedRun("m", "r", START), RunState.DONE, now=ended)
+    begin_run(database, StartedRun("m", "r2", START + 9 * DAY))
     database[REPORTS].delete_many({"kind": "report"})
 
     watch = ReportWatch(database, "m")
@@ -481,14 +483,14 @@ def test_a_document_that_nobody_wrote_ends_no_thread(
     clock = itertools.count(0.0, 20.0)
     watch = ReportWatch(database, "m", clock=lambda: next(clock))
     store_report(database, entry(), CONTENTS)
-    begin_run(database, "m", "r", START)
+    begin_run(database, StartedRun("m", "r", START))
     watch.refresh()
     assert exported(watch)["rows"] == 12_345
     database[REPORTS].update_many({}, {"$set": broken})
     watch.refresh()
 
     store_report(database, entry(), CONTENTS)
-    begin_run(database, "m", "r", START)
+    begin_run(database, StartedRun("m", "r", START))
     watch.refresh()
     assert exported(watch)["rows"] == 12_345
 

@@ -20,6 +20,7 @@ from taxi_report.request import Request
 from taxi_report.settings import Settings
 from taxi_report.spans import Span, span_between
 from taxi_report.steps import collect_rows, compare_rows, profile_rows
+from taxi_report.subject import Subject
 from taxi_runtime.settings import read
 from taxi_store.connection import Document, connect
 from taxi_store.registry.artifacts import Artifact
@@ -80,7 +81,9 @@ def request(log: Log) -> Request:
     """Return a request of the whole log; each has another span, whose versions nobody knows yet."""
     start = log.written.start - timedelta(minutes=next(_SPANS))
     span: Span = span_between(start.isoformat(), log.written.end.isoformat(), ZoneInfo("UTC"), NOW)
-    return Request(span, None, read(Settings), log.database, with_html=False, now=NOW)
+    settings = read(Settings)
+    subject = Subject(settings.model, span, None)
+    return Request(subject, settings, log.database, with_html=False, now=NOW)
 
 
 class LosingWorkers(LocalWorkers):

@@ -12,7 +12,14 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 from pymongo.database import Database
 
-from taxi_domain.models import CARD_FILE, MODEL_NAME, ONNX_FILE, Alias, ModelState
+from taxi_domain.models import (
+    ARTIFACT_FORMAT_VERSION,
+    CARD_FILE,
+    MODEL_NAME,
+    ONNX_FILE,
+    Alias,
+    ModelState,
+)
 from taxi_domain.records import Label, PredictionRecord, Shadow
 from taxi_domain.runs import RunResult
 from taxi_local.mongod import Mongod
@@ -37,7 +44,7 @@ def database(shared_mongod: Mongod) -> Iterator[Database[Document]]:
 
 
 def an_artifact(name: str = "one") -> Artifact:
-    card = json.dumps({"format_version": 2, "name": name}).encode()
+    card = json.dumps({"format_version": ARTIFACT_FORMAT_VERSION, "name": name}).encode()
     return artifact_of({CARD_FILE: card, ONNX_FILE: name.encode() * 300_000})
 
 
@@ -184,12 +191,14 @@ def test_labelled_rows_are_all_or_a_sample_in_time_order(database: Database[Docu
         labels,
     )
 
-    def durations(limit: int, **period: datetime) -> list[float]:
-        found = labelled_rows(database, MODEL_NAME, limit=limit, unreadable=Unreadable(), **period)
+    def durations(limit: int, since: datetime | None = None) -> list[float]:
+        found = labelled_rows(
+            database, MODEL_NAME, limit=limit, unreadable=Unreadable(), since=since
+        )
         return [one.label for one in found]
 
-    until = NOW + timedelta(seconds=10)
-    assert durations(99, until=until) == [0.0, 2.0, 4.0, 6.0, 8.0]
+    since = NOW + timedelta(seconds=390)
+    assert durations(99, since) == [390.0, 392.0, 394.0, 396.0, 398.0]
     assert durations(200) == durations(999) == [float(one) for one in range(0, 400, 2)]
     assert durations(1) == [398.0]
 
@@ -305,10 +314,9 @@ def test_readers_leave_out_what_cannot_be_read_and_count_it_once(
         labelled = log.tail_labels(database, NOW, 99, unreadable)
         assert (len(labelled.items), labelled.rows) == (28, 30)
     assert sorted(counted) == [
-        ("labels", "duration"), ("labels", "ts"), ("predictions", "_id"),
-        ("predictions", "features.PULocationID"), ("predictions", "pickup_at"),
-        ("predictions", "prediction"), ("predictions", "prediction"),
-        ("predictions", "shadow.prediction"),
+        ("labels", "ts"), ("labels", "value"), ("predictions", "_id"),
+        ("predictions", "inputs"), ("predictions", "prediction"), ("predictions", "prediction"),
+        ("predictions", "shadow.prediction"), ("predictions", "ts"),
     ]  # fmt: skip
     assert unreadable.count == 8
 

@@ -22,7 +22,7 @@ from taxi_store.connection import Document, StoreUnavailableError, connect
 from taxi_store.log import prediction_log as log
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.partitions import plan
-from taxi_store.reports.report_runs import MAX_REASON, begin_run, end_run, latest_run
+from taxi_store.reports.report_runs import MAX_REASON, StartedRun, begin_run, end_run, latest_run
 from taxi_store.reports.reports import (
     ReportContents,
     ReportEntry,
@@ -79,7 +79,7 @@ def test_a_report_without_a_page_says_so(database: Database[Document]) -> None:
 
 @pytest.mark.parametrize("report_id", ["unknown", "run/m", "", "a" * 1000])
 def test_an_unknown_report_is_named(database: Database[Document], report_id: str) -> None:
-    begin_run(database, "m", "r", START)
+    begin_run(database, StartedRun("m", "r", START))
 
     with pytest.raises(UnknownReportError, match="there is none; list"):
         load_report(database, report_id, ReportPart.JSON)
@@ -121,7 +121,7 @@ def test_reports_are_listed_by_the_end_of_their_span(database: Database[Document
     for day in (3, 1, 2):
         store_report(database, entry(day), CONTENTS)
     store_report(database, entry(9, "other"), CONTENTS)
-    begin_run(database, "m", "r", START)
+    begin_run(database, StartedRun("m", "r", START))
 
     assert list_reports(database, "m", 2) == [entry(3), entry(2)]
 
@@ -160,7 +160,7 @@ def test_what_was_made_long_ago_or_beyond_the_count_goes(database: Database[Docu
     for day in range(10):
         store_report(database, entry(day), CONTENTS)
     store_report(database, entry(0, "other"), CONTENTS)
-    begin_run(database, "m", "r", START)
+    begin_run(database, StartedRun("m", "r", START))
     now = entry(9).created_at
 
     def pruned(keep_count: int, keep_age: timedelta) -> list[str]:
@@ -192,9 +192,9 @@ def test_negative_limits_are_refused(database: Database[Document]) -> None:
 def test_a_run_is_told_from_its_begin_to_its_end(database: Database[Document]) -> None:
     assert latest_run(database, "m") is None
 
-    begin_run(database, "m", "r1", START)
+    begin_run(database, StartedRun("m", "r1", START))
     begun = latest_run(database, "m")
-    end_run(database, "m", "r1", RunState.DONE, started_at=START, now=START + DAY)
+    end_run(database, StartedRun("m", "r1", START), RunState.DONE, now=START + DAY)
     done = latest_run(database, "m")
 
     assert begun is not None
@@ -208,13 +208,16 @@ def test_a_run_is_told_from_its_begin_to_its_end(database: Database[Document]) -
 def test_the_next_run_does_not_hide_that_the_last_one_failed(
     database: Database[Document],
 ) -> None:
-    end_run(database, "m", "r1", RunState.DONE, started_at=START, now=START)
+    end_run(database, StartedRun("m", "r1", START), RunState.DONE, now=START)
     end_run(
-        database, "m", "r2", RunState.FAILED, started_at=START, now=START + DAY,
+        database,
+        StartedRun("m", "r2", START),
+        RunState.FAILED,
+        now=START + DAY,
         reason="MongoDB does not answer: " + "x" * 1000,
-    )  # fmt: skip
+    )
     failed = latest_run(database, "m")
-    begin_run(database, "m", "r3", START + 2 * DAY)
+    begin_run(database, StartedRun("m", "r3", START + 2 * DAY))
     begun = latest_run(database, "m")
 
     assert failed is not None
@@ -229,16 +232,17 @@ def test_a_run_beside_the_schedule_does_not_hide_what_became_of_the_schedule_s(
     database: Database[Document],
 ) -> None:
     assert latest_run(database, "m", scheduled=True) is None
-    begin_run(database, "m", "night", START, scheduled=True)
+    begin_run(database, StartedRun("m", "night", START, scheduled=True))
     end_run(
-        database, "m", "night", RunState.FAILED, started_at=START, now=START + DAY,
-        reason="no room", scheduled=True,
-    )  # fmt: skip
+        database,
+        StartedRun("m", "night", START, scheduled=True),
+        RunState.FAILED,
+        now=START + DAY,
+        reason="no room",
+    )
     both = [latest_run(database, "m", scheduled=kind) for kind in (False, True)]
-    begin_run(database, "m", "hand", START + 2 * DAY)
-    end_run(
-        database, "m", "hand", RunState.DONE, started_at=START + 2 * DAY, now=START + 3 * DAY
-    )  # fmt: skip
+    begin_run(database, StartedRun("m", "hand", START + 2 * DAY))
+    end_run(database, StartedRun("m", "hand", START + 2 * DAY), RunState.DONE, now=START + 3 * DAY)
 
     last, night = (latest_run(database, "m", scheduled=kind) for kind in (False, True))
     assert both == [night, night]
@@ -256,7 +260,7 @@ def test_runs_of_two_processes_share_one_document(database: Database[Document]) 
     def run(number: int) -> None:
         barrier.wait(30)
         now = START + number * DAY
-        end_run(database, "m", f"r{number}", RunState.DONE, started_at=START, now=now)
+        end_run(database, StartedRun("m", f"r{number}", START), RunState.DONE, now=now)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(run, range(8)))
@@ -273,7 +277,7 @@ def test_a_mongodb_that_is_away_is_told(mongod: Mongod) -> None:
         for call in (
             lambda: store_report(client["taxi"], entry(), CONTENTS),
             lambda: list_reports(client["taxi"], "m", 1),
-            lambda: begin_run(client["taxi"], "m", "r", START),
+            lambda: begin_run(client["taxi"], StartedRun("m", "r", START)),
             lambda: latest_run(client["taxi"], "m"),
         ):
             with pytest.raises(StoreUnavailableError, match="does not answer"):
@@ -290,9 +294,9 @@ def test_the_user_report_may_do_just_this() -> None:
 
         with connect(uri("report"), app_name="test") as client:
             database = client["taxi"]
-            begin_run(database, "m", "r", START)
+            begin_run(database, StartedRun("m", "r", START))
             store_report(database, entry(), CONTENTS)
-            end_run(database, "m", "r", RunState.DONE, started_at=START, now=START)
+            end_run(database, StartedRun("m", "r", START), RunState.DONE, now=START)
             assert plan(database, "m", START, START + DAY) == []
             assert log.labels_of(database, ["a"], Unreadable(lambda *_: None)) == {}
             assert database["artifacts.files"].find_one() is None
@@ -312,4 +316,4 @@ def test_the_user_report_may_do_just_this() -> None:
         with connect(uri("monitor"), app_name="test") as client:
             assert list_reports(client["taxi"], "m", 1) == []
             with pytest.raises(StoreUnavailableError, match="not authorized"):
-                begin_run(client["taxi"], "m", "r", START)
+                begin_run(client["taxi"], StartedRun("m", "r", START))

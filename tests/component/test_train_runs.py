@@ -45,7 +45,9 @@ from taxi_train.fitting.candidates import Trainer
 from taxi_train.runs.bootstrap import bootstrap
 from taxi_train.runs.explain import explanation
 from taxi_train.runs.gate import GateRules
-from taxi_train.runs.retraining import LOG_UNTIL, RunRules, evaluate, retrain
+from taxi_train.runs.retraining import RunRules, evaluate, retrain
+from taxi_train.runs.run import Run
+from taxi_train.runs.unseen import LOG_UNTIL
 
 pytestmark = pytest.mark.component
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -142,8 +144,8 @@ def test_collapse_gives_a_better_candidate_and_the_next_run_sees_only_new_rides(
     rides = after()
     log_rides(database, rides[:5000])
 
-    result = retrain(database, MODEL_NAME, "run-1", RULES, clock)
-    again = retrain(database, MODEL_NAME, "run-1", RULES, clock)
+    result = retrain(Run(database, MODEL_NAME, "run-1", clock), RULES)
+    again = retrain(Run(database, MODEL_NAME, "run-1", clock), RULES)
 
     run = RunStore(database).get("run-1")
     assert result is again is RunResult.BETTER
@@ -163,9 +165,9 @@ def test_collapse_gives_a_better_candidate_and_the_next_run_sees_only_new_rides(
     registry.move_alias(
         MODEL_NAME, Alias.CHAMPION, to=run.candidate, expected=alias.version, by="t", now=NOW
     )
-    assert retrain(database, MODEL_NAME, "run-2", RULES, clock) is RunResult.TOO_FEW_LABELS
+    assert retrain(Run(database, MODEL_NAME, "run-2", clock), RULES) is RunResult.TOO_FEW_LABELS
     log_rides(database, rides[5000:9000], first=5000)
-    later = evaluate(database, MODEL_NAME, "run-3", versions[Alias.CHAMPION], RULES, clock)
+    later = evaluate(Run(database, MODEL_NAME, "run-3", clock), versions[Alias.CHAMPION], RULES)
     assert later is RunResult.NOT_BETTER
 
 
@@ -173,7 +175,7 @@ def test_refused_candidate_changes_nothing_but_its_own_state(database: Database[
     versions = bootstrap(database, MODEL_NAME, TRAINER, lambda: usable("green-2021-01"), clock)
     log_rides(database, usable("green-2021-02-head")[:5000])
 
-    result = retrain(database, MODEL_NAME, "run-1", RULES, clock)
+    result = retrain(Run(database, MODEL_NAME, "run-1", clock), RULES)
 
     run = RunStore(database).get("run-1")
     assert result is RunResult.NOT_BETTER
@@ -192,7 +194,7 @@ def test_few_rides_are_too_few_labels_and_not_bad_data(
 ) -> None:
     log_rides(database, after()[:rows])
 
-    assert retrain(database, MODEL_NAME, "run-1", RULES, clock) is RunResult.TOO_FEW_LABELS
+    assert retrain(Run(database, MODEL_NAME, "run-1", clock), RULES) is RunResult.TOO_FEW_LABELS
     run = RunStore(database).get("run-1")
     assert run is not None
     assert run.numbers == {"labelled_rows": rows, "outside_rows": 0, "unreadable_documents": 0}
@@ -206,7 +208,7 @@ def test_labels_outside_of_the_targets_limits_are_left_out_and_counted(
     rides = rides[rides.columns["trip_distance"] <= 100]
     log_rides(database, rides)
 
-    assert retrain(database, MODEL_NAME, "run-1", RULES, clock) is RunResult.TOO_FEW_LABELS
+    assert retrain(Run(database, MODEL_NAME, "run-1", clock), RULES) is RunResult.TOO_FEW_LABELS
     run = RunStore(database).get("run-1")
     assert run is not None
     outside = ~evaluated(SCHEMA.target, rides.target)
@@ -220,7 +222,7 @@ def test_verdict_of_an_evaluation_is_final(
     RunStore(database).start("run-1", "evaluate", [], NOW)
     RunStore(database).finish("run-1", RunResult.BETTER, now=NOW, message="so it was")
 
-    result = evaluate(database, MODEL_NAME, "run-1", versions[Alias.FALLBACK], RULES, clock)
+    result = evaluate(Run(database, MODEL_NAME, "run-1", clock), versions[Alias.FALLBACK], RULES)
 
     run = RunStore(database).get("run-1")
     assert result is RunResult.BETTER
@@ -248,7 +250,7 @@ def test_champion_of_an_older_format_ends_a_retraining_with_a_reason_and_is_repl
     log_rides(database, after()[:5000])
 
     with pytest.raises(DataQualityError, match="format 2 is not 3"):
-        retrain(database, MODEL_NAME, "run-1", RULES, clock)
+        retrain(Run(database, MODEL_NAME, "run-1", clock), RULES)
 
     run = RunStore(database).get("run-1")
     assert run is not None
@@ -276,7 +278,7 @@ def test_repeated_rides_fail_the_quality_check(database: Database[Document]) -> 
     log_rides(database, after()[np.zeros(4000, dtype=np.int64)])
 
     with pytest.raises(DataQualityError, match="trip_distance"):
-        retrain(database, MODEL_NAME, "run-1", RULES, clock)
+        retrain(Run(database, MODEL_NAME, "run-1", clock), RULES)
 
     run = RunStore(database).get("run-1")
     assert run is not None
@@ -392,7 +394,7 @@ def test_a_new_schema_gives_a_candidate_that_a_person_may_have_to_accept(
     database["predictions"].update_many({}, [{"$set": {"extra": {"tip": tip}}}])
     schema = with_tip(required)
 
-    result = retrain(database, MODEL_NAME, "run-1", replace(RULES, schema=schema), clock)
+    result = retrain(Run(database, MODEL_NAME, "run-1", clock), replace(RULES, schema=schema))
 
     run = RunStore(database).get("run-1")
     assert run is not None

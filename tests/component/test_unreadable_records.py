@@ -26,6 +26,7 @@ from taxi_store.registry.artifacts import Artifact
 from taxi_store.registry.runs import RunStore
 from taxi_train.runs.gate import GateRules
 from taxi_train.runs.retraining import RunRules, retrain
+from taxi_train.runs.run import Run
 
 pytestmark = pytest.mark.component
 ROWS = 60
@@ -109,7 +110,7 @@ def test_from_the_predictor_to_the_training(
         monitor.kill()
 
     rules = RunRules(gate=GateRules(min_labelled_rows=100))
-    result = retrain(database, MODEL_NAME, "run-1", rules, lambda: datetime.now(UTC))
+    result = retrain(Run(database, MODEL_NAME, "run-1", lambda: datetime.now(UTC)), rules)
     run = RunStore(database).get("run-1")
     assert result is RunResult.TOO_FEW_LABELS
     assert run is not None

@@ -41,7 +41,7 @@ def helm(*arguments: str, binary: str | None = None, stdin: str = "") -> str:
     ).stdout  # fmt: skip
 
 
-def template(
+def template(  # noqa: PLR0913 - one keyword for each option of helm
     values: Mapping[str, Any] | None = None,
     *,
     chart: Path = CHART,

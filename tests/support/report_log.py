@@ -40,7 +40,7 @@ def register(database: Database[Document], artifact: Artifact, now: datetime) ->
     return version
 
 
-def write_rides(
+def write_rides(  # noqa: PLR0913 - one keyword for each way to vary the log
     database: Database[Document],
     rides: LabelledRows,
     artifact: Artifact,

@@ -24,6 +24,7 @@ from taxi_report.profile.layout import layout_of
 from taxi_report.profile.version import profile_of
 from taxi_report.rows import Rows
 from taxi_report.spans import Span
+from taxi_report.subject import Subject
 from taxi_schema.columns.rows import LabelledRows
 
 Floats = NDArray[np.float64]
@@ -130,7 +131,8 @@ def collapse_document() -> Document:
         unprofiled={"v-20200101-ffffff": (17, "its artifact is gone")},
     )  # fmt: skip
     problems = ["2 of 200 partitions could not be read (1,204 rows are not in this report)"]
-    return document_of(MODEL, span_of(found.current), None, served, [found.facts], problems)
+    subject = Subject(MODEL, span_of(found.current), None)
+    return document_of(subject, served, [found.facts], problems)
 
 
 def _inputs(rides: LabelledRows) -> Floats:

@@ -78,7 +78,9 @@ class Operator:
         return ""
 
 
-def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
+def register(  # noqa: C901 - one small function a handler
+    registry: kopf.OperatorRegistry, settings: Settings
+) -> None:
     """Hang the operator's handlers onto a kopf registry."""
     own = settings
     operator: Operator | None = None

@@ -78,23 +78,23 @@ def test_a_working_system_passes(
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "told"),
+    ("answer", "told"),
     [
-        ("/predict", None, "no model yet"),
-        ("/predict", '{"delay": 3, "flight_id": "a"}', "has no model_version"),
-        ("/openapi.json", None, "no model yet"),
-        ("/metrics", "", "does not have taxi_predictor_predictions_total"),
-        ("/readyz", None, "503"),
+        (("/predict", None), "no model yet"),
+        (("/predict", '{"delay": 3, "flight_id": "a"}'), "has no model_version"),
+        (("/openapi.json", None), "no model yet"),
+        (("/metrics", ""), "does not have taxi_predictor_predictions_total"),
+        (("/readyz", None), "503"),
     ],
 )
 def test_a_broken_part_fails_with_its_name(
     selftest: ModuleType,
     answers: Answers,
     capsys: pytest.CaptureFixture[str],
-    path: str,
-    body: str | None,
+    answer: tuple[str, str | None],
     told: str,
 ) -> None:
+    path, body = answer
     if body is None:
         del answers.bodies[path]
     else:

@@ -25,6 +25,7 @@ from taxi_report.profile.version import merge, profile_of
 from taxi_report.render.schema import report_schema
 from taxi_report.rows import Rows
 from taxi_report.spans import Span
+from taxi_report.subject import Subject
 from taxi_schema.column import FeatureType, Kind
 from taxi_schema.columns.arrays import columns_of, is_missing
 from taxi_schema.columns.rows import LabelledRows
@@ -173,7 +174,7 @@ def report_of(schema: Schema, served: Sequence[Row]) -> dict[str, Any]:
     facts = VersionFacts(layout, reference, profile_of(known, layout), current, None)
     served_rows = Served(len(served), 0, None, None, {}, {})
     span = Span(START, START + timedelta(days=1), ZoneInfo("UTC"))
-    return document_of("m", span, None, served_rows, [facts], [])
+    return document_of(Subject("m", span, None), served_rows, [facts], [])
 
 
 def test_texts_that_the_reference_never_had_keep_their_names() -> None:

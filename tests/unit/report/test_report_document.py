@@ -24,6 +24,7 @@ from taxi_report.results import Collected, Compared
 from taxi_report.settings import Settings
 from taxi_report.spans import Span
 from taxi_report.steps import render_report
+from taxi_report.subject import Subject
 
 START = datetime(2021, 1, 4, tzinfo=UTC)
 SPAN = Span(START, START + timedelta(days=28), ZoneInfo("UTC"))
@@ -43,7 +44,7 @@ def version(name: str, rows: int, stretch: float, *, before: bool = True) -> Ver
 
 
 def report(served: Served, versions: list[VersionFacts], *problems: str) -> dict[str, Any]:
-    return document_of("m", SPAN, None, served, versions, problems)
+    return document_of(Subject("m", SPAN, None), served, versions, problems)
 
 
 def test_a_smaller_version_that_drifts_is_not_hidden_by_a_larger_one() -> None:
@@ -86,7 +87,8 @@ def test_a_log_of_which_nothing_can_be_read_has_no_report(monkeypatch: pytest.Mo
     failed = Outcome(Part(0, {}, {}, {}), {0: "a bad disk", 1: "a bad disk"})
     monkeypatch.setattr(steps, "collect", lambda *_args, **_options: failed)
     settings = Settings(TAXI_MONGODB_URI="mongodb://none")
-    request = Request(SPAN, None, settings, cast("Any", None), with_html=False, now=SPAN.end)
+    subject = Subject(settings.model, SPAN, None)
+    request = Request(subject, settings, cast("Any", None), with_html=False, now=SPAN.end)
     tasks = [cast("Task", None)] * 2
 
     with pytest.raises(NotAvailableError, match=r"none of 2 partitions .* a bad disk"):

@@ -45,15 +45,17 @@ class Tree(HTMLParser):
             if tag < "h4":
                 self.titles.append("")
         for name, value in attrs:
-            text = value or ""
-            if name == "id":
-                self.ids.append(text)
-            if name == "href" and text.startswith("#"):
-                self.anchors.append(text[1:])
-            elif name in {"href", "src", "srcset", "action", "poster", "data", "xlink:href"}:
-                self.addresses.append(text)
-            if name.startswith("on"):
-                self.faults.append(f"{tag} has {name}")
+            self._attribute(tag, name, value or "")
+
+    def _attribute(self, tag: str, name: str, text: str) -> None:
+        if name == "id":
+            self.ids.append(text)
+        if name == "href" and text.startswith("#"):
+            self.anchors.append(text[1:])
+        elif name in {"href", "src", "srcset", "action", "poster", "data", "xlink:href"}:
+            self.addresses.append(text)
+        if name.startswith("on"):
+            self.faults.append(f"{tag} has {name}")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)

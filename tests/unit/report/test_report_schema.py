@@ -44,17 +44,19 @@ def test_every_field_is_described_and_required() -> None:
     assert [path for path, one in found if len(one.get("description", "")) < 8] == []
 
 
-def test_an_object_of_fixed_form_takes_no_other_field() -> None:
-    def objects(schema: Any) -> Iterator[dict[str, Any]]:
-        if isinstance(schema, dict):
-            if schema.get("type") == "object":
-                yield schema
-            for one in schema.values():
-                yield from objects(one)
-        elif isinstance(schema, list):
-            for one in schema:
-                yield from objects(one)
+def objects(schema: Any) -> Iterator[dict[str, Any]]:
+    """Yield every description of an object."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield schema
+        for one in schema.values():
+            yield from objects(one)
+    elif isinstance(schema, list):
+        for one in schema:
+            yield from objects(one)
 
+
+def test_an_object_of_fixed_form_takes_no_other_field() -> None:
     for one in objects(SCHEMA):
         if "properties" in one:
             assert one["additionalProperties"] is False

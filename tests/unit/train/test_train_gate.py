@@ -7,7 +7,7 @@ from support.labelled import labelled, orders
 from taxi_domain.runs import RunResult
 from taxi_schema.columns.slices import slices_of
 from taxi_train.data.rows import errors_by_slice
-from taxi_train.runs.gate import GateRules, compare
+from taxi_train.runs.gate import Answers, GateRules, compare
 
 RNG = np.random.default_rng(8)
 ROWS = 4000
@@ -30,14 +30,14 @@ def candidate(spread: float) -> np.ndarray:
     [(4.0, RunResult.BETTER), (5.0, RunResult.NOT_BETTER), (6.0, RunResult.NOT_BETTER)],
 )
 def test_gain_decides(spread: float, result: RunResult) -> None:
-    found = compare(TARGET, CHAMPION, candidate(spread), RULES, SLICES)
+    found = compare(Answers(TARGET, CHAMPION, candidate(spread)), RULES, SLICES)
 
     assert found.result is result
     assert found.numbers["evaluated_rows"] == ROWS
 
 
 def test_few_rows_decide_nothing() -> None:
-    found = compare(TARGET[:999], CHAMPION[:999], CHAMPION[:999], RULES)
+    found = compare(Answers(TARGET[:999], CHAMPION[:999], CHAMPION[:999]), RULES)
 
     assert found.result is RunResult.TOO_FEW_LABELS
 
@@ -47,7 +47,7 @@ def test_answers_that_are_no_numbers_never_win(strange: float) -> None:
     answers = candidate(3.0)
     answers[[5, 7]] = strange
 
-    found = compare(TARGET, CHAMPION, answers, RULES, SLICES)
+    found = compare(Answers(TARGET, CHAMPION, answers), RULES, SLICES)
 
     assert found.result is RunResult.NOT_BETTER
     assert f"the candidate gives no finite answer for 2 of {ROWS}" in found.message
@@ -59,17 +59,20 @@ def test_a_champion_without_answers_for_some_rows_can_be_replaced(strange: float
     answers = CHAMPION.copy()
     answers[[5, 7]] = strange
 
-    found = compare(TARGET, answers, candidate(4.0), RULES, SLICES)
+    found = compare(Answers(TARGET, answers, candidate(4.0)), RULES, SLICES)
 
     assert found.result is RunResult.BETTER
     assert "2 more have no answer of the champion's" in found.message
     assert found.numbers["evaluated_rows"] == ROWS - 2
     assert np.isfinite(list(found.numbers.values())).all()
-    assert compare(TARGET, np.full(ROWS, strange), TARGET, RULES).result is RunResult.TOO_FEW_LABELS
+    assert (
+        compare(Answers(TARGET, np.full(ROWS, strange), TARGET), RULES).result
+        is RunResult.TOO_FEW_LABELS
+    )
 
 
 def test_nothing_is_better_than_a_perfect_champion() -> None:
-    found = compare(TARGET, TARGET, TARGET, RULES)
+    found = compare(Answers(TARGET, TARGET, TARGET), RULES)
 
     assert found.result is RunResult.NOT_BETTER
     assert found.numbers["gain"] == 0
@@ -80,7 +83,9 @@ def test_candidate_that_is_much_worse_somewhere_is_refused() -> None:
     better = candidate(3.0)
     better[night] = TARGET[night] + RNG.normal(0, 7, night.sum())
 
-    found = compare(TARGET, CHAMPION, better, RULES, {"hours=night": night, "hours=day": ~night})
+    found = compare(
+        Answers(TARGET, CHAMPION, better), RULES, {"hours=night": night, "hours=day": ~night}
+    )
 
     assert found.result is RunResult.WORSE_IN_SLICE
     assert "hours=night" in found.message
@@ -92,7 +97,7 @@ def test_small_slices_are_not_judged() -> None:
     better = candidate(3.0)
     better[few] += 8
 
-    found = compare(TARGET, CHAMPION, better, RULES, {"few": few})
+    found = compare(Answers(TARGET, CHAMPION, better), RULES, {"few": few})
 
     assert (found.result, found.slices) == (RunResult.BETTER, {})
 
@@ -101,13 +106,13 @@ def test_slices_look_worse_by_chance_seldom() -> None:
     """Among 20 seeds with an even gain, the gate names a slice in at most one."""
     named = 0
     for _ in range(20):
-        found = compare(TARGET, CHAMPION, candidate(4.5), RULES, SLICES)
+        found = compare(Answers(TARGET, CHAMPION, candidate(4.5)), RULES, SLICES)
         named += found.result is RunResult.WORSE_IN_SLICE
     assert named <= 1
 
 
 def test_the_message_has_the_unit() -> None:
-    message = compare(TARGET, CHAMPION, candidate(4.0), RULES, {}, "euros").message
+    message = compare(Answers(TARGET, CHAMPION, candidate(4.0), "euros"), RULES).message
 
     assert " euros on 4000 rows that neither saw" in message
 
@@ -116,8 +121,8 @@ def test_small_targets_are_compared_like_large_ones() -> None:
     spread = 1e-9
     better = candidate(4.0)
 
-    large = compare(TARGET, CHAMPION, better, RULES)
-    small = compare(TARGET * spread, CHAMPION * spread, better * spread, RULES)
+    large = compare(Answers(TARGET, CHAMPION, better), RULES)
+    small = compare(Answers(TARGET * spread, CHAMPION * spread, better * spread), RULES)
 
     assert small.numbers["gain"] == pytest.approx(large.numbers["gain"])
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from taxi_domain.reports import DRIFT, NO_DRIFT, NO_REFERENCE, NO_ROWS, report_id
+from taxi_domain.reports import DRIFT, NO_DRIFT, NO_REFERENCE, NO_ROWS
 from taxi_profiles.reference import TARGET, Reference
 from taxi_report.compare.drift import QUANTILES, ColumnDrift, column_drift, verdict_of
 from taxi_report.compare.influence import pushers
@@ -26,6 +26,7 @@ from taxi_report.profile.distinct import distinct_rows
 from taxi_report.profile.layout import Layout
 from taxi_report.profile.version import VersionProfile
 from taxi_report.spans import Span
+from taxi_report.subject import Subject
 from taxi_schema.schema import Schema
 
 FORMAT_VERSION: Final = 1
@@ -74,30 +75,24 @@ class Served:
 
 
 def document_of(
-    model: str,
-    span: Span,
-    version: str | None,
-    served: Served,
-    versions: Sequence[VersionFacts],
-    problems: Sequence[str],
+    subject: Subject, served: Served, versions: Sequence[VersionFacts], problems: Sequence[str]
 ) -> Document:
     """Return the report.
 
     Args:
-        model: Name of the model.
-        span: What it is about.
-        version: The one version that was asked for, None for all.
+        subject: What it is about.
         served: Facts of the whole span.
         versions: Facts by version, most rows first.
         problems: What is missing, a sentence each.
     """
+    span = subject.span
     parts = [_version(one, span) for one in versions]
     document: Document = _plain(
         {
             "format_version": FORMAT_VERSION,
-            "id": report_id(model, span.start, span.end, version),
-            "model": model,
-            "version": version,
+            "id": subject.id,
+            "model": subject.model,
+            "version": subject.version,
             "span": {
                 "from": span.start.isoformat(), "to": span.end.isoformat(),
                 "time_zone": span.zone.key,

@@ -27,10 +27,11 @@ from taxi_report.request import Progress, Request
 from taxi_report.results import Runner, Stored
 from taxi_report.settings import Settings
 from taxi_report.spans import Span, last, span_between
+from taxi_report.subject import Subject
 from taxi_runtime.process import command
 from taxi_runtime.settings import read
 from taxi_store.connection import Document, connect, database_of
-from taxi_store.reports.report_runs import begin_run, end_run
+from taxi_store.reports.report_runs import StartedRun, begin_run, end_run
 from taxi_store.reports.reports import MAX_LISTED
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -79,7 +80,13 @@ def run(  # noqa: PLR0913, PLR0917 - one for each option
         span = _span(start, end, last_, ZoneInfo(settings.time_zone), now)
         # What was asked for by a machine whose clock is ahead has to be over.
         time.sleep(max(0.0, (span.end - now).total_seconds()))
-        _report(settings, span, version or None, now, output, out, scheduled=scheduled)
+        subject = Subject(settings.model, span, version or None)
+        with _database(settings) as database:
+            request = Request(subject, settings, database, with_html=output != Output.JSON, now=now)
+            stored = _made(request, scheduled=scheduled)
+        if out is not None:
+            _copy(stored, out, output)
+        _tell(stored)
 
 
 @app.command()
@@ -108,30 +115,21 @@ def workspace(
         typer.echo(f"{folder}: {written.added} runs added, {written.present} were there")
 
 
-def _report(
-    settings: Settings,
-    span: Span,
-    version: str | None,
-    now: datetime,
-    output: Output,
-    out: Path | None,
-    *,
-    scheduled: bool,
-) -> None:
-    with _database(settings) as database:
-        request = Request(
-            span, version, settings, database, with_html=output != Output.JSON, now=now
-        )
-        logger.info("%s: from %s to %s", request.id, span.local(span.start), span.local(span.end))
-        with _recorded(request, scheduled=scheduled), _progress() as progress:
-            stored = _runner(settings)(request, progress)
+def _made(request: Request, *, scheduled: bool) -> Stored:
+    """Make a report, and record the run."""
+    span = request.subject.span
+    logger.info("%s: from %s to %s", request.id, span.local(span.start), span.local(span.end))
+    with _recorded(request, scheduled=scheduled), _progress() as progress:
+        stored = _runner(request.settings)(request, progress)
     for one in stored.left_out:
         logger.warning("%s", one)
-    if out is not None:
-        _copy(stored, out, output)
+    return stored
+
+
+def _tell(stored: Stored) -> None:
     for sentence in (*stored.document["problems"], *stored.document["words"]):
         typer.echo(sentence)
-    typer.echo(f"{request.id}: {stored.document['verdict']}")
+    typer.echo(f"{stored.document['id']}: {stored.document['verdict']}")
 
 
 def _runner(settings: Settings) -> "Runner":
@@ -185,19 +183,17 @@ def _copy(stored: Stored, out: Path, output: Output) -> None:
 @contextmanager
 def _recorded(request: Request, *, scheduled: bool) -> Iterator[None]:
     """Record begin and end of a run where the monitor finds them, also when it fails."""
-    database, model = request.database, request.settings.model
+    database = request.database
+    run = StartedRun(request.subject.model, request.id, request.now, scheduled=scheduled)
 
     def ended(state: RunState, reason: str = "") -> None:
         try:
-            end_run(
-                database, model, request.id, state,
-                started_at=request.now, now=datetime.now(UTC), reason=reason, scheduled=scheduled,
-            )  # fmt: skip
+            end_run(database, run, state, now=datetime.now(UTC), reason=reason)
         except TaxiError as error:
             logger.error("how the run ended could not be recorded: %s", error)  # noqa: TRY400
 
     try:
-        begin_run(database, model, request.id, request.now, scheduled=scheduled)
+        begin_run(database, run)
     except TaxiError as error:
         logger.warning("the begin of the run could not be recorded: %s", error)
     try:

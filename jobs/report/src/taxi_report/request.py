@@ -6,10 +6,10 @@ from datetime import datetime
 
 from pymongo.database import Database
 
-from taxi_domain.reports import report_id
 from taxi_report.collect.partition import Task
 from taxi_report.settings import Settings
 from taxi_report.spans import Span
+from taxi_report.subject import Subject
 from taxi_store.connection import Document
 from taxi_store.log.partitions import Partition
 
@@ -25,43 +25,42 @@ class Progress:
 
 
 class Request:
-    """What a report is about.
+    """A report that is to be made.
 
     Args:
-        span: Answer times.
-        version: The one version that is wanted, None for all.
+        subject: What it is about.
         settings: Where everything is.
         database: Log, registry and reports.
         with_html: Whether a page is made.
         now: When the report is made.
-        clock: Seconds that only go forward.
     """
 
     def __init__(
         self,
-        span: Span,
-        version: str | None,
+        subject: Subject,
         settings: Settings,
         database: Database[Document],
         *,
         with_html: bool,
         now: datetime,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.span = span
-        self.version = version
+        self.subject = subject
         self.settings = settings
         self.database = database
         self.with_html = with_html
         self.now = now
-        self.clock = clock
-        self.began = clock()
-        self.id = report_id(settings.model, span.start, span.end, version)
+        self.id = subject.id
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the request was made."""
+        return time.monotonic() - self._began
 
     def task(self, span: Span) -> Callable[[Partition], Task]:
         """Return what makes tasks of partitions of a span."""
         settings = self.settings
         return lambda partition: Task(
-            partition, span.start.timestamp(), span.end.timestamp(), self.version,
+            partition, span.start.timestamp(), span.end.timestamp(), self.subject.version,
             settings.sample_rows, settings.timeout_seconds,
         )  # fmt: skip

@@ -38,12 +38,12 @@ def collect_rows(request: Request) -> Collected:
     Raises:
         StoreUnavailableError: MongoDB does not answer.
     """
-    settings, span = request.settings, request.span
+    settings, span = request.settings, request.subject.span
     tasks, before = (
         [
             request.task(one)(partition)
             for partition in plan(
-                request.database, settings.model, one.start, one.end,
+                request.database, request.subject.model, one.start, one.end,
                 max_rows=settings.partition_rows,
             )
         ]
@@ -80,8 +80,8 @@ def profile_rows(
             patience_seconds=request.settings.patience_seconds,
         )
         for tasks, span in (
-            (collected.tasks, request.span),
-            (collected.before, request.span.before),
+            (collected.tasks, request.subject.span),
+            (collected.before, request.subject.span.before),
         )
     )  # fmt: skip
     if collected.tasks and len(current.failed) == len(collected.tasks):
@@ -98,7 +98,7 @@ def compare_rows(request: Request, profiled: Profiled) -> Compared:
     part, before = profiled.current.part, profiled.before.part
     ordered, known, unprofiled = [], [], dict(part.unprofiled)
     for version, profile in sorted(part.profiles.items(), key=lambda one: (-one[1].rows, one[0])):
-        brought = _known(request, request.span, version)
+        brought = _known(request, request.subject.span, version)
         if isinstance(brought, Known):
             ordered.append((version, profile))
             known.append(brought)
@@ -143,9 +143,7 @@ def compare_rows(request: Request, profiled: Profiled) -> Compared:
         for facts in versions
         for column in facts.layout.unprofiled
     ]
-    document = document_of(
-        request.settings.model, request.span, request.version, served, versions, problems
-    )
+    document = document_of(request.subject, served, versions, problems)
     logger.info("compared with the references: %s", document["verdict"])
     return Compared(document, versions, known)
 
@@ -183,8 +181,8 @@ def _page(
             facts.layout,
             facts.current.sample.rows,
             sample_of(known.rows, request.settings.sample_rows).rows,
-            timestamp=request.span.end,
-            metadata={"model": request.settings.model, "version": version, "report": request.id},
+            timestamp=request.subject.span.end,
+            metadata={"model": request.subject.model, "version": version, "report": request.id},
         )
         made[version] = runs.snapshots
         document["problems"] += [f"Version {version}, {one}." for one in runs.problems]
@@ -217,7 +215,7 @@ def store_report(request: Request, rendered: Rendered) -> Stored:
         ReportTooLargeError: MongoDB cannot hold it.
         StoreUnavailableError: MongoDB does not answer.
     """
-    document, span, settings = rendered.document, request.span, request.settings
+    document, subject, settings = rendered.document, request.subject, request.settings
     scores = [
         one["score_ratio"]
         for version in document["versions"]
@@ -226,21 +224,21 @@ def store_report(request: Request, rendered: Rendered) -> Stored:
     ]
     entry = ReportEntry(
         report_id=request.id,
-        model=settings.model,
-        version=request.version,
-        start=span.start,
-        end=span.end,
-        time_zone=span.zone.key,
+        model=subject.model,
+        version=subject.version,
+        start=subject.span.start,
+        end=subject.span.end,
+        time_zone=subject.span.zone.key,
         verdict=document["verdict"],
         rows=document["served"]["rows"],
         score=max(scores, default=None),
         problems=len(document["problems"]),
-        seconds=request.clock() - request.began,
+        seconds=request.seconds,
         created_at=request.now,
     )
     left_out = reports.store_report(request.database, entry, rendered.contents)
     reports.prune_reports(
-        request.database, settings.model, keep_count=settings.keep_reports,
+        request.database, subject.model, keep_count=settings.keep_reports,
         keep_age=timedelta(days=settings.keep_days), now=request.now,
     )  # fmt: skip
     logger.info("stored")
@@ -267,7 +265,7 @@ def _layouts(request: Request, span: Span) -> Callable[[str], Layout | str]:
 
 def _known(request: Request, span: Span, version: str) -> Known | str:
     """Return what a version brings along, or why it has nothing: workers found it, but before."""
-    task = request.task(span)(Partition(request.settings.model, Key(span.end), Key(span.start)))
+    task = request.task(span)(Partition(request.subject.model, Key(span.end), Key(span.start)))
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(NotAvailableError),
         wait=tenacity.wait_random(0.5, 2),

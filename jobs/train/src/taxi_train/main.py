@@ -108,7 +108,7 @@ def bootstrap(
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 - one for each option
     min_labelled_rows: Rows = 1000,
     min_relative_gain: Gain = 0.02,
     confidence: Confidence = 0.95,
@@ -119,6 +119,7 @@ def run(
     """Make a candidate from labelled rows, compare it with the champion, and report."""
     from taxi_train.fitting.own_code import candidates_of
     from taxi_train.runs.retraining import RunRules, retrain
+    from taxi_train.runs.run import Run
 
     with command(_EXIT_CODES):
         settings = read(Settings)
@@ -130,7 +131,7 @@ def run(
             candidates_of(settings.candidates_module),
         )
         with _database(settings) as database:
-            retrain(database, settings.model, _run_id(settings), rules, _now)
+            retrain(Run(database, settings.model, _run_id(settings), _now), rules)
 
 
 @app.command()
@@ -144,12 +145,13 @@ def evaluate(
     """Compare a candidate with the champion on rows that neither saw, and report."""
     from taxi_train.runs.retraining import RunRules
     from taxi_train.runs.retraining import evaluate as compare
+    from taxi_train.runs.run import Run
 
     rules = RunRules(max_rows, GateRules(min_labelled_rows, min_relative_gain, confidence))
     with command(_EXIT_CODES):
         settings = read(Settings)
         with _database(settings) as database:
-            compare(database, settings.model, _run_id(settings), candidate, rules, _now)
+            compare(Run(database, settings.model, _run_id(settings), _now), candidate, rules)
 
 
 def _given_schema(settings: Settings) -> Schema | None:

@@ -151,7 +151,7 @@ def import_version(file: Path) -> None:
 
 
 @app.command("pack")
-def pack_model(
+def pack_model(  # noqa: PLR0913, PLR0917 - one for each option
     schema: Annotated[Path, typer.Option(help="The schema's TOML.")],
     onnx: Annotated[Path, typer.Option(help="The model's graph.")],
     reference: Annotated[Path, typer.Option(help="Labelled rows, parquet or CSV.")],

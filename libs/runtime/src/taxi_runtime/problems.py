@@ -36,7 +36,7 @@ class ProblemError(Exception):
         headers: Headers of the answer.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each part of the answer
         self,
         status: HTTPStatus,
         detail: str,

@@ -41,11 +41,7 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     registry.register(restarts)
     counters = Counters(registry)
     state = State(settings.window_rows, settings.min_rows)
-    tailer = LogTailer(
-        database, settings.model, state, counters, window_rows=settings.window_rows,
-        error_window_rows=settings.error_window_rows,
-        evaluation_seconds=settings.evaluation_seconds,
-    )  # fmt: skip
+    tailer = LogTailer(database, settings, state, counters)
     watch = ReportWatch(database, settings.model)
     tailer.each_cycle = watch.refresh
     registry.register(ReportCollector(watch))

@@ -15,6 +15,7 @@ from taxi_cluster.progress import step
 _OURS = "taxi-local/"
 _PROJECT = "taxi-monitoring/"
 _MADE_OF = "taxi-monitoring.io/made-of"
+_BUILD_SECONDS = 1800.0
 
 
 def exists(image: str) -> bool:
@@ -45,7 +46,6 @@ def build(
     arguments: Mapping[str, str] | None = None,
     *,
     made_of: str = "",
-    timeout: float = 1800,
 ) -> None:
     """Build an image from a folder; the log is kept.
 
@@ -55,7 +55,6 @@ def build(
         dockerfile: Where it is, if not in the context.
         arguments: Build arguments.
         made_of: Key of the content, for names that do not hold it (see `is_current`).
-        timeout: In seconds.
 
     Raises:
         ClusterError: with the end of the log and, where it is known, the remedy.
@@ -71,7 +70,9 @@ def build(
     with step(f"building image {image}", lambda: last_line(log)):
         # BuildKit needs a plugin that a bare machine lacks; the Dockerfiles suit both.
         try:
-            run_logged([*command, context], name, timeout=timeout, env={"DOCKER_BUILDKIT": "0"})
+            run_logged(
+                [*command, context], name, timeout=_BUILD_SECONDS, env={"DOCKER_BUILDKIT": "0"}
+            )
         except ClusterError as error:
             what = remedy(log.read_text(errors="replace"))
             raise ClusterError(f"{error}\n{what}" if what else str(error)) from error

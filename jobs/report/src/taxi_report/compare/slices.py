@@ -14,8 +14,10 @@ from taxi_report.profile.layout import Layout
 from taxi_report.profile.version import VersionProfile
 
 Floats = NDArray[np.float64]
-#: A table of `VersionProfile.tables`, and a cell of it.
-Cell = tuple[tuple[int, ...], int]
+#: A table of `VersionProfile.tables`.
+Table = tuple[int, ...]
+#: A table, and a cell of it.
+Cell = tuple[Table, int]
 
 #: Fewest labelled rows of a slice that is called worst, and of one whose drift is measured.
 MIN_ROWS: Final = 200
@@ -73,6 +75,15 @@ class Slice:
     prediction_drift: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """What is compared: the profile of the span, and that of the reference's rows."""
+
+    layout: Layout
+    current: VersionProfile
+    expected: VersionProfile
+
+
 def slices_of(layout: Layout, current: VersionProfile, expected: VersionProfile) -> list[Slice]:
     """Return the cells of every single slice: of each those with the most rows, in their order.
 
@@ -82,22 +93,19 @@ def slices_of(layout: Layout, current: VersionProfile, expected: VersionProfile)
         expected: Profile of the reference's rows.
     """
     found = []
-    names = layout.slice_names()
+    sides = _Sides(layout, current, expected)
+    z = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
     for place, size in enumerate(layout.slice_sizes()):
-        own, theirs = current.tables[place,], expected.tables[place,]
-        ordered = np.argsort(-own[ROWS], kind="stable")
+        rows = current.tables[place,][ROWS]
+        ordered = np.argsort(-rows, kind="stable")
         real = [cell for cell in ordered.tolist() if layout.is_slice(place, cell)]
         shown = sorted(real[: min(size, MAX_CELLS)])
-        drift = _drift(layout, place, current, expected)
+        drift = _drift(sides, place)
         found += [
-            _slice(
-                names[place], layout.label(place, cell), current, expected,
-                own[:, cell], theirs[:, cell], drift.get(cell),
-                NormalDist().inv_cdf((1 + _CONFIDENCE) / 2),
-            )
+            _slice(sides, ((place,), cell), layout.label(place, cell), z, drift.get(cell))
             for cell in shown
-            if own[ROWS][cell]
-        ]  # fmt: skip
+            if rows[cell]
+        ]
     return found
 
 
@@ -129,15 +137,8 @@ def worst_slices(layout: Layout, current: VersionProfile, expected: VersionProfi
         chosen.append(key)
         if len(chosen) == MAX_WORST:
             break
-    names = layout.slice_names()
-    return [
-        _slice(
-            " × ".join(names[one] for one in table), _value(layout, table, cell),
-            current, expected,
-            current.tables[table][:, cell], expected.tables[table][:, cell], None, z,
-        )
-        for table, cell in chosen
-    ]  # fmt: skip
+    sides = _Sides(layout, current, expected)
+    return [_slice(sides, one, _value(layout, *one), z) for one in chosen]
 
 
 def _evaluated(layout: Layout, current: VersionProfile) -> Iterator[Cell]:
@@ -150,7 +151,7 @@ def _evaluated(layout: Layout, current: VersionProfile) -> Iterator[Cell]:
                 yield table, int(cell)
 
 
-def _parts(layout: Layout, table: tuple[int, ...], cell: int) -> list[tuple[int, int]]:
+def _parts(layout: Layout, table: Table, cell: int) -> list[tuple[int, int]]:
     """Return the single slices, by place, and their cells that a cell is made of."""
     if len(table) == 1:
         return [(table[0], cell)]
@@ -159,12 +160,12 @@ def _parts(layout: Layout, table: tuple[int, ...], cell: int) -> list[tuple[int,
     return [(first, cell // width), (second, cell % width)]
 
 
-def _parents(layout: Layout, table: tuple[int, ...], cell: int) -> list[Cell]:
+def _parents(layout: Layout, table: Table, cell: int) -> list[Cell]:
     parts = _parts(layout, table, cell)
     return [((place,), one) for place, one in parts] if len(parts) > 1 else []
 
 
-def _value(layout: Layout, table: tuple[int, ...], cell: int) -> str:
+def _value(layout: Layout, table: Table, cell: int) -> str:
     return ", ".join(layout.title(place, part) for place, part in _parts(layout, table, cell))
 
 
@@ -180,23 +181,17 @@ def _interval(sums: Floats, z: float) -> Interval:
     return Interval(float(mean), float(mean - half), float(mean + half))
 
 
-def _slice(
-    name: str,
-    value: str,
-    current: VersionProfile,
-    expected: VersionProfile,
-    sums: Floats,
-    theirs: Floats,
-    drift: float | None,
-    z: float,
-) -> Slice:
+def _slice(sides: _Sides, one: Cell, value: str, z: float, drift: float | None = None) -> Slice:
+    table, cell = one
+    names = sides.layout.slice_names()
+    sums, theirs = (side.tables[table][:, cell] for side in (sides.current, sides.expected))
     labelled = int(sums[LABELLED])
     return Slice(
-        name=name,
+        name=" × ".join(names[place] for place in table),
         value=value,
         rows=int(sums[ROWS]),
-        share=float(sums[ROWS] / current.rows),
-        reference_share=float(theirs[ROWS] / max(expected.rows, 1)),
+        share=float(sums[ROWS] / sides.current.rows),
+        reference_share=float(theirs[ROWS] / max(sides.expected.rows, 1)),
         labelled=labelled,
         mae=_interval(sums, z) if labelled else None,
         rmse=float(np.sqrt(sums[SQUARES] / labelled)) if labelled else None,
@@ -206,18 +201,18 @@ def _slice(
     )
 
 
-def _drift(
-    layout: Layout, place: int, current: VersionProfile, expected: VersionProfile
-) -> dict[int, float]:
+def _drift(sides: _Sides, place: int) -> dict[int, float]:
     """Return the drift of the predictions by cell, where both sides have rows enough."""
+    layout = sides.layout
     sizes = layout.slice_sizes()
     # The prediction is the last of the columns.
     predictions = len(layout.columns) - 1
     key = (min(place, predictions), max(place, predictions))
-    if key not in current.tables:
+    if key not in sides.current.tables:
         return {}
     counts = [
-        one.tables[key][ROWS].reshape([sizes[part] for part in key]) for one in (current, expected)
+        side.tables[key][ROWS].reshape([sizes[part] for part in key])
+        for side in (sides.current, sides.expected)
     ]
     own, theirs = counts if key[1] == predictions else [one.T for one in counts]
     return {

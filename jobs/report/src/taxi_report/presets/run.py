@@ -124,14 +124,10 @@ def _by_columns(
 ) -> tuple[Snapshot | None, list[str]]:
     """Run one preset; when it fails, without the columns that fail alone."""
     title = TITLES[name]
-    if name == REGRESSION:
-        if not {PREDICTION, TARGET} <= set(frames.columns):
-            return None, [f"{title}: there is no label within the limits; Evidently needs some"]
+    if name == REGRESSION and {PREDICTION, TARGET} <= set(frames.columns):
         frames = frames.labelled()
-        if min(len(frames.current), len(frames.reference)) < MIN_ROWS:
-            return None, [f"{title}: fewer than {MIN_ROWS} labelled rows; Evidently needs more"]
-    if not frames.columns:
-        return None, [f"{title}: no column has values in both samples; Evidently needs some"]
+    if missing := _missing(name, frames):
+        return None, [f"{title}: {missing}"]
     snapshot, problem = _tried(make, frames, evaluation)
     if snapshot is not None:
         return snapshot, []
@@ -151,6 +147,16 @@ def _by_columns(
     if snapshot is None:
         problems.append(f"{title}: Evidently fails ({problem}); the report is made without it")
     return snapshot, problems
+
+
+def _missing(name: str, frames: Frames) -> str:
+    """Say what a preset needs and does not have; empty when it can run."""
+    if name == REGRESSION:
+        if not {PREDICTION, TARGET} <= set(frames.columns):
+            return "there is no label within the limits; Evidently needs some"
+        if min(len(frames.current), len(frames.reference)) < MIN_ROWS:
+            return f"fewer than {MIN_ROWS} labelled rows; Evidently needs more"
+    return "" if frames.columns else "no column has values in both samples; Evidently needs some"
 
 
 def _tried(make: Make, frames: Frames, evaluation: _Evaluation) -> tuple[Snapshot | None, str]:

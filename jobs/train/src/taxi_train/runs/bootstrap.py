@@ -51,14 +51,22 @@ def bootstrap(
     versions: dict[Alias, str] = {}
     for alias, make in makers.items():
         entry = registry.alias(model, alias)
-        if entry is None or not _works(registry, entry, trainer):
-            artifact = make(rows())
-            version = registry.add(artifact, model=model, state=ModelState.ACCEPTED, now=now())
-            versions[alias] = _set(registry, model, alias, version, entry, now())
-            logger.info("first %s is %s: %s", alias, version, artifact.card["metrics"])
-        else:
+        if entry is not None and _works(registry, entry, trainer):
             versions[alias] = entry.version
             logger.info("%s stays %s", alias, entry.version)
+            continue
+        artifact = make(rows())
+        versions[alias] = registry.add(artifact, model=model, state=ModelState.ACCEPTED, now=now())
+        before = entry.version if entry else None
+        if artifact.version != before:  # else only its archive was damaged
+            try:
+                registry.move_alias(
+                    model, alias, to=artifact.version, expected=before, by=_BY, now=now()
+                )
+            except AliasConflictError as conflict:
+                # Another pod of this Job was faster; its model is as good.
+                versions[alias] = conflict.actual or artifact.version
+        logger.info("first %s is %s: %s", alias, artifact.version, artifact.card["metrics"])
     return versions
 
 
@@ -78,18 +86,3 @@ def _works(registry: Registry, entry: AliasEntry, trainer: Trainer) -> bool:
             entry.alias, entry.version,
         )  # fmt: skip
     return True
-
-
-def _set(
-    registry: Registry, model: str, alias: Alias, version: str, before: AliasEntry | None,
-    now: datetime,
-) -> str:  # fmt: skip
-    expected = before.version if before else None
-    if expected == version:
-        return version  # only its archive was damaged
-    try:
-        registry.move_alias(model, alias, to=version, expected=expected, by=_BY, now=now)
-    except AliasConflictError as conflict:
-        # Another pod of this Job was faster; its model is as good.
-        return conflict.actual or version
-    return version

@@ -52,24 +52,36 @@ class GateVerdict:
     slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Two models' answers for the same rows, in the order of time.
+
+    Attributes:
+        target: Labels, in the target's unit, shape (n,).
+        champion: Shape (n,); rows that it has no finite answer for are not compared.
+        candidate: Shape (n,).
+        unit: Of the target, for the message.
+    """
+
+    target: Floats
+    champion: Floats
+    candidate: Floats
+    unit: str = ""
+
+
 def compare(
-    target: Floats,
-    champion: Floats,
-    candidate: Floats,
+    answers: Answers,
     rules: GateRules,
     slices: Mapping[str, NDArray[np.bool_]] | None = None,
-    unit: str = "",
 ) -> GateVerdict:
     """Compare two models' answers for the same rows.
 
     Args:
-        target: Labels, in the target's unit, shape (n,), in the order of time.
-        champion: Answers, shape (n,); rows that it has no finite answer for are left out.
-        candidate: Answers, shape (n,).
+        answers: What is compared.
         rules: What the candidate must reach.
         slices: Masks, shape (n,), of rows on which it must not be much worse.
-        unit: Of the target, for the message.
     """
+    target, champion, candidate = answers.target, answers.champion, answers.candidate
     rows = len(target)
     if count := int(np.count_nonzero(~np.isfinite(candidate))):
         message = f"the candidate gives no finite answer for {count} of {rows} labelled rows"
@@ -96,7 +108,7 @@ def compare(
         "evaluated_rows": float(rows), "gain": gain, "ci_low": low, "ci_high": high,
         "champion_rmse": float(np.sqrt(old.mean())), "candidate_rmse": float(np.sqrt(new.mean())),
     }  # fmt: skip
-    of_unit = f" {unit}" if unit else ""
+    of_unit = f" {answers.unit}" if answers.unit else ""
     message = (
         f"RMSE {_figure(numbers['candidate_rmse'])} against the champion's "
         f"{_figure(numbers['champion_rmse'])}{of_unit} on {rows} rows that neither saw{beside}: "

@@ -34,7 +34,6 @@ def labelled_rows(
     limit: int,
     unreadable: Unreadable,
     since: datetime | None = None,
-    until: datetime | None = None,
 ) -> list[LabelledRow]:
     """Return labelled rows, oldest first: all of them, or a sample of `limit`.
 
@@ -48,12 +47,10 @@ def labelled_rows(
         limit: Most rows that are returned.
         unreadable: Is told what cannot be read; it is left out.
         since: Only rows answered at or after this time.
-        until: Only rows answered before this time.
     """
-    period = {
-        key: moment for key, moment in (("$gte", since), ("$lt", until)) if moment is not None
-    }
-    selector: Document = {"model": model, **({"ts": period} if period else {})}
+    selector: Document = {"model": model}
+    if since is not None:
+        selector["ts"] = {"$gte": since}
     newest: list[LabelledRow] = []
     sample = _Sample(limit)
     most_newest = max(1, int(limit * NEWEST_SHARE))

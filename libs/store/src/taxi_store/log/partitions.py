@@ -81,9 +81,10 @@ def plan(
     end: datetime,
     *,
     max_rows: int = MAX_ROWS,
-    max_bytes: int = MAX_BYTES,
 ) -> list[Partition]:
     """Part the records that were answered from `start` (included) to `end` (not included).
+
+    A partition has at most `MAX_BYTES` of documents, by the size of the newest ones.
 
     Args:
         database: Where the log is.
@@ -91,7 +92,6 @@ def plan(
         start: Begin of the span, aware.
         end: End of the span, aware.
         max_rows: Records of a partition at most.
-        max_bytes: Bytes of its documents, by the size of the newest ones.
 
     Returns:
         Oldest first; empty when there are no records.
@@ -100,7 +100,7 @@ def plan(
     edges = [Key(end)]
     with translated():
         collection = database.get_collection(PREDICTIONS, codec_options=_MILLISECONDS)
-        rows = _rows_of(collection, Partition(model, edges[0], last), max_rows, max_bytes)
+        rows = _rows_of(collection, Partition(model, edges[0], last), max_rows)
         if not rows:
             return []
         while True:
@@ -147,16 +147,14 @@ def label_values(
     return found
 
 
-def _rows_of(
-    collection: Collection[Document], whole: Partition, max_rows: int, max_bytes: int
-) -> int:
+def _rows_of(collection: Collection[Document], whole: Partition, max_rows: int) -> int:
     """Return how many records a partition may have, 0 when there are none at all."""
     first = [one["_id"] for one in _range(collection, whole, {"_id": 1}).limit(_MEASURED)]
     if not first:
         return 0
     raw = collection.find_raw_batches({"_id": {"$in": first}}, _FIELDS)
     size = sum(len(batch) for batch in raw) / len(first)
-    return max(1, min(max_rows, int(max_bytes / max(size, 1))))
+    return max(1, min(max_rows, int(MAX_BYTES / max(size, 1))))
 
 
 def _range(

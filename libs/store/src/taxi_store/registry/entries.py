@@ -66,7 +66,6 @@ class ModelEntry:
     created_at: datetime
     run_id: str | None = None
     reason: str = ""
-    metrics: Mapping[str, Any] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -99,7 +98,6 @@ def model_entry(document: Document) -> ModelEntry:
             created_at=document["created_at"],
             run_id=document.get("run_id"),
             reason=document.get("reason", ""),
-            metrics=document.get("metrics", {}),
             card=document.get("card", {}),
         )
 
@@ -148,7 +146,7 @@ def alias_intent(model: str, alias: Alias, to: str) -> tuple[Document, Document]
     return {"_id": alias_id(model, alias)}, change
 
 
-def alias_update(
+def alias_update(  # noqa: PLR0913 - one keyword for each field of the document
     model: str, alias: Alias, *, to: str, expected: str | None, by: str, now: datetime
 ) -> tuple[Document, Document]:
     """Return the filter and the update of a compare-and-set, after an intent.

@@ -1,9 +1,7 @@
 """The model registry: versions with states, and aliases moved by compare-and-set."""
 
 import contextlib
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from gridfs import GridFSBucket, NoFile
 from gridfs.errors import CorruptGridFile
@@ -47,7 +45,6 @@ class Registry:
         state: ModelState,
         now: datetime,
         run_id: str | None = None,
-        metrics: Mapping[str, Any] | None = None,
     ) -> str:
         """Store an artifact and return its version; the same artifact twice is one version.
 
@@ -58,7 +55,7 @@ class Registry:
         document: Document = {
             "_id": artifact.version, "model": model, "digest": artifact.digest,
             "size": len(archive), "state": str(state), "created_at": now, "run_id": run_id,
-            "metrics": dict(metrics or {}), "card": artifact.card,
+            "card": artifact.card,
         }  # fmt: skip
         with contextlib.suppress(UnknownVersionError, ArtifactError):
             return self.load(artifact.version).version
@@ -130,7 +127,7 @@ class Registry:
             document = self._aliases.find_one({"_id": alias_id(model, alias)})
         return alias_entry(document) if document and document.get("version") else None
 
-    def move_alias(
+    def move_alias(  # noqa: PLR0913 - one keyword for each field of the document
         self,
         model: str,
         alias: Alias,

@@ -63,7 +63,7 @@ class AsyncRegistry:
             document = await self._aliases.find_one({"_id": alias_id(model, alias)})
         return alias_entry(document) if document and document.get("version") else None
 
-    async def move_alias(
+    async def move_alias(  # noqa: PLR0913 - one keyword for each field of the document
         self,
         model: str,
         alias: Alias,

@@ -52,66 +52,63 @@ class ReportRun:
     failed_at: datetime | None
 
 
-def begin_run(
-    database: Database[Document],
-    model: str,
-    report_id: str,
-    now: datetime,
-    *,
-    scheduled: bool = False,
-) -> None:
-    """Record that a run of a model's report began.
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run of a model's report, as the process that makes it knows it.
 
-    Args:
-        database: Where it is recorded.
+    Attributes:
         model: Name of the model.
         report_id: The report that is to be made.
-        now: The time, UTC.
+        started_at: When it began, UTC.
         scheduled: Whether the schedule began it.
+    """
+
+    model: str
+    report_id: str
+    started_at: datetime
+    scheduled: bool = False
+
+
+def begin_run(database: Database[Document], run: StartedRun) -> None:
+    """Record that a run of a model's report began.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer, or refuses.
     """
     ensure_report_index(database)
     begun = {
-        "report": report_id, "state": str(RunState.RUNNING), "started_at": now,
+        "report": run.report_id, "state": str(RunState.RUNNING), "started_at": run.started_at,
         "finished_at": None, "reason": "",
     }  # fmt: skip
-    _update(database, model, {"$set": begun}, scheduled=scheduled)
+    _update(database, run, {"$set": begun})
 
 
 def end_run(
     database: Database[Document],
-    model: str,
-    report_id: str,
+    run: StartedRun,
     state: RunState,
     *,
-    started_at: datetime,
     now: datetime,
     reason: str = "",
-    scheduled: bool = False,
 ) -> None:
     """Record how a run ended, whether or not its begin could be recorded.
 
     Args:
         database: Where it is recorded.
-        model: Name of the model.
-        report_id: The report that was to be made.
+        run: The run.
         state: `DONE` or `FAILED`.
-        started_at: When it began, UTC.
         now: When it ended, UTC.
         reason: Why it failed, in a line.
-        scheduled: Whether the schedule began it.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer, or refuses.
     """
     ended = {
-        "report": report_id, "state": str(state), "started_at": started_at,
+        "report": run.report_id, "state": str(state), "started_at": run.started_at,
         "finished_at": now, "reason": reason[:MAX_REASON],
     }  # fmt: skip
     last = "succeeded_at" if state == RunState.DONE else "failed_at"
-    _update(database, model, {"$set": ended, "$max": {last: now}}, scheduled=scheduled)
+    _update(database, run, {"$set": ended, "$max": {last: now}})
 
 
 def latest_run(
@@ -170,13 +167,13 @@ def _time_or_none(value: object) -> datetime | None:
     return None if value is None else time_of(value)
 
 
-def _update(database: Database[Document], model: str, change: Document, *, scheduled: bool) -> None:
+def _update(database: Database[Document], run: StartedRun, change: Document) -> None:
     """Change the documents of a model's run, which are made when there are none."""
-    whole = {**change, "$setOnInsert": {"kind": _KIND, "model": model}}
+    whole = {**change, "$setOnInsert": {"kind": _KIND, "model": run.model}}
     runs = database[REPORTS]
     # The one that an alert waits for comes first.
-    for kind in (True, False) if scheduled else (False,):
-        name = {"_id": _run_id(model, scheduled=kind)}
+    for scheduled in (True, False) if run.scheduled else (False,):
+        name = {"_id": _run_id(run.model, scheduled=scheduled)}
         with translated():
             twice(partial(runs.update_one, name, whole, upsert=True))
 

@@ -45,6 +45,7 @@ MAX_PLAIN_BYTES: Final = 32 * 1024 * 1024
 #: Of all reports that are on their way to clients, which may take them slowly.
 _MAX_HELD_BYTES: Final = 64 * 1024 * 1024
 _HTML: Final = "text/html; charset=utf-8"
+_CONTENT_TYPES: Final = {ReportPart.JSON: JSON, ReportPart.HTML: _HTML}
 _LIMIT: Final = re.compile(r"[0-9]{1,6}")
 _GZIP: Final = 31
 
@@ -113,11 +114,11 @@ def report_blueprint(parts: Parts) -> Blueprint:
 
     @routes.get("/reports/<report_id>.json")
     def document(report_id: str) -> Response:
-        return _part(parts, readers, held, report_id, ReportPart.JSON, JSON)
+        return _part(parts, readers, held, report_id, ReportPart.JSON)
 
     @routes.get("/reports/<report_id>")
     def report(report_id: str) -> Response:
-        return _part(parts, readers, held, report_id, ReportPart.HTML, _HTML)
+        return _part(parts, readers, held, report_id, ReportPart.HTML)
 
     return routes
 
@@ -139,12 +140,7 @@ def _listed(parts: Parts, limit: int) -> _Listed:
 
 
 def _part(
-    parts: Parts,
-    readers: ReportReaders,
-    held: _Held,
-    report_id: str,
-    part: ReportPart,
-    kind: str,
+    parts: Parts, readers: ReportReaders, held: _Held, report_id: str, part: ReportPart
 ) -> Response:
     """Answer with a part of a report, as the client takes it."""
     if not is_report_id(report_id):
@@ -155,7 +151,7 @@ def _part(
     data = readers.run(lambda: _loaded(parts, report_id, part, packed))
     if data is None:
         return _headed(Response(_without_page(report_id), content_type=_HTML))
-    response = _headed(Response(data, content_type=kind))
+    response = _headed(Response(data, content_type=_CONTENT_TYPES[part]))
     response.headers["Vary"] = "Accept-Encoding"
     if packed:
         response.headers["Content-Encoding"] = "gzip"

@@ -21,6 +21,7 @@ from taxi_domain.models import PROFILE_FILE, SCHEMA_FILE, Alias
 from taxi_domain.mongodb import PREDICTIONS
 from taxi_domain.records import Label, PredictionRecord
 from taxi_monitor.metrics.counters import Counters
+from taxi_monitor.settings import Settings
 from taxi_monitor.tailer import intake
 from taxi_monitor.windows.misfits import LOG, Misfits
 from taxi_monitor.windows.reader import RowReader
@@ -48,23 +49,16 @@ class LogTailer:
     def __init__(
         self,
         database: Database[Document],
-        model: str,
+        settings: Settings,
         state: State,
         counters: Counters,
-        *,
-        window_rows: int,
-        error_window_rows: int,
-        evaluation_seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._registry = Registry(database)
-        self._model = model
+        self._settings = settings
         self._state = state
         self._counters = counters
-        self._window_rows = window_rows
-        self._error_window_rows = error_window_rows
-        self._seconds = evaluation_seconds
         self._clock = clock
         self._stop = threading.Event()
         self._since = datetime.fromtimestamp(clock(), UTC)
@@ -107,7 +101,7 @@ class LogTailer:
             TaxiError: MongoDB does not answer, or an artifact cannot be used.
         """
         for alias in Alias:
-            entry = self._registry.alias(self._model, alias)
+            entry = self._registry.alias(self._settings.model, alias)
             if entry is not None and entry.version != self._state.version_of(alias):
                 self._watch(alias, entry)
         self._tail()
@@ -139,7 +133,7 @@ class LogTailer:
             self._evaluate()
             self.each_cycle()
             self.finished_at = self._clock()
-            self._stop.wait(self._seconds * random.uniform(0.9, 1.1))
+            self._stop.wait(self._settings.evaluation_seconds * random.uniform(0.9, 1.1))
 
     def _evaluate(self) -> None:
         begin = time.perf_counter()
@@ -166,16 +160,15 @@ class LogTailer:
         )
 
     def _watch(self, alias: Alias, entry: AliasEntry) -> None:
+        rows, error_rows = self._settings.window_rows, self._settings.error_window_rows
         reader = self._reader_of(entry.version)
-        watched = watched_version(
-            alias, reader, window_rows=self._window_rows, error_window_rows=self._error_window_rows
-        )
+        watched = watched_version(alias, reader, window_rows=rows, error_window_rows=error_rows)
         begin = datetime.fromtimestamp(self._clock(), UTC)
         rebuild(
             watched,
-            log.window(self._database, entry.version, self._window_rows, self.unreadable),
+            log.window(self._database, entry.version, rows, self.unreadable),
             log.labelled_window(
-                self._database, entry.version, self._error_window_rows,
+                self._database, entry.version, error_rows,
                 watched.schema.target.is_evaluated, self.unreadable,
             ),
         )  # fmt: skip

@@ -70,13 +70,14 @@ class Shipper:
         clock: Seconds, for pauses.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, put together in one place
         self,
         spool: SpoolReader,
         log: Sink,
         listener: Sink | None,
         scorer: Scorer | None,
         metrics: Metrics,
+        *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spool = spool

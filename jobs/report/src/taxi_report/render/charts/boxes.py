@@ -14,6 +14,9 @@ _RIGHT: Final = WIDE - 24.0
 _TOP: Final = 8.0
 _STEP: Final = 30.0
 
+#: Name, class and `performance` of a side.
+Side = tuple[str, str, Mapping[str, Any]]
+
 
 def error_boxes(
     sides: Sequence[tuple[str, str, Mapping[str, Any] | None]],
@@ -44,8 +47,8 @@ def error_boxes(
         *_axis(places, bottom),
         *(
             part
-            for row, (name, class_, found) in enumerate(shown)
-            for part in _box(name, class_, found["error_quantiles"], shares, row, places)
+            for row, side in enumerate(shown)
+            for part in _box(side, shares, _TOP + _STEP * (row + 0.5), places)
         ),
     )
 
@@ -62,15 +65,9 @@ def _axis(places: Scale, bottom: float) -> list[Markup]:
     return found
 
 
-def _box(
-    name: str,
-    class_: str,
-    quantiles: Sequence[float],
-    shares: Sequence[float],
-    row: int,
-    places: Scale,
-) -> list[Markup]:
-    y = _TOP + _STEP * (row + 0.5)
+def _box(side: Side, shares: Sequence[float], y: float, places: Scale) -> list[Markup]:
+    name, class_, performance = side
+    quantiles = performance["error_quantiles"]
     found = [element("text", name, x=_LEFT - 10, y=y + 3.5, class_="label", text_anchor="end")]
     edges = list(zip(shares, quantiles, strict=True))
     for (low_share, low), (high_share, high) in pairwise(edges):

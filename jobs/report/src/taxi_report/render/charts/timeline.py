@@ -1,6 +1,7 @@
 """Rows and error over time."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
@@ -21,36 +22,53 @@ _HEIGHT: Final = 276.0
 _SERIES: Final = (("mae", "series mae"), ("rmse", "series rmse"), ("bias", "series bias"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Buckets:
+    """A timeline on the axis of time.
+
+    Attributes:
+        all: The buckets, oldest first.
+        seconds: Length of each.
+        times: Their seconds since the epoch, as places in the drawing.
+        zone: Of the times that are told.
+    """
+
+    all: Sequence[Mapping[str, Any]]
+    seconds: float
+    times: Scale
+    zone: ZoneInfo
+
+    def x(self, place: float) -> float:
+        """Return where the bucket of a place begins; half a place later is its middle."""
+        return self.times.at(self.times.low + place * self.seconds)
+
+
 def timeline_chart(version: Mapping[str, Any], zone: ZoneInfo, identity: str) -> Markup:
     """Draw a version's `timeline`: MAE, RMSE and bias above, rows below.
 
     A stretch without labelled rows is a gap in the lines.
     """
-    buckets = version["timeline"]["buckets"]
-    width = version["timeline"]["bucket_seconds"]
-    begin = local(buckets[0]["start"], zone).timestamp()
-    times = Scale(begin, begin + len(buckets) * width, _LEFT, _RIGHT)
+    found, seconds = version["timeline"]["buckets"], version["timeline"]["bucket_seconds"]
+    begin = local(found[0]["start"], zone).timestamp()
+    times = Scale(begin, begin + len(found) * seconds, _LEFT, _RIGHT)
+    buckets = _Buckets(found, seconds, times, zone)
     limit = (version["limit"] or {}).get("rmse")
     expected = (version["limit"] or {}).get("expected_rmse")
-    known = [one[name] for one in buckets for name, _ in _SERIES if one[name] is not None]
+    known = [one[name] for one in found for name, _ in _SERIES if one[name] is not None]
     # One wild bucket must not press all the others flat.
     most = _typical(known, [one for one in (limit, expected) if one is not None])
     errors = Scale(min(0.0, *known, 0.0) if known else 0.0, most, _MIDDLE, _TOP)
     return drawing(
         identity,
         "Error and rows over time",
-        _description(buckets, zone),
+        _description(found, zone),
         (WIDE, _HEIGHT),
         *_grid(errors),
         *_level(expected, errors, "level expected"),
         *_level(limit, errors, "level limit"),
         *_time_axis(times, zone),
-        *_rows(buckets, width, times, zone),
-        *(
-            one
-            for name, class_ in _SERIES
-            for one in _series(buckets, name, class_, width, times, errors, zone)
-        ),
+        *_rows(buckets),
+        *(part for name, class_ in _SERIES for part in _series(buckets, name, class_, errors)),
     )
 
 
@@ -94,10 +112,8 @@ def _level(value: float | None, errors: Scale, class_: str) -> list[Markup]:
     return [element("line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, class_=class_)]
 
 
-def _rows(
-    buckets: Sequence[Mapping[str, Any]], width: float, times: Scale, zone: ZoneInfo
-) -> list[Markup]:
-    most = max(one["rows"] for one in buckets) or 1
+def _rows(buckets: _Buckets) -> list[Markup]:
+    most = max(one["rows"] for one in buckets.all) or 1
     rows = Scale(0.0, float(most), _BOTTOM, _ROWS_TOP)
     found = [
         element("text", "rows", x=_LEFT - 6, y=_BOTTOM, class_="tick", text_anchor="end"),
@@ -105,11 +121,10 @@ def _rows(
             "text", count(most), x=_LEFT - 6, y=_ROWS_TOP + 8, class_="tick", text_anchor="end"
         ),
     ]
-    for place, one in enumerate(buckets):
-        x = times.at(times.low + place * width)
-        end = times.at(times.low + (place + 1) * width)
+    for place, one in enumerate(buckets.all):
+        x, end = buckets.x(place), buckets.x(place + 1)
         text = (
-            f"{moment(one['start'], zone)}: {count(one['rows'])} rows, "
+            f"{moment(one['start'], buckets.zone)}: {count(one['rows'])} rows, "
             f"{count(one['labelled'])} labelled"
         )
         for value, class_ in ((one["rows"], "bar rows"), (one["labelled"], "bar current")):
@@ -123,31 +138,20 @@ def _rows(
     return found
 
 
-def _series(
-    buckets: Sequence[Mapping[str, Any]],
-    name: str,
-    class_: str,
-    width: float,
-    times: Scale,
-    errors: Scale,
-    zone: ZoneInfo,
-) -> list[Markup]:
+def _series(buckets: _Buckets, name: str, class_: str, errors: Scale) -> list[Markup]:
     found = []
-    places = list(enumerate(buckets))
+    places = list(enumerate(buckets.all))
     for known, group in groupby(places, key=lambda one: one[1][name] is not None):
         if not known:
             continue
-        stretch = [
-            (times.at(times.low + (place + 0.5) * width), errors.at(one[name]), one)
-            for place, one in group
-        ]
+        stretch = [(buckets.x(place + 0.5), errors.at(one[name]), one) for place, one in group]
         if len(stretch) > 1:
             found.append(line([(x, y) for x, y, _ in stretch], class_))
         show = signed if name == "bias" else number
         found += [
             element(
                 "circle",
-                element("title", f"{moment(one['start'], zone)}: {name} {show(one[name])}"),
+                element("title", f"{moment(one['start'], buckets.zone)}: {name} {show(one[name])}"),
                 cx=x, cy=y, r=1.8, class_=f"dot {name}",
             )
             for x, y, one in stretch
