@@ -16,6 +16,7 @@ from support.artifacts import random_rows
 from support.references import reference_for
 from support.schemas import rows, schemas
 
+from taxi_domain.numbers import MAX_NUMBER
 from taxi_profiles.reference import PREDICTION, Reference
 from taxi_report.collect.columns import rows_of
 from taxi_report.collect.reference import rows_of_reference
@@ -34,7 +35,7 @@ from taxi_schema.reading import schema_of
 from taxi_schema.records import inputs_of, row_of
 from taxi_schema.rows import Row
 from taxi_schema.schema import Schema
-from taxi_store.log.partitions import LARGEST, LabelValue
+from taxi_store.log.partitions import LabelValue
 
 START = datetime(2021, 3, 1, tzinfo=UTC)
 some_examples = settings(
@@ -95,7 +96,7 @@ def test_rows_are_what_the_schema_reads(data: st.DataObject) -> None:
         for column, value in zip(schema.columns, row.values, strict=True):
             if column.drift == "ignored":
                 continue
-            beyond = isinstance(value, int | float) and abs(value) > LARGEST
+            beyond = isinstance(value, int | float) and abs(value) > MAX_NUMBER
             expected = None if beyond else value
             assert value_of(layout, found, column.name, place) == (
                 float(expected) if type(expected) is int else expected
@@ -111,7 +112,7 @@ def test_slices_are_those_of_the_schema(data: st.DataObject) -> None:
     columns, times = columns_of(schema, served)
     # Reports take numbers beyond for missing, and codes are floats, which hold no larger integer.
     columns = {
-        name: np.where(np.abs(array) > LARGEST, np.nan, array) if array.dtype == float else array
+        name: np.where(np.abs(array) > MAX_NUMBER, np.nan, array) if array.dtype == float else array
         for name, array in columns.items()
     }
     small = all(

@@ -1,11 +1,12 @@
 """A column: what a request may send for it and what the model sees of it."""
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+from taxi_domain.numbers import MAX_NUMBER
 
 #: A category of integers or strings, a number, a boolean; None is missing.
 Value = float | int | str | bool | None
@@ -19,7 +20,6 @@ DEFAULT_MAX_CATEGORIES: Final = 10_000
 MISSING_INTEGER: Final = -(2**63)
 MIN_INTEGER: Final = MISSING_INTEGER + 1
 MAX_INTEGER: Final = 2**63 - 1
-MAX_FLOAT: Final = sys.float_info.max
 
 
 class Kind(StrEnum):
@@ -98,14 +98,14 @@ class Column:
         """Smallest accepted value of a number or an integer category, finite."""
         if self.minimum is not None:
             return self.minimum
-        return MIN_INTEGER if self.type is FeatureType.INTEGER else -MAX_FLOAT
+        return MIN_INTEGER if self.type is FeatureType.INTEGER else -MAX_NUMBER
 
     @property
     def high(self) -> float | int:
         """Largest accepted value of a number or an integer category, finite."""
         if self.maximum is not None:
             return self.maximum
-        return MAX_INTEGER if self.type is FeatureType.INTEGER else MAX_FLOAT
+        return MAX_INTEGER if self.type is FeatureType.INTEGER else MAX_NUMBER
 
     def document(self) -> dict[str, Any]:
         """Return the column as JSON has it, without defaults."""

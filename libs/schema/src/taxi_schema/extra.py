@@ -1,11 +1,12 @@
 """Fields of a request that the schema does not declare: scalars are kept for the log."""
 
+import sys
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
 from taxi_domain.errors import FieldError
-from taxi_schema.column import MAX_FLOAT, MAX_INTEGER
+from taxi_schema.column import MAX_INTEGER
 from taxi_schema.errors import shown
 from taxi_schema.names import MAX_NAME
 from taxi_schema.rows import Scalar
@@ -77,7 +78,7 @@ def _measure(name: object, value: object) -> tuple[Dropped | None, int]:
         length = _bytes(value)
         return (Dropped.VALUE, 0) if length is None else (None, size + length)
     if isinstance(value, float):
-        finite = -MAX_FLOAT <= value <= MAX_FLOAT
+        finite = -sys.float_info.max <= value <= sys.float_info.max
         return None if finite else Dropped.VALUE, size + _SCALAR_BYTES
     if isinstance(value, int):
         fits = -MAX_INTEGER - 1 <= value <= MAX_INTEGER

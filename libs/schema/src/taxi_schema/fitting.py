@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Final
 
+from taxi_domain.numbers import MAX_NUMBER
 from taxi_schema.column import (
-    MAX_FLOAT,
     MAX_INTEGER,
     MIN_INTEGER,
     Column,
@@ -60,7 +60,7 @@ def _number(value: object) -> Fitted:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None, Reason.TYPE
     # The comparison comes first: an integer too large for a float would overflow.
-    if not -MAX_FLOAT <= value <= MAX_FLOAT:
+    if not -MAX_NUMBER <= value <= MAX_NUMBER:
         return None, Reason.LIMITS
     return float(value), None
 

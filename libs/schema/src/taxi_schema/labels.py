@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from taxi_domain.errors import FieldError
 from taxi_domain.ids import check_id
-from taxi_schema.column import MAX_FLOAT
+from taxi_domain.numbers import MAX_NUMBER
 from taxi_schema.refusals import limits_text, number_of
 from taxi_schema.schema import Schema
 
@@ -22,8 +22,8 @@ class LabelParser:
     def __init__(self, schema: Schema) -> None:
         target = schema.target
         self._id, self._target = schema.id, target.name
-        self._low = -MAX_FLOAT if target.label_minimum is None else target.label_minimum
-        self._high = MAX_FLOAT if target.label_maximum is None else target.label_maximum
+        self._low = -MAX_NUMBER if target.label_minimum is None else target.label_minimum
+        self._high = MAX_NUMBER if target.label_maximum is None else target.label_maximum
         limits = limits_text(target.label_minimum, target.label_maximum)
         self._number = f"send {number_of(target.unit)}"
         self._limits = f"send {target.unit}{limits}" if target.unit and limits else (

@@ -1,10 +1,10 @@
 """Typed access to one table of a schema's file; every problem names its key."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
+from taxi_domain.numbers import MAX_NUMBER
 from taxi_schema.errors import SchemaError, shown
 from taxi_schema.names import MAX_NAME, check_name, nearest
 
@@ -118,15 +118,18 @@ class Table:
 
 
 def finite(value: object, key: str) -> float | int:
-    """Return a finite number.
+    """Return a number that is not too large.
 
     Raises:
         SchemaError: it is none.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong_type(key, value, "a number")
-    if not -sys.float_info.max <= value <= sys.float_info.max:
-        raise SchemaError(key, f"is {shown(value)}, not finite", "give a finite number or omit it")
+    if not -MAX_NUMBER <= value <= MAX_NUMBER:
+        raise SchemaError(
+            key, f"is {shown(value)}, not a number up to {MAX_NUMBER:g}",
+            "give a smaller one or omit it",
+        )  # fmt: skip
     return value
 
 

@@ -10,13 +10,14 @@ from bson.datetime_ms import DatetimeMS
 from bson.int64 import Int64
 from numpy.typing import NDArray
 
+from taxi_domain.numbers import MAX_NUMBER
 from taxi_domain.records import EVENT_TIME, INPUTS
 from taxi_profiles.reference import PREDICTION
 from taxi_report.profile.codes import Codes
 from taxi_report.profile.layout import Layout
 from taxi_report.rows import Rows
 from taxi_schema.column import MAX_INTEGER, Column, FeatureType, Kind
-from taxi_store.log.partitions import LARGEST, LabelValue
+from taxi_store.log.partitions import LabelValue
 
 Floats = NDArray[np.float64]
 Document = dict[str, Any]
@@ -100,7 +101,7 @@ def coded(
 
 
 def numbers(values: list[Any]) -> Floats:
-    """Return values as floats, NaN for what is no number or beyond `LARGEST`.
+    """Return values as floats, NaN for what is no number or beyond `MAX_NUMBER`.
 
     >>> numbers([1, None, 2.5, "3", True, 1e300]).tolist()
     [1.0, nan, 2.5, nan, nan, nan]
@@ -111,7 +112,7 @@ def numbers(values: list[Any]) -> Floats:
         found = np.array(values, np.float64)
     except OverflowError:  # an integer that no float can hold
         found = np.array([_float(one) for one in values], np.float64)
-    found[~(np.abs(found) <= LARGEST)] = np.nan
+    found[~(np.abs(found) <= MAX_NUMBER)] = np.nan
     return found
 
 

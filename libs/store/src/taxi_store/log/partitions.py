@@ -22,6 +22,7 @@ from pymongo.database import Database
 
 from taxi_domain.errors import FieldError
 from taxi_domain.mongodb import LABELS, PREDICTIONS
+from taxi_domain.numbers import MAX_NUMBER
 from taxi_domain.records import EVENT_TIME, INPUTS, LABEL_VALUE
 from taxi_store.connection import Document, translated
 from taxi_store.log.malformed import Unreadable
@@ -30,8 +31,6 @@ from taxi_store.log.prediction_log import CHUNK, chunks
 #: Records of a partition at most, and bytes of documents.
 MAX_ROWS: Final = 50_000
 MAX_BYTES: Final = 64 * 1024 * 1024
-#: Numbers beyond are no measurements, and sums of their squares are no numbers.
-LARGEST: Final = 1e100
 
 _INDEX: Final = [("ts", DESCENDING), ("_id", DESCENDING)]
 _ORDER: Final = [("model", 1), *_INDEX]
@@ -204,5 +203,5 @@ def _fault(document: Document) -> str:
 def _is_number(value: object) -> TypeGuard[int | float]:
     """Tell whether a value is a number that can be one; a boolean, which is an int, is none."""
     if type(value) is float or type(value) is int or type(value) is Int64:
-        return abs(value) <= LARGEST
+        return abs(value) <= MAX_NUMBER
     return False
