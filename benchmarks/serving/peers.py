@@ -1,4 +1,4 @@
-"""Other ways to serve the same graph, without any log, in an environment of their own.
+"""Other ways to serve the same graph, without any log, in environments of their own.
 
 Each runs on one process and core, with access logs, metrics and compression off, and answers in its
 event loop: the fastest that its settings allow.
@@ -26,7 +26,9 @@ from taxi_local.server_process import ServerProcess
 from taxi_store.registry.artifacts import Artifact
 
 _BENCHMARKS = Path(__file__).parents[1]
-_PINS = _BENCHMARKS / "peers.txt"
+_PINS = _BENCHMARKS / "peers" / "pins"
+#: The environment of each.
+_ENVIRONMENTS = {"fastapi": "fastapi", "bentoml": "platforms", "mlserver": "platforms"}
 #: Row of the Open Inference Protocol.
 _TENSORS = {
     "inputs": [
@@ -63,10 +65,11 @@ def _descendants(pid: int) -> Iterator[int]:
                 yield from _descendants(child)
 
 
-def environment() -> Path:
-    """Return the folder of the peers' environment, made from its pins when it is missing."""
-    key = hashlib.sha256(_PINS.read_bytes()).hexdigest()[:16]
-    folder = cache_folder() / f"peers-{key}"
+def environment(name: str) -> Path:
+    """Return the folder of an environment, made from its pins when it is missing."""
+    pins = _PINS / f"{name}.txt"
+    key = hashlib.sha256(pins.read_bytes()).hexdigest()[:16]
+    folder = cache_folder() / f"peers-{name}-{key}"
     uv = [str(Path(sys.executable).parent / "uv"), "--no-config"]
     with exclusive("peers"):
         if not (folder / "complete").exists():
@@ -74,7 +77,7 @@ def environment() -> Path:
             subprocess.run([*uv, "venv", "-q", "--python", sys.executable, folder], check=True)
             subprocess.run(
                 [*uv, "pip", "install", "-q", "--python", folder / "bin" / "python",
-                 "--require-hashes", "-r", _PINS],
+                 "--require-hashes", "-r", pins],
                 check=True, timeout=900,
             )  # fmt: skip
             (folder / "complete").touch()
@@ -83,15 +86,21 @@ def environment() -> Path:
 
 def versions() -> dict[str, str]:
     """Return the peers' pinned versions."""
-    pins = (line.split()[0].split("==") for line in _PINS.read_text().splitlines() if "==" in line)
-    wanted = {"mlserver", "bentoml", "fastapi", "uvicorn"}
-    return {name: version for name, version in pins if name in wanted}
+    return {name: _pinned(name, pins) for name, pins in _ENVIRONMENTS.items()} | {
+        "uvicorn": _pinned("uvicorn", "fastapi")
+    }
+
+
+def _pinned(name: str, pins: str) -> str:
+    """Return the version of a package in an environment."""
+    lines = (_PINS / f"{pins}.txt").read_text().splitlines()
+    (version,) = (line.split()[0].split("==")[1] for line in lines if line.startswith(f"{name}=="))
+    return version
 
 
 @contextmanager
 def peer_arms(bench: Bench, artifact: Artifact) -> Iterator[dict[str, Arm]]:
     """Run all peers on the artifact's graph."""
-    scripts = environment() / "bin"
     folder = bench.subfolder("peers")
     graph = folder / "model.onnx"
     graph.write_bytes(artifact.files[ONNX_FILE])
@@ -102,6 +111,7 @@ def peer_arms(bench: Bench, artifact: Artifact) -> Iterator[dict[str, Arm]]:
                 **_SILENT, "PYTHONPATH": str(_BENCHMARKS), "PEER_GRAPH": str(graph),
                 "BENTOML_HOME": str(folder / "bentoml"),
             })  # fmt: skip
+            scripts = environment(_ENVIRONMENTS[name]) / "bin"
             process.command = _command(name, scripts, folder, process.port)
             stack.enter_context(running(bench, process, until))
             return process
