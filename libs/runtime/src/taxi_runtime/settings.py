@@ -23,7 +23,8 @@ _VISIBLE: Final = re.compile(r"[!-~]*")
 _USER: Final = r"(?:[^%:/?#\[\]@]|%[0-9A-Fa-f]{2})*"
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?"
 _MONGODB: Final = re.compile(
-    rf"mongodb(?:\+srv)?://(?:{_USER}(?::{_USER})?@)?(?P<hosts>[^/?@]+)(?:/(?P<path>[^?/]*))?(?:\?(?P<options>.*))?"
+    rf"mongodb(?:\+srv)?://(?:{_USER}(?::{_USER})?@)?(?P<hosts>[^/?@]+)"
+    r"(?:/(?P<path>[^?/]*))?(?:\?(?P<options>.*))?"
 )
 #: Databases of MongoDB: users, shards, the replica set's log.
 _SERVERS_OWN: Final = ("admin", "config", "local")
