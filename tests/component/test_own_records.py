@@ -30,9 +30,7 @@ def version(mongod: Mongod) -> str:
         version = registry.add(
             artifact_for(SCHEMA), model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW
         )
-        registry.move_alias(
-            MODEL_NAME, Alias.CHAMPION, to=version, expected=None, by="t", now=NOW
-        )
+        registry.move_alias(MODEL_NAME, Alias.CHAMPION, to=version, expected=None, by="t", now=NOW)
     return version
 
 

@@ -95,7 +95,7 @@ class LogTailer:
             self._thread.join(30)
 
     def catch_up(self) -> None:
-        """Follow aliases and log once; what fails of one alias holds up neither the other nor the log.
+        """Follow aliases and log once; one alias that fails holds up neither the other nor the log.
 
         Raises:
             TaxiError: MongoDB does not answer, or an artifact cannot be used.
@@ -121,7 +121,7 @@ class LogTailer:
         return intake.take_labels(self._state, self, labels)
 
     def _follow(self, alias: Alias) -> str:
-        """Watch the version that an alias points at; return the problem with it, if there is one."""
+        """Watch the version that an alias points at; return the problem with it, or nothing."""
         try:
             entry = self._registry.alias(self._settings.model, alias)
             if entry is not None and entry.version != self._state.version_of(alias):
