@@ -2,11 +2,14 @@
 
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 from support.chart import (
+    CHART,
     VALUE_FILES,
     VALUE_SETS,
     environment,
@@ -257,6 +260,37 @@ def test_a_schema_of_ones_own_reaches_the_jobs(
         assert {"name": "schema", "configMap": {"name": config["metadata"]["name"]}} in (
             pod["volumes"]
         )
+
+
+@pytest.mark.parametrize("binary", helm_binaries(), ids=lambda path: Path(path).name)
+@pytest.mark.parametrize(
+    "schema",
+    [
+        '    id = "row"\n\n[[columns]]\nname = "x"\n',
+        '\n\t# indented\nid = "row"\n',
+        'id = "row"\r\n  [[columns]]\r\nname = "x"\r\n',
+        'id = "row" # <&> \\ {{ .Values }} "quoted" \u20ac\n\n\n',
+        'id = "row"',
+    ],
+)
+def test_a_schema_reaches_the_jobs_as_it_is(schema: str, binary: str) -> None:
+    rows = {"dataURL": "https://example.com/rows.csv"}
+    made = manifests(template({"model": {"schema": schema}, "firstModel": rows}, binary=binary))
+
+    (config,) = (one for one in made if one["metadata"]["name"].endswith("-schema"))
+    assert config["data"]["schema.toml"] == schema
+
+
+def test_a_schema_with_rows_of_the_default_example_is_refused() -> None:
+    example = yaml.safe_load((CHART / "values.yaml").read_text())["firstModel"]["example"]
+    schema = {"model": {"schema": 'id = "row"\n'}}
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        template(schema)
+
+    assert f"firstModel's data is still the example {example}" in refusal.value.stderr
+    assert "firstModel.dataURL" in refusal.value.stderr
+    assert template({**schema, "firstModel": {"enabled": False}})
+    assert template({**schema, "firstModel": {"example": "flight_delay/flights-2013-02"}})
 
 
 @pytest.mark.parametrize(

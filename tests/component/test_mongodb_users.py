@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,21 @@ def test_the_predictor_writes_the_log_and_cannot_read_or_change_it(
         ):
             with pytest.raises(OperationFailure, match="not authorized"):
                 forbidden()
+
+
+def test_the_monitor_appends_to_log_and_labels_and_cannot_change_them(guarded: Mongod) -> None:
+    users_of(guarded).apply(WANTED)
+
+    with log_in(guarded, "monitor") as client:
+        for collection in (client["taxi"]["predictions"], client["taxi"]["labels"]):
+            collection.insert_one({"_id": "a"})
+            assert collection.find_one() == {"_id": "a"}
+            for forbidden in (
+                partial(collection.delete_many, {}),
+                partial(collection.update_one, {"_id": "a"}, {"$set": {"x": 1}}),
+            ):
+                with pytest.raises(OperationFailure, match="not authorized"):
+                    forbidden()
 
 
 def test_the_rights_of_train_and_operator_are_enough_for_the_registry(

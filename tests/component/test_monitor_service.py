@@ -9,14 +9,17 @@ from typing import Any
 
 import httpx
 import pytest
+from gridfs import GridFSBucket
 from prometheus_client.parser import text_string_to_metric_families
 from support.artifacts import artifact_for
 from support.monitor import HEADERS, Monitor
 from support.taxi_artifacts import answers_to, rows_of, taxi_artifact
 from support.taxi_columns import DISTANCE, SCHEMA, taxi_rides, usual
+from support.waiting import wait_for
 
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.models import MODEL_NAME, Alias, ModelState
+from taxi_domain.mongodb import ARTIFACTS_BUCKET
 from taxi_domain.records import PredictionRecord
 from taxi_local.mongod import Mongod
 from taxi_schema.columns.rows import LabelledRows
@@ -308,6 +311,32 @@ def test_versions_of_different_columns_are_watched_at_once(
     assert f'collection="predictions",field="{DISTANCE}",source="push"}} 600.0' in page
     assert 'target="fare",unit="dollars"' in page
     assert f'feature="vendor",model="{MODEL_NAME}",model_role="fallback"}} 1.0' in page
+
+
+@pytest.mark.parametrize("damaged", list(Alias))
+def test_a_version_that_cannot_be_read_keeps_no_other_from_being_followed(
+    mongod: Mongod, artifact: Artifact, rides: LabelledRows, tmp_path: Path, damaged: Alias
+) -> None:
+    (sound,) = set(Alias) - {damaged}
+    version = register(mongod, sound, artifact)
+    gone = register(mongod, damaged, artifact_for(SCHEMA))
+    with connect(mongod.uri, app_name="test") as client:
+        files = GridFSBucket(client["taxi"], ARTIFACTS_BUCKET)
+        files.delete_by_name(Registry(client["taxi"]).get(gone).digest)
+    monitor = Monitor(tmp_path, mongod.uri).start()
+    try:
+        watched = wait_for("a version", lambda: monitor.get("/v1/drift")["versions"], 20)
+        assert [one["model_role"] for one in watched] == [sound]
+        store(mongod, documents(rides, version, 0, 600))
+
+        def window() -> Any:
+            return monitor.get("/v1/drift")["versions"][0]["window"]["rows"] == 600
+
+        wait_for("rows of the log", window, 20)
+        told = monitor.get("/v1/drift")["problem"]
+    finally:
+        monitor.stop()
+    assert told == f"model version {gone}: its archive is gone"
 
 
 def test_labels_before_the_first_model_are_asked_again(mongod: Mongod, tmp_path: Path) -> None:

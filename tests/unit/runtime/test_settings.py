@@ -55,6 +55,13 @@ def read_with(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> Set
         ("X_URI", "mongodb://a,,b"),
         ("X_URI", "mongodb://host/taxi?tls"),
         ("X_URI", "mongodb://ho st"),
+        ("X_URI", "mongodb://user:secret@host:27017/admin"),
+        ("X_URI", "mongodb://host/admin?authSource=admin"),
+        ("X_URI", "mongodb://host/admin.predictions"),
+        ("X_URI", "mongodb://host/%61dmin"),
+        ("X_URI", "mongodb://host/Admin"),
+        ("X_URI", "mongodb+srv://host/local"),
+        ("X_URI", "mongodb://a,b/config?replicaSet=rs0"),
         ("X_MODEL", ""),
         ("X_MODEL", "a b"),
         ("X_MODEL", "a/b"),
@@ -86,6 +93,8 @@ def test_an_unusable_value_names_its_setting_and_is_not_repeated(
         ("X_URL", "http://taxi-monitor.ns.svc:8085"),
         ("X_URL", "https://[::1]:8085/base"),
         ("X_URI", "mongodb://localhost"),
+        ("X_URI", "mongodb://localhost/?authSource=admin"),
+        ("X_URI", "mongodb://localhost/administration"),
         ("X_URI", "mongodb://127.0.0.1:40123/taxi?appName=fuzz"),
         ("X_URI", "mongodb://user:p%40ss@a:27017,b:27018/taxi?replicaSet=rs0&authSource=admin"),
         ("X_URI", "mongodb://us%C3%A9r:a!$*()-_.~,;=@[::1]:27017/taxi?tls=true"),
@@ -103,3 +112,12 @@ def test_a_usable_value_is_taken_without_the_space_around_it(
     assert str(getattr(read_with(monkeypatch, variable, value), name)) == value
     spaced = read_with(monkeypatch, variable, f" {value}\n" if "FOLDER" not in variable else value)
     assert str(getattr(spaced, name)) == value
+
+
+def test_a_database_of_the_servers_own_is_refused_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(FieldError, match="authSource=admin") as raised:
+        read_with(monkeypatch, "X_URI", "mongodb://user:secret@host/admin")
+
+    assert "admin is the server's own database" in str(raised.value)

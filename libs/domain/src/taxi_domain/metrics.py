@@ -204,7 +204,10 @@ MONITOR_EVALUATION_DURATION: Final = histogram(
 )
 MONITOR_RECORDS: Final = counter(
     "taxi_monitor_records_total", "Records received, by source and result.", "source", "result",
-    series=[["push", "new"], ["push", "repeated"], ["push", "refused"], ["log", "new"]],
+    series=[
+        ["push", "new"], ["push", "repeated"], ["push", "refused"], ["log", "new"],
+        ["records", "new"], ["records", "repeated"], ["records", "refused"],
+    ],
 )  # fmt: skip
 MONITOR_LABELS: Final = counter(
     "taxi_monitor_labels_total", "Labels received, by result.", "result",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,8 +23,11 @@ _VISIBLE: Final = re.compile(r"[!-~]*")
 _USER: Final = r"(?:[^%:/?#\[\]@]|%[0-9A-Fa-f]{2})*"
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?"
 _MONGODB: Final = re.compile(
-    rf"mongodb(?:\+srv)?://(?:{_USER}(?::{_USER})?@)?(?P<hosts>[^/?@]+)(?:/[^?/]*)?(?:\?(?P<options>.*))?"
+    rf"mongodb(?:\+srv)?://(?:{_USER}(?::{_USER})?@)?(?P<hosts>[^/?@]+)"
+    r"(?:/(?P<path>[^?/]*))?(?:\?(?P<options>.*))?"
 )
+#: Databases of MongoDB: users, shards, the replica set's log.
+_SERVERS_OWN: Final = ("admin", "config", "local")
 
 
 class Environment(BaseSettings):
@@ -88,6 +91,13 @@ def _mongodb_uri(value: str) -> str:
         raise ValueError("is no URI; give it as mongodb://user:password@host:27017/taxi")
     if any("=" not in one for one in re.split("[&;]", found["options"] or "a=b")):
         raise ValueError("has an option without a value; give it as name=value")
+    # The driver takes `database.collection`, too; the server tells no case of names apart.
+    database = unquote(found["path"] or "").partition(".")[0].lower()
+    if database in _SERVERS_OWN:
+        raise ValueError(
+            f"names the data's database, and {database} is the server's own database; give it as "
+            "mongodb://user:password@host:27017/taxi, with ?authSource=admin where users are there"
+        )
     return value
 
 

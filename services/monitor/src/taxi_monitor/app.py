@@ -7,6 +7,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from taxi_monitor.http import problems
+from taxi_monitor.http.record_routes import record_blueprint
 from taxi_monitor.http.report_routes import report_blueprint
 from taxi_monitor.http.routes import MAX_BODY_BYTES, Parts, blueprint
 from taxi_monitor.metrics.counters import Counters
@@ -55,5 +56,6 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     app = Flask("taxi_monitor")
     problems.register(app)
     app.register_blueprint(blueprint(parts))
+    app.register_blueprint(record_blueprint(parts))
     app.register_blueprint(report_blueprint(parts))
     return Monitor(app, tailer)

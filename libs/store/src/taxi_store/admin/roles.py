@@ -34,7 +34,8 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "predictor": {**_READ_REGISTRY, PREDICTIONS: _APPEND},
     "monitor": {
         **_READ_REGISTRY,
-        PREDICTIONS: _READ,
+        # Appending is for predictors of one's own (`POST /v1/records`).
+        PREDICTIONS: (*_READ, *_APPEND),
         LABELS: (*_READ, *_APPEND),
         RUNS: _READ,
         REPORTS: _READ,

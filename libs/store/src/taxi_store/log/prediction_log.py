@@ -69,8 +69,15 @@ def insert_encoded(
     database: Database[Document], records: Sequence[bytes], now: datetime
 ) -> InsertResult:
     """Write encoded records (`taxi_store.log.encoding`); a repeat changes nothing."""
-    repeated = len(_insert(database[PREDICTIONS], storable(records, now)))
+    repeated = len(repeats_of(database, records, now))
     return InsertResult(len(records) - repeated, repeated)
+
+
+def repeats_of(
+    database: Database[Document], records: Sequence[bytes], now: datetime
+) -> frozenset[int]:
+    """Write encoded records; return the indexes of those whose rows the log had before."""
+    return frozenset(_insert(database[PREDICTIONS], storable(records, now)))
 
 
 def insert_labels(

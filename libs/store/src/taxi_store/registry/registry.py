@@ -1,6 +1,7 @@
 """The model registry: versions with states, and aliases moved by compare-and-set."""
 
 import contextlib
+from collections.abc import Iterable
 from datetime import datetime
 
 from gridfs import GridFSBucket, NoFile
@@ -85,6 +86,12 @@ class Registry:
                 model_entry(one)
                 for one in self._models.find({"model": model}).sort("created_at", -1)
             ]
+
+    def known(self, model: str, versions: Iterable[str]) -> frozenset[str]:
+        """Return those of the versions that the registry has of a model."""
+        wanted = {"_id": {"$in": list(versions)}, "model": model}
+        with translated():
+            return frozenset(one["_id"] for one in self._models.find(wanted, {"_id": 1}))
 
     def load(self, version: str) -> Artifact:
         """Return the artifact of a version; size and digest are checked.

@@ -43,7 +43,7 @@ from taxi_store.log.prediction_log import insert_labels
 _MAX_ITEMS: Final = 10_000
 #: A record has about 400 bytes.
 MAX_BODY_BYTES: Final = _MAX_ITEMS * 1024
-_RETRY_SECONDS: Final = 5
+RETRY_SECONDS: Final = 5
 
 Item = TypeVar("Item")
 
@@ -72,25 +72,25 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
 
     @routes.post("/v1/predictions")
     def predictions() -> Response:
-        _authorize(parts.token)
+        authorize(parts.token)
         encoded = media_type(request.environ, JSON, CONTENT_TYPE) == CONTENT_TYPE
         with parts.bodies.read(request.environ) as data:
-            return _json(parts.writers.run(lambda: _take_records(parts, data, encoded)))
+            return json_of(parts.writers.run(lambda: _take_records(parts, data, encoded)))
 
     @routes.post("/v1/labels")
     def labels() -> Response:
-        _authorize(parts.token)
+        authorize(parts.token)
         media_type(request.environ, JSON)
         with parts.bodies.read(request.environ) as data:
-            return _json(parts.writers.run(lambda: _take_labels(parts, data)))
+            return json_of(parts.writers.run(lambda: _take_labels(parts, data)))
 
     @routes.get("/v1/drift")
     def drift() -> Response:
-        return _json(parts.readers.run(lambda: forms.drift(parts.state, parts.model)))
+        return json_of(parts.readers.run(lambda: forms.drift(parts.state, parts.model)))
 
     @routes.get("/v1/performance")
     def performance() -> Response:
-        return _json(parts.readers.run(lambda: forms.performance(parts.state, parts.model)))
+        return json_of(parts.readers.run(lambda: forms.performance(parts.state, parts.model)))
 
     @routes.get("/")
     def page() -> str:
@@ -109,14 +109,14 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
             raise ProblemError(
                 HTTPStatus.INTERNAL_SERVER_ERROR, f"no evaluation for {age:.0f} s; restart the pod"
             )
-        return _json({"status": "alive"})
+        return json_of({"status": "alive"})
 
     @routes.get("/readyz")
     def readyz() -> Response:
         # Without a first model there is nothing to rebuild, so the monitor is ready and says it.
         if parts.state.problem and not parts.readers.run(parts.state.watched):
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, parts.state.problem)
-        return _json({"status": "ready"})
+        return json_of({"status": "ready"})
 
     @routes.get("/metrics")
     def metrics() -> Response:
@@ -128,8 +128,8 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
 
 def _take_records(parts: Parts, data: bytes, encoded: bool) -> dict[str, object]:
     """Put posted records into the windows; return what became of them."""
-    items = decoded_all(data) if encoded else _items(data, "records")
-    records, refused = _each(_few(items, "records"), record_of)
+    items = decoded_all(data) if encoded else items_of(data, "records")
+    records, refused = each(few(items, "records"), record_of)
     done = parts.state.ingest(records)
     parts.counters[MONITOR_RECORDS].labels(PUSH, "new").inc(done.new)
     parts.counters[MONITOR_RECORDS].labels(PUSH, "repeated").inc(done.other)
@@ -142,9 +142,9 @@ def _take_records(parts: Parts, data: bytes, encoded: bool) -> dict[str, object]
 def _take_labels(parts: Parts, data: bytes) -> dict[str, object]:
     """Store posted labels and join them; return what became of them."""
     now = datetime.fromtimestamp(parts.clock(), UTC)
-    items = _items(data, "labels")
+    items = items_of(data, "labels")
     parser = _label_parser(parts)
-    labels, refused = _each(_few(items, "labels"), lambda body: Label(*parser.parse(body), now))
+    labels, refused = each(few(items, "labels"), lambda body: Label(*parser.parse(body), now))
     stored = _store(parts, labels, now)
     parts.counters[MONITOR_LABELS].labels("new").inc(stored["accepted"])
     parts.counters[MONITOR_LABELS].labels("repeated").inc(stored["repeated"])
@@ -165,7 +165,7 @@ def _label_parser(parts: Parts) -> LabelParser:
         reason = f" ({parts.state.problem})" if parts.state.problem else ""
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            f"labels: no model yet{reason}; post them again", retry_after=_RETRY_SECONDS,
+            f"labels: no model yet{reason}; post them again", retry_after=RETRY_SECONDS,
         )  # fmt: skip
     return LabelParser(schema)
 
@@ -182,14 +182,19 @@ def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
     except NotAvailableError as error:
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE, f"labels: are not stored ({error}); post them again",
-            retry_after=_RETRY_SECONDS,
+            retry_after=RETRY_SECONDS,
         ) from error  # fmt: skip
     for lag in lags:
         parts.counters[MONITOR_LABEL_LAG].observe(lag)
     return {"accepted": done.inserted, "repeated": done.repeated}
 
 
-def _authorize(token: str) -> None:
+def authorize(token: str) -> None:
+    """Let the monitor's token pass.
+
+    Raises:
+        ProblemError: the request has another one, or none.
+    """
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     known = hmac.compare_digest(given.strip().encode(), token.encode())
     if scheme.lower() != "bearer" or not known:
@@ -199,7 +204,12 @@ def _authorize(token: str) -> None:
         )  # fmt: skip
 
 
-def _items(data: bytes, name: str) -> list[object]:
+def items_of(data: bytes, name: str) -> list[object]:
+    """Return the list that a JSON body has under a name.
+
+    Raises:
+        ProblemError: there is none.
+    """
     try:
         body = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -214,7 +224,12 @@ def _items(data: bytes, name: str) -> list[object]:
     return items
 
 
-def _few(items: Sequence[object], name: str) -> Sequence[object]:
+def few(items: Sequence[object], name: str) -> Sequence[object]:
+    """Return the items.
+
+    Raises:
+        ProblemError: they are too many for one request.
+    """
     if len(items) > _MAX_ITEMS:
         raise ProblemError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -224,7 +239,7 @@ def _few(items: Sequence[object], name: str) -> Sequence[object]:
     return items
 
 
-def _each(
+def each(
     items: Sequence[object], read: Callable[[Any], Item]
 ) -> tuple[list[Item], list[dict[str, object]]]:
     """Read every item; the bad ones are reported by index and do not fail the others."""
@@ -238,5 +253,6 @@ def _each(
     return good, refused
 
 
-def _json(value: object) -> Response:
+def json_of(value: object) -> Response:
+    """Return an answer of JSON."""
     return Response(msgspec.json.encode(value), content_type=JSON)

@@ -95,16 +95,15 @@ class LogTailer:
             self._thread.join(30)
 
     def catch_up(self) -> None:
-        """Follow aliases and log once.
+        """Follow aliases and log once; one alias that fails holds up neither the other nor the log.
 
         Raises:
             TaxiError: MongoDB does not answer, or an artifact cannot be used.
         """
-        for alias in Alias:
-            entry = self._registry.alias(self._settings.model, alias)
-            if entry is not None and entry.version != self._state.version_of(alias):
-                self._watch(alias, entry)
+        problems = [problem for alias in Alias if (problem := self._follow(alias))]
         self._tail()
+        if problems:
+            raise TaxiError("; ".join(dict.fromkeys(problems)))
 
     def records_of(self, row_ids: Sequence[str]) -> list[PredictionRecord]:
         """Return the records of rows that are in the log."""
@@ -120,6 +119,16 @@ class LogTailer:
         Those whose rows are not in the log yet wait there.
         """
         return intake.take_labels(self._state, self, labels)
+
+    def _follow(self, alias: Alias) -> str:
+        """Watch the version that an alias points at; return the problem with it, or nothing."""
+        try:
+            entry = self._registry.alias(self._settings.model, alias)
+            if entry is not None and entry.version != self._state.version_of(alias):
+                self._watch(alias, entry)
+        except TaxiError as error:
+            return str(error)
+        return ""
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 PUSH: Final = "push"
 LOG: Final = "log"
+#: Records of predictors that are not this project's, which the monitor logs.
+RECORDS: Final = "records"
 #: Values that are remembered, so that reading a record again does not count it again.
 _MAX_REMEMBERED: Final = 10_000
 
