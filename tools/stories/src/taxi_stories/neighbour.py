@@ -40,22 +40,28 @@ class Neighbourhood:
         """The release beside."""
         return Release(self.kubectl, self.neighbour.release, self.helm)
 
-    def settle(self, values: Mapping[str, object], say: Callable[[str], None]) -> None:
-        """Install the release, let it answer rows under a policy, and remember its state.
+    def apply(self, values: Mapping[str, object]) -> None:
+        """Install the release, a small one.
+
+        Raises:
+            ReleaseError: helm or the API server refuses it.
+        """
+        own = {
+            **self.neighbour.example.values(self.neighbour.first),
+            "predictor": {"replicas": 1},
+            "monitor": {"windowRows": _WINDOW_ROWS, "errorWindowRows": _WINDOW_ROWS},
+            "metrics": {"serviceMonitor": {"interval": "5s"}},
+        }
+        self.release.apply({**values, **own})
+
+    def settle(self, say: Callable[[str], None]) -> None:
+        """Let the release answer rows under a policy, and remember its state.
 
         Raises:
             TaxiError: it does not come up, or does not measure what it was sent.
         """
         begin, example = time.monotonic(), self.neighbour.example
-        window = {"windowRows": _WINDOW_ROWS, "errorWindowRows": _WINDOW_ROWS}
-        values = {
-            **values,
-            **example.values(self.neighbour.first),
-            "predictor": {"replicas": 1},
-            "monitor": window,
-            "metrics": {"serviceMonitor": {"interval": "5s"}},
-        }
-        self.release.install(values, say=say)
+        self.release.wait(say)
         self.kubectl.apply(self._policy())
         rows = example.rows(self.neighbour.stream)[: self.neighbour.rows]
         with self.release.predictor() as predictor, self.release.monitor() as monitor:

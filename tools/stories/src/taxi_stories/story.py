@@ -81,7 +81,7 @@ class Teller:
         release.uninstall()
         try:
             neighbours = self._neighbourhood(kubectl)
-            self._install(release)
+            self._install(release, neighbours)
             first_row = datetime.now(UTC)
             snapshots = self._play(release, rows)
             claims = self.scenario.claims(snapshots) + self._reported(release, first_row)
@@ -98,20 +98,29 @@ class Teller:
                 release.uninstall()
 
     def _neighbourhood(self, kubectl: Kubectl) -> Neighbourhood | None:
-        if self.scenario.neighbour is None:
-            return None
-        found = Neighbourhood(self.scenario.neighbour, kubectl, self.helm)
-        found.settle(self.values, self._say)
-        return found
+        neighbour = self.scenario.neighbour
+        return None if neighbour is None else Neighbourhood(neighbour, kubectl, self.helm)
 
-    def _install(self, release: Release) -> None:
+    def _install(self, release: Release, neighbours: Neighbourhood | None) -> None:
         begin = time.monotonic()
         self.console.print(
             f"Installing the chart into namespace {release.kubectl.namespace}; the first model is "
             f"trained by its Job on {self.scenario.first}.",
             highlight=False,
         )
-        values = {
+        # Both at once, and waited for then: Prometheus takes minutes to see a change after another.
+        if neighbours is not None:
+            neighbours.apply(self.values)
+        release.apply(self._values(release))
+        if neighbours is not None:
+            neighbours.settle(self._say)
+        release.wait(self._say)
+        policy = EXAMPLES / f"{self.scenario.name}.yaml"
+        release.kubectl("apply", "-f", str(policy))
+        self._say(f"everything is ready after {time.monotonic() - begin:.0f} s; policy applied")
+
+    def _values(self, release: Release) -> dict[str, object]:
+        return {
             **self.values,
             # The story's policy names the active Service.
             "fullnameOverride": release.name,
@@ -120,10 +129,6 @@ class Teller:
             "batchReport": {"enabled": True, "prometheus": {"url": _PROMETHEUS}},
             **self.scenario.values,
         }
-        release.install(values, say=self._say)
-        policy = EXAMPLES / f"{self.scenario.name}.yaml"
-        release.kubectl("apply", "-f", str(policy))
-        self._say(f"everything is ready after {time.monotonic() - begin:.0f} s; policy applied")
 
     def _play(self, release: Release, rows: Sequence[Body]) -> list[Snapshot]:
         monitoring = Forward(
