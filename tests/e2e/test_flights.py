@@ -1,5 +1,6 @@
 """Another model by the same chart, beside a release of the rides in one namespace."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,10 +28,17 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 EXAMPLE = FLIGHTS.example
 WHERE = f'namespace="{FLIGHTS.place}"'
-#: Longer than the story: what was, and not only what is.
-SPAN = "[15m]"
 assert FLIGHTS.neighbour is not None
 BESIDE = FLIGHTS.neighbour
+
+
+#: When the story begins: an earlier one of the same namespace must not be asked.
+BEGIN = time.time()
+
+
+def span() -> str:
+    """Return the time of the story as a range of a query: what was, and not only what is."""
+    return f"[{int(time.time() - BEGIN)}s]"
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +69,7 @@ def test_every_flight_is_logged_and_every_label_joined(
     assert set(labels) == {row.body["flight_id"] for row in rows if row.label is not None}
     counted = prometheus.value(
         f"sum(max_over_time(taxi_predictor_predictions_total{{{WHERE},"
-        f'model="{EXAMPLE.model}",model_role="champion"}}{SPAN}))'
+        f'model="{EXAMPLE.model}",model_role="champion"}}{span()}))'
     )
     # The last answers of a pod that the promotion replaced may be in no scrape.
     assert counted is not None
@@ -71,7 +79,7 @@ def test_every_flight_is_logged_and_every_label_joined(
 def test_drift_and_error_are_those_of_the_flights(flights: Release, prometheus: Prometheus) -> None:
     def highest(name: str, more: str = "") -> float:
         labels = f'{WHERE},model="{EXAMPLE.model}",model_role="champion"{more}'
-        found = prometheus.value(f"max(max_over_time({name}{{{labels}}}{SPAN}))")
+        found = prometheus.value(f"max(max_over_time({name}{{{labels}}}{span()}))")
         assert found is not None
         return found
 
@@ -85,7 +93,7 @@ def test_drift_and_error_are_those_of_the_flights(flights: Release, prometheus: 
 
 def test_no_release_exports_the_other_ones_model(flights: Release, prometheus: Prometheus) -> None:
     series = f'{{__name__=~"taxi_.+",{WHERE},model!=""}}'
-    found = prometheus.query(f"count by (job, model) (last_over_time({series}{SPAN}))")
+    found = prometheus.query(f"count by (job, model) (last_over_time({series}{span()}))")
 
     exported = {(labels["job"], labels["model"]) for labels, _ in found}
     assert exported == {

@@ -112,6 +112,7 @@ def test_flights_hold_all_claims_and_the_story_ends() -> None:
         ({"refused": 1}, "none was refused"),
         ({"rmse": 28.0}, "the error fell"),
         ({"rmse": None}, "the error fell"),
+        ({"window_rows": 9_000.0}, "the error fell"),
         ({"policy": {"status": {"candidate": {"verdict": "NotBetter"}}}}, "better on flights"),
         ({"policy": {"status": {}}}, "promoted"),
     ],
@@ -133,3 +134,12 @@ def test_cancelled_flights_are_sent_without_a_label_and_without_a_delay() -> Non
     times = [str(row.body["scheduled_departure"]) for row in rows]
     assert times == sorted(times)
     assert len({row.body["flight_id"] for row in rows}) == len(rows)
+
+
+def test_error_of_a_few_stormy_flights_is_not_compared() -> None:
+    looks = flights()
+    early = replace(looks[0], window_rows=2_500.0, rmse=40.0)
+
+    claims = FLIGHTS.claims([early, *looks])
+
+    assert ("the error fell: RMSE 27.50 -> 24.00 minutes", True) in claims

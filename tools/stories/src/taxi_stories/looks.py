@@ -31,9 +31,15 @@ def errors(snapshots: Sequence[Snapshot]) -> tuple[float | None, float | None]:
     return (max(before) if before else None), (later[-1] if later else None)
 
 
-def retrained(snapshots: Sequence[Snapshot], example: Example) -> list[Claim]:
-    """Return the claims of a story in which drift leads to a better model."""
-    before, after = errors(snapshots)
+def retrained(snapshots: Sequence[Snapshot], example: Example, window_rows: int = 0) -> list[Claim]:
+    """Return the claims of a story in which drift leads to a better model.
+
+    Args:
+        snapshots: All looks.
+        example: Whose rows were sent.
+        window_rows: Fewest rows of a window whose error is compared.
+    """
+    before, after = errors([one for one in snapshots if (one.window_rows or 0) >= window_rows])
     fell = before is not None and after is not None and after < before
     unit = example.schema.target.unit
     return [
