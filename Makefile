@@ -82,13 +82,15 @@ status: ## Say what is there
 demo: setup ## Bring all up and tell both stories on real rides (KEEP=1 keeps their namespaces)
 	@$(TIMED) "demo" $(MAKE) up tell
 
-.PHONY: tell quiet collapse
+.PHONY: tell quiet collapse flights
 tell:
 	@$(WITH_CLIENTS) $(STORIES) story $(STORY) --context "$(CONTEXT)" --values "$(VALUES)" $(if $(KEEP),--keep)
 quiet: up ## Tell the quiet story: no alarm, nothing done
 	@$(TIMED) "quiet" $(MAKE) tell STORY=quiet
 collapse: up ## Tell the collapse: alarm, retrain, promotion, the error falls
 	@$(TIMED) "collapse" $(MAKE) tell STORY=collapse
+flights: up ## Tell of flights: another model beside the rides' release, drift, retrain, promotion
+	@$(TIMED) "flights" $(MAKE) tell STORY=flights
 
 .PHONY: report
 report: setup ## Show the collapse's batch report after `demo` (LAST=24h: make one of the release)

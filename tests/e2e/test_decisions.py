@@ -68,8 +68,8 @@ def test_refused_candidate_changes_nothing_and_leaves_its_numbers(breakable: Rel
     candidate = status["candidate"]
     assert status["run"]["state"] == "Refused"
     assert (candidate["state"], candidate["verdict"]) == ("Refused", "NotBetter")
-    assert float(candidate["championRmseMinutes"]) > 0
-    assert float(candidate["candidateRmseMinutes"]) > 0
+    assert float(candidate["championRmse"]) > 0
+    assert float(candidate["candidateRmse"]) > 0
     assert float(candidate["gain"]) < 0.5
     assert candidate["evaluatedRows"] >= 500
     told = {"RetrainDecided", "RetrainStarted", "CandidateRefused", "DriftDetectedTrue"}

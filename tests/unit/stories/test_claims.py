@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
+from taxi_stories.example import FLIGHTS as FLIGHT_DELAY
+from taxi_stories.flights import FLIGHTS
 from taxi_stories.rows import read_rides
+from taxi_stories.scenario import Snapshot
 from taxi_stories.scenarios import COLLAPSE, QUIET
-from taxi_stories.story import SAMPLES, Snapshot
+from taxi_stories.story import SAMPLES
 
 WELL = Snapshot(
     at=60.0,
-    sent=QUIET.rides,
+    sent=QUIET.rows,
     refused=1,
     window_rows=2000.0,
     drift=0.4,
@@ -32,7 +35,7 @@ def test_quiet_weeks_hold_all_claims() -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"sent": QUIET.rides - 1}, "rides were sent"),
+        ({"sent": QUIET.rows - 1}, "rides were sent"),
         ({"refused": 0}, "only the impossible one was refused"),
         ({"refused": 2}, "only the impossible one was refused"),
         ({"drift": 1.0}, "the inputs gave no alarm"),
@@ -46,10 +49,10 @@ def test_each_claim_can_break(change: dict[str, Any], named: str) -> None:
 
 
 def test_stream_of_the_quiet_story_has_one_impossible_ride() -> None:
-    rides = read_rides(SAMPLES / f"{QUIET.stream}.parquet")[: QUIET.rides]
+    rides = read_rides(SAMPLES / f"{QUIET.stream}.parquet")[: QUIET.rows]
     distances = [float(str(ride.body["trip_distance"])) for ride in rides]
 
-    assert len(rides) == QUIET.rides
+    assert len(rides) == QUIET.rows
     assert [one for one in distances if one > 100.0] == [102620.98]
 
 
@@ -75,3 +78,68 @@ def test_the_report_of_the_collapse_shows_drift_and_both_models(
     claims = COLLAPSE.report_claims({"versions": [{"verdict": one} for one in verdicts]})
 
     assert [sentence for sentence, held in claims if not held] == problems
+
+
+def flights(**changes: Any) -> list[Snapshot]:
+    """Return looks of a story of flights that goes as it should."""
+    drifted = {
+        "conditions": [{"type": "DriftDetected", "status": "True"}],
+        "decision": {"action": "Retrain"},
+    }
+    promoted = drifted | {"candidate": {"verdict": "Better", "state": "Promoted"}}
+    before = Snapshot(
+        at=40.0, sent=FLIGHTS.rows - FLIGHTS.reserve, refused=0, window_rows=10_000.0, drift=1.06,
+        rmse=27.5, error=0.5, policy={"status": drifted},
+    )  # fmt: skip
+    after = replace(before, sent=FLIGHTS.rows, rmse=24.0, policy={"status": promoted})
+    return [before, *[replace(after, **changes)] * 5]
+
+
+def test_flights_hold_all_claims_and_the_story_ends() -> None:
+    looks = flights()
+
+    assert [sentence for sentence, held in FLIGHTS.claims(looks) if not held] == []
+    assert FLIGHTS.is_over(looks, True)
+    assert not FLIGHTS.is_over(looks, False)
+    assert not FLIGHTS.is_over(looks[:-1], True)
+    assert not FLIGHTS.is_over(looks[:1] * 5, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"sent": FLIGHTS.rows - 1}, "flights were sent"),
+        ({"refused": 1}, "none was refused"),
+        ({"rmse": 28.0}, "the error fell"),
+        ({"rmse": None}, "the error fell"),
+        ({"window_rows": 9_000.0}, "the error fell"),
+        ({"policy": {"status": {"candidate": {"verdict": "NotBetter"}}}}, "better on flights"),
+        ({"policy": {"status": {}}}, "promoted"),
+    ],
+)
+def test_each_claim_of_the_flights_can_break(change: dict[str, Any], problem: str) -> None:
+    claims = FLIGHTS.claims(flights(**change))
+
+    assert any(problem in sentence for sentence, held in claims if not held)
+
+
+def test_cancelled_flights_are_sent_without_a_label_and_without_a_delay() -> None:
+    rows = FLIGHT_DELAY.rows(FLIGHTS.stream)
+    cancelled = [row for row in rows if row.label is None]
+    never_left = [row for row in cancelled if "dep_delay" not in row.body]
+
+    assert len(rows) == FLIGHTS.rows
+    assert (len(cancelled), len(never_left)) == (1132, 940)
+    assert all("arr_delay" not in row.body for row in rows)
+    times = [str(row.body["scheduled_departure"]) for row in rows]
+    assert times == sorted(times)
+    assert len({row.body["flight_id"] for row in rows}) == len(rows)
+
+
+def test_error_of_a_few_stormy_flights_is_not_compared() -> None:
+    looks = flights()
+    early = replace(looks[0], window_rows=2_500.0, rmse=40.0)
+
+    claims = FLIGHTS.claims([early, *looks])
+
+    assert ("the error fell: RMSE 27.50 -> 24.00 minutes", True) in claims

@@ -12,7 +12,7 @@ import pytest
 
 from taxi_domain.errors import NotAvailableError, TaxiError
 from taxi_stories.progress import Progress, ProgressFile
-from taxi_stories.rows import LabelledBody
+from taxi_stories.rows import Body, LabelledBody
 from taxi_stories.sender import Addresses, Rate, RefusedError, Sender
 
 
@@ -93,6 +93,22 @@ def test_every_ride_and_label_arrives_once(city: City, batch_size: int) -> None:
     assert done == Progress(sent=25, refused=0, labelled=25)
     assert city.rides == [f"r{number}" for number in range(25)]
     assert city.labels == {f"r{number}": float(number) for number in range(25)}
+
+
+@pytest.mark.parametrize("unlabelled", [{0}, {3, 4}, {0, 1, 2, 3, 4}])
+def test_rows_without_a_label_are_sent_and_nothing_is_due_for_them(
+    city: City, unlabelled: set[int]
+) -> None:
+    rows = [
+        Body(row.body, None) if number in unlabelled else row for number, row in enumerate(rides(5))
+    ]
+    addresses = Addresses(lambda: city.url, lambda: city.url, "secret")
+
+    done = Sender(rows, addresses, Rate(100_000, 5, 0.0)).run()
+
+    assert done == Progress(sent=5, refused=0, labelled=5)
+    assert len(city.rides) == 5
+    assert set(city.labels) == {f"r{number}" for number in range(5) if number not in unlabelled}
 
 
 def test_failing_answers_are_sent_again(city: City) -> None:

@@ -29,7 +29,11 @@ class StoryName(StrEnum):
 
     QUIET = "quiet"
     COLLAPSE = "collapse"
+    FLIGHTS = "flights"
 
+
+#: What `make demo` tells.
+_DEMO = (StoryName.QUIET, StoryName.COLLAPSE)
 
 Context = Annotated[str, typer.Option(help="kubectl context; every call names it.")]
 Values = Annotated[
@@ -106,7 +110,9 @@ def report(
 
 @app.command()
 def story(
-    names: Annotated[list[StoryName] | None, typer.Argument(help="None tells both.")] = None,
+    names: Annotated[
+        list[StoryName] | None, typer.Argument(help="None tells those of the rides.")
+    ] = None,
     context: Context = "kind-taxi",
     values: Values = None,
     helm: Helm = "helm",
@@ -115,7 +121,7 @@ def story(
     """Tell the stories; exit code 1 when one does not go as it should."""
     begin = time.monotonic()
     try:
-        for name in names or list(StoryName):
+        for name in names or _DEMO:
             Teller(SCENARIOS[name], context, _values(values), helm, keep).tell()
     except TaxiError as error:
         _fail(error)

@@ -10,7 +10,13 @@ from taxi_domain.errors import TaxiError
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a sender got: rides sent (answered or refused), refused, and labels delivered."""
+    """How far a sender got.
+
+    Attributes:
+        sent: Rows that were answered or refused.
+        refused: Rows that were refused.
+        labelled: Rows that nothing more is due for: the label was delivered, or there is none.
+    """
 
     sent: int = 0
     refused: int = 0

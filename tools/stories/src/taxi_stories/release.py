@@ -58,6 +58,17 @@ class Release:
         Raises:
             ReleaseError: with the state of the pods that are not ready.
         """
+        self.apply(values, timeout_seconds=timeout_seconds)
+        self.wait(say, timeout_seconds=timeout_seconds)
+
+    def apply(
+        self, values: Mapping[str, object], *, timeout_seconds: int = _INSTALL_SECONDS
+    ) -> None:
+        """Install or upgrade; several releases may be waited for together then.
+
+        Raises:
+            ReleaseError: helm or the API server refuses it.
+        """
         command = [
             self.helm, "upgrade", "--install", self.name, str(CHART),
             "--kube-context", self.kubectl.context, "--namespace", self.kubectl.namespace,
@@ -67,9 +78,38 @@ class Release:
             command += ["--set", "crds.install=false"]
         try:
             run(command, stdin=json.dumps(values), timeout=timeout_seconds + 30)
-            self._wait(timeout_seconds, say)
         except CommandError as error:
             raise ReleaseError(f"{error}\n{self.describe()}") from error
+
+    def wait(
+        self,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        timeout_seconds: int = _INSTALL_SECONDS,
+    ) -> None:
+        """Wait until everything is ready; say what is still missing when that changes.
+
+        Raises:
+            ReleaseError: with the state of the pods that are not ready.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        said = ""
+        while True:
+            try:
+                waiting = self._waiting_for()
+            except CommandError as error:  # a busy API server does not answer every call
+                waiting = [str(error)]
+            if not waiting:
+                return
+            text = ", ".join(waiting)
+            if text != said:
+                say(f"waiting for {text}")
+                said = text
+            if time.monotonic() > deadline:
+                raise ReleaseError(
+                    f"not ready after {timeout_seconds} s: {text}\n{self.describe()}"
+                )
+            time.sleep(2)
 
     def uninstall(self) -> None:
         """Remove the release, its data and its namespace."""
@@ -124,27 +164,6 @@ class Release:
             "{{index .metadata.annotations \"meta.helm.sh/release-namespace\"}}",
         ).strip()  # fmt: skip
         return found not in {"", f"{self.name}/{self.kubectl.namespace}"}
-
-    def _wait(self, timeout_seconds: int, say: Callable[[str], None]) -> None:
-        """Wait for every workload; say what is still missing every few seconds."""
-        deadline = time.monotonic() + timeout_seconds
-        said = ""
-        while True:
-            try:
-                waiting = self._waiting_for()
-            except CommandError as error:  # a busy API server does not answer every call
-                waiting = [str(error)]
-            if not waiting:
-                return
-            text = ", ".join(waiting)
-            if text != said:
-                say(f"waiting for {text}")
-                said = text
-            if time.monotonic() > deadline:
-                raise ReleaseError(
-                    f"not ready after {timeout_seconds} s: {text}\n{self.describe()}"
-                )
-            time.sleep(2)
 
     def _check_crashes(self, pods: list[dict[str, Any]]) -> None:
         """End the wait when a container keeps ending: more time would not help it."""

@@ -10,6 +10,7 @@ from taxi_domain.errors import TaxiError
 from taxi_duration.trips import SCHEMA_FILE, read_trips
 from taxi_schema.reading import read_schema
 from taxi_schema.schema import Schema
+from taxi_train.data.files import read_columns
 
 #: The worked example, whose rows the stories send.
 TAXI_SCHEMA = read_schema(SCHEMA_FILE)
@@ -20,16 +21,23 @@ class RowFileError(TaxiError):
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledBody:
+class Body:
     """One row of a file.
 
     Attributes:
         body: What is posted to the predictor, with an id that is the same whenever the same file
             is sent, so that a repeat changes nothing.
-        label: The true value of the target, in its unit.
+        label: The true value of the target, in its unit; None where it will never be known.
     """
 
     body: dict[str, object]
+    label: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBody(Body):
+    """One row whose true value is known."""
+
     label: float
 
 
@@ -55,6 +63,24 @@ def read_rides(path: Path, *, prefix: str = "", cut: bool = False) -> list[Label
     return rows
 
 
+def read_rows(schema: Schema, path: Path) -> list[Body]:
+    """Read all rows of a file that has the schema's names, in the order of time.
+
+    Rows without a target are among them: they are asked for, and never get a label.
+
+    Raises:
+        TaxiError: the file cannot be used; names it, the column and the remedy.
+    """
+    time = [] if schema.event_time is None else [schema.event_time.name]
+    names = [column.name for column in schema.columns]
+    table = read_columns(path, [schema.id, *time, *names, schema.target.name])
+    for name in time:
+        table = table.sort_by(name)
+    if not table.num_rows:
+        raise RowFileError(f"{path}: has no row; give another file")
+    return _bodies(schema, table)
+
+
 def limits_of(schema: Schema) -> str:
     """Return the limits of labels that errors count, for texts."""
     target = schema.target
@@ -68,13 +94,16 @@ def bodies_of(schema: Schema, table: pa.Table) -> list[LabelledBody]:
         schema: Names of id, event time, columns and target.
         table: With these columns.
     """
+    rows = _bodies(schema, table)
+    return [LabelledBody(row.body, row.label) for row in rows if row.label is not None]
+
+
+def _bodies(schema: Schema, table: pa.Table) -> list[Body]:
     target = schema.target.name
     return [
-        LabelledBody(
-            {name: _plain(value) for name, value in row.items() if value is not None}, label
-        )
+        Body({name: _plain(value) for name, value in row.items() if value is not None}, label)
         for row in table.to_pylist()
-        if (label := row.pop(target)) is not None
+        for label in [row.pop(target)]
     ]
 
 

@@ -18,7 +18,7 @@ import tenacity
 from taxi_domain.errors import NotAvailableError, TaxiError
 from taxi_schema.schema import Schema
 from taxi_stories.progress import Progress, ProgressFile
-from taxi_stories.rows import TAXI_SCHEMA, LabelledBody
+from taxi_stories.rows import TAXI_SCHEMA, Body
 
 _LABELS_AT_ONCE = 1000
 _TIMEOUT_SECONDS = 15.0
@@ -60,7 +60,7 @@ class Sender:
 
     def __init__(
         self,
-        rows: Sequence[LabelledBody],
+        rows: Sequence[Body],
         addresses: Addresses,
         rate: Rate,
         *,
@@ -76,7 +76,7 @@ class Sender:
         self._id, self._target = schema.id, schema.target.name
         self._file = progress_file
         self._on_progress = on_progress
-        self._due: deque[tuple[float, LabelledBody]] = deque()
+        self._due: deque[tuple[float, Body]] = deque()
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS)
         self.stop = threading.Event()
         self.spend = threading.Event()
@@ -120,7 +120,7 @@ class Sender:
             expected = (self.progress.sent - first) / self._rate.rows_per_second
             self.stop.wait(max(0.0, begin + expected - time.monotonic()))
 
-    def _send(self, batch: Sequence[LabelledBody]) -> None:
+    def _send(self, batch: Sequence[Body]) -> None:
         bodies = [row.body for row in batch]
         if len(bodies) == 1 and self._rate.batch_size == 1:
             answer = self._post(self._addresses.predictor, "/predict", bodies[0], {})
@@ -139,15 +139,20 @@ class Sender:
     def _deliver_labels(self, now: float) -> None:
         while self._due and self._due[0][0] <= now:
             ready = [row for due, row in list(self._due)[:_LABELS_AT_ONCE] if due <= now]
-            labels = [{self._id: row.body[self._id], self._target: row.label} for row in ready]
-            headers = {"Authorization": f"Bearer {self._addresses.token}"}
-            answer = self._post(self._addresses.monitor, "/v1/labels", {"labels": labels}, headers)
-            for problem in answer.json().get("refused") or []:
-                field = str(problem.get("field") or "label")
-                self.label_refusals[field] = self.label_refusals.get(field, 0) + 1
+            self._post_labels([row for row in ready if row.label is not None])
             for _ in ready:
                 self._due.popleft()
             self._advance(labelled=len(ready))
+
+    def _post_labels(self, rows: Sequence[Body]) -> None:
+        if not rows:
+            return
+        labels = [{self._id: row.body[self._id], self._target: row.label} for row in rows]
+        headers = {"Authorization": f"Bearer {self._addresses.token}"}
+        answer = self._post(self._addresses.monitor, "/v1/labels", {"labels": labels}, headers)
+        for problem in answer.json().get("refused") or []:
+            field = str(problem.get("field") or "label")
+            self.label_refusals[field] = self.label_refusals.get(field, 0) + 1
 
     def _advance(self, *, sent: int = 0, refused: int = 0, labelled: int = 0) -> None:
         before = self.progress

@@ -1,4 +1,4 @@
-"""A story: one release in a namespace of its own, real rides, a policy, and what came of it.
+"""A story: one release in a namespace of its own, real rows, a policy, and what came of it.
 
 The terminal tells in plain words what happens, beside what Prometheus and
 `kubectl get dp` say at that moment. A story ends with the claims that it makes about the
@@ -7,11 +7,10 @@ system, each checked, and fails when one does not hold.
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import tenacity
 from rich.console import Console
@@ -20,18 +19,20 @@ from rich.table import Table
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import PLURAL
+from taxi_stories.example import TAXI
 from taxi_stories.forwards import Forward
 from taxi_stories.kubectl import CommandError, Kubectl
+from taxi_stories.neighbour import Neighbourhood
 from taxi_stories.progress import Progress
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
 from taxi_stories.reports import make_report, said
-from taxi_stories.rows import LabelledBody, read_rides
-from taxi_stories.sender import Rate, Sender
+from taxi_stories.rows import Body
+from taxi_stories.scenario import Claim, Scenario, Snapshot
+from taxi_stories.sender import Sender
 
 ROOT = Path(__file__).parents[4]
-EXAMPLE = ROOT / "models" / "taxi_duration"
-SAMPLES = EXAMPLE / "samples"
+SAMPLES = TAXI.folder / "samples"
 EXAMPLES = ROOT / "k8s" / "examples"
 #: Where the newest report of a story is kept.
 BUILT = ROOT / ".build"
@@ -49,67 +50,6 @@ _patiently = tenacity.Retrying(
 
 class StoryError(TaxiError):
     """The system did not do what the story says; the text names the claim and the facts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What was seen at one moment; None where Prometheus has no series (yet)."""
-
-    at: float
-    sent: int
-    refused: int
-    window_rows: float | None
-    drift: float | None
-    rmse: float | None
-    error: float | None
-    policy: Mapping[str, Any]
-
-    @property
-    def status(self) -> Mapping[str, Any]:
-        """Status of the policy."""
-        found: Mapping[str, Any] = self.policy.get("status") or {}
-        return found
-
-    def condition(self, kind: str) -> str:
-        """Status of a condition, `Unknown` when it is not there."""
-        for one in self.status.get("conditions") or []:
-            if one["type"] == kind:
-                return str(one["status"])
-        return "Unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """What a story needs.
-
-    Attributes:
-        name: Name, also of its policy file and of its namespace after `taxi-`.
-        opening: Plain words before it begins.
-        stream: Sample file whose rides are sent.
-        first_model: Values of the chart's `firstModel`.
-        rides: How many rides are sent at most.
-        pace: How they are sent.
-        is_over: Tells from all looks so far that nothing more is to be waited for.
-        claims: Checks at the end: pairs of a sentence and whether it held.
-        report_claims: Checks of the batch report of the story's time; None makes no report.
-        reserve: How many of the rides wait until `spends_reserve` says so of the looks so far: a
-            slow machine must not run out of rides before they matter.
-        spends_reserve: See `reserve`.
-        seconds: Longest time from the first ride to the end.
-    """
-
-    name: str
-    opening: str
-    stream: str
-    first_model: Mapping[str, object]
-    rides: int
-    rate: Rate
-    is_over: Callable[[Sequence[Snapshot], bool], bool]
-    claims: Callable[[Sequence[Snapshot]], list[tuple[str, bool]]]
-    report_claims: Callable[[Mapping[str, Any]], list[tuple[str, bool]]] | None = None
-    reserve: int = 0
-    spends_reserve: Callable[[Sequence[Snapshot]], bool] = lambda _: True
-    seconds: float = 300.0
 
 
 @dataclass
@@ -133,17 +73,20 @@ class Teller:
             TaxiError: the cluster or the release did not come up.
         """
         begin = time.monotonic()
-        kubectl = Kubectl(self.context, f"taxi-{self.scenario.name}")
-        release = Release(kubectl, "taxi", self.helm)
-        rides = read_rides(SAMPLES / f"{self.scenario.stream}.parquet")[: self.scenario.rides]
+        kubectl = Kubectl(self.context, self.scenario.place)
+        release = Release(kubectl, self.scenario.release, self.helm)
+        rows = self.scenario.example.rows(self.scenario.stream)[: self.scenario.rows]
         self.console.rule(f"[bold]Story: {self.scenario.name}")
         self.console.print(self.scenario.opening.strip() + "\n")
         release.uninstall()
         try:
-            self._install(release)
-            first_ride = datetime.now(UTC)
-            snapshots = self._play(release, rides)
-            claims = self.scenario.claims(snapshots) + self._reported(release, first_ride)
+            neighbours = self._neighbourhood(kubectl)
+            self._install(release, neighbours)
+            first_row = datetime.now(UTC)
+            snapshots = self._play(release, rows)
+            claims = self.scenario.claims(snapshots) + self._reported(release, first_row)
+            if neighbours is not None:
+                claims += neighbours.claims()
             self._judge(snapshots, claims, time.monotonic() - begin)
         finally:
             if self.keep:
@@ -154,27 +97,40 @@ class Teller:
             else:
                 release.uninstall()
 
-    def _install(self, release: Release) -> None:
+    def _neighbourhood(self, kubectl: Kubectl) -> Neighbourhood | None:
+        neighbour = self.scenario.neighbour
+        return None if neighbour is None else Neighbourhood(neighbour, kubectl, self.helm)
+
+    def _install(self, release: Release, neighbours: Neighbourhood | None) -> None:
         begin = time.monotonic()
         self.console.print(
             f"Installing the chart into namespace {release.kubectl.namespace}; the first model is "
-            f"trained by its Job on {self.scenario.first_model}.",
+            f"trained by its Job on {self.scenario.first}.",
             highlight=False,
         )
-        values = {
-            **self.values,
-            # The story's policy names the active Service.
-            "fullnameOverride": release.name,
-            "firstModel": dict(self.scenario.first_model),
-            "metrics": {"serviceMonitor": {"interval": "5s"}},
-            "batchReport": {"enabled": True, "prometheus": {"url": _PROMETHEUS}},
-        }
-        release.install(values, say=self._say)
+        # Both at once, and waited for then: Prometheus takes minutes to see a change after another.
+        if neighbours is not None:
+            neighbours.apply(self.values)
+        release.apply(self._values(release))
+        if neighbours is not None:
+            neighbours.settle(self._say)
+        release.wait(self._say)
         policy = EXAMPLES / f"{self.scenario.name}.yaml"
         release.kubectl("apply", "-f", str(policy))
         self._say(f"everything is ready after {time.monotonic() - begin:.0f} s; policy applied")
 
-    def _play(self, release: Release, rides: Sequence[LabelledBody]) -> list[Snapshot]:
+    def _values(self, release: Release) -> dict[str, object]:
+        return {
+            **self.values,
+            # The story's policy names the active Service.
+            "fullnameOverride": release.name,
+            **self.scenario.example.values(self.scenario.first),
+            "metrics": {"serviceMonitor": {"interval": "5s"}},
+            "batchReport": {"enabled": True, "prometheus": {"url": _PROMETHEUS}},
+            **self.scenario.values,
+        }
+
+    def _play(self, release: Release, rows: Sequence[Body]) -> list[Snapshot]:
         monitoring = Forward(
             release.kubectl.within("monitoring"), "service/prometheus-operated", 9090
         )
@@ -182,8 +138,8 @@ class Teller:
         with monitoring, release.predictor() as predictor, release.monitor() as monitor:
             prometheus = Prometheus(monitoring)
             sender = Sender(
-                rides, release.addresses(predictor, monitor), self.scenario.rate,
-                reserve=self.scenario.reserve,
+                rows, release.addresses(predictor, monitor), self.scenario.rate,
+                reserve=self.scenario.reserve, schema=self.scenario.example.schema,
             )  # fmt: skip
             failed: list[BaseException] = []
             thread = threading.Thread(target=_run_into, args=(sender, failed), daemon=True)
@@ -213,7 +169,10 @@ class Teller:
     def _look(
         self, release: Release, prometheus: Prometheus, begin: float, progress: Progress
     ) -> Snapshot:
-        where = f'{{namespace="{release.kubectl.namespace}",model_role="champion"}}'
+        where = (
+            f'{{namespace="{release.kubectl.namespace}",model="{self.scenario.example.model}",'
+            'model_role="champion"}'
+        )
 
         def value(name: str, labels: str = where) -> float | None:
             return prometheus.value(f"max({name}{labels})")
@@ -231,15 +190,15 @@ class Teller:
         )
 
     def _show(self, snapshot: Snapshot) -> None:
-        status = snapshot.status
+        status, example = snapshot.status, self.scenario.example
         run = (status.get("run") or {}).get("state", "-")
-        verdict = (status.get("candidate") or {}).get("verdict", "-")
+        verdict = snapshot.candidate.get("verdict", "-")
         self.console.print(
-            f"[dim]{snapshot.at:5.0f} s[/dim]  {snapshot.sent:6d} rides sent | Prometheus: "
-            f"window {_number(snapshot.window_rows, '.0f')} rides, "
+            f"[dim]{snapshot.at:5.0f} s[/dim]  {snapshot.sent:6d} {example.noun} sent | "
+            f"Prometheus: window {_number(snapshot.window_rows, '.0f')} {example.noun}, "
             f"inputs {_number(snapshot.drift, '.2f')} and error "
             f"{_number(snapshot.error, '.2f')} of the alarm level, RMSE "
-            f"{_number(snapshot.rmse, '.2f')} min | dp: drift "
+            f"{_number(snapshot.rmse, '.2f')} {example.schema.target.unit} | dp: drift "
             f"{snapshot.condition('DriftDetected')}, run {run}, verdict {verdict}, traffic "
             f"{(status.get('traffic') or {}).get('active', '-')}",
             highlight=False,
@@ -255,14 +214,14 @@ class Teller:
                 seen.add(event["metadata"]["uid"])
                 self.console.print(f"         [bold cyan]{event['reason']}[/]: {event['message']}")
 
-    def _reported(self, release: Release, first_ride: datetime) -> list[tuple[str, bool]]:
+    def _reported(self, release: Release, first_row: datetime) -> list[Claim]:
         """Make the batch report of the story, save it, and return the claims about it."""
         if self.scenario.report_claims is None:
             return []
         begin = time.monotonic()
         self.console.print("What happened, as the batch report of these minutes tells it:")
         end = datetime.now(UTC).replace(microsecond=0)
-        report = make_report(release, first_ride.replace(microsecond=0), end)
+        report = make_report(release, first_row.replace(microsecond=0), end)
         path = report.save(BUILT)
         for sentence in said(report.document):
             self._say(escape(sentence))
@@ -270,7 +229,7 @@ class Teller:
         return self.scenario.report_claims(report.document)
 
     def _judge(
-        self, snapshots: Sequence[Snapshot], claims: Sequence[tuple[str, bool]], seconds: float
+        self, snapshots: Sequence[Snapshot], claims: Sequence[Claim], seconds: float
     ) -> None:
         table = Table("claim", "holds", title=f"{self.scenario.name}: {seconds:.0f} s")
         for sentence, held in claims:

@@ -71,9 +71,12 @@ def role_of(component: str) -> str:
     return f"taxi-{component}"
 
 
-def privileges_of(component: str) -> list[dict[str, Any]]:
-    """Return a component's rights in the form of MongoDB's `createRole`."""
+def privileges_of(component: str, database: str = DATABASE) -> list[dict[str, Any]]:
+    """Return a component's rights in a database, in the form of MongoDB's `createRole`.
+
+    Releases that share a MongoDB have a database and users each.
+    """
     return [
-        {"resource": {"db": DATABASE, "collection": collection}, "actions": sorted(actions)}
+        {"resource": {"db": database, "collection": collection}, "actions": sorted(actions)}
         for collection, actions in sorted(ROLES[component].items())
     ]
