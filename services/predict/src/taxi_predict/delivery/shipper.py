@@ -124,9 +124,14 @@ class Shipper:
         if now - self._measured_at < _MEASURE_SECONDS:
             return
         self._measured_at = now
-        self._metrics[PREDICTOR_SPOOL_BYTES].set(self._spool.waiting_bytes())
-        self._metrics[PREDICTOR_SPOOL_RECORDS].set(self._spool.waiting_records())
-        entries, _ = self._decoded(self._spool.oldest())
+        try:
+            waiting = self._spool.waiting_bytes(), self._spool.waiting_records()
+            entries, _ = self._decoded(self._spool.oldest())
+        except OSError as error:
+            logger.warning("the spool cannot be measured", extra={"reason": str(error)})
+            return
+        self._metrics[PREDICTOR_SPOOL_BYTES].set(waiting[0])
+        self._metrics[PREDICTOR_SPOOL_RECORDS].set(waiting[1])
         answered = min((entry.milliseconds / 1000 for entry, _ in entries), default=None)
         self._metrics[PREDICTOR_SPOOL_OLDEST_AGE].set(
             0.0 if answered is None else max(0.0, time.time() - answered)
@@ -153,7 +158,11 @@ class Shipper:
         return len(payloads)
 
     def _decoded(self, payloads: Sequence[bytes]) -> tuple[list[NamedEntry], list[bytes]]:
-        """Return the entries, and payloads that are none: one must not hold up the others."""
+        """Return the entries, and payloads that are none: one must not hold up the others.
+
+        Raises:
+            OSError: names of values cannot be read now.
+        """
         columns_of = self._spool.columns.of
         entries: list[NamedEntry] = []
         malformed = []
