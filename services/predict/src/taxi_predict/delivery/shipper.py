@@ -32,8 +32,9 @@ logger = logging.getLogger(__name__)
 
 _MEASURE_SECONDS: Final = 1.0
 _MAX_PAUSE: Final = 5.0
-#: The listener is told when nothing more waits, or so many records were delivered.
+#: The listener is told when nothing more waits, or so many records or bytes were delivered.
 _MAX_UNNOTIFIED: Final = 2000
+_MAX_UNNOTIFIED_BYTES: Final = 2 * 1024 * 1024
 
 #: An answered row, and the names of its values.
 NamedEntry = tuple[Entry, Sequence[str]]
@@ -153,7 +154,7 @@ class Shipper:
         self._spool.confirm(waiting)
         self._report(waiting, malformed)
         self._unnotified += records
-        if len(payloads) < limit or len(self._unnotified) >= _MAX_UNNOTIFIED:
+        if len(payloads) < limit or self._much_unnotified():
             self._notify_listener()
         return len(payloads)
 
@@ -198,6 +199,10 @@ class Shipper:
             # Its text is the only copy that is left.
             logger.error("a record cannot be read", extra={"payload": payload[:1000].hex()})
             self._metrics[PREDICTOR_SPOOL_LOST].labels("malformed").inc(len(payload))
+
+    def _much_unnotified(self) -> bool:
+        records = self._unnotified
+        return len(records) >= _MAX_UNNOTIFIED or sum(map(len, records)) >= _MAX_UNNOTIFIED_BYTES
 
     def _notify_listener(self) -> None:
         records, self._unnotified = self._unnotified, []
