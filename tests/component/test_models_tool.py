@@ -271,7 +271,7 @@ def test_a_required_column_goes_when_the_fallback_can_do_without_it(
     assert champion(database) == narrow
 
     # What went before asks for the column, which clients may no longer send.
-    for words in (("rollback",), ("rollback", "--alias", "fallback")):
+    for words in (("rollback", "--alias", "fallback"), ("rollback",)):
         assert "tip is required, was absent" in tool(*words, code=1)
         tool(*words, "--accept-schema-change")
     assert champion(database) == first
@@ -292,6 +292,7 @@ def test_what_the_gate_refused_for_its_schema_alone_is_promoted_by_the_command_i
     state = ModelState.CANDIDATE
     version = add_of(database, with_required_tip(), 1, state=state, run_id="run-1")
     message = "tip is required, was absent"
+    RunStore(database).start("run-1", "train", [], NOW)
     RunStore(database).finish("run-1", result, now=NOW, message=message, candidate=version)
     Registry(database).set_state(version, ModelState.REJECTED, reason=reason)
 

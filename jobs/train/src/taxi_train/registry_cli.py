@@ -29,6 +29,7 @@ from taxi_store.registry.entries import (
     ModelEntry,
     StateConflictError,
     UnknownVersionError,
+    UnreadableEntryError,
 )
 from taxi_store.registry.garbage_collection import Keep, collect, superfluous
 from taxi_store.registry.registry import Registry
@@ -276,7 +277,10 @@ def _is_better_but_for_its_schema(database: Database[Document], entry: ModelEntr
     """Tell whether the gate refused a version for its schema alone, and nothing else since."""
     if entry.state is not ModelState.REJECTED or entry.run_id is None:
         return False
-    run = RunStore(database).get(entry.run_id)
+    try:
+        run = RunStore(database).get(entry.run_id)
+    except UnreadableEntryError:
+        return False
     return (
         run is not None
         and run.result is RunResult.SCHEMA_CHANGED
