@@ -24,13 +24,16 @@ from typer.testing import CliRunner
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import MODEL_NAME, ONNX_FILE, SCHEMA_FILE, Alias, ModelState
+from taxi_domain.runs import RunResult
 from taxi_duration.trips import taxi_schema
 from taxi_local.mongod import Mongod, running_mongod
 from taxi_schema.reading import schema_of
+from taxi_schema.schema import Schema
 from taxi_store.connection import Document, connect
 from taxi_store.registry.artifacts import Artifact, artifact_of, pack
 from taxi_store.registry.garbage_collection import Keep, collect
 from taxi_store.registry.registry import Registry
+from taxi_store.registry.runs import RunStore
 from taxi_train.registry_cli import EXIT_CONFLICT, app, move
 
 pytestmark = pytest.mark.component
@@ -222,18 +225,24 @@ def test_an_artifact_without_a_schema_does_not_get_in(
     assert SCHEMA_FILE in tool("import", str(tmp_path / "model.tar"), code=1)
 
 
-def test_a_version_whose_schema_clients_would_notice_needs_a_word_more(
-    database: Database[Document],
-) -> None:
+def with_required_tip() -> Schema:
     document = json.loads(TAXI.to_json())
     document["derived"] = {}
     document["slices"] = []
     tip = {"name": "tip", "kind": "number"}
-    wider = schema_of(document | {"columns": [*document["columns"], tip]})
-    other = Registry(database).add(
-        artifact_for(wider), model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW
-    )
-    first = add(database, 1)
+    return schema_of(document | {"columns": [*document["columns"], tip]})
+
+
+def add_of(database: Database[Document], schema: Schema, constant: float, **more: Any) -> str:
+    artifact = artifact_for(schema, Linear(constant))
+    given = {"state": ModelState.ACCEPTED, **more}
+    return Registry(database).add(artifact, model=MODEL_NAME, now=NOW, **given)
+
+
+def test_a_version_whose_schema_clients_would_notice_needs_a_word_more(
+    database: Database[Document],
+) -> None:
+    other, first = add_of(database, with_required_tip(), 1), add(database, 1)
     tool("promote", first)
 
     printed = tool("promote", other, "--force", code=1)
@@ -242,6 +251,55 @@ def test_a_version_whose_schema_clients_would_notice_needs_a_word_more(
     tool("promote", other, "--accept-schema-change")
     assert champion(database) == other
     tool("promote", first)  # a column that goes is no change
+
+
+def test_a_required_column_goes_when_the_fallback_can_do_without_it(
+    database: Database[Document],
+) -> None:
+    wide = with_required_tip()
+    first, fallback = add_of(database, wide, 1), add_of(database, wide, 2)
+    narrow, narrow_fallback = add(database, 1), add(database, 2)
+    tool("promote", first)
+    tool("promote", fallback, "--alias", "fallback")
+
+    printed = tool("promote", narrow, code=1)
+    assert f"the fallback {fallback} would refuse rows" in printed
+    assert "tip is required, was absent" in printed
+    assert "taxi-train fit" in printed
+    tool("promote", narrow_fallback, "--alias", "fallback")
+    tool("promote", narrow)
+    assert champion(database) == narrow
+
+    # What went before asks for the column, which clients may no longer send.
+    for words in (("rollback", "--alias", "fallback"), ("rollback",)):
+        assert "tip is required, was absent" in tool(*words, code=1)
+        tool(*words, "--accept-schema-change")
+    assert champion(database) == first
+
+
+@pytest.mark.parametrize(
+    ("result", "reason", "code"),
+    [
+        (RunResult.SCHEMA_CHANGED, "tip is required, was absent", 0),
+        (RunResult.SCHEMA_CHANGED, "its pods did not start", 1),
+        (RunResult.NOT_BETTER, "tip is required, was absent", 1),
+    ],
+)
+def test_what_the_gate_refused_for_its_schema_alone_is_promoted_by_the_command_it_names(
+    database: Database[Document], result: RunResult, reason: str, code: int
+) -> None:
+    tool("promote", add(database, 1))
+    state = ModelState.CANDIDATE
+    version = add_of(database, with_required_tip(), 1, state=state, run_id="run-1")
+    message = "tip is required, was absent"
+    RunStore(database).start("run-1", "train", [], NOW)
+    RunStore(database).finish("run-1", result, now=NOW, message=message, candidate=version)
+    Registry(database).set_state(version, ModelState.REJECTED, reason=reason)
+
+    advised = "--force" if code else "--accept-schema-change"
+    assert f"promote it with {advised}" in tool("promote", version, code=1)
+    tool("promote", version, "--accept-schema-change", code=code)
+    assert (champion(database) == version) is (code == 0)
 
 
 def test_what_served_can_be_rolled_back_to(database: Database[Document]) -> None:

@@ -14,12 +14,13 @@ from support.waiting import wait_for
 
 from taxi_domain.metrics import (
     PREDICTOR_EXTRA_DROPPED,
+    PREDICTOR_FAILED,
     PREDICTOR_PREDICTED_VALUE,
     PREDICTOR_PREDICTIONS,
     PREDICTOR_REFUSED,
 )
 from taxi_predict.http.fast_path import ROUTE
-from taxi_predict.serving.loaded_model import loaded
+from taxi_predict.serving.loaded_model import OTHER, loaded
 from taxi_predict.spool.writer import SpoolFullError, SpoolWriter
 
 
@@ -222,3 +223,13 @@ def test_counting_goes_on_after_counts_could_not_be_written(
     predictions = well.metrics[PREDICTOR_PREDICTIONS]
     wait_for("the count", lambda: sum(values_of(predictions).values()) == 1, 10)
     well.buffered.stop()
+
+
+def test_no_field_of_a_client_counts_as_what_only_the_predictor_says(well: PredictorApp) -> None:
+    own = [reason for (reason,) in PREDICTOR_REFUSED.series + PREDICTOR_FAILED.series]
+    names = [name for name in own if name not in {"body", OTHER}]
+    for name in names:
+        assert well.post("/predict", {**PLAIN, name: []}) == 422
+        assert well.post("/predict/batch", [{**PLAIN, name: {}}]) == 200
+
+    assert well.counts() == {"answered": 0, OTHER: 2 * len(names)}

@@ -5,13 +5,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from support.artifacts import Linear, model_bytes
 
 from taxi_predict.serving.onnx_model import ModelError, OnnxModel
 from taxi_schema.column import MISSING_INTEGER
+from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import schema_of
 from taxi_schema.schema import Schema
+from taxi_train.artifact.onnx_model import OnnxModel as TrainedModel
+from taxi_train.data.rows import features_of
 
 LARGE = 2**53 + 1
 
@@ -134,3 +139,38 @@ def test_answers_are_floats_of_python() -> None:
     for answers in (model.predict([(1, 1.0)]), model.predict([(1, 1.0), (2, 2.0)])):
         assert {type(answer) for answer in answers} == {float}
         assert not isinstance(answers[0], np.generic)
+
+
+FIRST = helper.make_tensor("first", INT64, [1], [0])
+#: Both give the first number of a row as it comes: packed, and by its name.
+FIRST_NUMBERS = (
+    graph({"x": (FLOAT, [None, 3])}, (FLOAT, [None, 1]),
+          helper.make_node("Gather", ["x", "first"], ["y"], axis=1), constants=[FIRST]),
+    graph({"a": (FLOAT, [None, 1])}, (FLOAT, [None, 1]),
+          helper.make_node("Identity", ["a"], ["y"])),
+)  # fmt: skip
+LARGEST = float(np.finfo(np.float32).max)
+WILD = st.floats(allow_infinity=False) | st.sampled_from(
+    [-(2.0**63), 2.0**63, LARGEST, -LARGEST, LARGEST * 1.0000001, 1e39, -1e300, -0.0]
+)
+
+
+@pytest.mark.parametrize("one", FIRST_NUMBERS, ids=["packed", "named"])
+@given(
+    numbers=st.lists(WILD, min_size=2, max_size=5), integer=st.sampled_from([MISSING_INTEGER, 3])
+)
+def test_a_number_is_the_same_alone_among_others_and_in_training(
+    one: bytes, numbers: list[float], integer: int
+) -> None:
+    rows = [(number, integer, 1) for number in numbers]
+    integers = np.full(len(rows), integer)
+    columns = {"a": np.array(numbers), "b": integers, "c": np.ones_like(integers)}
+    none = np.full(len(rows), np.nan)
+    times = np.full(len(rows), "NaT", "datetime64[us]")
+    labelled = LabelledRows(columns, times, none, none, none)
+    trained = TrainedModel(NUMBERS, one).predict(features_of(NUMBERS, labelled))
+
+    model = OnnxModel(one, NUMBERS)
+    assert np.isfinite(trained[~np.isnan(columns["a"])]).all()
+    np.testing.assert_array_equal(model.predict(rows), trained)
+    np.testing.assert_array_equal([model.predict([row])[0] for row in rows], trained)

@@ -1,7 +1,10 @@
 """The delivery: nothing is confirmed that the log did not take, and nothing holds up the rest."""
 
+import os
+import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import bson
@@ -169,3 +172,55 @@ def test_records_whose_names_are_lost_hold_up_no_other(tmp_path: Path) -> None:
 
     assert log.row_ids == ["r1", "r3"]
     assert metrics[PREDICTOR_SPOOL_LOST].labels("malformed")._value.get() > len(lost)
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@contextmanager
+def files_left(count: int) -> Iterator[None]:
+    """Let this process open so many files more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = [os.dup(0) for _ in range(count + 1)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[-1], hard))
+    for descriptor in held:
+        os.close(descriptor)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_names_that_cannot_be_read_now_lose_no_record(tmp_path: Path) -> None:
+    spooled(tmp_path, [entry(1), entry(2)])
+    log, metrics = Taker("mongodb"), Metrics()
+    lost = metrics[PREDICTOR_SPOOL_LOST].labels("malformed")
+    before = lost._value.get()
+    delivery = Shipper(SpoolReader(tmp_path), log, None, None, metrics)
+    names = tmp_path / "v.columns"
+    names.rename(tmp_path / "aside")
+    names.mkdir()  # reading it fails, and not because there is none
+    moved, paused = delivery.batch(100), delivery.pause
+    delivery.measure()  # must not end the process either
+    names.rmdir()
+    (tmp_path / "aside").rename(names)
+
+    assert (moved, paused > 0, log.row_ids) == (0, True, [])
+    assert delivery.batch(100) == 2
+    assert (log.row_ids, delivery.pause) == (["r1", "r2"], 0)
+    assert lost._value.get() == before
+
+
+def test_a_segment_that_cannot_be_opened_now_costs_no_file_at_each_attempt(tmp_path: Path) -> None:
+    spooled(tmp_path, [entry(1)])
+    log = Taker("mongodb")
+    delivery = Shipper(SpoolReader(tmp_path), log, None, None, Metrics())
+    opened = open_files()
+    # For the folder and the segment, not for the segment's offset.
+    with files_left(2):
+        assert [delivery.batch(100) for _ in range(3)] == [0, 0, 0]
+
+    assert open_files() == opened
+    assert delivery.batch(100) == 1
+    assert log.row_ids == ["r1"]

@@ -8,7 +8,7 @@ from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 from support.schemas import body_of, documents, edited, few_examples, rows
 
-from taxi_schema.compatibility import changes
+from taxi_schema.compatibility import changes, newly_refused
 from taxi_schema.errors import SchemaError
 from taxi_schema.reading import schema_of
 from taxi_schema.requests import RequestParser
@@ -113,3 +113,30 @@ def test_a_schema_without_changes_accepts_what_the_old_one_accepts(data: Any) ->
 
     # Raises a FieldError where a change was overlooked.
     RequestParser(new).parse(body_of(old, data.draw(rows(old))))
+
+
+def test_what_a_staying_schema_refuses_already_is_not_said_again() -> None:
+    staying, before = schema_of(OLD), schema_of(changed("fare", nullable=False))
+    without = schema_of(changed(columns=OLD["columns"][1:3]))
+
+    assert newly_refused(before, without, staying) == (
+        "km is required, was absent",
+        "vendor is required, was absent",
+    )
+    assert newly_refused(without, without, staying) == ()
+    assert newly_refused(None, before, staying) == ()
+
+
+@few_examples
+@given(st.data())
+def test_a_staying_schema_that_is_not_said_to_refuse_rows_accepts_them(data: Any) -> None:
+    document = data.draw(documents())
+    staying = schema_of(document)
+    try:
+        after = schema_of(data.draw(edited(document)))
+    except SchemaError:
+        reject()
+    assume(after.id == staying.id and after.event_time == staying.event_time)
+    assume(not newly_refused(staying, after, staying))
+
+    RequestParser(staying).parse(body_of(after, data.draw(rows(after))))

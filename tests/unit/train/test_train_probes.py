@@ -98,6 +98,26 @@ def test_the_gate_refuses_a_candidate_that_clients_would_notice() -> None:
     assert compatible.result is RunResult.BETTER
 
 
+def test_the_gate_names_the_fallback_that_rows_of_a_candidate_would_not_suit() -> None:
+    champion, fallback = made("Reciprocal", WIDER), made("Identity", WIDER)
+    narrow = made("Identity")
+
+    stuck = compare(champion, narrow, views(SCHEMA, WIDER), RULES, (fallback,))
+    free = compare(champion, narrow, views(SCHEMA, WIDER), RULES, (made("Identity"),))
+
+    assert (stuck.result, free.result) == (RunResult.SCHEMA_CHANGED, RunResult.BETTER)
+    assert f"the fallback {fallback.version} would refuse rows" in stuck.message
+    assert "size is required, was absent" in stuck.message
+    assert "taxi-train fit" in stuck.message
+
+
+def test_a_candidate_that_is_not_better_is_not_offered_with_its_schema() -> None:
+    found = compare(made("Identity"), made("Identity", WIDER), views(SCHEMA, WIDER), RULES)
+
+    assert found.result is RunResult.NOT_BETTER
+    assert "--accept-schema-change" not in found.message
+
+
 @pytest.mark.parametrize("change", ["absent", "damaged"])
 def test_an_artifact_without_a_schema_is_refused_by_name(change: str) -> None:
     files = dict(made("Identity").files)

@@ -19,8 +19,9 @@ from pymongo.database import Database
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
-from taxi_domain.runs import EXIT_FAILED, EXIT_USAGE
+from taxi_domain.runs import EXIT_FAILED, EXIT_USAGE, RunResult
 from taxi_runtime.settings import read
+from taxi_schema.schema import Schema
 from taxi_store.connection import Document, connect, database_of
 from taxi_store.registry.artifacts import MAX_ARCHIVE_BYTES, ArtifactError, pack, unpack
 from taxi_store.registry.entries import (
@@ -28,9 +29,11 @@ from taxi_store.registry.entries import (
     ModelEntry,
     StateConflictError,
     UnknownVersionError,
+    UnreadableEntryError,
 )
 from taxi_store.registry.garbage_collection import Keep, collect, superfluous
 from taxi_store.registry.registry import Registry
+from taxi_store.registry.runs import RunStore
 from taxi_train.settings import Settings
 
 EXIT_CONFLICT: Final = 3
@@ -54,6 +57,13 @@ class Output(StrEnum):
 
 
 Version = Annotated[str, typer.Argument(help="Model version: 12 hex digits.")]
+AcceptChange = Annotated[
+    bool,
+    typer.Option(
+        "--accept-schema-change",
+        help="Although clients of what serves would notice, or the fallback refuse their rows.",
+    ),
+]
 As = Annotated[Output, typer.Option("--output", "-o", help="How to print.")]
 Which = Annotated[Alias, typer.Option("--alias", help="Which alias.")]
 
@@ -95,23 +105,23 @@ def promote(
     alias: Which = Alias.CHAMPION,
     expect: Annotated[str, typer.Option(help="Only when the alias points there now.")] = "",
     force: Annotated[bool, typer.Option(help="Although it is not Accepted.")] = False,
-    accept_schema_change: Annotated[
-        bool, typer.Option(help="Although clients of what serves now would notice.")
-    ] = False,
+    accept_schema_change: AcceptChange = False,
 ) -> None:
     """Let an alias point at a version; pods follow when they are started anew."""
-    with _registry() as (registry, _, model):
+    with _registry() as (registry, database, model):
         entry = _verify(registry, version)
         if entry.state is not ModelState.ACCEPTED and not force:
-            raise _refused(entry)
+            better = _is_better_but_for_its_schema(database, entry)
+            if not (better and accept_schema_change):
+                raise _refused(entry, "--accept-schema-change" if better else "--force")
+        if not accept_schema_change:
+            _check_schema(registry, model, alias, version)
         now = registry.alias(model, alias)
-        if now is not None and not accept_schema_change:
-            _check_schema(registry, now.version, version)
         move(registry, model, alias, to=version, expected=expect or (now.version if now else None))
 
 
 @app.command()
-def rollback(alias: Which = Alias.CHAMPION) -> None:
+def rollback(alias: Which = Alias.CHAMPION, accept_schema_change: AcceptChange = False) -> None:
     """Let an alias point at the version that it pointed at before; a second time: forward again."""
     with _registry() as (registry, _, model):
         now = registry.alias(model, alias)
@@ -120,6 +130,8 @@ def rollback(alias: Which = Alias.CHAMPION) -> None:
         entry = _verify(registry, now.previous, served=True)
         if entry.state is ModelState.REJECTED:
             raise _refused(entry)
+        if not accept_schema_change:
+            _check_schema(registry, model, alias, now.previous)
         move(registry, model, alias, to=now.previous, expected=now.version)
 
 
@@ -234,29 +246,52 @@ def _check(files: Mapping[str, bytes], *, served: bool = False) -> None:
     (check_graph if served else check_limits)(files)
 
 
-def _check_schema(registry: Registry, serving: str, version: str) -> None:
-    """Refuse a version whose schema the clients of what serves would notice.
+def _check_schema(registry: Registry, model: str, alias: Alias, version: str) -> None:
+    """Refuse a version that rows of the champion's clients do not suit, or whose rows the fallback.
 
-    What serves and cannot be read has no schema to compare with.
+    An alias whose version cannot be read has no schema to compare with.
     """
-    from taxi_schema.compatibility import changes
     from taxi_train.artifact.onnx_model import schema_of
+    from taxi_train.runs.schema_changes import client_changes, fallback_changes
 
-    try:
-        old = schema_of(registry.load(serving))
-    except (ArtifactError, UnknownVersionError):
-        return
-    if changed := changes(old, schema_of(registry.load(version))):
+    def schema_now(of: Alias) -> tuple[Schema | None, str]:
+        now = registry.alias(model, of)
+        if now is None:
+            return None, ""
+        with suppress(ArtifactError, UnknownVersionError):
+            return schema_of(registry.load(now.version)), now.version
+        return None, now.version
+
+    new, (champion, _) = schema_of(registry.load(version)), schema_now(Alias.CHAMPION)
+    changed = client_changes(champion, new)
+    if alias is Alias.CHAMPION:
+        changed += fallback_changes(champion, new, *schema_now(Alias.FALLBACK))
+    if changed:
         raise TaxiError(
-            f"model version {version}: its schema is not compatible with that of {serving}: "
-            f"{'; '.join(changed)}; promote it with --accept-schema-change to use it all the same"
+            f"model version {version}: {'. '.join(changed)}; use --accept-schema-change to move "
+            f"{alias} all the same"
         )
 
 
-def _refused(entry: ModelEntry) -> TaxiError:
+def _is_better_but_for_its_schema(database: Database[Document], entry: ModelEntry) -> bool:
+    """Tell whether the gate refused a version for its schema alone, and nothing else since."""
+    if entry.state is not ModelState.REJECTED or entry.run_id is None:
+        return False
+    try:
+        run = RunStore(database).get(entry.run_id)
+    except UnreadableEntryError:
+        return False
+    return (
+        run is not None
+        and run.result is RunResult.SCHEMA_CHANGED
+        and (run.candidate, run.message) == (entry.version, entry.reason)
+    )
+
+
+def _refused(entry: ModelEntry, option: str = "--force") -> TaxiError:
     return TaxiError(
         f"model version {entry.version}: is {entry.state}: {entry.reason or 'not accepted'}; "
-        "promote it with --force to use it all the same"
+        f"promote it with {option} to use it all the same"
     )
 
 

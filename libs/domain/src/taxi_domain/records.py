@@ -14,6 +14,11 @@ EVENT_TIME: Final = "event_time"
 #: Where a stored label has its value.
 LABEL_VALUE: Final = "value"
 
+#: Most records or labels that the monitor takes at once, and most bytes of them: most records have
+#: about 400, the widest rows some 12,000, so their senders split by bytes.
+MAX_PUSHED: Final = 10_000
+MAX_PUSHED_BYTES: Final = MAX_PUSHED * 1024
+
 _NOTHING: Final[Mapping[str, object]] = {}
 
 

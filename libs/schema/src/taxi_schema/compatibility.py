@@ -13,7 +13,9 @@ def changes(old: Schema, new: Schema) -> tuple[str, ...]:
 
     A body or label that the old schema accepts must be accepted by the new one and mean the
     same. So narrower limits are a change; wider ones, a column that went (its field is then
-    kept as undeclared) and a new nullable column are none.
+    kept as undeclared) and a new nullable column are none. This is about fields that the old
+    schema declares: one that clients sent undeclared and that is a column now is refused where
+    it does not suit the column's type and limits.
     """
     return (
         *_other("id", old.id, new.id),
@@ -21,6 +23,18 @@ def changes(old: Schema, new: Schema) -> tuple[str, ...]:
         *_target_changes(old.target, new.target),
         *_columns_changes(old, new),
     )
+
+
+def newly_refused(before: Schema | None, after: Schema, staying: Schema) -> tuple[str, ...]:
+    """Say why a schema that stays refuses rows of another one, or reads them in another way.
+
+    Args:
+        before: What rows suited until now; what the one that stays says of these is left out.
+        after: What they suit from now on: without a column that is required there, for example.
+        staying: Of the fallback, say.
+    """
+    known = set() if before is None else set(_columns_changes(before, staying))
+    return tuple(text for text in _columns_changes(after, staying) if text not in known)
 
 
 def _other(what: str, old: object, new: object) -> Iterable[str]:

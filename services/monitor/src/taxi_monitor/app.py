@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
+from taxi_domain.records import MAX_PUSHED_BYTES
 from taxi_monitor.http import problems
 from taxi_monitor.http.record_routes import record_blueprint
 from taxi_monitor.http.report_routes import report_blueprint
-from taxi_monitor.http.routes import MAX_BODY_BYTES, Parts, blueprint
+from taxi_monitor.http.routes import Parts, blueprint
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.metrics.gauges import StateCollector
 from taxi_monitor.metrics.report_gauges import ReportCollector, ReportWatch
@@ -49,7 +50,7 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     registry.register(StateCollector(state, settings.model, tailer.is_alive, time.time))
     parts = Parts(
         state, tailer, counters, registry, database, settings.model, settings.token,
-        Bodies(MAX_BODY_BYTES), Threads(settings.threads), Threads(_READERS),
+        Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time,
     )  # fmt: skip

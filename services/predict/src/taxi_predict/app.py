@@ -20,7 +20,7 @@ from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.restarts import Restarts
-from taxi_schema.sizes import row_bytes
+from taxi_schema.sizes import row_bytes, widest_row_bytes
 from taxi_store.connection import connect, database_of
 from taxi_store.registry.artifacts import Artifact
 from taxi_store.registry.registry import Registry
@@ -62,7 +62,8 @@ def create_worker(settings: Settings, readiness: WorkerReadiness, restarts: Rest
     bodies = Bodies(settings.body_bytes())
 
     def begin(model: LoadedModel) -> None:
-        bodies.allow(settings.body_bytes(row_bytes(model.schema)))
+        schema = model.schema
+        bodies.allow(settings.body_bytes(row_bytes(schema), widest_row_bytes(schema)))
         predictions.begin(model)
         readiness.mark_ready()
 

@@ -85,9 +85,14 @@ class Settings(Environment):
         """File in which the workers that died are counted."""
         return self.data_dir / "worker-restarts"
 
-    def body_bytes(self, row_bytes: int = ROW_BYTES) -> int:
-        """Return the bytes of the largest body, a full batch, whose rows take so many at most."""
-        return (self.batch_max_rows + 1) * max(row_bytes, ROW_BYTES)
+    def body_bytes(self, row_bytes: int = ROW_BYTES, widest_bytes: int = ROW_BYTES) -> int:
+        """Return the bytes of the largest body: a full batch and room for a row of any width.
+
+        Args:
+            row_bytes: Of the rows of a full batch, at most.
+            widest_bytes: Of a single row, at most.
+        """
+        return self.batch_max_rows * max(row_bytes, ROW_BYTES) + max(widest_bytes, ROW_BYTES)
 
     @property
     def spool_dir(self) -> Path:

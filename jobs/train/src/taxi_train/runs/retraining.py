@@ -14,7 +14,6 @@ from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.columns.slices import slices_of
-from taxi_schema.compatibility import changes
 from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact, ArtifactError
 from taxi_store.registry.entries import UnknownVersionError
@@ -36,6 +35,7 @@ from taxi_train.fitting.estimators import Candidates, default_candidates
 from taxi_train.runs import gate
 from taxi_train.runs.gate import Answers, GateRules, GateVerdict
 from taxi_train.runs.run import Run
+from taxi_train.runs.schema_changes import client_changes, fallback_changes
 from taxi_train.runs.unseen import LOG_UNTIL, unseen_rows
 
 Floats = NDArray[np.float64]
@@ -88,7 +88,7 @@ def retrain(run: Run, rules: RunRules) -> RunResult:
         quality.check(schema, parts, old, rules.quality)
     candidate, chosen = _candidate(run, old[within_limits(schema, old)], parts, schema, rules)
     compared = last(found.views, len(parts.gate))
-    verdict = compare(champion, candidate, compared, rules.gate)
+    verdict = compare(champion, candidate, compared, rules.gate, fallback)
     known.numbers.update(chosen, **_beside(fallback, compared, parts.gate))
     if verdict.result is not RunResult.BETTER:
         run.registry.set_state(candidate.version, ModelState.REJECTED, reason=verdict.message)
@@ -110,7 +110,7 @@ def evaluate(run: Run, candidate: str, rules: RunRules) -> RunResult:
     other = run.registry.load(candidate)
     fallback = _fallback(run)
     found = unseen_rows(run, schema_of(other), (champion, other), fallback, rules.max_rows)
-    verdict = compare(champion, other, found.views, rules.gate)
+    verdict = compare(champion, other, found.views, rules.gate, fallback)
     known.numbers.update(found.numbers, **_beside(fallback, found.views, found.rows))
     return run.finish(verdict, known, candidate)
 
@@ -143,11 +143,18 @@ def _too_few(parts: Split, rules: RunRules) -> GateVerdict | None:
     )
 
 
-def compare(champion: Artifact, candidate: Artifact, views: Views, rules: GateRules) -> GateVerdict:
+def compare(
+    champion: Artifact,
+    candidate: Artifact,
+    views: Views,
+    rules: GateRules,
+    fallback: Sequence[Artifact] = (),
+) -> GateVerdict:
     """Let both answer the same rows and ask the gate.
 
     A candidate must also answer what the champion may not: rows at the limits of its inputs. One
-    whose schema the champion's clients would notice is refused whatever it gains.
+    that is better is for a person to promote when the champion's clients would notice its schema,
+    or the fallback would refuse rows that suit it.
     """
     try:
         check_limits(candidate.files)
@@ -159,12 +166,17 @@ def compare(champion: Artifact, candidate: Artifact, views: Views, rules: GateRu
         rows.target, _answers(champion, views), _answers(candidate, views), schema.target.unit
     )
     verdict = gate.compare(answers, rules, slices_of(schema, rows.columns, rows.event_times))
-    changed = changes(schema_of(champion), schema)
+    if verdict.result is not RunResult.BETTER:
+        return verdict
+    served = schema_of(champion)
+    changed = client_changes(served, schema)
+    for other in fallback:
+        changed += fallback_changes(served, schema, schema_of(other), other.version)
     if not changed:
         return verdict
     message = (
-        f"the schema is not compatible with the champion's: {'; '.join(changed)}. "
-        f"`taxi-models promote --accept-schema-change` allows it. {verdict.message}"
+        f"{'. '.join(changed)}. `taxi-models promote {candidate.version} --accept-schema-change` "
+        f"takes it all the same. {verdict.message}"
     )
     return GateVerdict(RunResult.SCHEMA_CHANGED, message, verdict.numbers, verdict.slices)
 

@@ -26,7 +26,7 @@ from taxi_domain.metrics import (
 )
 from taxi_domain.models import Alias
 from taxi_domain.mongodb import LABELS, PREDICTIONS
-from taxi_domain.records import Label
+from taxi_domain.records import MAX_PUSHED, Label
 from taxi_monitor.http import forms
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.tailer.log_tailer import LogTailer
@@ -40,9 +40,6 @@ from taxi_store.connection import Document
 from taxi_store.log.encoding import CONTENT_TYPE, decoded_all
 from taxi_store.log.prediction_log import insert_labels
 
-_MAX_ITEMS: Final = 10_000
-#: A record has about 400 bytes.
-MAX_BODY_BYTES: Final = _MAX_ITEMS * 1024
 RETRY_SECONDS: Final = 5
 
 Item = TypeVar("Item")
@@ -230,10 +227,10 @@ def few(items: Sequence[object], name: str) -> Sequence[object]:
     Raises:
         ProblemError: they are too many for one request.
     """
-    if len(items) > _MAX_ITEMS:
+    if len(items) > MAX_PUSHED:
         raise ProblemError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"{name}: {len(items)} items; send at most {_MAX_ITEMS} at once",
+            f"{name}: {len(items)} items; send at most {MAX_PUSHED} at once",
             field=name,
         )
     return items

@@ -32,8 +32,9 @@ logger = logging.getLogger(__name__)
 
 _MEASURE_SECONDS: Final = 1.0
 _MAX_PAUSE: Final = 5.0
-#: The listener is told when nothing more waits, or so many records were delivered.
+#: The listener is told when nothing more waits, or so many records or bytes were delivered.
 _MAX_UNNOTIFIED: Final = 2000
+_MAX_UNNOTIFIED_BYTES: Final = 2 * 1024 * 1024
 
 #: An answered row, and the names of its values.
 NamedEntry = tuple[Entry, Sequence[str]]
@@ -124,9 +125,14 @@ class Shipper:
         if now - self._measured_at < _MEASURE_SECONDS:
             return
         self._measured_at = now
-        self._metrics[PREDICTOR_SPOOL_BYTES].set(self._spool.waiting_bytes())
-        self._metrics[PREDICTOR_SPOOL_RECORDS].set(self._spool.waiting_records())
-        entries, _ = self._decoded(self._spool.oldest())
+        try:
+            waiting = self._spool.waiting_bytes(), self._spool.waiting_records()
+            entries, _ = self._decoded(self._spool.oldest())
+        except OSError as error:
+            logger.warning("the spool cannot be measured", extra={"reason": str(error)})
+            return
+        self._metrics[PREDICTOR_SPOOL_BYTES].set(waiting[0])
+        self._metrics[PREDICTOR_SPOOL_RECORDS].set(waiting[1])
         answered = min((entry.milliseconds / 1000 for entry, _ in entries), default=None)
         self._metrics[PREDICTOR_SPOOL_OLDEST_AGE].set(
             0.0 if answered is None else max(0.0, time.time() - answered)
@@ -148,12 +154,16 @@ class Shipper:
         self._spool.confirm(waiting)
         self._report(waiting, malformed)
         self._unnotified += records
-        if len(payloads) < limit or len(self._unnotified) >= _MAX_UNNOTIFIED:
+        if len(payloads) < limit or self._much_unnotified():
             self._notify_listener()
         return len(payloads)
 
     def _decoded(self, payloads: Sequence[bytes]) -> tuple[list[NamedEntry], list[bytes]]:
-        """Return the entries, and payloads that are none: one must not hold up the others."""
+        """Return the entries, and payloads that are none: one must not hold up the others.
+
+        Raises:
+            OSError: names of values cannot be read now.
+        """
         columns_of = self._spool.columns.of
         entries: list[NamedEntry] = []
         malformed = []
@@ -189,6 +199,10 @@ class Shipper:
             # Its text is the only copy that is left.
             logger.error("a record cannot be read", extra={"payload": payload[:1000].hex()})
             self._metrics[PREDICTOR_SPOOL_LOST].labels("malformed").inc(len(payload))
+
+    def _much_unnotified(self) -> bool:
+        records = self._unnotified
+        return len(records) >= _MAX_UNNOTIFIED or sum(map(len, records)) >= _MAX_UNNOTIFIED_BYTES
 
     def _notify_listener(self) -> None:
         records, self._unnotified = self._unnotified, []

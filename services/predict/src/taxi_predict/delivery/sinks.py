@@ -1,7 +1,7 @@
 """Where delivered records go: MongoDB's log and the monitor."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
@@ -10,12 +10,17 @@ import httpx
 from pymongo.database import Database
 
 from taxi_domain.errors import NotAvailableError
+from taxi_domain.records import MAX_PUSHED_BYTES
 from taxi_store.connection import Document
 from taxi_store.log.encoding import CONTENT_TYPE
 from taxi_store.log.prediction_log import insert_encoded
 
-#: Time for a whole call of the monitor, seconds: its turn is the delivery's.
+#: Time for one body, and for all that the monitor is told at once, seconds: its turn is the
+#: delivery's.
 _CALL_SECONDS: Final = 3.0
+_TURN_SECONDS: Final = 10.0
+#: Of one body: other pods' bodies have room beside it.
+_BODY_BYTES: Final = MAX_PUSHED_BYTES // 4
 #: For an error message.
 _KEPT_BYTES: Final = 200
 
@@ -55,17 +60,22 @@ class Monitor:
         )
 
     def write(self, records: Sequence[bytes]) -> None:
-        """Post the records.
+        """Post the records, in as many bodies as they need.
 
         Raises:
-            NotAvailableError: it does not answer, or does not take them.
+            NotAvailableError: it does not answer, or does not take them; it may have some of them.
         """
         try:
-            status, text = self._runner.run(self._answer(b"".join(records)))
+            self._runner.run(self._post_all(records))
         except (httpx.HTTPError, TimeoutError) as error:
             raise NotAvailableError(f"monitor: {error!r}") from error
-        if status != 200:
-            raise NotAvailableError(f"monitor: {status} {text!r}")
+
+    async def _post_all(self, records: Sequence[bytes]) -> None:
+        async with asyncio.timeout(_TURN_SECONDS):
+            for content in bodies(records, _BODY_BYTES):
+                status, text = await self._answer(content)
+                if status != 200:
+                    raise NotAvailableError(f"monitor: {status} {text!r}")
 
     async def _answer(self, content: bytes) -> tuple[int, bytes]:
         """Post and return the status and the answer's beginning."""
@@ -79,3 +89,21 @@ class Monitor:
             async for piece in answer.aiter_raw():
                 text = (text + piece)[:_KEPT_BYTES]
         return answer.status_code, text
+
+
+def bodies(records: Sequence[bytes], max_bytes: int) -> Iterator[bytes]:
+    """Yield the records in order, joined as far as they fit; one that is larger stands alone.
+
+    >>> list(bodies([b"aa", b"b", b"cccc", b"d"], 3))
+    [b'aab', b'cccc', b'd']
+    """
+    joined: list[bytes] = []
+    size = 0
+    for record in records:
+        if joined and size + len(record) > max_bytes:
+            yield b"".join(joined)
+            joined, size = [], 0
+        joined.append(record)
+        size += len(record)
+    if joined:
+        yield b"".join(joined)

@@ -20,7 +20,7 @@ from taxi_runtime.bodies import JSON, Environ, MalformedBodyError
 Application = Callable[[Environ, Any], Iterable[bytes]]
 
 ROUTE: Final = "/predict"
-#: A row has a few hundred bytes; larger bodies go to Flask, which has the limits.
+#: Most rows have a few hundred bytes; wider ones go to Flask, which has the limits.
 _MAX_BYTES: Final = 4096
 _decode: Final = msgspec.json.decode
 _encode: Final = msgspec.json.encode

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from taxi_domain.errors import FieldError, TaxiError
-from taxi_domain.metrics import PREDICTOR_REFUSED
 from taxi_domain.models import CARD_FILE, ONNX_FILE, SCHEMA_FILE
 from taxi_predict.serving.answers import Answer, answer_of
 from taxi_predict.serving.onnx_model import ModelError, OnnxModel
@@ -20,7 +19,7 @@ from taxi_store.registry.artifacts import Artifact
 
 logger = logging.getLogger(__name__)
 
-_REASONS: Final = frozenset(reason for (reason,) in PREDICTOR_REFUSED.series)
+_BODY: Final = "body"
 OTHER: Final = "other"
 
 
@@ -57,9 +56,11 @@ class LoadedModel:
     buckets: tuple[float, ...]
 
     def reason_of(self, error: FieldError) -> str:
-        """Return the word for the counter of refused rows: the field when it is declared."""
-        known = error.field in self.fields or error.field in _REASONS
-        return error.field if known else OTHER
+        """Return the word for the counter of refused rows: the field when it is declared.
+
+        Other fields are named by clients, who might write the words that only the predictor uses.
+        """
+        return error.field if error.field in self.fields or error.field == _BODY else OTHER
 
 
 class NoAnswerError(TaxiError):

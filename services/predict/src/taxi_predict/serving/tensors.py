@@ -22,6 +22,7 @@ _TYPES: Final[Mapping[FeatureType, Any]] = {
 #: Each value has 8 bytes of a row's buffer.
 _CODES: Final[Mapping[FeatureType, str]] = {FeatureType.FLOAT: "f4x", FeatureType.INTEGER: "q"}
 _BYTES: Final = 8
+_LARGEST: Final = float(np.finfo(np.float32).max)
 
 
 class Cells(NamedTuple):
@@ -73,13 +74,11 @@ class NamedInputs:
     def feed(self, rows: Sequence[FeatureRow]) -> Feed:
         """Return tensors of all rows."""
         values = list(zip(*rows, strict=True))
-        # Each column in its own type: a table of floats would round large integers. What is beyond
-        # 32-bit floats is infinite; the graph knows what becomes of it.
-        with np.errstate(over="ignore"):
-            return {
-                feature.name: np.array(values[place], _TYPES[feature.type]).reshape(shape)
-                for place, feature, shape in self._taken
-            }
+        # Each column in its own type: a table of floats would round large integers.
+        return {
+            feature.name: _column(values[place], feature.type).reshape(shape)
+            for place, feature, shape in self._taken
+        }
 
     def cells(self) -> Cells:
         """Return tensors of one row."""
@@ -128,20 +127,36 @@ class PackedInput:
         for place in self._integers:
             column = table[:, place]
             column[column == MISSING_INTEGER] = np.nan
-        with np.errstate(over="ignore"):
-            return {self._name: table.astype(np.float32)}
+        return {self._name: _float32(table)}
 
     def cells(self) -> Cells:
         """Return the tensor of one row."""
         tensor = np.zeros((1, self._count), np.float32)
         write = _writer("f" * self._count, tensor)
+        integers = self._integers
 
         def write_known(row: FeatureRow) -> None:
-            if MISSING_INTEGER in row:
-                row = tuple([np.nan if value == MISSING_INTEGER else value for value in row])
+            if MISSING_INTEGER in row:  # or a number that equals it
+                values = list(row)
+                for place in integers:
+                    if values[place] == MISSING_INTEGER:
+                        values[place] = np.nan
+                row = tuple(values)
             write(row)
 
         return Cells({self._name: tensor}, write_known if self._integers else write, bindable=True)
+
+
+def _column(values: Sequence[Any], kind: FeatureType) -> Array:
+    """Return a feature of many rows, shape (n,)."""
+    if kind is FeatureType.FLOAT:
+        return _float32(np.array(values, np.float64))
+    return np.array(values, _TYPES[kind])
+
+
+def _float32(array: Array) -> Array:
+    """Return 32-bit floats; as in training, what is beyond them is the nearest one."""
+    return np.clip(array, -_LARGEST, _LARGEST).astype(np.float32)
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
@@ -167,12 +182,10 @@ def _writer(codes: str, buffer: Array) -> Callable[[FeatureRow], None]:
         try:
             pack_into(memory, 0, *row)
         except OverflowError:
-            # As above: what is beyond 32-bit floats is infinite.
-            with np.errstate(over="ignore"):
-                row = tuple([
-                    float(np.float32(value)) if isinstance(value, float) else value
-                    for value in row
-                ])  # fmt: skip
-            pack_into(memory, 0, *row)
+            # As above; what is missing, NaN, stays.
+            pack_into(memory, 0, *[
+                max(min(value, _LARGEST), -_LARGEST) if isinstance(value, float) else value
+                for value in row
+            ])  # fmt: skip
 
     return write

@@ -29,7 +29,7 @@ class SpooledColumns:
         """Write a version's names down, before its first record; they are there after a crash.
 
         Raises:
-            OSError: the disk has no room.
+            OSError: the disk has no room or fails.
         """
         if self.of(version) == columns:
             return
@@ -44,12 +44,16 @@ class SpooledColumns:
         self._known[version] = columns
 
     def of(self, version: str) -> tuple[str, ...] | None:
-        """Return a version's names, None when they are not known."""
+        """Return a version's names, None when nothing tells them any more.
+
+        Raises:
+            OSError: they cannot be read now; its records must wait, not be given up.
+        """
         columns = self._known.get(version)
         if columns is None:
             try:
                 columns = _decode(self._path(version).read_bytes())
-            except (OSError, ValueError):
+            except (FileNotFoundError, ValueError):
                 return None
             self._known[version] = columns
         return columns

@@ -111,14 +111,18 @@ class SegmentReader:
         """Open it.
 
         Raises:
-            FileNotFoundError: it was removed.
+            OSError: it was removed or cannot be read now; no file stays open.
         """
         self.path = path
         self._descriptor = os.open(path, os.O_RDONLY)
-        self._size = os.fstat(self._descriptor).st_size
         self._finished = False
         self._offset_file = -1
-        self.offset = self._read_offset()
+        try:
+            self._size = os.fstat(self._descriptor).st_size
+            self.offset = self._read_offset()
+        except OSError:
+            os.close(self._descriptor)
+            raise
         self._counted = self.offset
         self._records = 0
 
