@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper
@@ -17,11 +18,13 @@ from sklearn.preprocessing import StandardScaler
 from support.labelled import labelled, orders
 from typer.testing import CliRunner
 
-from taxi_schema.reading import schema_of_toml
+from taxi_schema.reading import read_schema, schema_of_toml
 from taxi_store.registry.artifacts import unpack
 from taxi_train.artifact.onnx_model import check_limits, model_of
+from taxi_train.artifact.own_graph import OwnGraph, pack_graph
 from taxi_train.data.rows import features_of
 from taxi_train.main import app
+from taxi_train.training_rows import training_rows
 
 SCHEMA = orders()
 
@@ -119,6 +122,33 @@ def test_check_names_columns_and_reasons(table: Path) -> None:
 
     assert "weight: " in printed
     assert "rows refused: limits" in printed
+
+
+def test_check_fit_and_pack_agree_about_rows_that_cannot_be_read(
+    table: Path, tmp_path: Path
+) -> None:
+    path = guessed(table)
+    there = pq.read_table(table)
+    size = there.num_rows
+    ages = ["odd" if place < 300 else "1.5" for place in range(size)]
+    times = ["never" if place >= size - 200 else str(time) for place, time in enumerate(
+        there["placed"].to_pylist()
+    )]  # fmt: skip
+    for name, values in (("age", ages), ("placed", times)):
+        there = there.set_column(there.column_names.index(name), name, pa.array(values))
+    csv = tmp_path / "odd.csv"
+    pc.write_csv(there, csv)
+    schema = read_schema(path)
+
+    printed = tool("check", "--schema", path, "--data", csv)
+    rows = training_rows(schema, csv)
+
+    assert "age: 300 rows refused: type" in printed
+    assert "placed: 200 rows refused: type" in printed
+    assert f"{size - 500} of {size} rows can be trained on" in printed
+    assert len(rows) == size - 500
+    own = OwnGraph(path, own_graph(tmp_path / "own.onnx"), csv)
+    assert pack_graph(own).card["metrics"]["rows"] == size - 500
 
 
 def test_fit_makes_both_models_of_a_guessed_schema(table: Path) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from taxi_domain.errors import TaxiError
 from taxi_schema.column import MISSING_INTEGER, Column, FeatureType, Kind
 from taxi_schema.columns.arrays import scan
-from taxi_schema.columns.limits import Refused, refusals
+from taxi_schema.columns.limits import Refused, evaluated, refusals
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.fitting import Reason
 from taxi_schema.schema import Schema
@@ -61,7 +61,23 @@ class FileRows:
     def rows(self, schema: Schema) -> LabelledRows:
         """Return the rows in the order of time; what cannot be read is missing."""
         rows = of_columns(schema, self.columns, self.event_times, self.target)
-        return rows[np.argsort(rows.event_times, kind="stable")]
+        return rows[self.order]
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Places of the rows in the order of time; those without one come last."""
+        return np.argsort(self.event_times, kind="stable")
+
+    def trainable(self, schema: Schema) -> Mask:
+        """Tell which rows can be trained on, in the order of the file.
+
+        Of these a request would be accepted and errors count the label. It is told by the values
+        that the file has: `rows` no longer knows what was missing and what could not be read.
+        """
+        mask = evaluated(schema.target, self.target)
+        for refused in self.refusals(schema).values():
+            mask &= ~refused
+        return mask
 
 
 def read_names(path: Path) -> pa.Schema:
