@@ -100,6 +100,27 @@ def test_a_schema_is_guessed_of_views_and_short_floats_too(table: Path) -> None:
     assert re.sub(strip, "", shorter) == re.sub(strip, "", text)
 
 
+def test_what_is_not_available_in_csv_is_guessed_as_it_is_read(tmp_path: Path) -> None:
+    words = ("NA", "N/A", "NaN", "nan", "null", "NULL", "None", "")
+    lines = [f"{word},{word},{word},{word},{word}" for word in words]
+    lines += [f"{place}.5,{place}.5,{place % 9},true,a" for place in range(40)]
+    table = tmp_path / "rows.csv"
+    table.write_text("\n".join(["y,number,zone_id,flag,text", *lines]) + "\n")
+
+    path = tmp_path / "schema.toml"
+    path.write_text(tool("init", table, "--target", "y"))
+
+    columns = {column.name: column for column in schema_of_toml(path.read_bytes()).columns}
+    assert {name: (str(column.kind), column.nullable) for name, column in columns.items()} == {
+        "number": ("number", True), "zone_id": ("number", True), "flag": ("boolean", True),
+        "text": ("category", True),
+    }  # fmt: skip
+    assert 'values = ["N/A", "NA", "NULL", "NaN", "None", "a", "nan", "null"]' in path.read_text()
+    assert "missing in 1 of 48" in path.read_text(), "texts may be called so"
+    printed = tool("check", "--schema", path, "--data", table)
+    assert printed.splitlines()[-1] == "40 of 48 rows can be trained on"
+
+
 @pytest.mark.parametrize(
     ("target", "text"), [("remark", "holds no numbers"), ("absent", "has no column absent")]
 )

@@ -31,7 +31,7 @@ _PLAIN: Final = {
     pa.string_view(): pa.string(), pa.binary_view(): pa.binary(), pa.float16(): pa.float32(),
 }  # fmt: skip
 #: What a CSV file has for a missing number; a category may have these names.
-_NOT_AVAILABLE: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
+NOT_AVAILABLE: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 
 
 class DataFileError(TaxiError):
@@ -96,6 +96,8 @@ def read_names(path: Path) -> pa.Schema:
 def read_columns(path: Path, names: list[str], *, typed: bool = False) -> pa.Table:
     """Read columns of a parquet or CSV file; those of CSV are texts unless `typed`.
 
+    Typed, what stands for a missing number is null but in columns of texts, as `read_file` has it.
+
     Raises:
         DataFileError: it cannot be read, or has not one of the columns exactly once.
     """
@@ -114,8 +116,8 @@ def read_columns(path: Path, names: list[str], *, typed: bool = False) -> pa.Tab
             return pq.ParquetFile(path).read(columns=names)
         types = None if typed else dict.fromkeys(names, pa.string())
         options = pc.ConvertOptions(
-            include_columns=names, column_types=types, null_values=[""], strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
+            include_columns=names, column_types=types, strings_can_be_null=not typed,
+            null_values=sorted(NOT_AVAILABLE) if typed else [""], quoted_strings_can_be_null=True,
         )  # fmt: skip
         return pc.read_csv(path, convert_options=options)
 
@@ -258,7 +260,7 @@ def _objects(values: list[Any]) -> Array:
 def _parsed(column: Column, text: str | None) -> object:
     """Return what a text of a CSV file says; the text itself when it is no such value."""
     text = (text or "").strip()
-    if text in _NOT_AVAILABLE:
+    if text in NOT_AVAILABLE:
         return None
     if column.kind is Kind.BOOLEAN:
         return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
