@@ -128,6 +128,7 @@ BAD: list[tuple[Document, str, str, str]] = [
     (target(minimum=1, label_minimum=2), "target.label_minimum", "narrower than", "widen label"),
     (target(maximum=9, label_maximum=8), "target.label_maximum", "narrower than max", "give maxi"),
     (target(label_minimum=0), "target.label_minimum", "narrower than minimum", "give minimum = 0"),
+    (target(label_maximum=1e101), "target.label_maximum", "beyond 1e+100", "closer to zero"),
     (target(minimum=float("-inf")), "target.minimum", "not finite", "or omit it"),
     ({"event_time": {"name": "start", "timezone": "America/NewYork"}}, "event_time.timezone",
      "is no time zone", "did you mean America/New_York?"),

@@ -12,7 +12,7 @@ from taxi_schema.names import (
     nearest,
 )
 from taxi_schema.schema import MAX_COLUMNS, MAX_DERIVED, MAX_SLICES, Schema
-from taxi_schema.target import EventTime, Target
+from taxi_schema.target import MAX_LABEL, EventTime, Target
 
 
 def check_columns(columns: Sequence[Column]) -> None:
@@ -100,6 +100,13 @@ def _zone_remedy(name: str) -> str:
 
 
 def _check_target(target: Target) -> None:
+    for name in ("minimum", "maximum", "label_minimum", "label_maximum"):
+        limit = getattr(target, name)
+        if limit is not None and abs(limit) > MAX_LABEL:
+            raise SchemaError(
+                f"target.{name}", f"is {number_text(limit)}, beyond {number_text(MAX_LABEL)}",
+                "give one that is closer to zero, or another unit",
+            )  # fmt: skip
     _check_order("minimum", target.minimum, "maximum", target.maximum)
     _check_order("label_minimum", target.label_minimum, "label_maximum", target.label_maximum)
     low, label_low = target.minimum, target.label_minimum

@@ -6,6 +6,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 DEFAULT_TIMEZONE: Final = "UTC"
+#: Size of the largest label of any target. Errors are squared and summed: a few labels near the
+#: largest float would make each of them infinite.
+MAX_LABEL: Final = 1e100
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Target:
         (True, False)
         """
         return (
-            math.isfinite(value)
+            abs(value) <= MAX_LABEL  # not so when it is no number
             and (self.minimum is None or value >= self.minimum)
             and (self.maximum is None or value <= self.maximum)
         )

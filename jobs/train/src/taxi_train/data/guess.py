@@ -19,6 +19,7 @@ from taxi_schema.names import RESERVED, check_name, is_category
 from taxi_schema.read_column import MAX_CATEGORIES
 from taxi_schema.reading import schema_of_toml
 from taxi_schema.schema import MAX_COLUMNS
+from taxi_schema.target import MAX_LABEL
 from taxi_train.data.files import DataFileError, plain, read_columns, read_names
 
 #: Integers with so few different values may be codes.
@@ -93,8 +94,8 @@ def _head(path: Path, roles: Roles, target: NDArray[np.float64]) -> Iterable[str
     yield f"name = {_text(roles.target)}"
     yield '# In which unit? unit = "minutes"'
     yield f"# Limits of answers, which errors use too? The file has {low:g} to {high:g}."
-    yield f"# minimum = {_number(_down(low))}"
-    yield f"# maximum = {_number(_up(high))}"
+    yield f"# minimum = {_number(max(_down(low), -MAX_LABEL))}"
+    yield f"# maximum = {_number(min(_up(high), MAX_LABEL))}"
 
 
 def _columns(guesses: Iterable[Guess]) -> Iterable[str]:

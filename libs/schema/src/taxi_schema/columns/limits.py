@@ -8,7 +8,7 @@ from taxi_schema.column import Column, FeatureType, Kind
 from taxi_schema.columns.arrays import Array, Columns, Mask, is_missing, length_of, scan, within
 from taxi_schema.fitting import Reason
 from taxi_schema.schema import Schema
-from taxi_schema.target import Target
+from taxi_schema.target import MAX_LABEL, Target
 
 
 class Refused(NamedTuple):
@@ -46,7 +46,7 @@ def accepted(schema: Schema, columns: Columns) -> Mask:
 
 def evaluated(target: Target, labels: Array) -> Mask:
     """Return which labels errors count, as `Target.is_evaluated`."""
-    mask: Mask = np.isfinite(labels)
+    mask: Mask = np.abs(labels) <= MAX_LABEL
     if target.minimum is not None:
         mask &= labels >= target.minimum
     if target.maximum is not None:
