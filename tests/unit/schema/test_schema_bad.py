@@ -123,6 +123,9 @@ BAD: list[tuple[Document, str, str, str]] = [
     (columns(km={"max_categories": 5}), "columns.km.max_categories", "of a number", "remove max"),
     # target and event time
     ({"target": {}}, "target.name", "is missing", "name the number to predict"),
+    (category(values=[1, 2**53 + 1]), "columns.c.values", "beyond 2^53", "send strings"),
+    (columns(zone={"maximum": 2**53 + 1}), "columns.zone.maximum", "beyond 2^53", "send strings"),
+    (columns(zone={"minimum": -(2**60)}), "columns.zone.minimum", "beyond 2^53", "drift = \"ign"),
     (target(minimum=2, maximum=1), "target.minimum", "is 2, more than maximum 1", "exchange"),
     (target(label_minimum=2, label_maximum=1), "target.label_minimum", "is 2, more than", "exch"),
     (target(minimum=1, label_minimum=2), "target.label_minimum", "narrower than", "widen label"),

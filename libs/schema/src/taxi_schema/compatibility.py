@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from taxi_schema.column import Column, FeatureType
+from taxi_schema.column import Column, Drift, FeatureType
 from taxi_schema.refusals import limits_text
 from taxi_schema.schema import Schema
 from taxi_schema.target import EventTime, Target
@@ -82,6 +82,8 @@ def _column_limits(column: Column) -> Limits:
     ends = column.values
     if ends and column.type is FeatureType.INTEGER:
         return int(ends[0]), int(ends[-1])
+    if column.type is FeatureType.INTEGER and column.drift is not Drift.IGNORED:
+        return column.low, column.high  # open ones have limits too
     return column.minimum, column.maximum
 
 
