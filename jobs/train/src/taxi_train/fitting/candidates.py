@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_domain.models import MODEL_NAME
+from taxi_domain.figures import rounded
 from taxi_schema.columns.rows import LabelledRows, joined
 from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact
@@ -87,7 +87,7 @@ class Trainer:
         kind, way = min(tried, key=lambda key: tried[key])
         rows, weights = self._training(way, old, joined([parts.fit, parts.choose]))
         scores = {_score(kind, way, made): score for (kind, way), score in tried.items()}
-        chosen = {name: round(score, 6) for name, score in scores.items()}
+        chosen = {name: rounded(score) for name, score in scores.items()}
         candidate = self._made(
             f"{kind}-{way.replace('_', '-')}", made[kind], rows, weights,
             {**card, "chosen": chosen},
