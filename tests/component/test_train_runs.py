@@ -420,7 +420,7 @@ def test_a_logged_row_is_explained(
 
     pickup, dropoff = explained["input PULocationID"], explained["input DOLocationID"]
     assert explained["feature PU_DO"] == pickup * 1000 + dropoff
-    assert explained["feature hour"] == explained["lpep_pickup_datetime"].hour
+    assert explained["feature hour"] == explained["event_time"].hour
     assert 1 <= explained["again duration"] <= 60
     assert explained["label duration"] == after().target[0]
     assert explained["logged duration"] == 1.0

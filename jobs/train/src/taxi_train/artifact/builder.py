@@ -15,7 +15,6 @@ from taxi_domain.figures import rounded
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
     CARD_FILE,
-    MODEL_NAME,
     ONNX_FILE,
     PROFILE_FILE,
     REFERENCE_FILE,
@@ -73,7 +72,6 @@ def artifact(
     errors = kept.prediction - kept.target
     card = {
         "format_version": ARTIFACT_FORMAT_VERSION,
-        "model": MODEL_NAME,
         "kind": kind,
         "target": schema.target.name,
         "unit": schema.target.unit,

@@ -121,7 +121,7 @@ def _candidate(
     """Train a candidate and put it into the registry; return it with figures of the training."""
     newest = float(np.max(parts.choose.answered))
     card: dict[str, Any] = {LOG_UNTIL: datetime.fromtimestamp(newest, UTC).isoformat()}
-    trainer = Trainer(schema, rules.candidates, rules.max_rows, run.model)
+    trainer = Trainer(schema, rules.candidates, rules.max_rows)
     candidate, chosen = trainer.make_candidate(old, parts, **card)
     run.registry.add(
         candidate, model=run.model, state=ModelState.CANDIDATE, now=run.now(), run_id=run.id
