@@ -23,6 +23,29 @@ def changes(old: Schema, new: Schema) -> tuple[str, ...]:
     )
 
 
+def meanings(old: Schema, new: Schema) -> tuple[str, ...]:
+    """Say what rows and labels of the old schema mean that the new one takes for something else.
+
+    They cannot train or judge a model of the new schema, whatever their values are.
+    """
+    before = {column.name: column for column in old.columns}
+    return (
+        *_other("target", old.target.name, new.target.name),
+        *_other("target's unit", old.target.unit, new.target.unit),
+        # A time that one of the schemas does not have is missing, and taken for nothing else.
+        *(
+            _event_time_changes(old.event_time, new.event_time)
+            if old.event_time and new.event_time else ()
+        ),
+        *(
+            change
+            for column in new.columns
+            if column.name in before
+            for change in _other(f"{column.name}'s unit", before[column.name].unit, column.unit)
+        ),
+    )  # fmt: skip
+
+
 def _other(what: str, old: object, new: object) -> Iterable[str]:
     if old != new:
         yield f"{what} is {new or 'none'}, was {old or 'none'}"
