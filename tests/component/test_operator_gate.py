@@ -59,7 +59,7 @@ def test_refused_candidate_changes_nothing_but_the_status(world: PolicyNamespace
         "state": "Refused", "verdict": "NotBetter", "version": candidate, "gain": "0.2500",
         "ci": ["0.2000", "0.3000"],
     }  # fmt: skip
-    assert shown["championRmse"] == "8.000"
+    assert shown["championRmse"] == "8.00"
     assert story(world) == ["RetrainDecided", "RetrainStarted", "CandidateRefused"]
 
 

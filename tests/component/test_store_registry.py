@@ -26,7 +26,7 @@ from taxi_local.mongod import Mongod
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.connection import Document, StoreUnavailableError, connect
 from taxi_store.log import prediction_log as log
-from taxi_store.log.labelled import labelled_rows
+from taxi_store.log.labelled import LabelledRow, labelled_pieces
 from taxi_store.log.malformed import Unreadable
 from taxi_store.registry.artifacts import Artifact, ArtifactError, artifact_of
 from taxi_store.registry.entries import AliasConflictError, UnknownVersionError
@@ -183,6 +183,14 @@ def test_window_of_a_version_has_the_rides_that_it_shadowed(database: Database[D
     ]
 
 
+def labelled(
+    database: Database[Document], limit: int, unreadable: Unreadable, since: datetime | None = None
+) -> list[LabelledRow]:
+    """Return the rows of all pieces, oldest first."""
+    pieces = labelled_pieces(database, MODEL_NAME, limit=limit, unreadable=unreadable, since=since)
+    return [row for piece in reversed(list(pieces)) for row in piece]
+
+
 def test_labelled_rows_are_all_or_a_sample_in_time_order(database: Database[Document]) -> None:
     log.insert_records(database, [a_record(one).to_document() for one in range(400)], NOW)
     labels = [Label(f"r{number:05d}", float(number), NOW) for number in range(0, 400, 2)]
@@ -192,9 +200,7 @@ def test_labelled_rows_are_all_or_a_sample_in_time_order(database: Database[Docu
     )
 
     def durations(limit: int, since: datetime | None = None) -> list[float]:
-        found = labelled_rows(
-            database, MODEL_NAME, limit=limit, unreadable=Unreadable(), since=since
-        )
+        found = labelled(database, limit, Unreadable(), since)
         return [one.label for one in found]
 
     since = NOW + timedelta(seconds=390)
@@ -302,7 +308,7 @@ def test_readers_leave_out_what_cannot_be_read_and_count_it_once(
     for _ in range(2):
         window = log.window(database, "v1", 10, unreadable)
         pairs = log.labelled_window(database, "v1", 10, is_evaluated, unreadable)
-        rides = labelled_rows(database, MODEL_NAME, limit=99, unreadable=unreadable)
+        rides = labelled(database, 99, unreadable)
 
         assert [one.row_id for one in window] == ids[10:20], "as many, a little older"
         assert [one.row_id for one, _ in pairs] == ids[8:18]
@@ -311,8 +317,8 @@ def test_readers_leave_out_what_cannot_be_read_and_count_it_once(
         assert set(log.labels_of(database, ids, unreadable)) == {*ids} - {*ids[18:20]}
         page = log.tail(database, NOW, 99, unreadable)
         assert (len(page.items), page.rows) == (25, 26)
-        labelled = log.tail_labels(database, NOW, 99, unreadable)
-        assert (len(labelled.items), labelled.rows) == (28, 30)
+        tail = log.tail_labels(database, NOW, 99, unreadable)
+        assert (len(tail.items), tail.rows) == (28, 30)
     assert sorted(counted) == [
         ("labels", "ts"), ("labels", "value"), ("predictions", "_id"),
         ("predictions", "inputs"), ("predictions", "prediction"), ("predictions", "prediction"),
@@ -328,7 +334,7 @@ def test_a_sample_of_a_long_log_leaves_out_strange_ids(database: Database[Docume
     log.insert_labels(database, labels, NOW, Unreadable())
     unreadable = Unreadable()
 
-    found = labelled_rows(database, MODEL_NAME, limit=20, unreadable=unreadable)
+    found = labelled(database, 20, unreadable)
 
     assert (len(found), unreadable.count) == (20, 1)
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pymongo.database import Database
+from support.artifacts import artifact_for
 
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
@@ -372,12 +373,18 @@ def everywhere(
     return features_of(SCHEMA, LabelledRows(columns, times, rows, rows, rows))
 
 
-def with_tip(required: bool) -> Schema:
-    document = json.loads(SCHEMA.to_json())
+def document_of(schema: Schema) -> Document:
+    """Return a schema as its file has it."""
+    document: Document = json.loads(schema.to_json())
     document["derived"] = {
         derived["name"]: {key: value for key, value in derived.items() if key != "name"}
         for derived in document["derived"]
     }
+    return document
+
+
+def with_tip(required: bool) -> Schema:
+    document = document_of(SCHEMA)
     tip = {"name": "tip", "kind": "number", "nullable": not required}
     return schema_of(document | {"columns": [*document["columns"], tip]})
 
@@ -410,6 +417,44 @@ def test_a_new_schema_gives_a_candidate_that_a_person_may_have_to_accept(
         assert result is RunResult.BETTER
 
 
+@pytest.mark.parametrize(
+    ("key", "change", "text"),
+    [
+        ("target", {"unit": "seconds"}, "target's unit is seconds, was minutes"),
+        ("target", {"name": "wait"}, "target is wait, was duration"),
+        ("event_time", {"timezone": "UTC"}, "event_time's timezone is UTC, was America/New_York"),
+        ("columns", {"unit": "km"}, "trip_distance's unit is km, was miles"),
+    ],
+)
+def test_rows_of_another_meaning_end_a_run_before_its_fit(
+    database: Database[Document], key: str, change: Document, text: str
+) -> None:
+    document = document_of(SCHEMA)
+    changed = document[key]
+    if key == "columns":
+        (changed,) = (column for column in changed if column["name"] == "trip_distance")
+    changed.update(change)
+    registry = Registry(database)
+    versions = [
+        registry.add(artifact_for(schema), model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW)
+        for schema in (SCHEMA, schema_of(document))
+    ]
+    registry.move_alias(MODEL_NAME, Alias.CHAMPION, to=versions[0], expected=None, by="t", now=NOW)
+
+    trained = retrain(
+        Run(database, MODEL_NAME, "run-1", clock), replace(RULES, schema=schema_of(document))
+    )
+    compared = evaluate(Run(database, MODEL_NAME, "run-2", clock), versions[1], RULES)
+
+    for number, result in ((1, trained), (2, compared)):
+        run = RunStore(database).get(f"run-{number}")
+        assert run is not None
+        assert (result, run.reason) == (RunResult.SCHEMA_CHANGED, "SchemaChanged")
+        assert text in run.message
+        assert "taxi-train fit" in run.message
+        assert run.candidate == (None if number == 1 else versions[1])
+
+
 def test_a_logged_row_is_explained(
     database: Database[Document], versions: dict[Alias, str]
 ) -> None:
@@ -420,7 +465,7 @@ def test_a_logged_row_is_explained(
 
     pickup, dropoff = explained["input PULocationID"], explained["input DOLocationID"]
     assert explained["feature PU_DO"] == pickup * 1000 + dropoff
-    assert explained["feature hour"] == explained["lpep_pickup_datetime"].hour
+    assert explained["feature hour"] == explained["event_time"].hour
     assert 1 <= explained["again duration"] <= 60
     assert explained["label duration"] == after().target[0]
     assert explained["logged duration"] == 1.0

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from taxi_schema.column import MAX_INTEGER, MIN_INTEGER, Column, FeatureType, Kind
+from taxi_schema.column import MAX_MEASURED_INTEGER, Column, FeatureType, Kind
 from taxi_schema.names import is_category
 from taxi_schema.reading import schema_of
 from taxi_schema.rows import Row
@@ -49,7 +49,7 @@ def _limits(draw: Any, values: st.SearchStrategy[Any]) -> Document:
 def _integers(draw: Any) -> Document:
     shape = draw(st.sampled_from(["open", "limited", "closed"]))
     if shape == "closed":
-        values = st.integers(0, 20) | st.integers(MIN_INTEGER, MAX_INTEGER)
+        values = st.integers(0, 20) | st.integers(-MAX_MEASURED_INTEGER, MAX_MEASURED_INTEGER)
         return {"values": draw(st.lists(values, min_size=1, max_size=4, unique=True))}
     if shape == "limited":
         ends = st.integers(0, 300) | st.integers(-5, 10**12)

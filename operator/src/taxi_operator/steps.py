@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from taxi_domain.figures import figure
 from taxi_operator.statuses import Run, RunState, Status
 from taxi_store.registry.runs import RunEntry
 
@@ -61,10 +62,10 @@ def candidate_of(report: RunEntry, state: str) -> dict[str, Any]:
     if numbers.keys() >= _GAIN:
         shown["gain"] = f"{numbers['gain']:.4f}"
         shown["ci"] = [f"{numbers['ci_low']:.4f}", f"{numbers['ci_high']:.4f}"]
-        shown["championRmse"] = f"{numbers['champion_rmse']:.3f}"
-        shown["candidateRmse"] = f"{numbers['candidate_rmse']:.3f}"
+        shown["championRmse"] = figure(numbers["champion_rmse"])
+        shown["candidateRmse"] = figure(numbers["candidate_rmse"])
     if "fallback_rmse" in numbers:
-        shown["fallbackRmse"] = f"{numbers['fallback_rmse']:.3f}"
+        shown["fallbackRmse"] = figure(numbers["fallback_rmse"])
     if "evaluated_rows" in numbers:
         shown["evaluatedRows"] = int(numbers["evaluated_rows"])
     shown["message"] = report.message

@@ -259,3 +259,17 @@ def test_bounds_that_are_nearly_equal_have_labels_of_their_own() -> None:
 
     assert all(first != second for first, second in pairwise(labels))
     assert len(set(labels)) == len(labels) == 5
+
+
+@pytest.mark.parametrize(("drift", "largest"), [("decides", 2**53), ("ignored", 2**63 - 1)])
+def test_open_integers_are_as_large_as_drift_can_tell_apart(drift: str, largest: int) -> None:
+    column = {"name": "order", "kind": "category", "type": "integer", "drift": drift}
+    schema = schema_of({"target": {"name": "y"}, "columns": [column]})
+
+    found = accepted(schema, {"order": np.array([-largest, largest])})
+    assert found.all()
+    assert RequestParser(schema).parse({"order": largest}).values == (largest,)
+    if drift == "decides":
+        assert not accepted(schema, {"order": np.array([-largest - 1, largest + 1])}).any()
+        with pytest.raises(FieldError, match="an integer from -9007199254740992 to 90071"):
+            RequestParser(schema).parse({"order": largest + 1})

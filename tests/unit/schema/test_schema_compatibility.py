@@ -8,7 +8,7 @@ from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 from support.schemas import body_of, documents, edited, few_examples, rows
 
-from taxi_schema.compatibility import changes, newly_refused
+from taxi_schema.compatibility import changes, meanings, newly_refused
 from taxi_schema.errors import SchemaError
 from taxi_schema.reading import schema_of
 from taxi_schema.requests import RequestParser
@@ -89,6 +89,32 @@ def test_what_clients_would_notice_is_said(document: dict[str, Any], texts: list
 )
 def test_what_clients_do_not_notice_is_no_change(document: dict[str, Any]) -> None:
     assert changes(schema_of(OLD), schema_of(document)) == ()
+
+
+@pytest.mark.parametrize(
+    ("document", "texts"),
+    [
+        (changed(target={"name": "delay", "unit": "minutes"}), ["target is delay, was minutes"]),
+        (changed(target={"name": "minutes", "unit": "s"}), ["target's unit is s, was minutes"]),
+        (changed("km", unit="miles"), ["km's unit is miles, was km"]),
+        (
+            changed(event_time={"name": "start", "timezone": "UTC"}),
+            ["event_time's timezone is UTC, was America/New_York"],
+        ),
+        (
+            changed(event_time={"name": "end", "timezone": "America/New_York"}),
+            ["event_time is end, was start"],
+        ),
+        (changed(event_time=None), []),
+        (changed("zone", maximum=5), []),
+        (changed("fare", nullable=False), []),
+        (changed(id="key"), []),
+    ],
+)
+def test_rows_and_labels_that_mean_something_else_are_named(
+    document: dict[str, Any], texts: list[str]
+) -> None:
+    assert list(meanings(schema_of(OLD), schema_of(document))) == texts
 
 
 def test_a_closed_category_of_integers_may_get_limits_around_its_values() -> None:

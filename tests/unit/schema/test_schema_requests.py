@@ -284,6 +284,20 @@ def test_refused_label_names_the_field(body: object, field: str, text: str) -> N
     assert text in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("limits", "value"),
+    [({}, 1e101), ({}, -1e200), ({}, 10**400), ({"label_minimum": 0, "minimum": 0}, 1e200)],
+)
+def test_labels_of_open_limits_are_bounded(limits: dict[str, float], value: float) -> None:
+    schema = schema_of(
+        {"target": {"name": "y", **limits}, "columns": [{"name": "x", "kind": "number"}]}
+    )
+
+    assert LabelParser(schema).parse({"id": 1, "y": 1e100}) == ("1", 1e100)
+    with pytest.raises(FieldError, match=r"up to 1e\+100 in size; label_minimum and label_maximum"):
+        LabelParser(schema).parse({"id": 1, "y": value})
+
+
 @given(st.sampled_from([TAXI, FLIGHT]), ANYTHING, ANYTHING | st.floats(-200, 1500))
 def test_any_label_is_within_the_limits_or_a_field_error(
     schema: Schema, key: object, value: object

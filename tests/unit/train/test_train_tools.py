@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper
@@ -17,11 +18,13 @@ from sklearn.preprocessing import StandardScaler
 from support.labelled import labelled, orders
 from typer.testing import CliRunner
 
-from taxi_schema.reading import schema_of_toml
+from taxi_schema.reading import read_schema, schema_of_toml
 from taxi_store.registry.artifacts import unpack
 from taxi_train.artifact.onnx_model import check_limits, model_of
+from taxi_train.artifact.own_graph import OwnGraph, pack_graph
 from taxi_train.data.rows import features_of
 from taxi_train.main import app
+from taxi_train.training_rows import training_rows
 
 SCHEMA = orders()
 
@@ -97,6 +100,27 @@ def test_a_schema_is_guessed_of_views_and_short_floats_too(table: Path) -> None:
     assert re.sub(strip, "", shorter) == re.sub(strip, "", text)
 
 
+def test_what_is_not_available_in_csv_is_guessed_as_it_is_read(tmp_path: Path) -> None:
+    words = ("NA", "N/A", "NaN", "nan", "null", "NULL", "None", "")
+    lines = [f"{word},{word},{word},{word},{word}" for word in words]
+    lines += [f"{place}.5,{place}.5,{place % 9},true,a" for place in range(40)]
+    table = tmp_path / "rows.csv"
+    table.write_text("\n".join(["y,number,zone_id,flag,text", *lines]) + "\n")
+
+    path = tmp_path / "schema.toml"
+    path.write_text(tool("init", table, "--target", "y"))
+
+    columns = {column.name: column for column in schema_of_toml(path.read_bytes()).columns}
+    assert {name: (str(column.kind), column.nullable) for name, column in columns.items()} == {
+        "number": ("number", True), "zone_id": ("number", True), "flag": ("boolean", True),
+        "text": ("category", True),
+    }  # fmt: skip
+    assert 'values = ["N/A", "NA", "NULL", "NaN", "None", "a", "nan", "null"]' in path.read_text()
+    assert "missing in 1 of 48" in path.read_text(), "texts may be called so"
+    printed = tool("check", "--schema", path, "--data", table)
+    assert printed.splitlines()[-1] == "40 of 48 rows can be trained on"
+
+
 @pytest.mark.parametrize(
     ("target", "text"), [("remark", "holds no numbers"), ("absent", "has no column absent")]
 )
@@ -119,6 +143,33 @@ def test_check_names_columns_and_reasons(table: Path) -> None:
 
     assert "weight: " in printed
     assert "rows refused: limits" in printed
+
+
+def test_check_fit_and_pack_agree_about_rows_that_cannot_be_read(
+    table: Path, tmp_path: Path
+) -> None:
+    path = guessed(table)
+    there = pq.read_table(table)
+    size = there.num_rows
+    ages = ["odd" if place < 300 else "1.5" for place in range(size)]
+    times = ["never" if place >= size - 200 else str(time) for place, time in enumerate(
+        there["placed"].to_pylist()
+    )]  # fmt: skip
+    for name, values in (("age", ages), ("placed", times)):
+        there = there.set_column(there.column_names.index(name), name, pa.array(values))
+    csv = tmp_path / "odd.csv"
+    pc.write_csv(there, csv)
+    schema = read_schema(path)
+
+    printed = tool("check", "--schema", path, "--data", csv)
+    rows = training_rows(schema, csv)
+
+    assert "age: 300 rows refused: type" in printed
+    assert "placed: 200 rows refused: type" in printed
+    assert f"{size - 500} of {size} rows can be trained on" in printed
+    assert len(rows) == size - 500
+    own = OwnGraph(path, own_graph(tmp_path / "own.onnx"), csv)
+    assert pack_graph(own).card["metrics"]["rows"] == size - 500
 
 
 def test_fit_makes_both_models_of_a_guessed_schema(table: Path) -> None:

@@ -41,7 +41,7 @@ def init(
 
 def check(schema: SchemaFile, data: DataFile) -> None:
     """Say which rows the schema would refuse, by column and reason; exit 1 when all are."""
-    from taxi_schema.columns.limits import accepted, evaluated
+    from taxi_schema.columns.limits import evaluated
     from taxi_train.data.files import read_file
 
     with command(_EXIT_CODES):
@@ -50,12 +50,10 @@ def check(schema: SchemaFile, data: DataFile) -> None:
         total = len(file.target)
         for (column, reason), mask in file.refusals(described).items():
             typer.echo(f"{column}: {int(mask.sum())} rows refused: {reason}")
-        fits = accepted(described, file.columns)
-        labelled = evaluated(described.target, file.target)
-        outside = int((~labelled).sum())
+        outside = int((~evaluated(described.target, file.target)).sum())
         if outside:
             typer.echo(f"{described.target.name}: {outside} rows without a label within the limits")
-        good = int((fits & labelled).sum())
+        good = int(file.trainable(described).sum())
         typer.echo(f"{good} of {total} rows can be trained on")
         if not good:
             raise TaxiError(f"{data}: no row suits {schema}; correct one of them")

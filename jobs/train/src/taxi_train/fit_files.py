@@ -27,8 +27,7 @@ def made(schema: Schema, data: Path) -> dict[Alias, Artifact]:
     Raises:
         TaxiError: the file cannot be read, or its rows must not be trained on.
     """
-    settings = read(FitSettings)
-    trainer = Trainer(schema, candidates_of(settings.candidates_module), model=settings.model)
+    trainer = Trainer(schema, candidates_of(read(FitSettings).candidates_module))
     rows = training_rows(schema, data)
     return {
         Alias.CHAMPION: trainer.train(rows), Alias.FALLBACK: trainer.train_fallback(rows),

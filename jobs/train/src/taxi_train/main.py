@@ -94,9 +94,7 @@ def bootstrap(
         if schema is None:
             raise FieldError("--schema", "is missing", "give it, or set TAXI_TRAIN_SCHEMA")
         described = read_schema(schema)
-        trainer = Trainer(
-            described, candidates_of(settings.candidates_module), model=settings.model
-        )
+        trainer = Trainer(described, candidates_of(settings.candidates_module))
 
         def rows() -> LabelledRows:
             with tempfile.TemporaryDirectory() as folder:

@@ -5,6 +5,7 @@ by compare-and-set. Exit codes: 0 done, 1 failed, 2 usage, 3 somebody else was f
 """
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -329,7 +330,7 @@ def _row(entry: ModelEntry, aliases: dict[str, str]) -> dict[str, Any]:
 
 def _print(found: Any, output: Output) -> None:
     if output is Output.JSON:
-        typer.echo(json.dumps(found, indent=1, default=str))
+        typer.echo(json_text(found))
         return
     rows = [{name: str(value) for name, value in row.items()} for row in found]
     if not rows:
@@ -339,6 +340,19 @@ def _print(found: Any, output: Output) -> None:
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
     for row in ({name: name.upper() for name in names}, *rows):
         typer.echo("  ".join(row[name].ljust(widths[name]) for name in names).rstrip())
+
+
+def json_text(found: Any) -> str:
+    """Return what was found as JSON; a number that is not finite, which JSON has not, is null."""
+    return json.dumps(_plain(found), indent=1, default=str, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _write(file: Path, archive: bytes) -> None:

@@ -10,8 +10,6 @@ from taxi_runtime.settings import Environment, MongodbUri, Name
 class FitSettings(Environment):
     """What making a model takes: no address of a database."""
 
-    #: Name of the model.
-    model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
     #: Module with `candidates(schema)`: training code of one's own; empty is the default.
     candidates_module: str = Field(default="", alias="TAXI_TRAIN_CANDIDATES")
 
@@ -19,6 +17,8 @@ class FitSettings(Environment):
 class Settings(FitSettings):
     """Settings of a train Job."""
 
+    #: Name of the model.
+    model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
     #: Where the log and the registry are.
     mongodb_uri: MongodbUri = Field(alias="TAXI_MONGODB_URI", min_length=1)
     #: `_id` of the report; set by the operator.

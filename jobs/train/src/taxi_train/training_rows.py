@@ -29,19 +29,21 @@ def training_rows(
         DataFileError: it cannot be read by the schema, or no row is left.
         DataQualityError: its rows must not be trained on.
     """
-    rows = read_file(schema, path).rows(schema)
+    file = read_file(schema, path)
+    rows = file.rows(schema)
     times, chosen = rows.event_times, np.ones(len(rows), np.bool_)
     if start is not None:
         chosen &= np.isnat(times) | (times >= np.datetime64(start, "us"))
     if end is not None:
         chosen &= np.isnat(times) | (times < np.datetime64(end, "us"))
-    rows = rows[chosen]
+    rows, trainable = rows[chosen], file.trainable(schema)[file.order][chosen]
     if not len(times):
         raise DataFileError(f"{path}: has no row; give another file")
     if not len(rows):
         raise DataFileError(f"{path}: has no row of these dates; look at --from and --to")
-    kept = usable(schema, rows, QualityRules())
+    kept = usable(schema, rows, QualityRules(), trainable)
     logger.info(
-        "%d rows to train on; %d are outside of the limits", len(kept), len(rows) - len(kept)
-    )
+        "%d rows to train on; %d would be refused or have no label within the limits",
+        len(kept), len(rows) - len(kept),
+    )  # fmt: skip
     return kept

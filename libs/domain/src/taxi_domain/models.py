@@ -20,14 +20,6 @@ ARTIFACT_FILES: Final = (
 VERSION_LENGTH: Final = 12
 
 
-class ModelRole(StrEnum):
-    """What a model version is at the moment; the champion and the fallback are aliases too."""
-
-    CHAMPION = "champion"
-    CANDIDATE = "candidate"
-    FALLBACK = "fallback"
-
-
 class ModelState(StrEnum):
     """Where a version is in its life."""
 

@@ -20,6 +20,9 @@ DEFAULT_MAX_CATEGORIES: Final = 10_000
 MISSING_INTEGER: Final = -(2**63)
 MIN_INTEGER: Final = MISSING_INTEGER + 1
 MAX_INTEGER: Final = 2**63 - 1
+#: Size of the largest integer of a category whose drift is measured: codes are floats, and those
+#: of larger integers would be alike.
+MAX_MEASURED_INTEGER: Final = 2**53
 
 
 class Kind(StrEnum):
@@ -98,14 +101,18 @@ class Column:
         """Smallest accepted value of a number or an integer category, finite."""
         if self.minimum is not None:
             return self.minimum
-        return MIN_INTEGER if self.type is FeatureType.INTEGER else -MAX_NUMBER
+        if self.type is not FeatureType.INTEGER:
+            return -MAX_NUMBER
+        return MIN_INTEGER if self.drift is Drift.IGNORED else -MAX_MEASURED_INTEGER
 
     @property
     def high(self) -> float | int:
         """Largest accepted value of a number or an integer category, finite."""
         if self.maximum is not None:
             return self.maximum
-        return MAX_INTEGER if self.type is FeatureType.INTEGER else MAX_NUMBER
+        if self.type is not FeatureType.INTEGER:
+            return MAX_NUMBER
+        return MAX_INTEGER if self.drift is Drift.IGNORED else MAX_MEASURED_INTEGER
 
     def document(self) -> dict[str, Any]:
         """Return the column as JSON has it, without defaults."""

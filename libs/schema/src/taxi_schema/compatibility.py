@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from taxi_schema.column import Column, FeatureType
+from taxi_schema.column import Column, Drift, FeatureType
 from taxi_schema.refusals import limits_text
 from taxi_schema.schema import Schema
 from taxi_schema.target import EventTime, Target
@@ -35,6 +35,29 @@ def newly_refused(before: Schema | None, after: Schema, staying: Schema) -> tupl
     """
     known = set() if before is None else set(_columns_changes(before, staying))
     return tuple(text for text in _columns_changes(after, staying) if text not in known)
+
+
+def meanings(old: Schema, new: Schema) -> tuple[str, ...]:
+    """Say what rows and labels of the old schema mean that the new one takes for something else.
+
+    They cannot train or judge a model of the new schema, whatever their values are.
+    """
+    before = {column.name: column for column in old.columns}
+    return (
+        *_other("target", old.target.name, new.target.name),
+        *_other("target's unit", old.target.unit, new.target.unit),
+        # A time that one of the schemas does not have is missing, and taken for nothing else.
+        *(
+            _event_time_changes(old.event_time, new.event_time)
+            if old.event_time and new.event_time else ()
+        ),
+        *(
+            change
+            for column in new.columns
+            if column.name in before
+            for change in _other(f"{column.name}'s unit", before[column.name].unit, column.unit)
+        ),
+    )  # fmt: skip
 
 
 def _other(what: str, old: object, new: object) -> Iterable[str]:
@@ -96,6 +119,8 @@ def _column_limits(column: Column) -> Limits:
     ends = column.values
     if ends and column.type is FeatureType.INTEGER:
         return int(ends[0]), int(ends[-1])
+    if column.type is FeatureType.INTEGER and column.drift is not Drift.IGNORED:
+        return column.low, column.high  # open ones have limits too
     return column.minimum, column.maximum
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from taxi_domain.errors import FieldError
 from taxi_domain.ids import check_id
 from taxi_domain.numbers import MAX_NUMBER
+from taxi_schema.errors import number_text
 from taxi_schema.refusals import limits_text, number_of
 from taxi_schema.schema import Schema
 
@@ -26,6 +27,10 @@ class LabelParser:
         self._high = MAX_NUMBER if target.label_maximum is None else target.label_maximum
         limits = limits_text(target.label_minimum, target.label_maximum)
         self._number = f"send {number_of(target.unit)}"
+        self._open = (
+            f"send {number_of(target.unit)} up to {number_text(MAX_NUMBER)} in size; label_minimum "
+            "and label_maximum of the schema's target refuse more"
+        )
         self._limits = f"send {target.unit}{limits}" if target.unit and limits else (
             f"{self._number}{limits}"
         )  # fmt: skip
@@ -44,5 +49,8 @@ class LabelParser:
             problem = "is missing" if value is None else "is not a number"
             raise FieldError(self._target, problem, self._number)
         if not self._low <= value <= self._high:
-            raise FieldError(self._target, "is out of its limits", self._limits)
+            open_end = -self._low == MAX_NUMBER if value < self._low else self._high == MAX_NUMBER
+            raise FieldError(
+                self._target, "is out of its limits", self._open if open_end else self._limits
+            )
         return Label(key, float(value))

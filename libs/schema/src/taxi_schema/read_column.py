@@ -5,6 +5,7 @@ from typing import Any, Final
 from taxi_schema.column import (
     DEFAULT_MAX_CATEGORIES,
     MAX_INTEGER,
+    MAX_MEASURED_INTEGER,
     MAX_TEXT,
     MIN_INTEGER,
     Column,
@@ -59,12 +60,27 @@ def column_of(value: object, key: str) -> Column:
         drift=table.choice("drift", Drift, default_drift(role)),
         max_categories=_max_categories(table, kind),
     )
+    _check_measured(table, column)
     if len(column.values) > column.max_categories:
         raise SchemaError(
             table.path("values"), f"has {len(column.values)}, more than max_categories",
             "raise max_categories, or leave the category open",
         )  # fmt: skip
     return column
+
+
+def _check_measured(table: Table, column: Column) -> None:
+    """Refuse integers whose drift could not be told apart."""
+    if column.type is not FeatureType.INTEGER or column.drift is Drift.IGNORED:
+        return
+    given = [(name, table.value(name)) for name in _LIMITS if name in table]
+    for name, value in [*given, *(("values", value) for value in column.values)]:
+        if abs(value) > MAX_MEASURED_INTEGER:
+            raise SchemaError(
+                table.path(name), f"has {number_text(value)}, beyond 2^53: drift scores would take "
+                "such integers for the same",
+                'send strings (type = "string"), or give drift = "ignored"',
+            )  # fmt: skip
 
 
 def _type(table: Table, kind: Kind, values: list[Any]) -> FeatureType:

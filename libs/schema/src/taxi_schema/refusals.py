@@ -64,9 +64,9 @@ def _wanted(column: Column) -> str:
         return f"one of {listed}" + (f" and {more} more" if more > 0 else "")
     if column.type is FeatureType.STRING:
         return f"a text of 1 to {MAX_TEXT} characters"
-    limits = limits_text(column.minimum, column.maximum)
     if column.type is FeatureType.INTEGER:
-        return f"an integer{limits or ' of 64 bits'}"
+        return f"an integer{limits_text(column.low, column.high)}"
+    limits = limits_text(column.minimum, column.maximum)
     return f"{column.unit}{limits}" if column.unit and limits else number_of(column.unit) + limits
 
 

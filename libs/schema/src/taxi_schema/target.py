@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from taxi_domain.numbers import MAX_NUMBER
+
 DEFAULT_TIMEZONE: Final = "UTC"
 
 
@@ -41,7 +43,7 @@ class Target:
         (True, False)
         """
         return (
-            math.isfinite(value)
+            abs(value) <= MAX_NUMBER  # not so when it is no number
             and (self.minimum is None or value >= self.minimum)
             and (self.maximum is None or value <= self.maximum)
         )

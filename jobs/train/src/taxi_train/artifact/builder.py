@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.figures import rounded
 from taxi_domain.models import (
     ARTIFACT_FORMAT_VERSION,
     CARD_FILE,
-    MODEL_NAME,
     ONNX_FILE,
     PROFILE_FILE,
     REFERENCE_FILE,
@@ -72,14 +72,13 @@ def artifact(
     errors = kept.prediction - kept.target
     card = {
         "format_version": ARTIFACT_FORMAT_VERSION,
-        "model": MODEL_NAME,
         "kind": kind,
         "target": schema.target.name,
         "unit": schema.target.unit,
         "schema_sha256": schema.digest,
         "metrics": {
-            "rmse": round(float(np.sqrt(np.mean(errors**2))), 6),
-            "mae": round(float(np.mean(np.abs(errors))), 6),
+            "rmse": rounded(float(np.sqrt(np.mean(errors**2)))),
+            "mae": rounded(float(np.mean(np.abs(errors)))),
             "rows": len(kept),
             "slices": errors_by_slice(schema, kept),
         },

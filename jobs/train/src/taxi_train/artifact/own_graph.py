@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_domain.errors import TaxiError
-from taxi_schema.columns.limits import accepted
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import read_schema
 from taxi_schema.schema import Schema
@@ -16,7 +15,7 @@ from taxi_store.registry.artifacts import Artifact
 from taxi_train.artifact.builder import artifact
 from taxi_train.artifact.onnx_model import OnnxModel, check_limits, clipped
 from taxi_train.data.files import read_file, read_numbers
-from taxi_train.data.rows import features_of, within_limits
+from taxi_train.data.rows import features_of
 
 UNSEEN_REFERENCE: Final = (
     "the errors and thresholds are right only if the graph was not trained on these rows; "
@@ -84,10 +83,8 @@ def _rows(schema: Schema, own: OwnGraph) -> LabelledRows:
     predictions: NDArray[np.float64] = np.full(len(file.target), np.nan)
     if own.prediction_column:
         predictions = clipped(schema, read_numbers(own.reference, own.prediction_column))
-    ordered = file.rows(schema)
-    order = np.argsort(file.event_times, kind="stable")
-    mask = within_limits(schema, ordered) & accepted(schema, file.columns)[order]
-    rows = ordered.predicted(predictions[order])[mask]
+    mask = file.trainable(schema)[file.order]
+    rows = file.rows(schema).predicted(predictions[file.order])[mask]
     if len(rows) < MIN_ROWS:
         raise OwnGraphError(
             f"{own.reference}: {len(rows)} of {len(mask)} rows are within the schema's limits, "

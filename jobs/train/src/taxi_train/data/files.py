@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from taxi_domain.errors import TaxiError
 from taxi_schema.column import MISSING_INTEGER, Column, FeatureType, Kind
 from taxi_schema.columns.arrays import scan
-from taxi_schema.columns.limits import Refused, refusals
+from taxi_schema.columns.limits import Refused, evaluated, refusals
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.fitting import Reason
 from taxi_schema.schema import Schema
@@ -31,7 +31,7 @@ _PLAIN: Final = {
     pa.string_view(): pa.string(), pa.binary_view(): pa.binary(), pa.float16(): pa.float32(),
 }  # fmt: skip
 #: What a CSV file has for a missing number; a category may have these names.
-_NOT_AVAILABLE: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
+NOT_AVAILABLE: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 
 
 class DataFileError(TaxiError):
@@ -61,7 +61,23 @@ class FileRows:
     def rows(self, schema: Schema) -> LabelledRows:
         """Return the rows in the order of time; what cannot be read is missing."""
         rows = of_columns(schema, self.columns, self.event_times, self.target)
-        return rows[np.argsort(rows.event_times, kind="stable")]
+        return rows[self.order]
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Places of the rows in the order of time; those without one come last."""
+        return np.argsort(self.event_times, kind="stable")
+
+    def trainable(self, schema: Schema) -> Mask:
+        """Tell which rows can be trained on, in the order of the file.
+
+        Of these a request would be accepted and errors count the label. It is told by the values
+        that the file has: `rows` no longer knows what was missing and what could not be read.
+        """
+        mask = evaluated(schema.target, self.target)
+        for refused in self.refusals(schema).values():
+            mask &= ~refused
+        return mask
 
 
 def read_names(path: Path) -> pa.Schema:
@@ -79,6 +95,8 @@ def read_names(path: Path) -> pa.Schema:
 
 def read_columns(path: Path, names: list[str], *, typed: bool = False) -> pa.Table:
     """Read columns of a parquet or CSV file; those of CSV are texts unless `typed`.
+
+    Typed, what stands for a missing number is null but in columns of texts, as `read_file` has it.
 
     Raises:
         DataFileError: it cannot be read, or has not one of the columns exactly once.
@@ -98,8 +116,8 @@ def read_columns(path: Path, names: list[str], *, typed: bool = False) -> pa.Tab
             return pq.ParquetFile(path).read(columns=names)
         types = None if typed else dict.fromkeys(names, pa.string())
         options = pc.ConvertOptions(
-            include_columns=names, column_types=types, null_values=[""], strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
+            include_columns=names, column_types=types, strings_can_be_null=not typed,
+            null_values=sorted(NOT_AVAILABLE) if typed else [""], quoted_strings_can_be_null=True,
         )  # fmt: skip
         return pc.read_csv(path, convert_options=options)
 
@@ -242,7 +260,7 @@ def _objects(values: list[Any]) -> Array:
 def _parsed(column: Column, text: str | None) -> object:
     """Return what a text of a CSV file says; the text itself when it is no such value."""
     text = (text or "").strip()
-    if text in _NOT_AVAILABLE:
+    if text in NOT_AVAILABLE:
         return None
     if column.kind is Kind.BOOLEAN:
         return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)

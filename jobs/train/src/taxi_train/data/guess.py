@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from taxi_schema.column import MAX_TEXT
+from taxi_domain.numbers import MAX_NUMBER
+from taxi_schema.column import MAX_MEASURED_INTEGER, MAX_TEXT
 from taxi_schema.errors import SchemaError
 from taxi_schema.names import RESERVED, check_name, is_category
 from taxi_schema.read_column import MAX_CATEGORIES
@@ -93,8 +94,8 @@ def _head(path: Path, roles: Roles, target: NDArray[np.float64]) -> Iterable[str
     yield f"name = {_text(roles.target)}"
     yield '# In which unit? unit = "minutes"'
     yield f"# Limits of answers, which errors use too? The file has {low:g} to {high:g}."
-    yield f"# minimum = {_number(_down(low))}"
-    yield f"# maximum = {_number(_up(high))}"
+    yield f"# minimum = {_number(max(_down(low), -MAX_NUMBER))}"
+    yield f"# maximum = {_number(min(_up(high), MAX_NUMBER))}"
 
 
 def _columns(guesses: Iterable[Guess]) -> Iterable[str]:
@@ -165,7 +166,8 @@ def _number_column(name: str, array: pa.Array, known: pa.Array) -> Guess:
     integers = pa.types.is_integer(known.type)
     distinct = pc.count_distinct(known).as_py() if integers else 0
     few = integers and distinct <= min(_MAX_CODES, max(len(known) // 20, 2))
-    if few and _CODE_NAME.search(name) and low > -(2**63) and high < 2**63:
+    exact = low >= -MAX_MEASURED_INTEGER and high <= MAX_MEASURED_INTEGER
+    if few and _CODE_NAME.search(name) and exact:
         lines = [f"# {distinct} codes? Amounts would be kind = \"number\".", comment,
                  f"minimum = {low}", f"maximum = {high}"]  # fmt: skip
         return _column(name, "category", lines, array)

@@ -68,14 +68,22 @@ class QualityRules:
     min_distinct: int = 50
 
 
-def usable(schema: Schema, rows: LabelledRows, rules: QualityRules) -> LabelledRows:
-    """Check all rows of a file and return those within the limits.
+def usable(
+    schema: Schema, rows: LabelledRows, rules: QualityRules, trainable: Mask | None = None
+) -> LabelledRows:
+    """Check all rows of a file and return those that can be trained on.
+
+    Args:
+        schema: Of the rows.
+        rows: All of the file; what could not be read is missing.
+        rules: What they must be like.
+        trainable: Which rows these are, shape (n,); None: those within the limits.
 
     Raises:
         DataQualityError: names what is wrong and the figure.
     """
     check_limits(schema, rows, rules)
-    kept = rows[within_limits(schema, rows)]
+    kept = rows[within_limits(schema, rows) if trainable is None else trainable]
     _check_count(kept, rules)
     _check_categories(schema, kept)
     if not np.ptp(kept.target):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from taxi_domain.figures import rounded
 from taxi_schema.columns.arrays import array_of, columns_of
 from taxi_schema.columns.features import derive_columns
 from taxi_schema.columns.limits import accepted, evaluated
@@ -103,7 +104,7 @@ def errors_by_slice(schema: Schema, rows: LabelledRows) -> dict[str, dict[str, f
     squares = (rows.prediction - rows.target) ** 2
     slices = slices_of(schema, rows.columns, rows.event_times)
     return {
-        name: {"rows": int(mask.sum()), "rmse": round(float(np.sqrt(squares[mask].mean())), 6)}
+        name: {"rows": int(mask.sum()), "rmse": rounded(float(np.sqrt(squares[mask].mean())))}
         for name, mask in slices.items()
         if mask.any()
     }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_schema.columns.rows import LabelledRows
+from taxi_schema.columns.rows import LabelledRows, joined
 from taxi_schema.schema import Schema
 from taxi_store.log.labelled import LabelledRow
 from taxi_train.data.rows import of_log
@@ -32,10 +32,23 @@ class Views:
         return Views({digest: rows[chosen] for digest, rows in self.rows.items()})
 
 
-def views_of(schemas: Iterable[Schema], labelled: Sequence[LabelledRow]) -> Views:
-    """Read rows of the log once by each schema; most often all are the same one."""
+def views_of(schemas: Iterable[Schema], pieces: Iterable[Sequence[LabelledRow]]) -> Views:
+    """Read rows of the log once by each schema; most often all are the same one.
+
+    Args:
+        schemas: Those that are needed.
+        pieces: Of the log, the newest first, each in the order of time; only columns of each are
+            kept.
+    """
     distinct = {schema.digest: schema for schema in schemas}
-    return Views({digest: of_log(schema, labelled) for digest, schema in distinct.items()})
+    parts: dict[str, list[LabelledRows]] = {digest: [] for digest in distinct}
+    for piece in pieces:
+        for digest, schema in distinct.items():
+            parts[digest].append(of_log(schema, piece))
+    return Views({
+        digest: joined([*reversed(parts[digest])] or [of_log(schema, [])])
+        for digest, schema in distinct.items()
+    })  # fmt: skip
 
 
 def last(views: Views, rows: int) -> Views:

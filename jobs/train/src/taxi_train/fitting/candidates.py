@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_domain.models import MODEL_NAME
+from taxi_domain.figures import rounded
 from taxi_schema.columns.rows import LabelledRows, joined
 from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact
@@ -39,13 +39,11 @@ class Trainer:
         schema: Of the model and its rows.
         candidates: Makes the estimators that are tried.
         max_rows: Old rows give way until a candidate has so few.
-        model: Its name, for the card.
     """
 
     schema: Schema
     candidates: Candidates = default_candidates
     max_rows: int = MAX_ROWS
-    model: str = MODEL_NAME
 
     def train(self, rows: LabelledRows) -> Artifact:
         """Fit on all rows and put the artifact together."""
@@ -62,7 +60,7 @@ class Trainer:
         answers = OnnxModel(self.schema, graph).predict(features)
         name = self.schema.fallback.monotonic
         kind = "fallback-median" if name is None else "fallback-monotonic-median"
-        return artifact(self.schema, kind, graph, rows.predicted(answers), {"model": self.model})
+        return artifact(self.schema, kind, graph, rows.predicted(answers))
 
     def make_candidate(
         self, old: LabelledRows, parts: Split, **card: Any
@@ -87,7 +85,7 @@ class Trainer:
         kind, way = min(tried, key=lambda key: tried[key])
         rows, weights = self._training(way, old, joined([parts.fit, parts.choose]))
         scores = {_score(kind, way, made): score for (kind, way), score in tried.items()}
-        chosen = {name: round(score, 6) for name, score in scores.items()}
+        chosen = {name: rounded(score) for name, score in scores.items()}
         candidate = self._made(
             f"{kind}-{way.replace('_', '-')}", made[kind], rows, weights,
             {**card, "chosen": chosen},
@@ -120,9 +118,7 @@ class Trainer:
         graph = to_onnx(self.schema, estimator, features)
         predicted = estimators.out_of_fold(estimator, features, rows.target, weights)
         answers = clipped(self.schema, predicted)
-        return artifact(
-            self.schema, kind, graph, rows.predicted(answers), {"model": self.model, **card}
-        )
+        return artifact(self.schema, kind, graph, rows.predicted(answers), card)
 
     @staticmethod
     def _ways(made: dict[str, Estimator]) -> Iterable[tuple[str, str]]:

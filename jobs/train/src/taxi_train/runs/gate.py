@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from taxi_domain.figures import figure
 from taxi_domain.runs import RunResult
 from taxi_train.seed import SEED
 
@@ -110,8 +111,8 @@ def compare(
     }  # fmt: skip
     of_unit = f" {answers.unit}" if answers.unit else ""
     message = (
-        f"RMSE {_figure(numbers['candidate_rmse'])} against the champion's "
-        f"{_figure(numbers['champion_rmse'])}{of_unit} on {rows} rows that neither saw{beside}: "
+        f"RMSE {figure(numbers['candidate_rmse'])} against the champion's "
+        f"{figure(numbers['champion_rmse'])}{of_unit} on {rows} rows that neither saw{beside}: "
         f"gain {gain:.1%} ({low:.1%} to {high:.1%}); {rules.min_relative_gain:.1%} is asked"
     )
     by_slice = _by_slice(old, new, slices, rules)
@@ -144,11 +145,6 @@ def _by_slice(
             "candidate_rmse": float(np.sqrt(new[mask].mean())),
         }  # fmt: skip
     return found
-
-
-def _figure(rmse: float) -> str:
-    """Return at least three digits: a target may have any size."""
-    return f"{rmse:.2f}" if rmse >= 1 else f"{rmse:.3g}"
 
 
 def _gain(old: float, new: float) -> float:

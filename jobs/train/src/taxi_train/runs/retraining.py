@@ -14,6 +14,7 @@ from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.columns.slices import slices_of
+from taxi_schema.compatibility import meanings
 from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact, ArtifactError
 from taxi_store.registry.entries import UnknownVersionError
@@ -77,6 +78,8 @@ def retrain(run: Run, rules: RunRules) -> RunResult:
         known.champion = champion.version
         fallback = _fallback(run)
         schema = rules.schema or schema_of(champion)
+        if (other := _other_meaning(champion, schema)) is not None:
+            return run.finish(other, known)
         found = unseen_rows(run, schema, (champion,), fallback, rules.max_rows)
         known.numbers.update(found.numbers)
         parts = split(found.rows, rules.gate.min_labelled_rows)
@@ -107,7 +110,9 @@ def evaluate(run: Run, candidate: str, rules: RunRules) -> RunResult:
     with run.reported() as known:
         champion = _champion(run)
         known.champion = champion.version
-    other = run.registry.load(candidate)
+        other = run.registry.load(candidate)
+        if (refused := _other_meaning(champion, schema_of(other))) is not None:
+            return run.finish(refused, known, candidate)
     fallback = _fallback(run)
     found = unseen_rows(run, schema_of(other), (champion, other), fallback, rules.max_rows)
     verdict = compare(champion, other, found.views, rules.gate, fallback)
@@ -121,12 +126,27 @@ def _candidate(
     """Train a candidate and put it into the registry; return it with figures of the training."""
     newest = float(np.max(parts.choose.answered))
     card: dict[str, Any] = {LOG_UNTIL: datetime.fromtimestamp(newest, UTC).isoformat()}
-    trainer = Trainer(schema, rules.candidates, rules.max_rows, run.model)
+    trainer = Trainer(schema, rules.candidates, rules.max_rows)
     candidate, chosen = trainer.make_candidate(old, parts, **card)
     run.registry.add(
         candidate, model=run.model, state=ModelState.CANDIDATE, now=run.now(), run_id=run.id
     )
     return candidate, {**chosen, "trained_rows": len(parts.fit) + len(parts.choose)}
+
+
+def _other_meaning(champion: Artifact, schema: Schema) -> GateVerdict | None:
+    """Say why the log's rows and labels mean something else by a schema; None when they do not."""
+    changed = meanings(schema_of(champion), schema)
+    if not changed:
+        return None
+    return GateVerdict(
+        RunResult.SCHEMA_CHANGED,
+        f"the log's rows and labels are of the champion's schema and mean something else by the "
+        f"candidate's: {'; '.join(changed)}. Nothing was compared: make a model from rows of the "
+        "new meaning with `taxi-train fit`, or under another model name with `taxi-train "
+        "bootstrap`",
+        {},
+    )
 
 
 def _too_few(parts: Split, rules: RunRules) -> GateVerdict | None:

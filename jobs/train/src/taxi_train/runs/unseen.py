@@ -1,7 +1,7 @@
 """The labelled rows of the log that the models of a run have not seen."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.schema import Schema
-from taxi_store.log.labelled import LabelledRow, labelled_rows
+from taxi_store.log.labelled import LabelledRow, labelled_pieces
 from taxi_store.log.malformed import Unreadable
 from taxi_store.registry.artifacts import Artifact
 from taxi_train.artifact.onnx_model import schema_of
@@ -56,8 +56,12 @@ def unseen_rows(
         others: Models that answer the rows too.
         limit: Most rows that are read.
     """
-    labelled, unreadable = _labelled(run, seen_by, limit)
-    views = views_of([schema, *map(schema_of, (*seen_by, *others))], labelled)
+    unreadable = Unreadable()
+    views = views_of(
+        [schema, *map(schema_of, (*seen_by, *others))], _labelled(run, seen_by, limit, unreadable)
+    )
+    if unreadable.count:
+        logger.warning("%d documents of the log cannot be read", unreadable.count)
     everything = views.of(schema)
     masks = [_unseen(artifact, everything) for artifact in seen_by]
     views = views[np.logical_and.reduce(masks)]
@@ -66,7 +70,7 @@ def unseen_rows(
     rows = views.of(schema)
     numbers: dict[str, float] = {
         "labelled_rows": len(rows), "outside_rows": len(unseen) - len(rows),
-        "unreadable_documents": unreadable,
+        "unreadable_documents": unreadable.count,
     }  # fmt: skip
     logger.info(
         "%d labelled rows that %s has not seen; %d more are outside of the limits",
@@ -75,20 +79,13 @@ def unseen_rows(
     return UnseenRows(everything, rows, views, numbers)
 
 
-def _labelled(run: Run, seen_by: Sequence[Artifact], limit: int) -> tuple[list[LabelledRow], int]:
-    """Read rows that came after those that the models have seen.
-
-    What cannot be read is left out and counted.
-    """
-    unreadable = Unreadable()
+def _labelled(
+    run: Run, seen_by: Sequence[Artifact], limit: int, unreadable: Unreadable
+) -> Iterator[list[LabelledRow]]:
+    """Read rows that came after those that the models have seen, the newest first."""
     seen = [artifact.card[LOG_UNTIL] for artifact in seen_by if LOG_UNTIL in artifact.card]
     since = max(map(datetime.fromisoformat, seen), default=None)
-    labelled = labelled_rows(
-        run.database, run.model, limit=limit, unreadable=unreadable, since=since
-    )
-    if unreadable.count:
-        logger.warning("%d documents of the log cannot be read", unreadable.count)
-    return labelled, unreadable.count
+    return labelled_pieces(run.database, run.model, limit=limit, unreadable=unreadable, since=since)
 
 
 def _unseen(seen_by: Artifact, rows: LabelledRows) -> Mask:

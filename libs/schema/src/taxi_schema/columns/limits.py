@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from taxi_domain.numbers import MAX_NUMBER
 from taxi_schema.column import Column, FeatureType, Kind
 from taxi_schema.columns.arrays import Array, Columns, Mask, is_missing, length_of, scan, within
 from taxi_schema.fitting import Reason
@@ -46,7 +47,7 @@ def accepted(schema: Schema, columns: Columns) -> Mask:
 
 def evaluated(target: Target, labels: Array) -> Mask:
     """Return which labels errors count, as `Target.is_evaluated`."""
-    mask: Mask = np.isfinite(labels)
+    mask: Mask = np.abs(labels) <= MAX_NUMBER
     if target.minimum is not None:
         mask &= labels >= target.minimum
     if target.maximum is not None:

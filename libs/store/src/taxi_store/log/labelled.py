@@ -2,6 +2,7 @@
 
 import hashlib
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -27,47 +28,54 @@ class LabelledRow:
     label: float
 
 
-def labelled_rows(
+def labelled_pieces(
     database: Database[Document],
     model: str,
     *,
     limit: int,
     unreadable: Unreadable,
     since: datetime | None = None,
-) -> list[LabelledRow]:
-    """Return labelled rows, oldest first: all of them, or a sample of `limit`.
+) -> Iterator[list[LabelledRow]]:
+    """Yield labelled rows in pieces: all of them, or a sample of `limit`.
+
+    Each piece is in the order of time, and all of it is before the piece that came before. A reader
+    that keeps columns of each needs little memory: records as dictionaries take many times theirs.
 
     A sample is mostly the newest rows and, of all before, those whose ids have the smallest
     hashes: each had the same chance, and the same log gives the same sample. The log is read
-    once, in pieces; memory grows with `limit`, not with the log.
+    once; only a tenth of `limit` is held here, whatever the log's length.
 
     Args:
         database: Where the log is.
         model: Name of the model whose rows are wanted (any version).
-        limit: Most rows that are returned.
+        limit: Most rows of all pieces.
         unreadable: Is told what cannot be read; it is left out.
         since: Only rows answered at or after this time.
     """
     selector: Document = {"model": model}
     if since is not None:
         selector["ts"] = {"$gte": since}
-    newest: list[LabelledRow] = []
+    newest = 0
     sample = _Sample(limit)
     most_newest = max(1, int(limit * NEWEST_SHARE))
     with translated():
         found = lenient(database, PREDICTIONS).find(selector).sort([("ts", -1), ("_id", -1)])
         for chunk in chunks(unreadable.named(found.batch_size(CHUNK))):
-            wanted = chunk if len(newest) < most_newest else list(filter(sample.wants, chunk))
+            wanted = chunk if newest < most_newest else list(filter(sample.wants, chunk))
             labels = labels_of(database, (one["_id"] for one in wanted), unreadable)
             labelled = (one for one in wanted if one["_id"] in labels)
-            for record in unreadable.records(labelled):
-                row = LabelledRow(record, labels[record.row_id].value)
-                if len(newest) < most_newest:
-                    newest.append(row)
-                    sample.room = limit - len(newest)
-                else:
-                    sample.add(row)
-    return [*sample.rows(), *reversed(newest)]
+            rows = [
+                LabelledRow(record, labels[record.row_id].value)
+                for record in unreadable.records(labelled)
+            ]
+            piece = rows[: most_newest - newest]
+            newest += len(piece)
+            sample.room = limit - newest
+            for row in rows[len(piece) :]:
+                sample.add(row)
+            if piece:
+                yield piece[::-1]
+    yield from sample.pieces()
 
 
 class _Sample:
@@ -93,10 +101,15 @@ class _Sample:
         elif self._heap:
             heapq.heappushpop(self._heap, entry)
 
-    def rows(self) -> list[LabelledRow]:
-        """Return what it has, oldest first."""
-        chosen = (row for _, _, row in self._heap)
-        return sorted(chosen, key=lambda one: (one.record.ts, one.record.row_id))
+    def pieces(self) -> Iterator[list[LabelledRow]]:
+        """Give away what it has, as `labelled_pieces` does."""
+        chosen = [row for _, _, row in self._heap]
+        self._heap.clear()
+        chosen.sort(key=lambda row: (row.record.ts, row.record.row_id))
+        while chosen:
+            piece = chosen[-CHUNK:]
+            del chosen[-CHUNK:]
+            yield piece
 
 
 def _hash(row_id: str) -> int:
