@@ -33,6 +33,7 @@ from taxi_store.connection import Document, async_database_of, connect, connect_
 from taxi_store.registry.registry import Registry
 from taxi_store.registry.registry_async import AsyncRegistry
 from taxi_train.runs.retraining import RunRules, retrain
+from taxi_train.runs.run import Run
 
 pytestmark = pytest.mark.component
 
@@ -163,7 +164,7 @@ def test_a_run_and_a_promotion_of_a_release_change_nothing_of_the_other(
 
     with connect(ours.uri("train"), app_name="test") as client:
         database = database_of(client)
-        result = retrain(database, MODEL_NAME, "run", RunRules(), lambda: NOW)
+        result = retrain(Run(database, MODEL_NAME, "run", lambda: NOW), RunRules())
         candidate = Registry(database).add(
             artifact_for(ours.schema, alias="candidate"),
             model=MODEL_NAME, state=ModelState.CANDIDATE, now=NOW,

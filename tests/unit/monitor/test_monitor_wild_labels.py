@@ -33,12 +33,12 @@ def test_wild_labels_leave_the_error_finite(value: float) -> None:
     for number in range(50):
         wanted = value if number == 7 else 1.5
         try:
-            label = LabelParser(SCHEMA).parse({"id": f"r{number}", "y": wanted})
+            row, label = LabelParser(SCHEMA).parse({"id": f"r{number}", "y": wanted})
         except FieldError:
             # As a log has it that was written before there was a bound.
             assert abs(wanted) > 1e100
-            label = (f"r{number}", wanted)
-        state.join([Label(*label, NOW)])
+            row, label = f"r{number}", wanted
+        state.join([Label(row, label, NOW)])
 
     state.evaluate(NOW.timestamp)
 
