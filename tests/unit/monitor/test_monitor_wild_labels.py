@@ -33,12 +33,12 @@ def test_wild_labels_leave_the_error_finite(value: float) -> None:
     for number in range(50):
         wanted = value if number == 7 else 1.5
         try:
-            label = LabelParser(SCHEMA).parse({"id": f"r{number}", "y": wanted})
+            taken = LabelParser(SCHEMA).parse({"id": f"r{number}", "y": wanted}).value
         except FieldError:
             # As a log has it that was written before there was a bound.
             assert abs(wanted) > 1e100
-            label = (f"r{number}", wanted)
-        state.join([Label(*label, NOW)])
+            taken = wanted
+        state.join([Label(f"r{number}", taken, NOW)])
 
     state.evaluate(NOW.timestamp)
 

@@ -289,9 +289,8 @@ def test_refused_label_names_the_field(body: object, field: str, text: str) -> N
     [({}, 1e101), ({}, -1e200), ({}, 10**400), ({"label_minimum": 0, "minimum": 0}, 1e200)],
 )
 def test_labels_of_open_limits_are_bounded(limits: dict[str, float], value: float) -> None:
-    schema = schema_of(
-        {"target": {"name": "y", **limits}, "columns": [{"name": "x", "kind": "number"}]}
-    )
+    target: dict[str, Any] = {"name": "y", **limits}
+    schema = schema_of({"target": target, "columns": [{"name": "x", "kind": "number"}]})
 
     assert LabelParser(schema).parse({"id": 1, "y": 1e100}) == ("1", 1e100)
     with pytest.raises(FieldError, match=r"up to 1e\+100 in size; label_minimum and label_maximum"):
