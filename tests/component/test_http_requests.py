@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 from support.monitor import TOKEN, Monitor
-from support.predictor import Predictor
+from support.predictor import Predictor, register, small_artifact
 
+from taxi_domain.models import Alias
+from taxi_local.mongod import running_mongod
 from taxi_local.ports import free_port
 
 pytestmark = pytest.mark.component
@@ -30,16 +32,19 @@ class Server:
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """Start one without a MongoDB: what is refused never comes so far."""
+    """Start a predictor with a model, which knows the schema, or a monitor without a MongoDB."""
     folder = tmp_path_factory.mktemp("server")
-    nowhere = f"mongodb://127.0.0.1:{free_port()}"
     if request.param == "predictor":
-        one = Server(Predictor(folder, nowhere), "/predict", 2 * 1024 * 1024)
+        with running_mongod() as mongod:
+            register(mongod.uri, Alias.CHAMPION, small_artifact())
+            one = Server(Predictor(folder, mongod.uri).start(), "/predict", 2 * 1024 * 1024)
+            yield one
+            one.process.stop()
     else:
-        one = Server(Monitor(folder, nowhere), "/v1/labels", 16 * 1024 * 1024)
-    one.process.start(until="/healthz")
-    yield one
-    one.process.stop()
+        nowhere = f"mongodb://127.0.0.1:{free_port()}"
+        monitor = Monitor(folder, nowhere).start(until="/healthz")
+        yield Server(monitor, "/v1/labels", 16 * 1024 * 1024)
+        monitor.stop()
 
 
 def answers(server: Server, data: bytes) -> list[bytes]:
