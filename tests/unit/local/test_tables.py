@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_domain.errors import TaxiError
-from taxi_local.tables import MAX_FIRST_RIDES, own, rides
+from taxi_local.tables import EXAMPLE, own, rides
 from taxi_schema.reading import read_schema
 from taxi_schema.requests import RequestParser
 from taxi_stories.rows import bodies_of
@@ -105,10 +105,15 @@ def test_integers_may_be_ids(tmp_path: Path) -> None:
     assert bodies[0]["flight_id"] == str(ROWS // 2)
 
 
-def test_the_rides_of_the_example_are_the_newest(tmp_path: Path) -> None:
+def test_the_first_rides_of_the_example_are_of_all_its_weeks(tmp_path: Path) -> None:
     tables = rides(tmp_path)
 
-    assert pq.read_metadata(tables.first).num_rows == MAX_FIRST_RIDES
+    before = pq.read_table(EXAMPLE / "samples" / "green-2020-03-before.parquet")
+    first = pq.read_table(tables.first)
+    assert 30_000 < len(first) < len(before) / 3
+    times = first["lpep_pickup_datetime"]
+    days = np.unique(before["lpep_pickup_datetime"].to_numpy().astype("datetime64[D]"))
+    assert list(np.unique(times.to_numpy().astype("datetime64[D]"))) == list(days)
     assert len(tables.traffic) > 10_000
     assert tables.traffic["ride_id"][7].as_py() == "row-00000007"
 
