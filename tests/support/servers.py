@@ -10,8 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support.artifacts import artifact_for
 from support.monitor import TOKEN, Monitor
-from support.predictor import PLAIN, Predictor, register, small_artifact
+from support.predictor import PLAIN, TAXI, Predictor, register, small_artifact
+from support.waiting import wait_for
 from taxi_domain.models import Alias
 from taxi_local.mongod import Mongod
 
@@ -74,10 +76,15 @@ def started(
             predictor, "/predict/batch",
             lambda: [httpx.post(f"{predictor.url}/predict", json=PLAIN, timeout=15)],
         )  # fmt: skip
+    register(mongod.uri, Alias.CHAMPION, artifact_for(TAXI))
     monitor = Monitor(
         folder, mongod.uri, TAXI_MONITOR_KEEPALIVE_SECONDS="5",
         TAXI_MONITOR_CONNECTIONS=str(connections),
     ).start()  # fmt: skip
+    # Labels are read by the schema of its model.
+    wait_for(
+        "the model", lambda: "champion" in httpx.get(f"{monitor.url}/v1/drift", timeout=15).text
+    )
     return Server(
         monitor, "/v1/labels",
         lambda: [httpx.get(f"{monitor.url}{one}", timeout=15) for one in ("/healthz", "/metrics")],
