@@ -141,7 +141,7 @@ def _values(path: Path | None) -> dict[str, object]:
 
 
 def _fail(error: TaxiError) -> NoReturn:
-    _err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
+    _err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
     raise typer.Exit(1) from error
 
 

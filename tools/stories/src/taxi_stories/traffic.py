@@ -75,7 +75,7 @@ def traffic(  # noqa: PLR0913, PLR0917 - one argument an option
         code = _send(rides, rate, batch_size, label_delay, kept,
                      Release(Kubectl(context, namespace), release))  # fmt: skip
     except TaxiError as error:
-        _err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
+        _err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
     raise typer.Exit(code)
 
