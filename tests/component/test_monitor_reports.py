@@ -392,9 +392,8 @@ def test_open_reports_hold_up_no_probe_while_mongodb_hangs(mongod: Mongod, tmp_p
         ]
         time.sleep(0.5)
         for path in ("/metrics", "/v1/drift", "/healthz"):
-            begin = time.monotonic()
             assert get(monitor, path).status_code == 200
-            assert time.monotonic() - begin < 1, path
+            assert not all(page.done() for page in open_pages), f"{path} waited, too"
         answers = [one.result() for one in open_pages]
         assert {one.status_code for one in answers} == {503}
         assert {one.headers["Retry-After"] for one in answers} == {"5"}
