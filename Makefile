@@ -124,7 +124,8 @@ SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-unit test-component test-chart test-e2e
 test-unit: setup ## Fast tests without network
-	@$(TIMED) "unit" $(PYTHON) -m pytest tests/unit tests/contract tests/architecture
+	@$(TIMED) "unit" $(PYTHON) -m pytest tests/unit tests/contract tests/architecture \
+	   --numprocesses 2 --dist loadfile
 test-component: setup ## One part at a time, with the real mongod, API server and Prometheus
 	@mongod=$$($(BUILDER) mongod); tools=$$($(GO_TOOLS)); \
 	   TAXI_MONGOD="$$mongod" TAXI_GO_TOOLS="$$tools" $(TIMED) "component" \
