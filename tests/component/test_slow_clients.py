@@ -106,8 +106,9 @@ def test_probes_and_metrics_do_not_wait_for_the_posts_that_wait_for_mongodb(
         for one in posts:
             one.start()
         with stalled(server, server.half_a_header, 200), stalled(server, server.half_a_body, 200):
-            require_quick_answers(server)
+            server.ask()
             assert any(one.is_alive() for one in posts), "the posts waited for nothing"
+            require_quick_answers(server)
         for one in posts:
             one.join()
         assert {one.status_code for one in answers} == {503}
