@@ -105,7 +105,7 @@ def test_integers_may_be_ids(tmp_path: Path) -> None:
     assert bodies[0]["flight_id"] == str(ROWS // 2)
 
 
-def test_the_first_rides_of_the_example_are_of_all_its_weeks(tmp_path: Path) -> None:
+def test_the_first_rides_of_the_example_are_of_all_its_days(tmp_path: Path) -> None:
     tables = rides(tmp_path)
 
     before = pq.read_table(EXAMPLE / "samples" / "green-2020-03-before.parquet")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from taxi_domain.errors import NotAvailableError
 from taxi_domain.metrics import MONITOR_RECORDS, MONITOR_UNREADABLE
@@ -17,14 +17,13 @@ from taxi_monitor.http.record_checks import checked
 from taxi_monitor.http.routes import (
     RETRY_SECONDS,
     Parts,
-    authorize,
     each,
     few,
     items_of,
-    json_of,
+    posted,
 )
 from taxi_monitor.windows.misfits import RECORDS
-from taxi_runtime.bodies import JSON, media_type
+from taxi_runtime.bodies import JSON
 from taxi_runtime.problems import ProblemError
 from taxi_store.log.prediction_log import repeats_of
 from taxi_store.registry.registry import Registry
@@ -36,10 +35,7 @@ def record_blueprint(parts: Parts) -> Blueprint:
 
     @routes.post("/v1/records")
     def records() -> Response:
-        authorize(parts.token)
-        media_type(request.environ, JSON)
-        with parts.bodies.read(request.environ) as data:
-            return json_of(parts.writers.run(lambda: _log(parts, data)))
+        return posted(parts, lambda data, _: _log(parts, data), JSON)
 
     return routes
 

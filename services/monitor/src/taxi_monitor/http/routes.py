@@ -69,17 +69,14 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
 
     @routes.post("/v1/predictions")
     def predictions() -> Response:
-        authorize(parts.token)
-        encoded = media_type(request.environ, JSON, CONTENT_TYPE) == CONTENT_TYPE
-        with parts.bodies.read(request.environ) as data:
-            return json_of(parts.writers.run(lambda: _take_records(parts, data, encoded)))
+        return posted(
+            parts, lambda data, kind: _take_records(parts, data, kind == CONTENT_TYPE),
+            JSON, CONTENT_TYPE,
+        )  # fmt: skip
 
     @routes.post("/v1/labels")
     def labels() -> Response:
-        authorize(parts.token)
-        media_type(request.environ, JSON)
-        with parts.bodies.read(request.environ) as data:
-            return json_of(parts.writers.run(lambda: _take_labels(parts, data)))
+        return posted(parts, lambda data, _: _take_labels(parts, data), JSON)
 
     @routes.get("/v1/drift")
     def drift() -> Response:
@@ -186,7 +183,23 @@ def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
     return {"accepted": done.inserted, "repeated": done.repeated}
 
 
-def authorize(token: str) -> None:
+def posted(
+    parts: Parts, work: Callable[[bytes, str], dict[str, object]], *accepted: str
+) -> Response:
+    """Answer a post: its rights, type and body are checked, and a thread works on it.
+
+    Args:
+        parts: Of the monitor.
+        work: Takes the body and its media type; returns what became of it.
+        accepted: Media types.
+    """
+    _authorize(parts.token)
+    kind = media_type(request.environ, *accepted)
+    with parts.bodies.read(request.environ) as data:
+        return json_of(parts.writers.run(lambda: work(data, kind)))
+
+
+def _authorize(token: str) -> None:
     """Let the monitor's token pass.
 
     Raises:
