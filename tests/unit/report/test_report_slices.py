@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 from support.report_rides import collapse_document
+from support.references import reference_for
 from support.report_rows import MONDAY, columns_of, layout, reference, rows_of
 
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET
@@ -13,12 +14,13 @@ from taxi_report.compare.slices import MIN_ROWS, slices_of, worst_slices
 from taxi_report.compare.words import words_of
 from taxi_report.document import Served
 from taxi_report.profile.distinct import STANDARD_ERROR
-from taxi_report.profile.layout import HOUR
+from taxi_report.profile.layout import HOUR, MAX_ALL_CROSSED, Layout, layout_of
 from taxi_report.profile.version import profile_of
 from taxi_report.render.charts.slices import slice_chart
 from taxi_report.render.page import page_of
 from taxi_report.render.schema import report_schema
 from taxi_report.rows import Rows
+from taxi_schema.reading import schema_of
 
 REFERENCE, REFERENCE_ROWS = reference(3000)
 LAYOUT = layout(REFERENCE)
@@ -118,3 +120,23 @@ def test_few_repeated_rows_are_not_told_apart_from_none(ratio: float, shown: str
     assert f'<dt>Duplicate rows</dt><dd><span class="value">{shown}</span>' in page
     assert "standard error 0.8 %" in page
     assert f"{2 * STANDARD_ERROR:.1%}" == "1.6%"
+
+
+def wide_layout(columns: int) -> Layout:
+    """Return the layout of a schema with so many numbers."""
+    numbers = [{"name": f"n{place}", "kind": "number"} for place in range(columns)]
+    target = {"name": "y", "minimum": 0, "maximum": 60}
+    schema = schema_of({"id": "id", "target": target, "columns": numbers})
+    known = reference_for(schema, 400)
+    return layout_of("v1", schema, known, span=(0.0, 86_400.0), sample_rows=10)
+
+
+def test_pairs_of_many_columns_are_counted_within_a_limit_of_cells() -> None:
+    few, many = wide_layout(8), wide_layout(64)
+    sizes, pairs = many.slice_sizes(), many.crossed()
+
+    assert few.uncrossed == 0
+    assert sum(sizes[first] * sizes[second] for first, second in pairs) <= MAX_ALL_CROSSED
+    assert many.uncrossed == 65 * 64 // 2 - len(pairs) > 0
+    # The drift of predictions by slice comes of these.
+    assert {(place, 64) for place in range(64)} <= set(pairs)

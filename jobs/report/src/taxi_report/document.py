@@ -173,6 +173,7 @@ def _version(facts: VersionFacts, span: Span) -> Document:
         },
         "slices": [asdict(one) for one in slices_of(layout, current, facts.expected)],
         "worst_slices": [asdict(one) for one in worst_slices(layout, current, facts.expected)],
+        "uncrossed_pairs": layout.uncrossed,
         "pushers": {
             "candidates": candidates,
             "rows": [{**asdict(one), "ts": _iso(one.ts)} for one in rows],

@@ -4,7 +4,7 @@ Made once from the version's reference; workers get a copy, so partial profiles 
 """
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import accumulate, combinations
 from typing import Final
 
 import numpy as np
@@ -31,8 +31,10 @@ Ids = NDArray[np.int64]
 #: Slices of the event's time; versions without one have none.
 HOUR: Final = "event hour"
 WEEKDAY: Final = "event weekday"
-#: Two slices are crossed when both together have at most so many cells.
+#: Two slices are crossed when both together have at most so many cells, and all pairs have at most
+#: so many: 64 columns have two thousand pairs, each of which every partition counts and sends.
 MAX_CROSSED: Final = 8192
+MAX_ALL_CROSSED: Final = 131_072
 MAX_BUCKETS: Final = 200
 _BUCKETS_SECONDS: Final = (900, 3600, 3 * 3600, 6 * 3600, 86_400, 7 * 86_400, 28 * 86_400)
 _HOURS: Final = 24
@@ -119,17 +121,39 @@ class Layout:
         return (*columns, *clocks, *(part.size for part in self.named))
 
     def crossed(self) -> list[tuple[int, int]]:
-        """Return the pairs of slices that are counted together.
+        """Return the pairs of slices that are counted together, within both limits of cells.
 
         Those that the schema names with each other and with the prediction; all others with each
-        other.
+        other. Where these have too many cells, the ones with the prediction and those that the
+        schema names come first, then pairs of few cells.
         """
         sizes, prediction = self.slice_sizes(), len(self.columns) - 1
+        pairs = [
+            pair for pair in self._pairs() if sizes[pair[0]] * sizes[pair[1]] <= MAX_CROSSED
+        ]
+
+        def rank(pair: tuple[int, int]) -> tuple[bool, int, tuple[int, int]]:
+            first, second = pair
+            asked = prediction in pair or first >= self.plain
+            return not asked, sizes[first] * sizes[second], pair
+
+        ordered = sorted(pairs, key=rank)
+        cells = accumulate(sizes[first] * sizes[second] for first, second in ordered)
+        within = [pair for pair, sum_ in zip(ordered, cells, strict=True) if sum_ <= MAX_ALL_CROSSED]
+        return sorted(within)
+
+    @property
+    def uncrossed(self) -> int:
+        """Number of pairs that are left out because they have too many cells."""
+        return len(self._pairs()) - len(self.crossed())
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        """Return all pairs that can say something."""
+        prediction = len(self.columns) - 1
         return [
             (first, second)
-            for first, second in combinations(range(len(sizes)), 2)
-            if sizes[first] * sizes[second] <= MAX_CROSSED
-            and ((first < self.plain) == (second < self.plain) or first == prediction)
+            for first, second in combinations(range(len(self.slice_sizes())), 2)
+            if (first < self.plain) == (second < self.plain) or first == prediction
         ]
 
     def slices(self, rows: Rows) -> list[Ids]:
