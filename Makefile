@@ -14,7 +14,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/taxi-monitoring
 PINS := $(shell sha256sum requirements/dev.txt requirements/uv.txt tools/dev/setup.sh 2>/dev/null | sha256sum | cut -c1-16)
 VENV := $(CACHE)/venv-$(PINS)
 PYTHON := $(VENV)/bin/python
-SOURCES := libs/domain/src libs/schema/src libs/profiles/src libs/store/src libs/runtime/src services/predict/src \
+SOURCES := libs/domain/src libs/schema/src libs/files/src libs/profiles/src libs/store/src libs/runtime/src services/predict/src \
            services/monitor/src jobs/train/src jobs/report/src operator/src tools/cluster/src tools/stories/src tools/local/src \
            models/taxi_duration/src
 empty :=

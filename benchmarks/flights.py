@@ -23,7 +23,7 @@ from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import read_schema
 from taxi_store.registry.artifacts import Artifact
 from taxi_train.artifact.builder import reference_rows
-from taxi_train.data.files import read_file
+from taxi_files.reading import read_file
 from taxi_train.data.rows import within_limits
 from taxi_train.data.split import split
 from taxi_train.data.views import Views

@@ -15,7 +15,7 @@ from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact
 from taxi_train.artifact.onnx_model import model_of
-from taxi_train.data.files import read_file
+from taxi_files.reading import read_file
 from taxi_train.data.rows import features_of, within_limits
 
 ROOT = Path(__file__).parents[1]

@@ -26,7 +26,7 @@ from taxi_local.mongod import Mongod
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import read_schema
 from taxi_store.connection import connect, database_of
-from taxi_train.data.files import read_file
+from taxi_files.reading import read_file
 from taxi_train.data.rows import features_of, within_limits
 
 pytestmark = pytest.mark.component

@@ -38,7 +38,7 @@ from taxi_store.registry.registry import Registry
 from taxi_store.registry.runs import RunStore
 from taxi_train.artifact.builder import reference_rows
 from taxi_train.artifact.onnx_model import check_limits, model_of
-from taxi_train.data.files import read_file
+from taxi_files.reading import read_file
 from taxi_train.data.quality import DataQualityError
 from taxi_train.data.rows import features_of, within_limits
 from taxi_train.data.split import split

@@ -21,7 +21,7 @@ from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
 from taxi_stories.story import Teller
 from taxi_train.artifact.onnx_model import model_of
-from taxi_train.data.files import read_file
+from taxi_files.reading import read_file
 from taxi_train.data.rows import features_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]

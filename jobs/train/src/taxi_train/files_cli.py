@@ -42,7 +42,7 @@ def init(
 def check(schema: SchemaFile, data: DataFile) -> None:
     """Say which rows the schema would refuse, by column and reason; exit 1 when all are."""
     from taxi_schema.columns.limits import evaluated
-    from taxi_train.data.files import read_file
+    from taxi_files.reading import read_file
 
     with command(_EXIT_CODES):
         described = read_schema(schema)

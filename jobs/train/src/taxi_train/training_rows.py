@@ -8,7 +8,7 @@ import numpy as np
 
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.schema import Schema
-from taxi_train.data.files import DataFileError, read_file
+from taxi_files.reading import DataFileError, read_file
 from taxi_train.data.quality import QualityRules, usable
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact
 from taxi_train.artifact.builder import artifact
 from taxi_train.artifact.onnx_model import OnnxModel, check_limits, clipped
-from taxi_train.data.files import read_file, read_numbers
+from taxi_files.reading import read_file, read_numbers
 from taxi_train.data.rows import features_of
 
 UNSEEN_REFERENCE: Final = (

@@ -9,7 +9,7 @@ import httpx
 import tenacity
 
 from taxi_domain.errors import NotAvailableError, TaxiError
-from taxi_train.data.files import CSV
+from taxi_files.reading import CSV
 
 MAX_BYTES: Final = 1 << 30
 _CALL_SECONDS: Final = 30.0

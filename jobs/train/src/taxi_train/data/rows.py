@@ -1,14 +1,13 @@
 """Labelled rows of a schema: from the log, within the limits, as the model sees them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from taxi_domain.figures import rounded
-from taxi_schema.columns.arrays import array_of, columns_of
+from taxi_schema.columns.arrays import columns_of
 from taxi_schema.columns.features import derive_columns
 from taxi_schema.columns.limits import accepted, evaluated
 from taxi_schema.columns.rows import LabelledRows
@@ -42,20 +41,6 @@ def of_log(schema: Schema, labelled: Sequence[LabelledRow]) -> LabelledRows:
         np.full(len(rows), np.nan),
         np.array([row.record.ts.timestamp() for row in labelled], np.float64),
     )
-
-
-def of_columns(
-    schema: Schema,
-    columns: Mapping[str, NDArray[Any]],
-    event_times: NDArray[np.datetime64],
-    target: Floats,
-) -> LabelledRows:
-    """Make rows of columns of any type; what is absent or cannot be read is missing."""
-    rows = len(target)
-    return LabelledRows(
-        {column.name: array_of(column, columns, rows) for column in schema.columns},
-        event_times, target, np.full(rows, np.nan), np.full(rows, np.nan),
-    )  # fmt: skip
 
 
 def within_limits(schema: Schema, rows: LabelledRows) -> Mask:

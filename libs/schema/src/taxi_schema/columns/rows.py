@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_schema.columns.arrays import Array, array_of
+from taxi_schema.columns.arrays import Array, Columns, array_of
 from taxi_schema.schema import Schema
 
 Floats = NDArray[np.float64]
@@ -58,6 +58,20 @@ class LabelledRows:
     def predicted(self, prediction: Floats) -> "LabelledRows":
         """Return the rows with other answers."""
         return replace(self, prediction=prediction)
+
+
+def of_columns(
+    schema: Schema,
+    columns: Columns,
+    event_times: Times,
+    target: Floats,
+) -> LabelledRows:
+    """Make rows of columns of any type; what is absent or cannot be read is missing."""
+    rows = len(target)
+    return LabelledRows(
+        {column.name: array_of(column, columns, rows) for column in schema.columns},
+        event_times, target, np.full(rows, np.nan), np.full(rows, np.nan),
+    )  # fmt: skip
 
 
 def joined(parts: Sequence[LabelledRows]) -> LabelledRows:

@@ -1,6 +1,6 @@
 """Labelled rows of parquet and CSV files, read by a schema."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,10 @@ from taxi_domain.errors import TaxiError
 from taxi_schema.column import MISSING_INTEGER, Column, FeatureType, Kind
 from taxi_schema.columns.arrays import scan
 from taxi_schema.columns.limits import Refused, evaluated, refusals
-from taxi_schema.columns.rows import LabelledRows
+from taxi_schema.columns.rows import LabelledRows, of_columns
 from taxi_schema.fitting import Reason
 from taxi_schema.schema import Schema
-from taxi_train.data.rows import of_columns
-from taxi_train.data.times import is_time, local_times
+from taxi_files.times import is_time, local_times
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -88,9 +87,9 @@ def read_names(path: Path) -> pa.Schema:
     """
 
     def names() -> pa.Schema:
-        return pc.open_csv(path).schema if _is_csv(path) else pq.read_schema(path)
+        return pc.open_csv(path).schema if is_csv(path) else pq.read_schema(path)
 
-    return _opened(path, names)
+    return opened(path, names)
 
 
 def read_columns(path: Path, names: list[str], *, typed: bool = False) -> pa.Table:
@@ -101,17 +100,10 @@ def read_columns(path: Path, names: list[str], *, typed: bool = False) -> pa.Tab
     Raises:
         DataFileError: it cannot be read, or has not one of the columns exactly once.
     """
-    there = _opened(path, lambda: _names(path))
-    for name in names:
-        if there.count(name) != 1:
-            problem = "has no column" if name not in there else "has more than one column"
-            raise DataFileError(
-                f"{path}: {problem} {name}; rename it there or in the schema "
-                f"(the file has {_listed(there)})"
-            )
+    check_names(path, names, opened(path, lambda: _names(path)))
 
     def table() -> pa.Table:
-        if not _is_csv(path):
+        if not is_csv(path):
             # The pandas index of a file is a column like any other here.
             return pq.ParquetFile(path).read(columns=names)
         types = None if typed else dict.fromkeys(names, pa.string())
@@ -121,7 +113,7 @@ def read_columns(path: Path, names: list[str], *, typed: bool = False) -> pa.Tab
         )  # fmt: skip
         return pc.read_csv(path, convert_options=options)
 
-    return _opened(path, table)
+    return opened(path, table)
 
 
 def read_file(schema: Schema, path: Path) -> FileRows:
@@ -143,19 +135,21 @@ def of_table(schema: Schema, table: pa.Table, path: Path) -> FileRows:
 
     Args:
         schema: Of the rows.
-        table: Has all columns that the schema names, but for the id.
+        table: Has the schema's columns; event time and target are missing when they are absent.
         path: Of the file, for texts; a CSV file's numbers may be texts.
     """
-    time = schema.event_time
+    time, rows = schema.event_time, table.num_rows
     label = Column(schema.target.name, Kind.NUMBER, FeatureType.FLOAT)
+    there = frozenset(table.column_names)
     raw = {
         column.name: _values(path, column, plain(table, column.name))
         for column in (*schema.columns, label)
+        if column is not label or label.name in there
     }
-    target, unreadable = scan(label, raw.pop(label.name), table.num_rows)
+    target, unreadable = scan(label, raw.pop(label.name, None), rows)
     problems = {Refused(label.name, reason): mask for reason, mask in unreadable.items()}
-    times = np.full(table.num_rows, np.datetime64("NaT", "us"))
-    if time is not None:
+    times = np.full(rows, np.datetime64("NaT", "us"))
+    if time is not None and time.name in there:
         array = plain(table, time.name)
         if not is_time(array.type):
             raise DataFileError(
@@ -191,7 +185,27 @@ def read_numbers(path: Path, name: str) -> NDArray[np.float64]:
     return numbers
 
 
-def _opened(path: Path, read: Callable[[], Any]) -> Any:
+def check_names(path: Path, names: Sequence[str], there: Sequence[str]) -> None:
+    """Check that a file has each of the columns exactly once.
+
+    Raises:
+        DataFileError: it has not.
+    """
+    for name in names:
+        if there.count(name) != 1:
+            problem = "has no column" if name not in there else "has more than one column"
+            raise DataFileError(
+                f"{path}: {problem} {name}; rename it there or in the schema "
+                f"(the file has {_listed(there)})"
+            )
+
+
+def opened(path: Path, read: Callable[[], Any]) -> Any:
+    """Return what `read` returns of a file.
+
+    Raises:
+        DataFileError: it cannot be read.
+    """
     try:
         return read()
     except FileNotFoundError as error:
@@ -199,22 +213,23 @@ def _opened(path: Path, read: Callable[[], Any]) -> Any:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         text = " ".join(str(error).split())[:300]
         raise DataFileError(
-            f"{path}: cannot be read as {'CSV' if _is_csv(path) else 'parquet'} ({text}); "
+            f"{path}: cannot be read as {'CSV' if is_csv(path) else 'parquet'} ({text}); "
             "write it again, CSV with the ending .csv"
         ) from error
 
 
-def _is_csv(path: Path) -> bool:
+def is_csv(path: Path) -> bool:
+    """Tell whether a file is CSV, by its name."""
     return path.suffix.lower() == CSV
 
 
 def _names(path: Path) -> list[str]:
-    schema = pc.open_csv(path).schema if _is_csv(path) else pq.read_schema(path)
+    schema = pc.open_csv(path).schema if is_csv(path) else pq.read_schema(path)
     names: list[str] = schema.names
     return names
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
@@ -223,7 +238,7 @@ def _values(path: Path, column: Column, array: pa.Array) -> Array:
     kind = array.type
     if _is_text(kind):
         texts = array.to_pylist()
-        if _is_csv(path) and column.type is not FeatureType.STRING:
+        if is_csv(path) and column.type is not FeatureType.STRING:
             return _objects([_parsed(column, text) for text in texts])
         return _objects([None if text == "" else text for text in texts])
     if pa.types.is_integer(kind):
