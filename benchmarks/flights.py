@@ -16,6 +16,7 @@ import numpy as np
 from streams import ROOT, answers, between, part, window_columns
 
 from taxi_domain.models import PROFILE_FILE
+from taxi_files.reading import read_file
 from taxi_profiles.reference import Reference
 from taxi_profiles.verdict import evaluate, evaluate_labelled
 from taxi_schema.columns.limits import accepted, evaluated
@@ -23,7 +24,6 @@ from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import read_schema
 from taxi_store.registry.artifacts import Artifact
 from taxi_train.artifact.builder import reference_rows
-from taxi_files.reading import read_file
 from taxi_train.data.rows import within_limits
 from taxi_train.data.split import split
 from taxi_train.data.views import Views

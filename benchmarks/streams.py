@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from taxi_duration.trips import taxi_schema, trip_rows
+from taxi_files.reading import read_file
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_schema.column import FeatureType, Kind
 from taxi_schema.columns.arrays import is_missing
@@ -15,7 +16,6 @@ from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact
 from taxi_train.artifact.onnx_model import model_of
-from taxi_files.reading import read_file
 from taxi_train.data.rows import features_of, within_limits
 
 ROOT = Path(__file__).parents[1]

@@ -22,11 +22,11 @@ from support.predictor import Predictor
 from support.waiting import wait_for
 from xgboost import XGBRegressor
 
+from taxi_files.reading import read_file
 from taxi_local.mongod import Mongod
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import read_schema
 from taxi_store.connection import connect, database_of
-from taxi_files.reading import read_file
 from taxi_train.data.rows import features_of, within_limits
 
 pytestmark = pytest.mark.component

@@ -25,6 +25,7 @@ from taxi_domain.models import (
 from taxi_domain.records import Label, PredictionRecord
 from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_FAILED, EXIT_USAGE, RunResult
 from taxi_duration.trips import SCHEMA_FILE, taxi_schema
+from taxi_files.reading import read_file
 from taxi_local.mongod import Mongod
 from taxi_schema.columns.limits import evaluated
 from taxi_schema.columns.rows import LabelledRows
@@ -38,7 +39,6 @@ from taxi_store.registry.registry import Registry
 from taxi_store.registry.runs import RunStore
 from taxi_train.artifact.builder import reference_rows
 from taxi_train.artifact.onnx_model import check_limits, model_of
-from taxi_files.reading import read_file
 from taxi_train.data.quality import DataQualityError
 from taxi_train.data.rows import features_of, within_limits
 from taxi_train.data.split import split

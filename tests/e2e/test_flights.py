@@ -13,6 +13,7 @@ from support.cluster_policies import status_of
 from taxi_domain.kube import DECISION_LABEL, PLURAL
 from taxi_domain.models import Alias
 from taxi_domain.mongodb import LABELS, PREDICTIONS, RUNS
+from taxi_files.reading import read_file
 from taxi_schema.columns.limits import evaluated
 from taxi_store.registry.registry import Registry
 from taxi_stories.flights import FLIGHTS
@@ -21,7 +22,6 @@ from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
 from taxi_stories.story import Teller
 from taxi_train.artifact.onnx_model import model_of
-from taxi_files.reading import read_file
 from taxi_train.data.rows import features_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]

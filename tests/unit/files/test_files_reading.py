@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from support.labelled import labelled, orders
 from support.schemas import schemas
 
+from taxi_files.reading import DataFileError, FileRows, read_file, read_numbers
 from taxi_schema.column import MISSING, MISSING_INTEGER
 from taxi_schema.columns.limits import accepted
 from taxi_schema.schema import Schema
-from taxi_files.reading import DataFileError, FileRows, read_file, read_numbers
 
 SCHEMA = orders()
 MOMENT = datetime(2021, 1, 2, 3, 4, 5, 6)  # noqa: DTZ001 - local

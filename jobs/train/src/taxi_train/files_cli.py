@@ -41,8 +41,8 @@ def init(
 
 def check(schema: SchemaFile, data: DataFile) -> None:
     """Say which rows the schema would refuse, by column and reason; exit 1 when all are."""
-    from taxi_schema.columns.limits import evaluated
     from taxi_files.reading import read_file
+    from taxi_schema.columns.limits import evaluated
 
     with command(_EXIT_CODES):
         described = read_schema(schema)

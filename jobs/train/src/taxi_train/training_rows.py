@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from taxi_files.reading import DataFileError, read_file
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.schema import Schema
-from taxi_files.reading import DataFileError, read_file
 from taxi_train.data.quality import QualityRules, usable
 
 logger = logging.getLogger(__name__)

@@ -14,11 +14,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from taxi_domain.errors import TaxiError
-from taxi_schema.reading import read_schema
-from taxi_schema.schema import Schema
 from taxi_files.reading import FileRows, of_table, plain, read_columns, read_names
 from taxi_files.table import table_of
 from taxi_files.times import is_time, local_times
+from taxi_schema.reading import read_schema
+from taxi_schema.schema import Schema
 
 SCHEMA_FILE: Final = Path(__file__).parents[2] / "schema.toml"
 ID: Final = "ride_id"

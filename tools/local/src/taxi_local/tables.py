@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.ids import check_id
-from taxi_schema.reading import read_schema
-from taxi_schema.schema import Schema
 from taxi_files.reading import read_columns, read_file, read_names
 from taxi_files.table import table_of
+from taxi_schema.reading import read_schema
+from taxi_schema.schema import Schema
 from taxi_train.training_rows import training_rows
 
 ROOT: Final = Path(__file__).resolve().parents[4]

@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from taxi_domain.errors import TaxiError
 from taxi_duration.trips import SCHEMA_FILE, read_trips
+from taxi_files.reading import read_columns
 from taxi_schema.reading import read_schema
 from taxi_schema.schema import Schema
-from taxi_files.reading import read_columns
 
 #: The worked example, whose rows the stories send.
 TAXI_SCHEMA = read_schema(SCHEMA_FILE)

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_domain.errors import TaxiError
+from taxi_files.reading import read_file, read_numbers
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import read_schema
 from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact
 from taxi_train.artifact.builder import artifact
 from taxi_train.artifact.onnx_model import OnnxModel, check_limits, clipped
-from taxi_files.reading import read_file, read_numbers
 from taxi_train.data.rows import features_of
 
 UNSEEN_REFERENCE: Final = (

@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from taxi_domain.numbers import MAX_NUMBER
+from taxi_files.reading import DataFileError, plain, read_columns, read_names
 from taxi_schema.column import MAX_MEASURED_INTEGER, MAX_TEXT
 from taxi_schema.errors import SchemaError
 from taxi_schema.names import RESERVED, check_name, is_category
 from taxi_schema.read_column import MAX_CATEGORIES
 from taxi_schema.reading import schema_of_toml
 from taxi_schema.schema import MAX_COLUMNS
-from taxi_files.reading import DataFileError, plain, read_columns, read_names
 
 #: Integers with so few different values may be codes.
 _MAX_CODES: Final = 1000
