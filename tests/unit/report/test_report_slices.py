@@ -5,8 +5,8 @@ import copy
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
-from support.report_rides import collapse_document
 from support.references import reference_for
+from support.report_rides import collapse_document
 from support.report_rows import MONDAY, columns_of, layout, reference, rows_of
 
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET
