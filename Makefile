@@ -131,7 +131,7 @@ test-component: setup ## One part at a time, with the real mongod, API server an
 	   TAXI_MONGOD="$$mongod" TAXI_GO_TOOLS="$$tools" $(TIMED) "component" \
 	   $(PYTHON) -m pytest tests/component -m "not soak" $(SIDE_BY_SIDE)
 test-chart: setup ## The chart, rendered by the real helm
-	@$(WITH_ALL_TOOLS) $(TIMED) "chart" $(PYTHON) -m pytest tests/chart
+	@$(WITH_ALL_TOOLS) $(TIMED) "chart" $(PYTHON) -m pytest tests/chart --numprocesses 2 --dist loadfile
 test-e2e: up ## On the cluster
 	@$(WITH_ALL_TOOLS) TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \
 	   $(TIMED) "e2e" $(PYTHON) -m pytest tests/e2e -m "not soak"

@@ -2,16 +2,20 @@
 
 import json
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.told_stories import ToldStory, kill_the_operator
 
+from taxi_stories.flights import FLIGHTS
 from taxi_stories.forwards import Forward
 from taxi_stories.kubectl import Kubectl
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
+from taxi_stories.scenarios import COLLAPSE, QUIET
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +64,43 @@ def breakable(
         yield release
     finally:
         release.uninstall()
+
+
+_STORY_SECONDS = 1800.0
+
+
+@pytest.fixture(scope="session")
+def told_stories(
+    request: pytest.FixtureRequest, context: str, values: dict[str, Any]
+) -> Iterator[Mapping[str, ToldStory]]:
+    """Tell all stories that any test of the run needs, side by side; removed at the end."""
+
+    def kill(told: threading.Event) -> None:
+        kill_the_operator(Kubectl(context, COLLAPSE.place), told, _STORY_SECONDS)
+
+    needed = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    stories = {
+        scenario.name: ToldStory(scenario, context, values, kill if scenario is COLLAPSE else None)
+        for scenario in (QUIET, COLLAPSE, FLIGHTS)
+        if f"{scenario.name}_story" in needed
+    }
+    try:
+        yield stories
+    finally:
+        for story in stories.values():
+            story.remove()
+
+
+@pytest.fixture(scope="session")
+def quiet_story(told_stories: Mapping[str, ToldStory]) -> ToldStory:
+    return told_stories[QUIET.name]
+
+
+@pytest.fixture(scope="session")
+def collapse_story(told_stories: Mapping[str, ToldStory]) -> ToldStory:
+    return told_stories[COLLAPSE.name]
+
+
+@pytest.fixture(scope="session")
+def flights_story(told_stories: Mapping[str, ToldStory]) -> ToldStory:
+    return told_stories[FLIGHTS.name]

@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 from support.cluster_faults import database_of
 from support.cluster_policies import status_of
+from support.told_stories import ToldStory
 
 from taxi_domain.kube import DECISION_LABEL, PLURAL
 from taxi_domain.models import Alias
@@ -20,7 +19,6 @@ from taxi_stories.flights import FLIGHTS
 from taxi_stories.kubectl import Kubectl
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
-from taxi_stories.story import Teller
 from taxi_train.artifact.onnx_model import model_of
 from taxi_train.data.rows import features_of
 
@@ -42,14 +40,11 @@ def span() -> str:
 
 
 @pytest.fixture(scope="module")
-def flights(context: str, values: dict[str, Any]) -> Iterator[Release]:
-    """Tell the story, which checks its claims, and keep both releases for a look."""
-    release = Release(Kubectl(context, FLIGHTS.place), FLIGHTS.release)
-    try:
-        Teller(FLIGHTS, context, values, keep=True, console=Console(width=200)).tell()
-        yield release
-    finally:
-        release.uninstall()
+def flights(context: str, flights_story: ToldStory) -> Iterator[Release]:
+    """Return the story's release; the story checked its claims, and both releases stay."""
+    flights_story.join(1800)
+    yield Release(Kubectl(context, FLIGHTS.place), FLIGHTS.release)
+    flights_story.remove()
 
 
 @pytest.fixture(scope="module")
