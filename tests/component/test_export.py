@@ -52,10 +52,14 @@ FIRST, LAST = "2020-03-01", "2020-03-04"
 #: Exports once for each file operation, and is killed before it; then exports again.
 KILLED = """
 import os, signal, sys
+import pandas  # Arrow imports it at its first use: once, and not in each fork
 import taxi_report.export.run
 from taxi_report.main import app
 
-OPERATIONS = {"open", "os.rename", "os.remove", "os.mkdir"}
+def is_operation(event, arguments):
+    # Folders are opened without a mode.
+    return event in ("os.rename", "os.remove") or (event == "open" and arguments[1])
+
 
 def forked(folder, kill_at):
     pid = os.fork()
@@ -64,7 +68,7 @@ def forked(folder, kill_at):
     left = kill_at
     def hook(event, arguments):
         nonlocal left
-        if event in OPERATIONS and str(arguments[0]).startswith(folder):
+        if is_operation(event, arguments) and str(arguments[0]).startswith(folder):
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -104,7 +108,7 @@ def log() -> Iterator[Log]:
         database = client[DATABASE]
         register(database, artifact, NOW)
         Registry(database).add(other, model=MODEL_NAME, state=ModelState.ACCEPTED, now=NOW)
-        many, few = rides[:40_000:10], rides[:8000:40]
+        many, few = rides[:40_000:40], rides[:8000:100]
         done = [
             write_rides(database, many, artifact, labelled=0.7, prefix="many"),
             write_rides(database, few, other, prefix="few", shift=timedelta(days=1)),
@@ -144,6 +148,13 @@ def run(*arguments: str) -> str:
     done = CliRunner().invoke(app, ["export", *arguments])
     assert done.exit_code == 0, done.output
     return done.stdout
+
+
+def fails(caplog: pytest.LogCaptureFixture, code: int, *arguments: str) -> str:
+    """Run the command, which ends with an exit code; return its last line."""
+    caplog.clear()
+    assert CliRunner().invoke(app, ["export", *arguments]).exit_code == code
+    return caplog.messages[-1]
 
 
 def process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -261,10 +272,10 @@ def test_a_kill_before_any_file_operation_is_mended_by_the_next_run(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(wanted) == 5
-    lines = done.stdout.splitlines()
+    lines = [line for line in done.stdout.splitlines() if line.endswith(" 0")]
     assert lines == ["-9 0"] * (len(lines) - 1) + ["0 0"]
-    # Each file is made, opened, moved into its place, and its folder flushed.
-    assert len(lines) > 3 * len(wanted)
+    # Each file is opened and moved into its place.
+    assert len(lines) > 2 * len(wanted)
     found = sorted((tmp_path / "killed").iterdir())
     assert [tree(folder) for folder in found] == [wanted] * len(lines)
 
@@ -276,7 +287,7 @@ def test_a_full_disk_is_said_and_the_next_run_ends_with_the_same_bytes(tmp_path:
     full = tmp_path / "full"
     done = process(
         str(full), *span,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)),
     )  # fmt: skip
     assert done.returncode == 1
     assert "cannot be written (File too large); name a folder or bucket" in done.stderr
@@ -296,12 +307,12 @@ def test_mongodb_away_in_the_middle_is_waited_for(tmp_path: Path, exported: Path
         database = client[DATABASE]
         artifact = taxi_artifact(rides[:4000])
         register(database, artifact, NOW)
-        write_rides(database, rides[:30_000:10], artifact)
+        write_rides(database, rides[:30_000:30], artifact)
 
         def exporter(name: str, patience: float) -> Exporter:
             return Exporter(
                 database, MODEL_NAME, Destination(str(tmp_path / name)),
-                patience_seconds=patience, partition_rows=200, part_bytes=20_000,
+                patience_seconds=patience, partition_rows=50, part_bytes=8_000,
             )  # fmt: skip
 
         assert len(list(exporter("whole", 1).export(days))) > 2
@@ -324,9 +335,8 @@ def test_mongodb_away_in_the_middle_is_waited_for(tmp_path: Path, exported: Path
 
 
 def test_an_s3_server_has_the_same_files(
-    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert log.rows
     span = ("--from", FIRST, "--to", LAST)
     run(str(tmp_path), *span)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -340,9 +350,8 @@ def test_an_s3_server_has_the_same_files(
     try:
         client = boto3.client("s3")
         client.create_bucket(Bucket="taxi")
-        done = process("s3://taxi/exports/log", *span)
-        assert done.returncode == 0, done.stderr
-        assert process("s3://taxi/exports/log", *span).stdout.startswith("0 days written")
+        run("s3://taxi/exports/log", *span)
+        assert run("s3://taxi/exports/log", *span).startswith("0 days written")
 
         listed = client.list_objects_v2(Bucket="taxi", Prefix="exports/log/")["Contents"]
         found = {
@@ -354,30 +363,25 @@ def test_an_s3_server_has_the_same_files(
         assert found == tree(tmp_path)
         victim = listed[-1]["Key"]
         client.put_object(Bucket="taxi", Key=victim, Body=b"PAR1")
-        done = process("s3://taxi/exports/log", "--verify")
-        assert done.returncode == 1
+        done = CliRunner().invoke(app, ["export", "s3://taxi/exports/log", "--verify"])
+        assert done.exit_code == 1
         assert f"{victim.removeprefix('exports/log/')}: has 4 bytes" in done.stdout
-        none = process("s3://nobody/log", *span)
-        assert none.returncode == 1
-        assert "s3://nobody/log: " in none.stderr
-        assert "cannot be written" in none.stderr
-        assert "Traceback" not in none.stderr
+        text = fails(caplog, 1, "s3://nobody/log", *span)
+        assert text.startswith("s3://nobody/log: ")
+        assert "cannot be written" in text
     finally:
         server.stop()
 
 
-def test_usage_that_cannot_be_is_told(tmp_path: Path, exported: Path) -> None:
-    def fails(*arguments: str) -> tuple[int, str]:
-        done = process(*arguments)
-        return done.returncode, done.stderr.strip().splitlines()[-1]
-
-    code, text = fails(str(exported), "--zone", "UTC")
-    assert code == 1
+def test_usage_that_cannot_be_is_told(
+    tmp_path: Path, exported: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = fails(caplog, 1, str(exported), "--zone", "UTC")
     assert f"its day is of {ZONE}, not UTC; give --zone {ZONE}" in text
-    code, text = fails(str(tmp_path), "--again")
-    assert (code, "--again: is given without --from; give the first day" in text) == (2, True)
-    code, text = fails(str(tmp_path), "--from", FIRST, "--closed-after", "soon")
-    assert (code, "--closed-after: 'soon' is no length of time" in text) == (2, True)
+    text = fails(caplog, 2, str(tmp_path), "--again")
+    assert text == "--again: is given without --from; give the first day"
+    text = fails(caplog, 2, str(tmp_path), "--from", FIRST, "--closed-after", "soon")
+    assert text.startswith("--closed-after: 'soon' is no length of time")
 
 
 def test_flights_have_texts_and_missing_numbers(log: Log, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """`taxi-labels load` with a real mongod, and a monitor that joins what it loads."""
 
-import csv
 import os
 import subprocess
 import sys
@@ -81,15 +80,7 @@ def test_the_first_label_stays_and_repeats_change_nothing(
 ) -> None:
     ids = [f"ride-{n}" for n in range(10)]
     write(tmp_path / "1.parquet", [*ids, "later-1", "ride-0"], [5.0] * 12)
-    with (tmp_path / "2.csv").open("w") as file:
-        rows = [
-            ["ride_id", "duration"],
-            ["ride-1", 9],
-            ["ride-10", 9],
-            ["ride-11", 5000],
-            ["x", ""],
-        ]
-        csv.writer(file).writerows(rows)
+    (tmp_path / "2.csv").write_text("ride_id,duration\nride-1,9\nride-10,9\nride-11,5000\nx,\n")
 
     first = load(tmp_path)
     assert first == [
@@ -121,30 +112,34 @@ def test_files_have_columns_and_times_of_their_own(
     assert one["stored_at"] > NOW
 
 
-def test_what_cannot_be_loaded_is_told(database: Database[Document], tmp_path: Path) -> None:
+def test_what_cannot_be_loaded_is_told(
+    database: Database[Document], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     whole = write(tmp_path / "whole.parquet", [f"ride-{n}" for n in range(5)], [5.0] * 5)
     cut = tmp_path / "x" / "cut.parquet"
     cut.parent.mkdir()
     cut.write_bytes(whole.read_bytes()[:-30])
 
-    def fails(*arguments: object) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "taxi_report.labels.main", "load", *map(str, arguments)],
-            env={**os.environ, "PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True,
-            check=False, timeout=60,
-        )  # fmt: skip
-        return done.returncode, done.stderr.strip().splitlines()[-1]
+    def fails(*arguments: object) -> str:
+        caplog.clear()
+        load(*arguments, code=1)
+        return caplog.messages[-1]
 
-    code, text = fails(whole, cut)
-    assert code == 1
-    assert "cut.parquet: cannot be read as parquet" in text
+    assert "cut.parquet: cannot be read as parquet" in fails(whole, cut)
     assert database[LABELS].count_documents({}) == 5  # of the file before
-    code, text = fails(whole, "--model", "other")
-    assert (code, "labels: other has no champion; name another model" in text) == (1, True)
-    code, text = fails(whole, "--label-column", "minutes")
-    assert (code, "has no column minutes" in text) == (1, True)
+    assert fails(whole, "--model", "other").startswith(
+        "labels: other has no champion; name another model"
+    )
+    assert "has no column minutes" in fails(whole, "--label-column", "minutes")
     refused = write(tmp_path / "refused.parquet", ["a"], [-1.0])
-    assert fails(refused)[0] == 1
+    assert fails(refused) == "labels: no row could be taken; correct what is named above"
+    done = subprocess.run(
+        [sys.executable, "-m", "taxi_report.labels.main", "load", str(refused)],
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path), "TAXI_MONGODB_URI": "mongodb://"},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "TAXI_MONGODB_URI: is no URI" in done.stderr.strip().splitlines()[-1]
 
 
 def test_mongodb_away_in_the_middle_is_waited_for(

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -144,7 +145,7 @@ class Exporter:
             return plan(self._database, self._model, start, end, max_rows=self._partition_rows)
 
         for partition in patiently(self._patience, planned):
-            yield patiently(self._patience, lambda one=partition: self._reader.read(one))
+            yield patiently(self._patience, partial(self._reader.read, partition))
 
     def _parts(self, version: str, day: date, schema: pa.Schema) -> Parts:
         folder = layout.day_folder(self._model, version, day)
