@@ -23,6 +23,7 @@ from rich.progress import Progress as Bars
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.reports import RunState
 from taxi_domain.runs import EXIT_FAILED
+from taxi_report import export_cli
 from taxi_report.request import Progress, Request
 from taxi_report.results import Runner, Stored
 from taxi_report.settings import Settings
@@ -35,6 +36,7 @@ from taxi_store.reports.report_runs import StartedRun, begin_run, end_run
 from taxi_store.reports.reports import MAX_LISTED
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+export_cli.add_commands(app)
 logger = logging.getLogger("taxi_report")
 
 

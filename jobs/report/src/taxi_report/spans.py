@@ -84,18 +84,28 @@ def last(text: str, zone: ZoneInfo, now: datetime) -> Span:
     >>> found.local(found.start), found.local(found.end)
     ('2021-11-07T00:00:00-04:00', '2021-11-08T00:00:00-05:00')
     """
-    found = _LAST.fullmatch(text.strip())
-    if not found or not int(found[1]):
-        raise FieldError("last", f"{text!r} is no length of time", _ADVICE)
-    length = timedelta(**{_UNITS[found[2]]: int(found[1])})
-    if length >= timedelta(days=MAX_DAYS):
-        raise FieldError("last", f"{text!r} is not less than {MAX_DAYS} days", _ADVICE)
-    if found[2] in _WHOLE_DAYS:
+    length = length_of("last", text)
+    if text.strip()[-1] in _WHOLE_DAYS:
         # Arithmetic of local times: a day is as long as the zone makes it.
         end = datetime.combine(now.astimezone(zone).date(), datetime.min.time(), zone)
     else:
         end = now.replace(second=0, microsecond=0)
     return Span((end - length).astimezone(UTC), end.astimezone(UTC), zone)
+
+
+def length_of(field: str, text: str) -> timedelta:
+    """Return a length of time that a person gives (`90m`, `24h`, `7d`, `2w`).
+
+    Raises:
+        FieldError: the text is none, by the name of the field.
+    """
+    found = _LAST.fullmatch(text.strip())
+    if not found or not int(found[1]):
+        raise FieldError(field, f"{text!r} is no length of time", _ADVICE)
+    length = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if length >= timedelta(days=MAX_DAYS):
+        raise FieldError(field, f"{text!r} is not less than {MAX_DAYS} days", _ADVICE)
+    return length
 
 
 def _moment(field: str, text: str, zone: ZoneInfo) -> datetime:

@@ -28,12 +28,21 @@ def table_of(schema: Schema, rows: LabelledRows, ids: Sequence[str]) -> pa.Table
         {
             schema.id: pa.array(ids, pa.string()),
             **time,
-            **{column.name: _array(column, rows.columns[column.name]) for column in schema.columns},
+            **{
+                column.name: array_of(column, rows.columns[column.name])
+                for column in schema.columns
+            },
             schema.target.name: pa.array(rows.target, pa.float64(), from_pandas=True),
         }
     )
 
 
-def _array(column: Column, values: Array) -> pa.Array:
+def type_of(column: Column) -> pa.DataType:
+    """Return the type that a column has in a table."""
+    return pa.bool_() if column.kind is Kind.BOOLEAN else _TYPES[column.type]
+
+
+def array_of(column: Column, values: Array) -> pa.Array:
+    """Return values of `taxi_schema.columns.arrays` as a table has them; missing is null."""
     array = pa.array(values, _TYPES[column.type], mask=is_missing(column, values))
-    return array.cast(pa.bool_()) if column.kind is Kind.BOOLEAN else array
+    return array.cast(type_of(column))

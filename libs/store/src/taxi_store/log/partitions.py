@@ -43,6 +43,8 @@ _FIELDS: Final = dict.fromkeys(
     ("ts", EVENT_TIME, "model_version", "model_role", INPUTS, "prediction", "latency_seconds"),
     1,
 )
+#: Left out unless it is asked for: readers of columns have no use for it.
+_EXTRA: Final = {"extra": 1}
 _MEASURED: Final = 200
 _PROBLEM: Final = "is of another type"
 _REMEDY: Final = "write records as the predictor does"
@@ -112,17 +114,42 @@ def plan(
     return [Partition(model, newest, end) for newest, end in pairwise(edges)][::-1]
 
 
+def first_time(
+    database: Database[Document], model: str, start: datetime, end: datetime
+) -> datetime | None:
+    """Return when the first record of a model in a span was answered, UTC; None without any.
+
+    Args:
+        database: Where the log is.
+        model: Name of the model, whatever the version.
+        start: Begin of the span, aware.
+        end: End of the span (not included), aware.
+    """
+    oldest_first = [(name, -direction) for name, direction in _INDEX]
+    with translated():
+        found = database.get_collection(PREDICTIONS, codec_options=_MILLISECONDS).find(
+            {"model": model, "ts": {"$gte": start, "$lt": end}}, {"ts": 1}, sort=oldest_first
+        )
+        first = next(iter(found.hint(_ORDER).limit(1)), None)
+    return None if first is None else _key_of(first).ts
+
+
 def read(
-    database: Database[Document], partition: Partition, unreadable: Unreadable
+    database: Database[Document],
+    partition: Partition,
+    unreadable: Unreadable,
+    *,
+    with_extra: bool = False,
 ) -> Iterator[list[Document]]:
     """Yield a partition's documents in pieces, newest first; times are `DatetimeMS`.
 
     The id, the answer time, the version, the inputs and the prediction of every document are
     of their types; what else is in a document is not checked.
     """
+    fields = {**_FIELDS, **_EXTRA} if with_extra else _FIELDS
     with translated():
         collection = database.get_collection(PREDICTIONS, codec_options=_MILLISECONDS)
-        for chunk in chunks(_range(collection, partition, _FIELDS).batch_size(CHUNK)):
+        for chunk in chunks(_range(collection, partition, fields).batch_size(CHUNK)):
             yield _sound(chunk, unreadable)
 
 

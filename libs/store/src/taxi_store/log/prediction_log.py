@@ -166,6 +166,18 @@ def records_of(
         return list(unreadable.records(found))
 
 
+def logged(database: Database[Document], row_ids: Sequence[str]) -> frozenset[str]:
+    """Return those of the rows that are in the log."""
+    found: set[str] = set()
+    with translated():
+        for start in range(0, len(row_ids), CHUNK):
+            chunk = list(row_ids[start : start + CHUNK])
+            # Ids alone come from the index: no record is read.
+            rows = database[PREDICTIONS].find({"_id": {"$in": chunk}}, {"_id": 1})
+            found.update(one["_id"] for one in rows.batch_size(CHUNK))
+    return frozenset(found)
+
+
 def tail(
     database: Database[Document], since: datetime, limit: int, unreadable: Unreadable
 ) -> Page[Stored]:

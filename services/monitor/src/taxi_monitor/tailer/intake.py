@@ -45,8 +45,10 @@ def take_labels(state: State, log: Log, labels: Sequence[Label]) -> list[float]:
         The lags of those that were joined now, seconds.
     """
     joined = state.join(labels)
-    if not joined.without_row:
-        return joined.lags
-    by_id = {label.row_id: label for label in joined.without_row}
-    records = log.records_of(list(by_id))
-    return joined.lags + state.join_old([(record, by_id[record.row_id]) for record in records])
+    lags = joined.lags
+    if joined.without_row:
+        by_id = {label.row_id: label for label in joined.without_row}
+        records = log.records_of(list(by_id))
+        lags = lags + state.join_old([(record, by_id[record.row_id]) for record in records])
+    state.mark_labelled(label.row_id for label in labels)
+    return lags

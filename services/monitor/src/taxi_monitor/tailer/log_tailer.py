@@ -62,6 +62,7 @@ class LogTailer:
         self._clock = clock
         self._stop = threading.Event()
         self._since = datetime.fromtimestamp(clock(), UTC)
+        self._labels_since = self._since
         #: Counts what of the log cannot be read.
         self.unreadable = Unreadable(
             lambda collection, field: (
@@ -102,6 +103,7 @@ class LogTailer:
         """
         problems = [problem for alias in Alias if (problem := self._follow(alias))]
         self._tail()
+        self._tail_labels(self._labels_since - _OVERLAP, self._state.saw_label)
         if problems:
             raise TaxiError("; ".join(dict.fromkeys(problems)))
 
@@ -182,7 +184,8 @@ class LogTailer:
             ),
         )  # fmt: skip
         self._state.watch(alias, watched)
-        self._tail_labels(begin - _OVERLAP)
+        # All of them: one that was posted meanwhile was joined with the version before.
+        self._tail_labels(begin - _OVERLAP, lambda _: False)
         logger.info("watching", extra={"role": str(alias), "version": entry.version})
 
     def _reader_of(self, version: str) -> RowReader:
@@ -214,12 +217,21 @@ class LogTailer:
                 return
             since = _after(since, newest)
 
-    def _tail_labels(self, since: datetime) -> None:
-        """Join what was stored while windows were read, which had no place for it yet."""
+    def _tail_labels(self, since: datetime, is_taken: Callable[[str], bool]) -> None:
+        """Join labels that were stored since a time: never posted, or while windows were read.
+
+        Args:
+            since: Begin of the time.
+            is_taken: Tells which rows' labels are passed over.
+        """
         while not self._stop.is_set():
             page = log.tail_labels(self._database, since, _TAIL_ROWS, self.unreadable)
-            self.take_labels(page.items)
-            if page.newest is None or page.rows < _TAIL_ROWS:
+            self.take_labels([one for one in page.items if not is_taken(one.row_id)])
+            if page.newest is None:
+                return
+            now = datetime.fromtimestamp(self._clock(), UTC)
+            self._labels_since = max(self._labels_since, min(page.newest, now))
+            if page.rows < _TAIL_ROWS:
                 return
             since = _after(since, page.newest)
 

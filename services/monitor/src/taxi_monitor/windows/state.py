@@ -42,6 +42,7 @@ class State:
         #: Answer times of the rows that were taken, as the log would have them.
         self._recent: OrderedDict[str, datetime] = OrderedDict()
         self._logged: OrderedDict[str, None] = OrderedDict()
+        self._labelled: OrderedDict[str, None] = OrderedDict()
         self._window_rows = window_rows
         self._min_rows = min_rows
         self.problem = "the log was not read yet"
@@ -89,6 +90,18 @@ class State:
                 self._logged[row_id] = None
             _trim(self._logged)
 
+    def saw_label(self, row_id: str) -> bool:
+        """Tell whether a row's label was taken lately."""
+        with self._lock:
+            return row_id in self._labelled
+
+    def mark_labelled(self, row_ids: Iterable[str]) -> None:
+        """Remember that labels were taken as the log has them."""
+        with self._lock:
+            for row_id in row_ids:
+                self._labelled[row_id] = None
+            _trim(self._labelled)
+
     def join(self, labels: Iterable[Label]) -> Joined:
         """Join labels, as the log has them, with the rows of the windows."""
         lags: list[float] = []
@@ -122,6 +135,7 @@ class State:
             # Rows that came while its window was read from the log are not in it yet.
             self._recent.clear()
             self._logged.clear()
+            self._labelled.clear()
 
     def version_of(self, alias: Alias) -> str | None:
         """Return the version that is watched for an alias."""

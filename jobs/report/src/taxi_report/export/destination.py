@@ -1,0 +1,149 @@
+"""Where files of an export go: a local folder, or any file system that fsspec knows.
+
+A file is there whole or not at all: local ones are written beside their place, flushed to the
+disk and moved there; an object store does the same with each put.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from taxi_domain.errors import TaxiError
+
+_UNFINISHED: Final = ".tmp"
+_MAX_TEXT: Final = 300
+
+
+class DestinationError(TaxiError):
+    """A destination cannot be written or read."""
+
+
+class Destination:
+    """A folder with the files of an export.
+
+    Args:
+        url: A local path, or a URL as s3://bucket/prefix.
+
+    Raises:
+        DestinationError: there is no such file system.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        with self._translated("cannot be opened"):
+            # Listings are not kept: an exporter has to see what is there now.
+            self._fs: Any
+            self._fs, root = fsspec.core.url_to_fs(
+                url, skip_instance_cache=True, use_listings_cache=False
+            )
+        self._root = root.rstrip("/")
+        self._is_local = isinstance(self._fs, LocalFileSystem)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file in place of one that may be there.
+
+        Raises:
+            DestinationError: it cannot be written; the one before is still there.
+        """
+        path = self._path(name)
+        with self._translated(f"{name} cannot be written"):
+            if self._is_local:
+                _write_whole(Path(path), data)
+            else:
+                self._fs.pipe_file(path, data)
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's content, None when there is none.
+
+        Raises:
+            DestinationError: it cannot be read.
+        """
+        with self._translated(f"{name} cannot be read"):
+            try:
+                data: bytes = self._fs.cat_file(self._path(name))
+            except FileNotFoundError:
+                return None
+            return data
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there.
+
+        Raises:
+            DestinationError: it cannot be removed.
+        """
+        with self._translated(f"{name} cannot be removed"):
+            try:
+                self._fs.rm_file(self._path(name))
+            except FileNotFoundError:
+                return
+
+    def folders(self, under: str) -> list[str]:
+        """Return the names of folders in a folder, sorted; none when there is no such folder.
+
+        Raises:
+            DestinationError: it cannot be listed.
+        """
+        return [name for name, kind in self._listed(under) if kind == "directory"]
+
+    def files(self, under: str) -> list[str]:
+        """Return the names of files in a folder, hidden ones too, sorted.
+
+        Raises:
+            DestinationError: it cannot be listed.
+        """
+        return [name for name, kind in self._listed(under) if kind == "file"]
+
+    def _listed(self, under: str) -> list[tuple[str, str]]:
+        folder = self._path(under)
+        with self._translated(f"{under or '/'} cannot be listed"):
+            try:
+                found = self._fs.ls(folder, detail=True)
+            except FileNotFoundError:
+                return []
+        inside = ((item["name"].rstrip("/"), item["type"]) for item in found)
+        prefix = f"{under}/" if under else ""
+        return sorted(
+            (prefix + path.rpartition("/")[2], kind)
+            for path, kind in inside
+            if path != folder  # object stores list a marker of the folder itself
+        )
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}" if name else self._root
+
+    @contextmanager
+    def _translated(self, problem: str) -> Iterator[None]:
+        """Turn errors into `DestinationError`.
+
+        Clients of object stores raise errors that have no base in common.
+        """
+        try:
+            yield
+        except Exception as error:
+            reason = error.strerror if isinstance(error, OSError) else None
+            text = " ".join((reason or f"{error}" or type(error).__name__).split())[:_MAX_TEXT]
+            raise DestinationError(
+                f"{self._url}: {problem} ({text}); name a folder or bucket that can be used, "
+                "and export again"
+            ) from error
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Always the same name: what a killed run left is written over.
+    unfinished = path.with_name(f".{path.name}{_UNFINISHED}")
+    with unfinished.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,114 @@
+"""Command line of labels: `taxi-labels load`.
+
+Exit codes: 0 done (what was refused is told), 1 failed or no row could be taken, 2 usage or
+settings.
+"""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pymongo.database import Database
+
+from taxi_domain.errors import TaxiError
+from taxi_domain.models import SCHEMA_FILE, Alias
+from taxi_report.patience import patiently
+from taxi_report.settings import Settings
+from taxi_runtime.process import command
+from taxi_runtime.settings import read
+from taxi_schema.reading import schema_of_json
+from taxi_schema.schema import Schema
+from taxi_store.connection import Document, connect, database_of
+from taxi_store.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from taxi_report.labels.loading import Loaded
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+class NoLabelsError(TaxiError):
+    """There is no model whose labels these could be, or no row that has one."""
+
+
+@app.callback()
+def _main() -> None:
+    """Labels of logged rows, from files."""
+
+
+@app.command()
+def load(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Parquet, CSV, or folders of them.")
+    ],
+    model: Annotated[str, typer.Option(help="Name of the model; TAXI_MODEL by default.")] = "",
+    id_column: Annotated[str, typer.Option(help="The schema's id by default.")] = "",
+    label_column: Annotated[str, typer.Option(help="The schema's target by default.")] = "",
+    at_column: Annotated[
+        str, typer.Option(help="When each label came to be known; now by default.")
+    ] = "",
+) -> None:
+    """Store the labels of files; the first label of a row stays, so repeating changes nothing."""
+    with command():
+        # Arrow takes a second to import.
+        from taxi_files.pieces import files_of
+        from taxi_report.labels import loading
+        from taxi_report.labels.reading import LabelReader, Names
+
+        settings = read(Settings, {"TAXI_MODEL": model} if model else None)
+        files = files_of(paths)
+        logging.getLogger("taxi_store.log.malformed").setLevel(logging.ERROR)
+        with connect(
+            settings.mongodb_uri, app_name="taxi-labels", timeout_seconds=settings.timeout_seconds
+        ) as client:
+            database = database_of(client)
+            schema = patiently(
+                settings.patience_seconds, lambda: _champions_schema(database, settings.model)
+            )
+            names = Names(
+                id_column or schema.id, label_column or schema.target.name, at_column or None
+            )
+            reader = LabelReader(names, schema)
+            _tell(loading.load(database, files, reader, settings.patience_seconds))
+
+
+def _champions_schema(database: Database[Document], model: str) -> Schema:
+    """Return the schema by which labels are checked.
+
+    Raises:
+        NoLabelsError: the model has no champion, or its schema cannot be used.
+    """
+    registry = Registry(database)
+    entry = registry.alias(model, Alias.CHAMPION)
+    if entry is None:
+        raise NoLabelsError(f"labels: {model} has no champion; name another model, or promote one")
+    try:
+        return schema_of_json(registry.load(entry.version).files[SCHEMA_FILE])
+    except KeyError:
+        raise NoLabelsError(
+            f"model version {entry.version}: has no {SCHEMA_FILE}; train it anew"
+        ) from None
+
+
+def _tell(loaded: "Loaded") -> None:
+    """Say what became of all rows.
+
+    Raises:
+        NoLabelsError: none could be taken.
+    """
+    for problem, count in loaded.refused.items():
+        typer.echo(f"{count} rows refused: {problem}")
+    if doubled := loaded.doubled.count:
+        examples = ", ".join(loaded.doubled.examples)
+        typer.echo(f"{doubled} rows with an id that came before ({examples}): the first stays")
+    typer.echo(
+        f"{loaded.new} labels new, {loaded.repeated} repeated; "
+        f"{loaded.unknown} of rows that are not in the log yet, which are kept"
+    )
+    if loaded.rows and not loaded.new + loaded.repeated:
+        raise NoLabelsError("labels: no row could be taken; correct what is named above")
+
+
+if __name__ == "__main__":
+    app()
