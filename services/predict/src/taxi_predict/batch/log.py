@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ from taxi_predict.spool.record import Entry
 from taxi_schema.column import Column, Kind
 from taxi_schema.columns.arrays import is_missing
 from taxi_store.connection import Document
-from taxi_store.log.prediction_log import insert_encoded
+from taxi_store.log.prediction_log import InsertResult, insert_encoded
 
 #: Rows of one insert.
 _BATCH: Final = 2000
@@ -59,12 +60,11 @@ class BatchLog:
         """
         repeated = 0
         for batch in _batches(self._records(scored)):
-            done = patiently(
-                lambda batch=batch: insert_encoded(self._database, batch, datetime.now(UTC)),  # type: ignore[misc]
-                self._patience,
-            )
-            repeated += done.repeated
+            repeated += patiently(partial(self._insert, batch), self._patience).repeated
         return repeated
+
+    def _insert(self, records: Sequence[bytes]) -> InsertResult:
+        return insert_encoded(self._database, records, datetime.now(UTC))
 
     def _records(self, scored: Scored) -> Iterator[bytes]:
         model, name, role = self._chosen.model, self._chosen.name, self._chosen.role

@@ -27,6 +27,7 @@ _COUNTS: Final = b"counts"
 _MANIFEST: Final = "manifest.json"
 _LOCK: Final = "lock"
 _JOINED: Final = "joined"
+_COMPRESSED: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class OutputError(TaxiError):
@@ -97,7 +98,7 @@ class Parts:
         counts = json.dumps(part.counts, sort_keys=True).encode()
         with self._replaced(self._path(self._count)) as file:
             schema = self._schema.with_metadata({_COUNTS: counts})
-            with pa.ipc.new_file(file, schema) as writer:
+            with pa.ipc.new_file(file, schema, options=_COMPRESSED) as writer:
                 writer.write_table(part.table.replace_schema_metadata(schema.metadata))
             self._fault(Failpoint.BEFORE_RENAME)
         self._count += 1
@@ -136,8 +137,8 @@ class Parts:
         if others:
             logger.warning("%s: is of other files or options; starting anew", self._folder)
         path.unlink(missing_ok=True)
-        for file in others:
-            file.unlink(missing_ok=True)
+        for other in others:
+            other.unlink(missing_ok=True)
         with self._replaced(path) as file:
             file.write(manifest)
 

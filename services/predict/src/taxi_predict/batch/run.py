@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -91,7 +92,7 @@ def score(request: Request, fault: Fault) -> Summary:
     model = request.chosen.model
     columns = wanted(model.schema, request.keep, needs_time=request.needs_time)
     out_schema = _out_schema(request, files)
-    digests = [opened(path, lambda path=path: _sha256(path)) for path in files]
+    digests = [opened(path, partial(_sha256, path)) for path in files]
     summary = Summary()
     scorer = Scorer(model, needs_time=request.needs_time)
     parts = Parts(request.out, out_schema, fault)
@@ -158,7 +159,7 @@ def _type_of(name: str, files: Sequence[Path]) -> pa.DataType:
         if is_csv(path):
             found.setdefault(pa.string(), path)
             continue
-        there = opened(path, lambda path=path: pq.read_schema(path))
+        there = opened(path, partial(pq.read_schema, path))
         if there.names.count(name) == 1:  # else reading says so
             one = pa.schema([there.field(name)]).empty_table()
             found.setdefault(plain(one, name).type, path)

@@ -14,7 +14,6 @@ from taxi_store.connection import Document, StoreUnavailableError, connect, data
 logger = logging.getLogger(__name__)
 
 _URI: Final = "TAXI_MONGODB_URI"
-_TIMEOUT_SECONDS: Final = 10.0
 
 Result = TypeVar("Result")
 
@@ -27,9 +26,7 @@ def store(settings: Settings) -> Database[Document]:
     """
     if not settings.mongodb_uri:
         raise FieldError(_URI, "is not set", "set it, or name an archive and leave out --log")
-    return database_of(
-        connect(settings.mongodb_uri, app_name="taxi-predict", timeout_seconds=_TIMEOUT_SECONDS)
-    )
+    return database_of(connect(settings.mongodb_uri, app_name="taxi-predict"))
 
 
 def place_of(settings: Settings) -> str:
