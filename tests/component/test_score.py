@@ -134,7 +134,7 @@ def test_a_batch_is_watched_like_a_service(batch: Batch, monitor: Monitor) -> No
     assert re.search(r"^taxi_monitor_feature_drift_score{.*trip_distance.*} ", metrics, re.M)
     labels = [{SCHEMA.id: row.id, "duration": 10} for row in batch.rows]
     assert monitor.post("/v1/labels", {"labels": labels}).json()["accepted"] == ROWS
-    assert monitor.wait("/v1/performance", "labelled_rows", WINDOW)["actual"]["rmse"] > 0
+    assert monitor.wait("/v1/performance", "labelled_rows", ROWS)["actual"]["rmse"] > 0
 
 
 def test_records_are_those_of_the_delivery(batch: Batch, tmp_path: Path) -> None:

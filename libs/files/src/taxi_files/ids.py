@@ -83,8 +83,9 @@ class DoubledIds:
         # Merging all at each piece would cost the square of their number. None is there twice, and
         # sorted runs are merged, where `np.unique` would hash them all.
         if sum(map(len, self._new)) > max(len(self._known) // 4, 1):
-            self._known = np.sort(np.concatenate([self._known, *self._new]), kind="stable")
+            self._known = np.concatenate([self._known, *self._new])
             self._new = []
+            self._known.sort(kind="stable")
 
 
 def _id(value: object, name: str) -> str | None:
