@@ -130,8 +130,12 @@ def test_a_batch_is_watched_like_a_service(batch: Batch, monitor: Monitor) -> No
     }
     assert drift["score_ratio"] is not None
     metrics = httpx.get(f"{monitor.url}/metrics", timeout=10).text
-    assert re.search(rf"^taxi_monitor_window_rows{{.*champion.*}} {WINDOW}\.0$", metrics, re.M)
-    assert re.search(r"^taxi_monitor_feature_drift_score{.*trip_distance.*} ", metrics, re.M)
+    assert re.search(
+        rf"^taxi_monitor_window_rows{{.*champion.*}} {WINDOW}\.0$", metrics, re.MULTILINE
+    )
+    assert re.search(
+        r"^taxi_monitor_feature_drift_score{.*trip_distance.*} ", metrics, re.MULTILINE
+    )
     labels = [{SCHEMA.id: row.id, "duration": 10} for row in batch.rows]
     assert monitor.post("/v1/labels", {"labels": labels}).json()["accepted"] == ROWS
     assert monitor.wait("/v1/performance", "labelled_rows", ROWS)["actual"]["rmse"] > 0

@@ -9,8 +9,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-# What is imported takes seconds: once, for all processes.
-_CONTEXT.set_forkserver_preload(["support.score_process", "taxi_predict.batch.main"])
+# What is imported takes seconds: once, for all processes. pyarrow imports pandas at its first use.
+_CONTEXT.set_forkserver_preload(["__main__", "taxi_predict.batch.main", "pandas"])
 
 
 def started(
