@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -74,11 +75,17 @@ def measured(model: Path, rides: Path, out: Path, *options: str, uri: str = "") 
         ["taskset", "-c", "1", sys.executable, "-m", "taxi_predict.batch.main", "score",
          "--model", str(model), *options, str(rides), str(out)], env=variables,
     )  # fmt: skip
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"score: ended with {status}")
+    # What `wait4` says of the memory has that of this process in it, from before the exec.
+    peak = 0
+    while (done := os.wait4(process.pid, os.WNOHANG))[0] == 0:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        peak = max([peak, *map(int, re.findall(r"VmHWM:\s+(\d+)", status))])
+        time.sleep(0.1)
     seconds = time.monotonic() - begin
-    return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "kib": usage.ru_maxrss}
+    _, code, usage = done
+    if code:
+        raise SystemExit(f"score: ended with {code}")
+    return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "kib": peak}
 
 
 def figures_of(artifact: Artifact, rows: int, folder: Path) -> dict[str, float]:
