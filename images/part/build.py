@@ -1,9 +1,9 @@
 """Steps of images/part/Dockerfile, run inside of the build.
 
 `[tool.taxi.image]` of a part's pyproject.toml has `module` (what the image runs), `imports` (what
-must be importable after pruning), `data` (folders that go to /opt/taxi/share, without code) and
-`prune` (glob patterns below site-packages that the part never
-reads).
+must be importable after pruning), `data` (folders that go to /opt/taxi/share, without code),
+`beside` (folders of other distributions whose commands are in the image) and `prune` (glob patterns
+below site-packages that the part never reads).
 """
 
 import os
@@ -54,10 +54,14 @@ def packages(project: dict[str, Any]) -> None:
 
 def own(project: dict[str, Any], source: str) -> None:
     """Install the part and the libraries that it depends on, and write the entry point."""
-    libraries = sorted(libraries_of(project["project"]["dependencies"], set()))
-    folders = [f"./libs/{name}" for name in libraries]
+    known: set[str] = set()
+    sources = [source, *project["tool"]["taxi"]["image"].get("beside", [])]
+    for folder in sources:
+        part = tomllib.loads(Path(folder, "pyproject.toml").read_text())
+        libraries_of(part["project"]["dependencies"], known)
+    folders = [f"./libs/{name}" for name in sorted(known)] + [f"./{folder}" for folder in sources]
     run("/opt/build/bin/pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index",
-        "-w", "/wheels", *folders, f"./{source}")  # fmt: skip
+        "-w", "/wheels", *folders)  # fmt: skip
     wheels = map(str, Path("/wheels").glob("*.whl"))
     run(*PIP, "install", "-q", "--no-deps", "--no-index", "--target", str(OWN), *wheels)
     compile_all(OWN)

@@ -84,7 +84,14 @@ def test_the_build_installs_the_libraries_that_the_builder_watches(
 def test_the_builder_knows_what_an_image_is_made_of(name: str) -> None:
     (image,) = (image for image in IMAGES if image.name == name)
     libraries = {path.removeprefix("libs/") for path in image.inputs if path.startswith("libs/")}
-    sources = (ROOT / SOURCES[name]).rglob("*.py")
+    folders = [SOURCES[name], *image_of(name).get("beside", [])]
+    sources = [
+        path
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+        # What batch scoring needs is in the image that has it beside its part.
+        if name != "predict" or "batch" not in path.parts
+    ]
     imported = {
         library
         for path in sources
@@ -92,7 +99,20 @@ def test_the_builder_knows_what_an_image_is_made_of(name: str) -> None:
     }
 
     assert image.source == SOURCES[name]
-    assert libraries == imported - {name}
+    assert libraries == imported - {Path(folder).name for folder in folders}
+    assert set(folders) <= set(image.inputs)
+
+
+def test_batch_scoring_is_in_the_image_of_the_reports_and_its_needs_not_in_the_predictor() -> None:
+    pins = {
+        name: set(re.findall(r"^([a-z0-9.-]+)==", text, re.MULTILINE))
+        for name in ("predict", "report")
+        for text in [(ROOT / "requirements" / f"{name}.txt").read_text()]
+    }
+
+    assert image_of("report")["beside"] == ["services/predict"]
+    assert pins["predict"] <= pins["report"]
+    assert not pins["predict"] & {"pyarrow", "typer", "rich", "tenacity"}
 
 
 @every_image

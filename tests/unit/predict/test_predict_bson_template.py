@@ -40,7 +40,7 @@ ENTRIES = st.builds(
     event_time=st.none() | st.datetimes(),
     values=st.tuples(*[_VALUE] * len(COLUMNS)),
     prediction=_FINITE,
-    latency_seconds=st.floats(0, 100),
+    latency_seconds=st.none() | st.floats(0, 100),
     extra=st.none() | _EXTRA,
 )
 TEMPLATES = BsonTemplates()  # one for all examples: templates are learned from other rows

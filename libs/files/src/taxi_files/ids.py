@@ -1,6 +1,5 @@
 """Ids of rows in files, and how often one comes twice."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ from taxi_domain.errors import FieldError
 from taxi_domain.ids import check_id
 from taxi_files.reading import DataFileError, plain
 
-Hashes = NDArray[np.uint64]
+Hashes = NDArray[np.int64]
 
 _SHOWN: Final = 3
 
@@ -49,7 +48,7 @@ class DoubledIds:
     """
 
     def __init__(self) -> None:
-        self._known: Hashes = np.zeros(0, np.uint64)
+        self._known: Hashes = np.zeros(0, np.int64)
         self._new: list[Hashes] = []
         self.count = 0
         self.examples: list[str] = []
@@ -58,12 +57,14 @@ class DoubledIds:
         """Take the ids of the next rows; return which of these came before."""
         present = np.array([row_id is not None for row_id in ids], np.bool_)
         doubled = np.zeros(len(ids), np.bool_)
-        hashes = np.array([_hash(row_id) for row_id in ids if row_id is not None], np.uint64)
+        # SipHash with a key of this process: of good spread, and no file can aim at it.
+        hashes = np.array([hash(row_id) for row_id in ids if row_id is not None], np.int64)
         distinct, places = np.unique(hashes, return_index=True)
+        new = ~self._is_known(distinct)
         again = np.ones(len(hashes), np.bool_)
-        again[places[~self._is_known(distinct)]] = False
+        again[places[new]] = False
         doubled[present] = again
-        self._add(distinct)
+        self._add(distinct[new])
         self.count += int(doubled.sum())
         missing = _SHOWN - len(self.examples)
         self.examples += [str(ids[place]) for place in np.flatnonzero(doubled)[:missing]]
@@ -77,12 +78,14 @@ class DoubledIds:
                 known |= part[places] == hashes
         return known
 
-    def _add(self, distinct: Hashes) -> None:
-        self._new.append(distinct)
-        # Merging all at each piece would cost the square of their number.
+    def _add(self, new: Hashes) -> None:
+        self._new.append(new)
+        # Merging all at each piece would cost the square of their number. None is there twice, and
+        # sorted runs are merged, where `np.unique` would hash them all.
         if sum(map(len, self._new)) > max(len(self._known) // 4, 1):
-            self._known = np.unique(np.concatenate([self._known, *self._new]))
+            self._known = np.concatenate([self._known, *self._new])
             self._new = []
+            self._known.sort(kind="stable")
 
 
 def _id(value: object, name: str) -> str | None:
@@ -90,7 +93,3 @@ def _id(value: object, name: str) -> str | None:
         return check_id(value, name)
     except FieldError:
         return None
-
-
-def _hash(row_id: str) -> int:
-    return int.from_bytes(hashlib.blake2b(row_id.encode(), digest_size=8).digest())

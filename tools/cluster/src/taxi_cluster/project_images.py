@@ -32,16 +32,19 @@ class ProjectImage:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Paths that the image is made of."""
-        libraries = sorted(_libraries_of(self.source, set()))
+        libraries: set[str] = set()
+        sources = (self.source, *self._folders("beside"))
+        for source in sources:
+            _libraries_of(source, libraries)
         return (
-            *(f"libs/{name}" for name in libraries), self.source, *self._data(), *_RECIPE,
-            f"requirements/{self.name}.txt", "requirements/build.txt",
+            *(f"libs/{name}" for name in sorted(libraries)), *sources, *self._folders("data"),
+            *_RECIPE, f"requirements/{self.name}.txt", "requirements/build.txt",
         )  # fmt: skip
 
-    def _data(self) -> list[str]:
+    def _folders(self, key: str) -> list[str]:
         project = tomllib.loads((repository() / self.source / "pyproject.toml").read_text())
-        data: list[str] = project["tool"]["taxi"]["image"].get("data", [])
-        return data
+        folders: list[str] = project["tool"]["taxi"]["image"].get(key, [])
+        return folders
 
 
 #: How any part's image is made.

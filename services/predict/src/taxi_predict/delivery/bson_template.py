@@ -63,7 +63,7 @@ class BsonTemplates:
         ]
         shape = (
             entry.model_version, entry.model_role, entry.model, entry.event_time is None,
-            not entry.extra, *kinds,
+            entry.latency_seconds is None, not entry.extra, *kinds,
         )  # fmt: skip
         try:
             template = self._templates[shape]
@@ -108,7 +108,7 @@ class Template:
         #: Length of the inputs but for that of the strings among them.
         self._inputs_size = document.size - begin
         document.element("prediction", float)
-        document.element("latency_seconds", float)
+        document.element("latency_seconds", _NULL if entry.latency_seconds is None else float)
         document.constant(b"\x04shadow\0\x05\0\0\0\0")
         if entry.extra:
             document.constant(b"\x03extra\0")
@@ -135,7 +135,8 @@ class Template:
         slots = [
             len(key) + 1, key, entry.milliseconds,
             *(() if moment is None else ((moment - _EPOCH) // _MILLISECOND,)),
-            self._inputs_size + texts, *values, entry.prediction, entry.latency_seconds,
+            self._inputs_size + texts, *values, entry.prediction,
+            *(() if entry.latency_seconds is None else (entry.latency_seconds,)),
         ]  # fmt: skip
         if entry.extra:
             # As a part of a document: alone, its `_id` would come first.

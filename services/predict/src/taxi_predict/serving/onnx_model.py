@@ -1,6 +1,6 @@
 """Running the ONNX model on feature rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,21 @@ class OnnxModel:
         except Exception as error:  # as above
             raise ModelError(f"model.onnx: cannot answer ({error})") from error
 
+    def predict_columns(self, columns: Mapping[str, Array]) -> NDArray[np.float64]:
+        """Return what `predict` returns of the same rows, shape (n,).
+
+        Args:
+            columns: Features by name, of n > 0 rows (`taxi_schema.columns.features`).
+
+        Raises:
+            ModelError: the graph fails.
+        """
+        (rows,) = {len(column) for column in columns.values()}
+        try:
+            return self._clipped(self._run(self._inputs.feed_columns(columns), rows))
+        except Exception as error:  # as above
+            raise ModelError(f"model.onnx: cannot answer ({error})") from error
+
     def weakness(self) -> str:
         """Say for which row at the limits it has no finite answer; empty when there is none.
 
@@ -90,16 +105,18 @@ class OnnxModel:
         if len(rows) == 1:
             answer = self._ask(rows[0])
             return [answer if self._low <= answer <= self._high else self._clip(answer)]
-        answers = self._run(rows)
-        # What is not finite must be seen: it is no answer.
-        clipped = np.where(np.isfinite(answers), np.clip(answers, self._low, self._high), answers)
-        return clipped.tolist()  # type: ignore[no-any-return]
+        answers: list[float] = self._clipped(self._run(self._inputs.feed(rows), len(rows))).tolist()
+        return answers
 
-    def _run(self, rows: Sequence[FeatureRow]) -> Array:
+    def _clipped(self, answers: Array) -> Array:
+        # What is not finite must be seen: it is no answer.
+        return np.where(np.isfinite(answers), np.clip(answers, self._low, self._high), answers)
+
+    def _run(self, feed: Feed, rows: int) -> Array:
         """Return the graph's own answers, shape (n,)."""
-        (answers,) = self._session.run([self._output], self._inputs.feed(rows))
-        if answers.size != len(rows):
-            raise ValueError(f"answers of shape {answers.shape} to {len(rows)} rows")
+        (answers,) = self._session.run([self._output], feed)
+        if answers.size != rows:
+            raise ValueError(f"answers of shape {answers.shape} to {rows} rows")
         return answers.reshape(-1).astype(np.float64)  # type: ignore[no-any-return]
 
     def _for_one(self, row: FeatureRow) -> Callable[[FeatureRow], float]:
@@ -108,7 +125,7 @@ class OnnxModel:
         Making tensors for each row costs twice as much as the trees, so the same ones are bound
         for all of them; strings cannot be put into bound ones.
         """
-        self._run([row, row])
+        self._run(self._inputs.feed([row, row]), 2)
         feed, write, bindable = self._inputs.cells()
         run, names = self._session.run, [self._output]
         if not bindable:

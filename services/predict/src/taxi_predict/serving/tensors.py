@@ -45,6 +45,9 @@ class Inputs(Protocol):
     def feed(self, rows: Sequence[FeatureRow]) -> Feed:
         """Return tensors of all rows."""
 
+    def feed_columns(self, columns: Mapping[str, Array]) -> Feed:
+        """Return the same tensors of features as `taxi_schema.columns` has them."""
+
     def cells(self) -> Cells:
         """Return tensors of one row."""
 
@@ -80,6 +83,13 @@ class NamedInputs:
             for place, feature, shape in self._taken
         }
 
+    def feed_columns(self, columns: Mapping[str, Array]) -> Feed:
+        """Return tensors of columns, each of shape (n,)."""
+        return {
+            feature.name: _typed(columns[feature.name], feature.type).reshape(shape)
+            for _, feature, shape in self._taken
+        }
+
     def cells(self) -> Cells:
         """Return tensors of one row."""
         texts = [part for part in self._taken if part[1].type is FeatureType.STRING]
@@ -113,7 +123,8 @@ class PackedInput:
 
     def __init__(self, schema: Schema, name: str) -> None:
         self._name = name
-        self._count = len(schema.features)
+        self._names = tuple(feature.name for feature in schema.features)
+        self._count = len(self._names)
         self._integers = [
             place
             for place, feature in enumerate(schema.features)
@@ -122,8 +133,16 @@ class PackedInput:
 
     def feed(self, rows: Sequence[FeatureRow]) -> Feed:
         """Return the tensor of all rows."""
+        return self._packed(np.array(rows, np.float64))
+
+    def feed_columns(self, columns: Mapping[str, Array]) -> Feed:
+        """Return the tensor of columns, each of shape (n,)."""
+        return self._packed(
+            np.column_stack([columns[name] for name in self._names]).astype(np.float64)
+        )
+
+    def _packed(self, table: Array) -> Feed:
         # The signature lets only integers in that a float holds exactly.
-        table = np.array(rows, np.float64)
         for place in self._integers:
             column = table[:, place]
             column[column == MISSING_INTEGER] = np.nan
@@ -149,9 +168,12 @@ class PackedInput:
 
 def _column(values: Sequence[Any], kind: FeatureType) -> Array:
     """Return a feature of many rows, shape (n,)."""
-    if kind is FeatureType.FLOAT:
-        return _float32(np.array(values, np.float64))
-    return np.array(values, _TYPES[kind])
+    return _typed(np.array(values, np.float64 if kind is FeatureType.FLOAT else _TYPES[kind]), kind)
+
+
+def _typed(array: Array, kind: FeatureType) -> Array:
+    """Return a feature as the type of its tensor."""
+    return _float32(array) if kind is FeatureType.FLOAT else array.astype(_TYPES[kind], copy=False)
 
 
 def _float32(array: Array) -> Array:

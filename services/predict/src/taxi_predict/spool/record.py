@@ -27,7 +27,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False, omit_default
         event_time: Local time of the schema's zone, None when the client sent none.
         values: As the client sent them, in the order of the version's columns; None is missing.
         prediction: In the target's unit.
-        latency_seconds: From the request's body to its answer.
+        latency_seconds: From the request's body to its answer; None without a request.
         extra: Fields that the schema does not declare.
     """
 
@@ -39,7 +39,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False, omit_default
     event_time: datetime | None
     values: tuple[Value, ...]
     prediction: float
-    latency_seconds: float
+    latency_seconds: float | None
     extra: dict[str, Scalar] | None = None
 
     def record(self, columns: Sequence[str]) -> PredictionRecord:

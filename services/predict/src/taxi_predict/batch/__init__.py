@@ -1,0 +1,1 @@
+"""Scoring of files with the served artifact and the served code: `taxi-predict score`."""
