@@ -183,11 +183,15 @@ def test_duckdb_and_polars_read_what_the_log_has(log: Log, exported: Path) -> No
     }
     labels = {one["_id"]: one["value"] for one in log.database[LABELS].find()}
 
-    table = duckdb.connect().execute(
-        f"select id, model, model_version, date, answered_at at time zone 'UTC', event_time, "
-        f"prediction, label, inputs.trip_distance, inputs.PULocationID, extra "
-        f"from read_parquet('{files}', hive_partitioning = true)"
-    ).fetchall()
+    table = (
+        duckdb.connect()
+        .execute(
+            f"select id, model, model_version, date, answered_at at time zone 'UTC', event_time, "
+            f"prediction, label, inputs.trip_distance, inputs.PULocationID, extra "
+            f"from read_parquet('{files}', hive_partitioning = true)"
+        )
+        .fetchall()
+    )
     frame = pl.scan_parquet(files, hive_partitioning=True, try_parse_hive_dates=True).collect()
 
     assert len(table) == len(frame) == len(wanted) == log.rows
@@ -402,8 +406,12 @@ def test_flights_have_texts_and_missing_numbers(log: Log, tmp_path: Path) -> Non
     assert "1 days written (2 rows, 0 with a label)" in run(
         str(tmp_path), "--model", "flight-delay"
     )
-    table = duckdb.connect().execute(
-        f"select inputs.carrier, inputs.dep_delay, event_time, label "
-        f"from read_parquet('{tmp_path}/**/*.parquet') order by id"
-    ).fetchall()
+    table = (
+        duckdb.connect()
+        .execute(
+            f"select inputs.carrier, inputs.dep_delay, event_time, label "
+            f"from read_parquet('{tmp_path}/**/*.parquet') order by id"
+        )
+        .fetchall()
+    )
     assert table == [("UA", 1.5, None, None), ("UA", None, None, None)]
