@@ -64,7 +64,7 @@ def compare(model: LoadedModel, rides: Path, out: Path) -> None:
             body = {name: row[name] for name in names}
             body[TAXI.event_time.name] = row[TAXI.event_time.name].isoformat()
             (expected,) = model.graph.predict([model.features(model.parse(body))])
-            assert expected == answer[TAXI.target.name], (row, answer, expected)
+            assert expected == answer["prediction"], (row, answer, expected)
 
 
 def measured(model: Path, rides: Path, out: Path, *options: str, uri: str = "") -> dict[str, float]:

@@ -71,7 +71,7 @@ def test_each_row_has_its_answer_and_kept_columns(archive: Path, tmp_path: Path)
     assert done.stdout == f"{out}: 20 of 20 rows answered by {VERSION}\n"
     table = pq.read_table(out)
     types = [pa.string(), pa.float64(), pa.string(), pa.string(), pa.string(), pa.int64()]
-    names = ["order", "price", "model_version", "problem", "shop", "area"]
+    names = ["order", "prediction", "model_version", "problem", "shop", "area"]
     assert list(zip(table.schema.names, table.schema.types, strict=True)) == list(
         zip(names, types, strict=True)
     )
@@ -79,11 +79,22 @@ def test_each_row_has_its_answer_and_kept_columns(archive: Path, tmp_path: Path)
     assert [row["order"] for row in found] == [
         f"{name}-r{number}" for name in "ab" for number in range(10)
     ]
-    assert [row["price"] for row in found][10:] == pytest.approx(answers(2), rel=1e-5)
+    assert [row["prediction"] for row in found][10:] == pytest.approx(answers(2), rel=1e-5)
     assert {row["model_version"] for row in found} == {VERSION}
     assert {row["problem"] for row in found} == {None}
     assert [row["shop"] for row in found[:10]] == ["A", "B"] * 5
     assert not list(tmp_path.glob("out.parquet.*"))
+
+
+def test_all_of_a_labelled_row_can_be_kept(archive: Path, tmp_path: Path) -> None:
+    rows, out = written(tmp_path / "a.parquet", age=None, other=["x"] * 10), tmp_path / "out"
+
+    assert score(archive, rows, out, "--keep-all", "--keep", "other").exit_code == 0
+
+    names = [column.name for column in SCHEMA.columns if column.name != "age"]
+    expected = ["order", "prediction", "model_version", "problem", "placed", *names, "price"]
+    assert pq.read_schema(out).names == [*expected, "other"]
+    assert {row["price"] for row in rows_of(out)} == {1.0}
 
 
 def test_refused_rows_are_told_by_column_and_reason(archive: Path, tmp_path: Path) -> None:
@@ -109,7 +120,7 @@ def test_refused_rows_are_told_by_column_and_reason(archive: Path, tmp_path: Pat
         "shop: is missing; weight: outside of the limits", "placed: is of another type",
         "weight: is missing", "weight: outside of the limits", None,
     ]  # fmt: skip
-    assert [row["price"] is None for row in found] == [True] * 4 + [False] * 6
+    assert [row["prediction"] is None for row in found] == [True] * 4 + [False] * 6
 
 
 def test_too_many_refused_rows_are_a_failure_with_the_output_there(
@@ -154,9 +165,9 @@ def test_of_doubled_ids_the_first_is_answered(archive: Path, tmp_path: Path) -> 
 
     assert done.stderr.splitlines()[0] == "order: came before: 12 rows have no answer"
     found = rows_of(out)
-    assert [row["price"] is None for row in found[:11]] == [False] * 2 + [True] + [False] * 7 + [
-        True
-    ]
+    assert [row["prediction"] is None for row in found[:11]] == [False] * 2 + [True] + [
+        False
+    ] * 7 + [True]
     assert {row["problem"] for row in found[20:]} == {"order: came before"}
 
 
@@ -189,13 +200,13 @@ def test_a_folder_of_both_kinds_and_absent_optional_columns(archive: Path, tmp_p
     assert done.exit_code == 0, done.output
     found = rows_of(out)
     assert [row["order"][0] for row in found] == ["a"] * 10 + ["b"] * 10
-    assert [row["price"] for row in found][10:] == pytest.approx(answers(2), rel=1e-5)
+    assert [row["prediction"] for row in found][10:] == pytest.approx(answers(2), rel=1e-5)
     assert {column.name for column in SCHEMA.columns if column.nullable} == {"area", "age"}
 
 
 WRONG: list[tuple[Sequence[str], int, str]] = [
     (["in.parquet", "out.parquet", "--keep", "absent"], 1, "has no column absent"),
-    (["in.parquet", "out.parquet", "--keep", "price"], 2, "price is a column of OUT already"),
+    (["in.parquet", "out.parquet", "--keep", "problem"], 2, "problem is a column of OUT already"),
     (["absent.parquet", "out.parquet"], 1, "no such file"),
     (["half.parquet", "out.parquet"], 1, "cannot be read as parquet"),
     (["other.parquet", "out.parquet"], 1, "has no column weight"),

@@ -74,7 +74,7 @@ def pieces_of(path: Path, wanted: Wanted, rows: int = MAX_ROWS) -> Iterator[Piec
     Raises:
         DataFileError: it cannot be read to its end, or lacks a required column.
     """
-    there = opened(path, lambda: _names(path))
+    there = opened(path, lambda: names_of(path))
     check_names(path, wanted.required, there)
     optional = [name for name in wanted.optional if there.count(name) == 1]
     names = [*wanted.required, *(name for name in optional if name not in wanted.required)]
@@ -99,7 +99,8 @@ def row_count(path: Path) -> int | None:
     return count
 
 
-def _names(path: Path) -> list[str]:
+def names_of(path: Path) -> list[str]:
+    """Return the names of a file's columns; errors are Arrow's (`taxi_files.reading.opened`)."""
     schema = pc.open_csv(path).schema if is_csv(path) else pq.read_schema(path)
     names: list[str] = schema.names
     return names

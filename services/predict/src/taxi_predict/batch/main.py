@@ -18,7 +18,7 @@ from taxi_domain.errors import FieldError, TaxiError
 from taxi_predict.batch.chosen_model import ChosenModel, chosen_model
 from taxi_predict.batch.log import BatchLog
 from taxi_predict.batch.parts import Fault
-from taxi_predict.batch.run import Request, Summary, score
+from taxi_predict.batch.run import Request, Summary, all_columns, score
 from taxi_predict.batch.settings import Failpoint, Settings
 from taxi_predict.batch.store import place_of, store
 from taxi_runtime.process import command
@@ -56,6 +56,9 @@ def _score(  # noqa: PLR0913, PLR0917 - one for each option
     keep: Annotated[
         list[str] | None, typer.Option(help="Column of IN that goes into OUT; may be repeated.")
     ] = None,
+    keep_all: Annotated[
+        bool, typer.Option("--keep-all", help="Keep all that the schema names: columns, label.")
+    ] = False,
     max_refused_share: Annotated[
         float, typer.Option(min=0, max=1, help="Exit 1 when more rows have no answer.")
     ] = 1.0,
@@ -71,7 +74,9 @@ def _score(  # noqa: PLR0913, PLR0917 - one for each option
         settings = read(Settings)
         chosen = chosen_model(model, settings, patience)
         at_event_time = _at_event_time(chosen, answered_at, log=log)
-        request = Request(chosen, inputs, out, keep or [], at_event_time)
+        kept = all_columns(chosen.model.schema, inputs) if keep_all else []
+        kept += [name for name in keep or [] if name not in kept]
+        request = Request(chosen, inputs, out, kept, at_event_time)
         if log:
             request = replace(
                 request,

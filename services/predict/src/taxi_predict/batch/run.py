@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_domain.errors import FieldError
-from taxi_files.pieces import MAX_ROWS, Piece, Wanted, files_of, pieces_of, row_count
+from taxi_files.pieces import MAX_ROWS, Piece, Wanted, files_of, names_of, pieces_of, row_count
 from taxi_files.reading import DataFileError, is_csv, opened, plain
 from taxi_predict.batch.chosen_model import ChosenModel
 from taxi_predict.batch.log import BatchLog
@@ -22,7 +22,9 @@ from taxi_predict.batch.progress import row_progress
 from taxi_predict.batch.scoring import Scored, Scorer, problem_texts, wanted
 from taxi_predict.batch.settings import Failpoint
 from taxi_predict.serving.answers import VERSION
+from taxi_schema.schema import Schema
 
+PREDICTION: Final = "prediction"
 PROBLEM: Final = "problem"
 #: Of the parts' form: another one cannot go on with them.
 _FORMAT: Final = 1
@@ -113,6 +115,19 @@ def score(request: Request, fault: Fault) -> Summary:
     return summary
 
 
+def all_columns(schema: Schema, inputs: Sequence[Path]) -> list[str]:
+    """Return what the first file has of a labelled row: columns, event time and label.
+
+    Raises:
+        DataFileError: there is no such file, or it cannot be read.
+    """
+    first = files_of(inputs)[0]
+    there = frozenset(opened(first, partial(names_of, first)))
+    time = () if schema.event_time is None else (schema.event_time.name,)
+    names = (*time, *(column.name for column in schema.columns), schema.target.name)
+    return [name for name in names if name in there]
+
+
 def _total(files: Sequence[Path]) -> int | None:
     counts = [row_count(path) for path in files]
     return None if None in counts else sum(rows for rows in counts if rows is not None)
@@ -136,7 +151,7 @@ def _files(request: Request) -> list[Path]:
 
 def _out_schema(request: Request, files: Sequence[Path]) -> pa.Schema:
     schema = request.chosen.model.schema
-    names = [schema.id, schema.target.name, VERSION, PROBLEM]
+    names = [schema.id, PREDICTION, VERSION, PROBLEM]
     types = [pa.string(), pa.float64(), pa.string(), pa.string()]
     for name in request.keep:
         if name in names:
