@@ -15,13 +15,17 @@ from taxi_train.main import app as train
 from taxi_train.registry_cli import app as models
 
 PAGE = Path(__file__).parents[2] / "docs" / "your-own-model.md"
-#: Programs of the train image, and what they run.
-_PROGRAMS = {"taxi-train": "taxi_train.main", "taxi-models": "taxi_train.registry_cli"}
+#: Programs of the images, and what they run.
+_PROGRAMS = {
+    "taxi-train": "taxi_train.main", "taxi-models": "taxi_train.registry_cli",
+    "taxi-predict": "taxi_predict.batch.main", "taxi-report": "taxi_report.main",
+    "taxi-labels": "taxi_report.labels.main",
+}  # fmt: skip
 
 
-def blocks(section: int, language: str = "") -> list[str]:
+def blocks(section: int, language: str = "", page: Path = PAGE) -> list[str]:
     """Return the code blocks of a section in one language."""
-    text = PAGE.read_text().partition(f"\n## {section}. ")[2].partition("\n## ")[0]
+    text = page.read_text().partition(f"\n## {section}. ")[2].partition("\n## ")[0]
     fenced = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     found = [code for name, code in fenced if name == language]
     assert found, f"section {section} has no block of {language or 'commands'}"
@@ -29,7 +33,7 @@ def blocks(section: int, language: str = "") -> list[str]:
 
 
 def run(commands: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run commands in a folder as a person would; the programs of the train image are there.
+    """Run commands in a folder as a person would; the programs of the images are there.
 
     Args:
         commands: For bash; the first failure ends them.
