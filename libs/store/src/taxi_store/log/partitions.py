@@ -113,16 +113,26 @@ def plan(
 
 
 def read(
-    database: Database[Document], partition: Partition, unreadable: Unreadable
+    database: Database[Document],
+    partition: Partition,
+    unreadable: Unreadable,
+    where: Mapping[str, Any] | None = None,
 ) -> Iterator[list[Document]]:
     """Yield a partition's documents in pieces, newest first; times are `DatetimeMS`.
 
     The id, the answer time, the version, the inputs and the prediction of every document are
     of their types; what else is in a document is not checked.
+
+    Args:
+        database: Where the log is.
+        partition: Part of the log.
+        unreadable: Told of documents that cannot be read.
+        where: A filter of MongoDB; None for all documents.
     """
     with translated():
         collection = database.get_collection(PREDICTIONS, codec_options=_MILLISECONDS)
-        for chunk in chunks(_range(collection, partition, _FIELDS).batch_size(CHUNK)):
+        found = _range(collection, partition, _FIELDS, where)
+        for chunk in chunks(found.batch_size(CHUNK)):
             yield _sound(chunk, unreadable)
 
 
@@ -157,9 +167,12 @@ def _rows_of(collection: Collection[Document], whole: Partition, max_rows: int) 
 
 
 def _range(
-    collection: Collection[Document], partition: Partition, fields: Mapping[str, int]
+    collection: Collection[Document],
+    partition: Partition,
+    fields: Mapping[str, int],
+    where: Mapping[str, Any] | None = None,
 ) -> Cursor[Document]:
-    found = collection.find({}, fields, sort=_ORDER, hint=_ORDER)
+    found = collection.find(where or {}, fields, sort=_ORDER, hint=_ORDER)
     return found.min(_bound(partition.model, partition.newest)).max(
         _bound(partition.model, partition.end)
     )
