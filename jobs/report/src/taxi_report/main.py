@@ -23,9 +23,10 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.reports import RunState
 from taxi_domain.runs import EXIT_FAILED
 from taxi_report.check_cli import check
+from taxi_report.copies import CopyError, write_copy
 from taxi_report.options import opened, settings_of, span_of
 from taxi_report.request import Progress, Request
-from taxi_report.results import Runner, Stored
+from taxi_report.results import Rendered, Runner, Stored
 from taxi_report.settings import Settings
 from taxi_report.subject import Subject
 from taxi_runtime.process import command
@@ -39,10 +40,6 @@ app.command("check")(check)
 logger = logging.getLogger("taxi_report")
 
 
-class CopyError(TaxiError):
-    """The copy of a report could not be written."""
-
-
 class EndedError(BaseException):
     """The process was told to end; no handler of errors may keep it from that."""
 
@@ -53,6 +50,11 @@ class Output(StrEnum):
     HTML = "html"
     JSON = "json"
     BOTH = "both"
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The endings of the files that are made."""
+        return frozenset({"html", "json"}) if self is Output.BOTH else frozenset({str(self)})
 
 
 @app.callback()
@@ -73,8 +75,28 @@ def run(  # noqa: PLR0913, PLR0917 - one for each option
     scheduled: Annotated[
         bool, typer.Option("--scheduled", help="The schedule asks for it.")
     ] = False,
+    data: Annotated[list[Path] | None, typer.Option(help="Instead: files or folders.")] = None,
+    against: Annotated[
+        str, typer.Option(help="Of files: rows, an artifact, MODEL@champion, or a version.")
+    ] = "",
+    schema: Annotated[Path | None, typer.Option(help="Of files: the schema's TOML.")] = None,
+    prediction: Annotated[
+        str, typer.Option("--prediction-column", help="Of files: the model's answers.")
+    ] = "prediction",
 ) -> None:
-    """Make the report of a span, and store it."""
+    """Make the report of a span, and store it; or that of files, which is not stored."""
+    if data:
+        # Files take pyarrow, which reports of the log need not load.
+        from taxi_report.files_report import FilesRequest, files_folder, report_of_files
+
+        files = FilesRequest(tuple(data), against, schema, prediction, model)
+        log = {"--from": start, "--to": end, "--last": last_, "--version": version, "--zone": zone}
+        with _command():
+            folder = files_folder(files, out, {**log, "--scheduled": scheduled})
+            made = report_of_files(files, with_html=output != Output.JSON)
+            write_copy(made, folder, output.parts)
+            _tell(made)
+        return
     with _command():
         settings = settings_of(model, zone)
         now = datetime.now(UTC)
@@ -86,7 +108,7 @@ def run(  # noqa: PLR0913, PLR0917 - one for each option
             request = Request(subject, settings, database, with_html=output != Output.JSON, now=now)
             stored = _made(request, scheduled=scheduled)
         if out is not None:
-            _copy(stored, out, output)
+            write_copy(stored, out, output.parts)
         _tell(stored)
 
 
@@ -127,7 +149,7 @@ def _made(request: Request, *, scheduled: bool) -> Stored:
     return stored
 
 
-def _tell(stored: Stored) -> None:
+def _tell(stored: Rendered) -> None:
     for sentence in (*stored.document["problems"], *stored.document["words"]):
         typer.echo(sentence)
     typer.echo(f"{stored.document['id']}: {stored.document['verdict']}")
@@ -142,20 +164,6 @@ def _runner(settings: Settings) -> "Runner":
     from taxi_report.flow import make_report_with_prefect
 
     return make_report_with_prefect
-
-
-def _copy(stored: Stored, out: Path, output: Output) -> None:
-    name = stored.document["id"]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if output != Output.HTML:
-            (out / f"{name}.json").write_bytes(stored.contents.json)
-        if stored.contents.html is not None:
-            (out / f"{name}.html").write_bytes(stored.contents.html)
-    except OSError as error:
-        raise CopyError(
-            f"--out {out}: {error.strerror}; the report is stored, its copy is not whole"
-        ) from error
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from taxi_report.check.command import query_of, write
 from taxi_report.check.run import CheckRequest, ConditionsNotMetError
 from taxi_report.check.run import check as made
-from taxi_report.check_cli import query_of, write
 from taxi_report.options import opened, settings_of
 
 __all__ = ["ConditionsNotMetError", "check_data"]

@@ -14,6 +14,8 @@ from taxi_schema.schema import Schema
 
 #: Share of a column's rows by which missing values may exceed those of the reference.
 NULL_MARGIN: Final = 0.05
+#: Standard errors of the reference's share of missing values that count as chance.
+STANDARD_ERRORS: Final = 3.0
 MAX_FILE_BYTES: Final = 1 << 20
 
 MINIMUM: Final = "minimum"

@@ -1,5 +1,6 @@
 """Evaluating conditions: each is met, not met, or cannot be evaluated for a reason."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +9,13 @@ from typing import Final
 from taxi_profiles.numeric import MIN_STD
 from taxi_profiles.reference import PREDICTION, TARGET
 from taxi_report.check import conditions as names
-from taxi_report.check.conditions import NULL_MARGIN, OF_DRIFT, Conditions, Group
+from taxi_report.check.conditions import (
+    NULL_MARGIN,
+    OF_DRIFT,
+    STANDARD_ERRORS,
+    Conditions,
+    Group,
+)
 from taxi_report.check.facts import Facts
 from taxi_report.compare.drift import ColumnDrift
 from taxi_report.compare.performance import limit_of, performance_of
@@ -95,16 +102,21 @@ def _with_defaults(facts: Facts, column: Column, conditions: Conditions) -> Grou
         and not (number and name == names.MAX_UNSEEN_SHARE)
     }
     if names.MAX_NULL_SHARE not in limits and column.name in facts.drifts:
-        reference = _null_share_of_reference(facts, column.name)
-        limits[names.MAX_NULL_SHARE] = min(reference + NULL_MARGIN, 1.0)
+        limits[names.MAX_NULL_SHARE] = _usual_null_share(facts, column.name)
     required = (conditions.defaults.required - own.limits.keys()) | own.required
     return Group({**limits, **own.limits}, required)
 
 
-def _null_share_of_reference(facts: Facts, name: str) -> float:
+def _usual_null_share(facts: Facts, name: str) -> float:
+    """Return the share of missing values from which on there are too many.
+
+    That of the reference, a margin, and what chance adds to so many rows.
+    """
     expected = facts.expected
     summary = expected.numeric[name] if name in expected.numeric else expected.categorical[name]
-    return summary.missing / max(expected.rows, 1)
+    share = summary.missing / max(expected.rows, 1)
+    chance = STANDARD_ERRORS * math.sqrt(share * (1 - share) / max(facts.counted.rows, 1))
+    return min(share + NULL_MARGIN + chance, 1.0)
 
 
 def _group(

@@ -1,5 +1,6 @@
 """Rows of files as the columns of a report, piece by piece, and what was seen on the way."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,27 +226,25 @@ def _add(seen: Seen, why: Refused, mask: Mask) -> None:
         seen.refused[why] = seen.refused.get(why, 0) + int(mask.sum())
 
 
-def event_span(source: Source) -> tuple[float, float] | None:
-    """Return the first and the last event time, seconds since 1970-01-01 00:00 local.
-
-    None where no row has one.
+def event_days(source: Source) -> dict[int, int]:
+    """Return how many rows each day of the events has, by days since 1970-01-01, ascending.
 
     Raises:
         DataFileError: a file cannot be read to its end.
     """
     time = source.schema.event_time
+    found: Counter[int] = Counter()
     if time is None:
-        return None
-    ends: list[float] = []
+        return found
     for path in source.files:
         for piece in pieces_of(path, Wanted((), (time.name,))):
             try:
-                rows = of_table(source.schema, piece.table, path)
-            except DataFileError:
-                break
-            known = rows.event_times[~np.isnat(rows.event_times)].astype(np.int64) / 1e6
-            ends += [float(known.min()), float(known.max())] if len(known) else []
-    return (min(ends), max(ends)) if ends else None
+                rows = of_table(source.schema, piece.table.select([time.name]), path)
+            except (DataFileError, KeyError):
+                break  # its rows have no time, which is said where they are read
+            days = rows.event_times[~np.isnat(rows.event_times)].astype("M8[D]").astype(np.int64)
+            found.update(days.tolist())
+    return dict(sorted(found.items()))
 
 
 def row_total(paths: Sequence[Path]) -> int:
