@@ -1,5 +1,6 @@
 """Files of rows for checks, and the check of them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from support.labelled import labelled
+from taxi_domain.models import (
+    ARTIFACT_FORMAT_VERSION,
+    CARD_FILE,
+    ONNX_FILE,
+    PROFILE_FILE,
+    REFERENCE_FILE,
+    SCHEMA_FILE,
+)
 from taxi_files.table import table_of
-from taxi_report.check.run import CheckRequest, Checked, check
-from taxi_report.collect.against import Opened
-from taxi_schema.columns.rows import LabelledRows
+from taxi_profiles.reference import reference_of
+from taxi_report.check.run import Checked, CheckRequest, check
+from taxi_report.collect.against import Opened, sample_of
+from taxi_schema.columns.rows import LabelledRows, to_bytes
 from taxi_schema.reading import schema_of_json
 from taxi_schema.schema import Schema
+from taxi_store.registry.artifacts import pack
 
 
 def no_database() -> Opened:
@@ -30,21 +41,21 @@ def write_schema(schema: Schema, folder: Path) -> Path:
 
 
 def _toml(schema: Schema) -> str:
-    import json
-
     document = json.loads(schema.to_json())
     return "".join(f"{key} = {_value(value)}\n" for key, value in document.items())
 
 
 def _value(value: Any) -> str:
-    import json
-
     if isinstance(value, dict):
-        inside = ", ".join(f"{json.dumps(key)} = {_value(one)}" for key, one in value.items())
+        inside = ", ".join(f"{_text(key)} = {_value(one)}" for key, one in value.items())
         return f"{{ {inside} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
-    return json.dumps(value)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def write_rows(
@@ -71,6 +82,19 @@ def write_rows(
     return path
 
 
+def write_artifact(path: Path, schema: Schema, rows: LabelledRows) -> Path:
+    """Write an exported artifact with these rows as its reference, and no graph."""
+    files = {
+        CARD_FILE: json.dumps({"format_version": ARTIFACT_FORMAT_VERSION, "model": "m"}).encode(),
+        ONNX_FILE: b"none",
+        SCHEMA_FILE: schema.to_json(),
+        REFERENCE_FILE: to_bytes(rows),
+        PROFILE_FILE: reference_of(sample_of(schema, rows)).to_bytes(),
+    }
+    path.write_bytes(pack(files))
+    return path
+
+
 def predicted(schema: Schema, rows: int, seed: int) -> LabelledRows:
     """Return rows with answers that are a little off."""
     found = labelled(schema, rows, seed)
@@ -78,9 +102,7 @@ def predicted(schema: Schema, rows: int, seed: int) -> LabelledRows:
     return found.predicted(found.target + noise)
 
 
-def checked(
-    folder: Path, reference: Path | str, *data: Path, checks: str | None = None
-) -> Checked:
+def checked(folder: Path, reference: Path | str, *data: Path, checks: str | None = None) -> Checked:
     """Check files by the schema of a folder.
 
     Args:

@@ -72,13 +72,22 @@ def test_what_the_file_names_must_be_evaluated_and_defaults_need_not() -> None:
         ({"rows": {"minimum": True}}, "rows.minimum: is a bool; give a number, or false"),
         ({"rows": {"required": 1}}, "rows.required: is a int; give true or false"),
         ({"rows": {"max_refused_share": 5}}, "max_refused_share: is 5; give a number from 0 to 1"),
-        ({"defaults": {"max_nul_share": 0}}, "defaults.max_nul_share: is no key here; did you mean"),
+        (
+            {"defaults": {"max_nul_share": 0}},
+            "defaults.max_nul_share: is no key here; did you mean",
+        ),
         ({"columns": {"wieght": {}}}, 'columns."wieght": is no column of the schema; did you mean'),
         ({"columns": {"weight": 1}}, 'columns."weight": is a int; give a table'),
         ({"columns": 1}, "columns: is a int; give tables such as"),
-        ({"columns": {"shop": {"max_mean_change": 1}}}, "max_mean_change: has no mean, as no number"),
+        (
+            {"columns": {"shop": {"max_mean_change": 1}}},
+            "max_mean_change: has no mean, as no number",
+        ),
         ({"columns": {"weight": {"max_unseen_share": 1}}}, "max_unseen_share: is no category"),
-        ({"columns": {"price": {"max_null_share": 1}}}, "max_null_share: is for columns of requests"),
+        (
+            {"columns": {"price": {"max_null_share": 1}}},
+            "max_null_share: is for columns of requests",
+        ),
         ({"error": {"max_rmse": float("nan")}}, "error.max_rmse: is nan; give a number from 0 on"),
     ],
 )

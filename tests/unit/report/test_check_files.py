@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from support.check_files import checked, predicted, write_rows, write_schema
-from support.labelled import orders
+from support.check_files import checked, predicted, write_artifact, write_rows, write_schema
+from support.labelled import DOCUMENT, orders
 
-from taxi_domain.errors import FieldError
+from taxi_domain.errors import FieldError, TaxiError
 from taxi_files.reading import DataFileError
 from taxi_report.check.document import json_of
 from taxi_report.collect import against as against_module
@@ -25,19 +26,19 @@ NEW = predicted(SCHEMA, 1500, 2)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("check")
     write_schema(SCHEMA, path)
+    # Rows are calibrated at each check, an artifact was once.
+    write_artifact(path / "reference.tar", SCHEMA, ROWS)
     write_rows(path / "reference.parquet", SCHEMA, ROWS)
     return path
 
 
 def result(folder: Path, *data: Path, checks: str | None = None) -> dict[str, Any]:
-    return checked(folder, folder / "reference.parquet", *data, checks=checks).document
+    return checked(folder, folder / "reference.tar", *data, checks=checks).document
 
 
 def state(document: dict[str, Any], name: str, column: str | None = None) -> dict[str, Any]:
     (found,) = (
-        one
-        for one in document["conditions"]
-        if (one["condition"], one["column"]) == (name, column)
+        one for one in document["conditions"] if (one["condition"], one["column"]) == (name, column)
     )
     return dict(found)
 
@@ -59,6 +60,18 @@ def test_like_rows_pass_and_the_same_check_is_the_same_bytes(folder: Path, tmp_p
     ]  # fmt: skip
     assert state(found, "max_error")["value"] < 1
     assert json_of(found) == json_of(result(folder, path))
+
+
+def test_rows_as_a_reference_are_as_good_as_their_artifact(folder: Path, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.parquet", SCHEMA, NEW)
+
+    rows = checked(folder, folder / "reference.parquet", path).document
+    artifact = result(folder, path)
+
+    assert rows["conditions"] == artifact["conditions"]
+    assert rows["schema"] == artifact["schema"]
+    assert rows["reference"]["version"] is None
+    assert len(artifact["reference"]["version"]) == 12
 
 
 def test_a_column_that_moved_fails(folder: Path, tmp_path: Path) -> None:
@@ -111,7 +124,9 @@ def test_a_reference_without_predictions_compares_all_else(folder: Path, tmp_pat
     )
     path = write_rows(tmp_path / "rows.parquet", SCHEMA, NEW)
 
-    found = checked(folder, reference, path, checks="[error]\nmax_rmse=9\nmax_rmse_ratio=2").document
+    found = checked(
+        folder, reference, path, checks="[error]\nmax_rmse=9\nmax_rmse_ratio=2"
+    ).document
     whole = result(folder, path)
 
     assert state(found, "max_rmse")["state"] == "met"
@@ -224,12 +239,8 @@ def test_a_file_that_ends_in_the_middle_is_no_result(folder: Path, tmp_path: Pat
 
 
 def test_a_file_of_something_else_is_no_result(folder: Path, tmp_path: Path) -> None:
-    path = write_rows(
-        tmp_path / "rows.parquet", orders(columns=[{"name": "z", "kind": "number"}], derived={},
-                                          slices=[], fallback={}),
-        predicted(orders(columns=[{"name": "z", "kind": "number"}], derived={}, slices=[],
-                         fallback={}), 10, 1),
-    )  # fmt: skip
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"z": [1.0], "order": ["1"], "price": [2.0]}), path)
 
     with pytest.raises(DataFileError, match="has no column of the schema"):
         result(folder, path)
@@ -250,7 +261,7 @@ def test_a_large_reference_is_chosen_evenly(
     monkeypatch.setattr(against_module, "MAX_REFERENCE_ROWS", 1000)
     path = write_rows(tmp_path / "rows.parquet", SCHEMA, NEW)
 
-    found = result(folder, path)
+    found = checked(folder, folder / "reference.parquet", path).document
 
     assert found["reference"]["rows"] == 1000
     assert found["reference"]["of_rows"] == 4000
@@ -263,6 +274,39 @@ def test_a_reference_of_another_schema_is_refused(folder: Path, tmp_path: Path) 
 
     with pytest.raises(NoReferenceError, match="weight: cannot be read in 1 of 1 files"):
         checked(folder, other, path)
+
+
+def test_an_artifact_of_another_schema_is_refused_with_what_differs(
+    folder: Path, tmp_path: Path
+) -> None:
+    path = write_rows(tmp_path / "rows.parquet", SCHEMA, NEW)
+    columns: list[dict[str, Any]] = [dict(one) for one in DOCUMENT["columns"]]
+    columns[2]["maximum"] = 500
+    write_schema(orders(columns=columns, title="Another title"), tmp_path)
+
+    with pytest.raises(OtherSchemaError) as caught:
+        checked(tmp_path, folder / "reference.tar", path)
+
+    assert "weight.maximum is 1000 there and 500 in --schema; leave --schema out" in str(
+        caught.value
+    )
+
+
+def test_a_schema_with_another_title_is_the_same(folder: Path, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.parquet", SCHEMA, NEW)
+    write_schema(orders(title="Another title"), tmp_path)
+
+    assert checked(tmp_path, folder / "reference.tar", path).document == result(folder, path)
+
+
+def test_a_damaged_artifact_is_refused(folder: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.tar"
+    damaged.write_bytes((folder / "reference.tar").read_bytes()[:5000])
+
+    with pytest.raises(TaxiError, match="artifact"):
+        checked(folder, damaged, tmp_path)
+    with pytest.raises(DataFileError, match=r"none\.tar: cannot be read"):
+        checked(folder, tmp_path / "none.tar", tmp_path)
 
 
 def test_a_reference_without_rows_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from taxi_domain.errors import TaxiError
+from taxi_files.times import is_time, local_times
 from taxi_schema.column import MISSING_INTEGER, Column, FeatureType, Kind
 from taxi_schema.columns.arrays import scan
 from taxi_schema.columns.limits import Refused, evaluated, refusals
 from taxi_schema.columns.rows import LabelledRows, of_columns
 from taxi_schema.fitting import Reason
 from taxi_schema.schema import Schema
-from taxi_files.times import is_time, local_times
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]

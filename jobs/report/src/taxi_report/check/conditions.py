@@ -128,9 +128,7 @@ def conditions_of(document: Mapping[str, Any], schema: Schema) -> Conditions:
         defaults=_group(
             "defaults", document.get("defaults", {}), COLUMNS, BUILT_IN.defaults.limits
         ),
-        columns={
-            name: _column(schema, name, content) for name, content in found.items()
-        },
+        columns={name: _column(schema, name, content) for name, content in found.items()},
         error=_error(document.get("error", {})),
     )
 

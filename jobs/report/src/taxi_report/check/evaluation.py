@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from taxi_profiles.numeric import MIN_STD
@@ -60,17 +61,15 @@ class Evaluated:
     @property
     def is_bad(self) -> bool:
         """Whether the data does not pass for this condition."""
-        return self.state is State.NOT_MET or (
-            self.state is State.NOT_EVALUATED and self.required
-        )
+        return self.state is State.NOT_MET or (self.state is State.NOT_EVALUATED and self.required)
 
 
 def evaluated(facts: Facts, conditions: Conditions) -> list[Evaluated]:
     """Return all conditions: of the rows, of each column in the schema's order, of the error."""
     return [
-        *_group(conditions.rows, None, lambda name: _of_rows(facts, name)),
+        *_group(conditions.rows, None, partial(_of_rows, facts)),
         *_columns(facts, conditions),
-        *_group(conditions.error, None, lambda name: _of_error(facts, name)),
+        *_group(conditions.error, None, partial(_of_error, facts)),
     ]
 
 
@@ -78,15 +77,10 @@ def _columns(facts: Facts, conditions: Conditions) -> Iterator[Evaluated]:
     schema = facts.known.layout.schema
     for column in schema.columns:
         group = _with_defaults(facts, column, conditions)
-        yield from _group(
-            group, column.name, lambda name, column=column: _of_column(facts, column, name)
-        )
+        yield from _group(group, column.name, partial(_of_column, facts, column))
     for name, profiled in ((PREDICTION, PREDICTION), (schema.target.name, TARGET)):
         if name in conditions.columns:
-            yield from _group(
-                conditions.columns[name], name,
-                lambda limit, profiled=profiled: _of_drift(facts, profiled, limit),
-            )  # fmt: skip
+            yield from _group(conditions.columns[name], name, partial(_of_drift, facts, profiled))
 
 
 def _with_defaults(facts: Facts, column: Column, conditions: Conditions) -> Group:

@@ -151,10 +151,11 @@ def _of_files(source: Source, layout: Layout) -> _Data:
 def _of_log(query: LogQuery, opened: Callable[[], Opened], layout: Layout) -> _Data:
     with opened() as database:
         profile, unreadable = profile_log(database, query, layout)
-    summaries = {**profile.numeric, **profile.categorical}
+    nulls = {name: summary.missing for name, summary in profile.numeric.items()}
+    nulls |= {name: summary.missing for name, summary in profile.categorical.items()}
     counted = Counted(
         rows=profile.rows, refused_rows=None, refused={}, doubled_ids=None,
-        nulls={name: summary.missing for name, summary in summaries.items()},
+        nulls=nulls,
     )  # fmt: skip
     about = {
         "model": query.model, "from": query.span.start.isoformat(),

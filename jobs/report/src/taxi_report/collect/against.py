@@ -22,6 +22,7 @@ from taxi_schema.column import Column, Drift, FeatureType, Kind
 from taxi_schema.columns.arrays import Array, is_missing
 from taxi_schema.columns.limits import evaluated
 from taxi_schema.columns.rows import LabelledRows, joined
+from taxi_schema.errors import number_text
 from taxi_schema.reading import read_schema
 from taxi_schema.schema import Schema
 from taxi_store.connection import Document
@@ -74,7 +75,7 @@ class Against:
             return known_of(self.artifact, self.artifact.version, span, sample_rows)
         assert self.rows is not None
         try:
-            reference = reference_of(_sample_of(self.schema, self.rows))
+            reference = reference_of(sample_of(self.schema, self.rows))
         except ValueError as error:
             raise NoReferenceError(f"{self.name}: {error}; give more rows") from error
         layout = layout_of(ROWS, self.schema, reference, span=span, sample_rows=sample_rows)
@@ -175,7 +176,7 @@ def _facts(schema: Schema) -> dict[str, str]:
         "id": schema.id,
         "event_time": "none" if time is None else f"{time.name} ({time.timezone})",
         **{
-            f"target.{key}": str(value)
+            f"target.{key}": _text(value)
             for key, value in schema.target.document().items()
             if key != "description"
         },
@@ -184,8 +185,12 @@ def _facts(schema: Schema) -> dict[str, str]:
         found[column.name] = f"a {column.kind} ({column.type})"
         for key, value in column.document().items():
             if key not in {"name", "kind", "type", "description"}:
-                found[f"{column.name}.{key}"] = str(value)
+                found[f"{column.name}.{key}"] = _text(value)
     return found
+
+
+def _text(value: object) -> str:
+    return number_text(value) if isinstance(value, float) else str(value)
 
 
 def _of_rows(source: Source) -> Against:
@@ -214,7 +219,7 @@ def _of_rows(source: Source) -> Against:
     return Against(str(name), source.schema, rows=rows[timed] if timed.any() else rows, total=total)
 
 
-def _sample_of(schema: Schema, rows: LabelledRows) -> Sample:
+def sample_of(schema: Schema, rows: LabelledRows) -> Sample:
     """Return the measured columns; labels that errors do not count are missing."""
     measured = [column for column in schema.columns if column.drift is not Drift.IGNORED]
     counted = evaluated(schema.target, rows.target)
@@ -232,9 +237,7 @@ def _sample_of(schema: Schema, rows: LabelledRows) -> Sample:
         prediction=rows.prediction,
         target=np.where(counted, rows.target, np.nan),
         moments=rows.moments if np.isfinite(rows.moments).all() else None,
-        deciding=frozenset(
-            column.name for column in measured if column.drift is Drift.DECIDES
-        ),
+        deciding=frozenset(column.name for column in measured if column.drift is Drift.DECIDES),
         partial=True,
     )
 

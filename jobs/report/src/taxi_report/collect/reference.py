@@ -86,7 +86,9 @@ def rows_of_reference(labelled: LabelledRows, layout: Layout) -> Rows:
     """
     moments = np.where(np.isfinite(labelled.moments), labelled.moments, 0.0)
     ids = [f"{place:09d}" for place in range(len(labelled))]
-    return rows_of_labelled(labelled, layout, ids=ids, moments=moments, ts=moments, role="reference")
+    return rows_of_labelled(
+        labelled, layout, ids=ids, moments=moments, ts=moments, role="reference"
+    )
 
 
 def rows_of_labelled(  # noqa: PLR0913 - what rows without an answer of their own have instead
