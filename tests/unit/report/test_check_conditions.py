@@ -102,10 +102,10 @@ def test_what_cannot_be_used_is_one_line(document: dict[str, Any], text: str) ->
 def test_whatever_a_file_has_is_read_or_refused(document: dict[str, Any]) -> None:
     try:
         found = conditions_of(document, SCHEMA)
-    except ConditionsError as error:
-        assert "; " in str(error)
-    else:
-        assert found.rows.limits["minimum"] is None or found.rows.limits["minimum"] >= 0
+    except ConditionsError:
+        return
+    minimum = found.rows.limits["minimum"]
+    assert minimum is None or minimum >= 0
 
 
 def test_the_file_is_named(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def conditions_of(document: Mapping[str, Any], schema: Schema) -> Conditions:
 
 
 def _error(content: object) -> Group:
-    """Return the conditions of the error: one that the file names takes the place of the default."""
+    """Return the conditions of the error: those that the file names in place of the default."""
     named = isinstance(content, Mapping) and set(content) & set(ERROR)
     return _group("error", content, ERROR, {} if named else BUILT_IN.error.limits)
 
