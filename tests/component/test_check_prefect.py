@@ -21,7 +21,7 @@ pytestmark = pytest.mark.component
 SCHEMA = SAMPLES.parent / "schema.toml"
 #: The step before the check: rows in, rows with a `prediction` out.
 SCORE = [sys.executable, str(Path(__file__).parents[1] / "support" / "score_step.py")]
-FLOW = '''
+FLOW = """
 import subprocess
 import sys
 from pathlib import Path
@@ -54,7 +54,7 @@ try:
 except ConditionsNotMetError as error:
     print(error)
     sys.exit(3 if error.document["verdict"] == "conditions not met" else 4)
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +89,7 @@ def run_pipeline(server: Server, model: Path, rows: Path, folder: Path) -> tuple
     return process.returncode, process.stdout + process.stderr
 
 
-def test_a_month_that_is_as_expected_goes_on(
-    prefect: Server, model: Path, tmp_path: Path
-) -> None:
+def test_a_month_that_is_as_expected_goes_on(prefect: Server, model: Path, tmp_path: Path) -> None:
     rows = SAMPLES / "green-2021-02-head.parquet"
 
     code, said = run_pipeline(prefect, model, rows, tmp_path)
