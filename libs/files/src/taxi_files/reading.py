@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from taxi_domain.errors import TaxiError
+from taxi_files.numbers import numbers_in
 from taxi_files.times import is_time, local_times
 from taxi_schema.column import MISSING_INTEGER, Column, FeatureType, Kind
 from taxi_schema.columns.arrays import scan
@@ -253,13 +254,12 @@ def _values(path: Path, column: Column, array: pa.Array) -> Array:
         return _objects([None if text == "" else text for text in texts])
     if pa.types.is_integer(kind):
         with suppress(pa.ArrowInvalid):  # beyond 64 bits with a sign
-            integers: Array = array.cast(pa.int64()).fill_null(MISSING_INTEGER).to_numpy()
+            integers = numbers_in(array.cast(pa.int64()), MISSING_INTEGER)
             if column.kind is Kind.CATEGORY or not array.null_count:
                 return integers
             return np.where(integers == MISSING_INTEGER, np.nan, integers)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        floats: Array = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        return floats
+        return numbers_in(array.cast(pa.float64()), np.nan)
     if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
         raise DataFileError(
             f"{path}: {column.name} is {kind}; give {_SCALARS[column.kind]} in its place"

@@ -147,7 +147,8 @@ def _readable(source: Source, piece: Piece, seen: Seen) -> frozenset[str]:
         except DataFileError as error:
             there.remove(name)
             _note(seen, name, str(error))
-    for name in columns:
+    named = () if source.prediction == PREDICTION else (source.prediction,)
+    for name in (*columns, *named):
         if name not in piece.table.column_names:
             _note(seen, name, f"{piece.path} has no such column, or more than one")
     return frozenset(there)
