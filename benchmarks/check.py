@@ -125,7 +125,7 @@ def prepare(folder: Path) -> dict[str, int]:
 def largest_difference(folder: Path) -> float:
     """Return the largest difference between the plain scores of both."""
     document = json.loads((folder / "check-1.json").read_text())
-    own = {
+    own: dict[str, float] = {
         one["column"]: one["value"]
         for one in document["conditions"]
         if one["condition"] == "max_score"

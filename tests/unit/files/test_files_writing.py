@@ -26,7 +26,7 @@ def test_what_fails_in_the_middle_leaves_the_old(tmp_path: Path) -> None:
     write_whole(path, b"old")
 
     with pytest.raises(TypeError), written_whole(path) as file:
-        file.write("no bytes")  # type: ignore[arg-type]
+        file.write("no bytes")  # type: ignore[call-overload]
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
