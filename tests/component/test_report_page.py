@@ -22,8 +22,9 @@ from taxi_local.ports import free_port
 from taxi_report.presets.run import TITLES, PresetRuns, run_presets
 from taxi_report.presets.storage import packed, unpacked
 from taxi_report.presets.workspace import StoredSnapshot, write_workspace
+from taxi_report.render.environment import CONTENT_SECURITY_POLICY
 from taxi_report.render.interactive import interactive_of
-from taxi_report.render.page import CONTENT_SECURITY_POLICY, MAX_BYTES, page_of
+from taxi_report.render.page import MAX_BYTES, page_of
 
 pytestmark = pytest.mark.component
 

@@ -1,20 +1,16 @@
 """The report as a flow in a real Prefect server."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from pymongo.database import Database
+from support.prefect_server import Server, quiet, running_prefect
 from support.report_log import Written, register, write_rides
 from support.taxi_artifacts import taxi_artifact
 from support.taxi_columns import taxi_rides, usual
@@ -28,68 +24,12 @@ from taxi_store.connection import Document, connect
 pytestmark = pytest.mark.component
 
 NOW = datetime(2021, 1, 1, tzinfo=UTC)
-#: The server imports and migrates for half a minute on a busy machine.
-START_SECONDS = 180
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A Prefect server: its process and the address of its API."""
-
-    process: "subprocess.Popen[bytes]"
-    url: str
-
-    def kill(self) -> None:
-        """End it at once, with all that it started."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
-@contextmanager
-def running_prefect(home: Path) -> Iterator[Server]:
-    """Run a Prefect server with a database of its own."""
-    port = free_port()
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1",
-             "--port", str(port), "--no-ui"],
-            env={**os.environ, **quiet(home)}, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    server = Server(process, f"http://127.0.0.1:{port}/api")
-    try:
-        wait_until_it_answers(process, server.url, home / "log")
-        yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture(scope="module")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running_prefect(tmp_path_factory.mktemp("prefect")) as server:
         yield server
-
-
-def quiet(home: Path) -> dict[str, str]:
-    """Return the environment of Prefect without a word to anybody outside, and with few retries."""
-    return {
-        "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
-        "PREFECT_CLIENT_MAX_RETRIES": "2",
-    }  # fmt: skip
-
-
-def wait_until_it_answers(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
-    """Wait for the server's API."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            if httpx.get(f"{url}/health", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(log.read_text()[-2000:])
-        time.sleep(0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +82,15 @@ def test_a_run_is_seen_with_its_tasks_and_its_verdicts(
 ) -> None:
     made, _ = log.made(log.start(prefect.url, tmp_path))
 
-    (flow_run,) = found(prefect.url, "flow_runs/filter")
+    (flow_run,) = prefect.found("flow_runs/filter")
     assert flow_run["name"] == made["_id"]
     assert flow_run["state_type"] == "COMPLETED"
-    tasks = found(prefect.url, "task_runs/filter")
+    tasks = prefect.found("task_runs/filter")
     assert {one["name"].rsplit("-", 1)[0] for one in tasks} == {
         "collect", "profile", "compare", "render", "store",
     }  # fmt: skip
     assert {one["state_type"] for one in tasks} == {"COMPLETED"}
-    (artifact,) = found(prefect.url, "artifacts/filter")
+    (artifact,) = prefect.found("artifacts/filter")
     assert artifact["type"] == "table"
     assert made["verdict"] in artifact["description"]
     assert "threshold" in artifact["data"]
@@ -169,17 +109,9 @@ def test_a_server_that_dies_in_the_middle_keeps_no_report_from_being_made(
 ) -> None:
     with running_prefect(tmp_path) as server:
         process = log.start(server.url, tmp_path)
-        wait_for("run", lambda: bool(found(server.url, "flow_runs/filter")))
+        wait_for("run", lambda: bool(server.found("flow_runs/filter")))
         server.kill()
         assert process.poll() is None
         _, said = log.made(process)
 
     assert "Prefect went away" in said
-
-
-def found(url: str, route: str) -> list[dict[str, Any]]:
-    """Return all objects of a kind that the server has."""
-    answer = httpx.post(f"{url}/{route}", json={}, timeout=30)
-    answer.raise_for_status()
-    objects: list[dict[str, Any]] = answer.json()
-    return objects

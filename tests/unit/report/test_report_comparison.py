@@ -100,6 +100,7 @@ def test_errors_are_numpys_and_the_limit_is_the_monitors() -> None:
     assert math.isclose(found.over_ratio, (errors > 0).mean(), rel_tol=1e-12)
     assert found.under_mean is not None
     assert math.isclose(found.under_mean, errors[errors < 0].mean(), rel_tol=1e-9)
+    assert REFERENCE.error is not None
     monitor = evaluate_errors(REFERENCE.error, errors, strata_of(ROWS.moments[labelled]))
     assert math.isclose(limit.expected_rmse, monitor.expected_rmse, rel_tol=1e-12)
     assert limit.rmse == pytest.approx(monitor.limit)

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -23,7 +22,7 @@ from taxi_report.request import Request
 from taxi_report.results import Collected, Compared
 from taxi_report.settings import Settings
 from taxi_report.spans import Span
-from taxi_report.steps import render_report
+from taxi_report.steps import rendered
 from taxi_report.subject import Subject
 
 START = datetime(2021, 1, 4, tzinfo=UTC)
@@ -98,10 +97,11 @@ def test_a_log_of_which_nothing_can_be_read_has_no_report(monkeypatch: pytest.Mo
 def test_a_page_that_cannot_be_made_costs_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "MAX_BYTES", 1000)
     document = collapse_document()
-    request = cast("Request", SimpleNamespace(with_html=True))
+    start = datetime(2021, 3, 1, tzinfo=UTC)
+    subject = Subject("m", Span(start, start + timedelta(days=1), ZoneInfo("UTC")), None)
     compared = Compared(document, [], [])
 
-    first, again = (render_report(request, compared) for _ in range(2))
+    first, again = (rendered(subject, compared, 100, with_html=True) for _ in range(2))
 
     assert first.contents.html is None
     said = json.loads(first.contents.json)["problems"]

@@ -13,7 +13,8 @@ from support.report_rides import VERSION, collapse_document
 
 from taxi_report.document import Document
 from taxi_report.render import numbers
-from taxi_report.render.page import CONTENT_SECURITY_POLICY, DETAILS, MAX_BYTES, page_of
+from taxi_report.render.environment import CONTENT_SECURITY_POLICY
+from taxi_report.render.page import DETAILS, MAX_BYTES, page_of
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 

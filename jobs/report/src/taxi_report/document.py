@@ -59,7 +59,7 @@ class Served:
 
     Attributes:
         rows: Answered rows of the log.
-        rows_before: Those of the span before.
+        rows_before: Those of the span before; None where nobody looked: files have none.
         refused: Rows that the predictor refused, None when that is not known.
         unlogged: Rows that were answered and are not in the log, None when that is not known.
         unreadable: Documents that could not be read, by collection.
@@ -67,7 +67,7 @@ class Served:
     """
 
     rows: int
-    rows_before: int
+    rows_before: int | None
     refused: int | None
     unlogged: int | None
     unreadable: Mapping[str, int]
@@ -152,7 +152,7 @@ def _version(facts: VersionFacts, span: Span) -> Document:
         "latency_seconds": latency.quantiles((0.5, 0.9, 0.99)) if latency.rows else [],
         "reference": {
             "rows": facts.reference.rows,
-            "rmse": facts.reference.error.rmse,
+            "rmse": None if facts.reference.error is None else facts.reference.error.rmse,
             "performance": _performance(performance_of(facts.expected)),
         },
         "schema": _schema(schema),

@@ -15,33 +15,29 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from pymongo.database import Database
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from taxi_domain.errors import FieldError, TaxiError
+from taxi_domain.errors import TaxiError
 from taxi_domain.reports import RunState
 from taxi_domain.runs import EXIT_FAILED
 from taxi_report import export_cli
+from taxi_report.check_cli import check
+from taxi_report.copies import CopyError, write_copy
+from taxi_report.options import opened, settings_of, span_of
 from taxi_report.request import Progress, Request
-from taxi_report.results import Runner, Stored
+from taxi_report.results import Rendered, Runner, Stored
 from taxi_report.settings import Settings
-from taxi_report.spans import Span, last, span_between
 from taxi_report.subject import Subject
 from taxi_runtime.process import command
-from taxi_runtime.settings import read
-from taxi_store.connection import Document, connect, database_of
 from taxi_store.reports.report_runs import StartedRun, begin_run, end_run
 from taxi_store.reports.reports import MAX_LISTED
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 export_cli.add_commands(app)
+app.command("check")(check)
 logger = logging.getLogger("taxi_report")
-
-
-class CopyError(TaxiError):
-    """The copy of a report could not be written."""
 
 
 class EndedError(BaseException):
@@ -54,6 +50,11 @@ class Output(StrEnum):
     HTML = "html"
     JSON = "json"
     BOTH = "both"
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The endings of the files that are made."""
+        return frozenset({"html", "json"}) if self is Output.BOTH else frozenset({str(self)})
 
 
 @app.callback()
@@ -74,20 +75,40 @@ def run(  # noqa: PLR0913, PLR0917 - one for each option
     scheduled: Annotated[
         bool, typer.Option("--scheduled", help="The schedule asks for it.")
     ] = False,
+    data: Annotated[list[Path] | None, typer.Option(help="Instead: files or folders.")] = None,
+    against: Annotated[
+        str, typer.Option(help="Of files: rows, an artifact, MODEL@champion, or a version.")
+    ] = "",
+    schema: Annotated[Path | None, typer.Option(help="Of files: the schema's TOML.")] = None,
+    prediction: Annotated[
+        str, typer.Option("--prediction-column", help="Of files: the model's answers.")
+    ] = "prediction",
 ) -> None:
-    """Make the report of a span, and store it."""
+    """Make the report of a span, and store it; or that of files, which is not stored."""
+    if data:
+        # Files take pyarrow, which reports of the log need not load.
+        from taxi_report.files_report import FilesRequest, files_folder, report_of_files
+
+        files = FilesRequest(tuple(data), against, schema, prediction, model)
+        log = {"--from": start, "--to": end, "--last": last_, "--version": version, "--zone": zone}
+        with _command():
+            folder = files_folder(files, out, {**log, "--scheduled": scheduled})
+            made = report_of_files(files, with_html=output != Output.JSON)
+            write_copy(made, folder, output.parts)
+            _tell(made)
+        return
     with _command():
-        settings = _settings(model, zone)
+        settings = settings_of(model, zone)
         now = datetime.now(UTC)
-        span = _span(start, end, last_, ZoneInfo(settings.time_zone), now)
+        span = span_of(start, end, last_, ZoneInfo(settings.time_zone), now)
         # What was asked for by a machine whose clock is ahead has to be over.
         time.sleep(max(0.0, (span.end - now).total_seconds()))
         subject = Subject(settings.model, span, version or None)
-        with _database(settings) as database:
+        with opened(settings) as database:
             request = Request(subject, settings, database, with_html=output != Output.JSON, now=now)
             stored = _made(request, scheduled=scheduled)
         if out is not None:
-            _copy(stored, out, output)
+            write_copy(stored, out, output.parts)
         _tell(stored)
 
 
@@ -102,8 +123,8 @@ def workspace(
     Open it with: evidently ui --workspace FOLDER
     """
     with _command():
-        settings = _settings(model, "")
-        with _database(settings) as database:
+        settings = settings_of(model)
+        with opened(settings) as database:
             # Evidently takes seconds to import.
             from taxi_report.presets.stored import stored_snapshots
             from taxi_report.presets.workspace import write_workspace
@@ -128,7 +149,7 @@ def _made(request: Request, *, scheduled: bool) -> Stored:
     return stored
 
 
-def _tell(stored: Stored) -> None:
+def _tell(stored: Rendered) -> None:
     for sentence in (*stored.document["problems"], *stored.document["words"]):
         typer.echo(sentence)
     typer.echo(f"{stored.document['id']}: {stored.document['verdict']}")
@@ -143,43 +164,6 @@ def _runner(settings: Settings) -> "Runner":
     from taxi_report.flow import make_report_with_prefect
 
     return make_report_with_prefect
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database[Document]]:
-    with connect(
-        settings.mongodb_uri, app_name="taxi-report", timeout_seconds=settings.timeout_seconds
-    ) as client:
-        yield database_of(client)
-
-
-def _settings(model: str, zone: str) -> Settings:
-    given = {"TAXI_MODEL": model, "TAXI_REPORT_TIME_ZONE": zone}
-    return read(Settings, {name: value for name, value in given.items() if value})
-
-
-def _span(start: str, end: str, length: str, zone: ZoneInfo, now: datetime) -> Span:
-    if length and (start or end):
-        raise FieldError("--last", "is given beside --from or --to", "give one or the other")
-    if length:
-        return last(length, zone, now)
-    if not start:
-        raise FieldError("--from", "is missing", "give --from (and --to), or --last 24h")
-    return span_between(start, end or now.isoformat(), zone, now)
-
-
-def _copy(stored: Stored, out: Path, output: Output) -> None:
-    name = stored.document["id"]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if output != Output.HTML:
-            (out / f"{name}.json").write_bytes(stored.contents.json)
-        if stored.contents.html is not None:
-            (out / f"{name}.html").write_bytes(stored.contents.html)
-    except OSError as error:
-        raise CopyError(
-            f"--out {out}: {error.strerror}; the report is stored, its copy is not whole"
-        ) from error
 
 
 @contextmanager

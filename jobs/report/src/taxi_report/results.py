@@ -46,12 +46,11 @@ class Rendered:
         self.contents = contents
 
 
-class Stored:
+class Stored(Rendered):
     """A report that was stored."""
 
     def __init__(self, rendered: Rendered, left_out: list[str]) -> None:
-        self.document = rendered.document
-        self.contents = rendered.contents
+        super().__init__(rendered.document, rendered.contents)
         self.left_out = left_out
 
 

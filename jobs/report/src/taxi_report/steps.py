@@ -25,6 +25,7 @@ from taxi_report.profile.version import profile_of
 from taxi_report.request import Request
 from taxi_report.results import Collected, Compared, Profiled, Rendered, Stored
 from taxi_report.spans import Span
+from taxi_report.subject import Subject
 from taxi_store.log.partitions import Key, Partition, plan
 from taxi_store.reports import reports
 from taxi_store.reports.reports import ReportContents, ReportEntry
@@ -150,13 +151,29 @@ def compare_rows(request: Request, profiled: Profiled) -> Compared:
 
 def render_report(request: Request, compared: Compared) -> Rendered:
     """Make the page and the JSON document; without a page that cannot be made."""
+    return rendered(
+        request.subject, compared, request.settings.sample_rows, with_html=request.with_html
+    )
+
+
+def rendered(
+    subject: Subject, compared: Compared, sample_rows: int, *, with_html: bool
+) -> Rendered:
+    """Make the page and the JSON document; without a page that cannot be made.
+
+    Args:
+        subject: What the report is about.
+        compared: All figures.
+        sample_rows: Rows of the samples that Evidently's part is made of.
+        with_html: Whether a page is made.
+    """
     problems = list(compared.document["problems"])
     document = {**compared.document, "problems": problems}
     page: bytes | None = None
     snapshots: dict[str, bytes] = {}
-    if request.with_html:
+    if with_html:
         try:
-            page, snapshots = _page(request, compared, document)
+            page, snapshots = _page(subject, compared, document, sample_rows)
         except Exception as error:
             # All figures are there: they are worth more than their page.
             logger.exception("the page could not be made")
@@ -167,7 +184,7 @@ def render_report(request: Request, compared: Compared) -> Rendered:
 
 
 def _page(
-    request: Request, compared: Compared, document: Document
+    subject: Subject, compared: Compared, document: Document, sample_rows: int
 ) -> tuple[bytes | None, dict[str, bytes]]:
     """Return the page, and Evidently's snapshots; what these lack is added to the problems."""
     # Evidently takes seconds to import.
@@ -180,9 +197,9 @@ def _page(
         runs = run_presets(
             facts.layout,
             facts.current.sample.rows,
-            sample_of(known.rows, request.settings.sample_rows).rows,
-            timestamp=request.subject.span.end,
-            metadata={"model": request.subject.model, "version": version, "report": request.id},
+            sample_of(known.rows, sample_rows).rows,
+            timestamp=subject.span.end,
+            metadata={"model": subject.model, "version": version, "report": subject.id},
         )
         made[version] = runs.snapshots
         document["problems"] += [f"Version {version}, {one}." for one in runs.problems]

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from taxi_domain.errors import TaxiError
+from taxi_files.numbers import numbers_in
 from taxi_files.times import is_time, local_times
 from taxi_schema.column import MISSING_INTEGER, Column, FeatureType, Kind
 from taxi_schema.columns.arrays import scan
@@ -135,7 +136,7 @@ def of_table(schema: Schema, table: pa.Table, path: Path) -> FileRows:
 
     Args:
         schema: Of the rows.
-        table: Has the schema's columns; event time and target are missing when they are absent.
+        table: What is absent is missing in every row.
         path: Of the file, for texts; a CSV file's numbers may be texts.
     """
     time, rows = schema.event_time, table.num_rows
@@ -144,7 +145,7 @@ def of_table(schema: Schema, table: pa.Table, path: Path) -> FileRows:
     raw = {
         column.name: _values(path, column, plain(table, column.name))
         for column in (*schema.columns, label)
-        if column is not label or label.name in there
+        if column.name in there
     }
     target, unreadable = scan(label, raw.pop(label.name, None), rows)
     problems = {Refused(label.name, reason): mask for reason, mask in unreadable.items()}
@@ -171,15 +172,25 @@ def plain(table: pa.Table, name: str) -> pa.Array:
     return array if other is None else array.cast(other)
 
 
+def numbers_of(
+    table: pa.Table, name: str, path: Path
+) -> tuple[NDArray[np.float64], Mapping[Reason, Mask]]:
+    """Return a column of numbers, NaN where missing, and where it cannot be read, by reason.
+
+    Raises:
+        DataFileError: it has a type that no number can be read from.
+    """
+    column = Column(name, Kind.NUMBER, FeatureType.FLOAT)
+    return scan(column, _values(path, column, plain(table, name)), table.num_rows)
+
+
 def read_numbers(path: Path, name: str) -> NDArray[np.float64]:
     """Return one column of numbers, NaN where missing, in the order of the file.
 
     Raises:
         DataFileError: as `read_file`, or a value is no number.
     """
-    column = Column(name, Kind.NUMBER, FeatureType.FLOAT)
-    values = _values(path, column, plain(read_columns(path, [name]), name))
-    numbers, problems = scan(column, values, len(values))
+    numbers, problems = numbers_of(read_columns(path, [name]), name, path)
     if any(mask.any() for mask in problems.values()):
         raise DataFileError(f"{path}: {name} has values that are no finite numbers; remove them")
     return numbers
@@ -243,13 +254,12 @@ def _values(path: Path, column: Column, array: pa.Array) -> Array:
         return _objects([None if text == "" else text for text in texts])
     if pa.types.is_integer(kind):
         with suppress(pa.ArrowInvalid):  # beyond 64 bits with a sign
-            integers: Array = array.cast(pa.int64()).fill_null(MISSING_INTEGER).to_numpy()
+            integers = numbers_in(array.cast(pa.int64()), MISSING_INTEGER)
             if column.kind is Kind.CATEGORY or not array.null_count:
                 return integers
             return np.where(integers == MISSING_INTEGER, np.nan, integers)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        floats: Array = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        return floats
+        return numbers_in(array.cast(pa.float64()), np.nan)
     if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
         raise DataFileError(
             f"{path}: {column.name} is {kind}; give {_SCALARS[column.kind]} in its place"

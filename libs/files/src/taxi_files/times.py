@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from taxi_domain.errors import FieldError
+from taxi_files.numbers import nulls_in, numbers_in
 from taxi_schema.target import EventTime
 from taxi_schema.times import LocalTimes
 
@@ -45,12 +46,12 @@ def local_times(time: EventTime, array: pa.Array) -> tuple[Times, Mask]:
     """
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         return _of_texts(LocalTimes(time), array.to_pylist())
-    missing = np.asarray(array.is_null().to_numpy(zero_copy_only=False), np.bool_)
+    missing = nulls_in(array)
     if pa.types.is_null(array.type):
         return np.full(len(array), _NAT), np.zeros(len(array), np.bool_)
     if pa.types.is_date(array.type):
         array = array.cast(pa.timestamp("ms"))
-    numbers = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    numbers = numbers_in(array.cast(pa.int64()), 0)
     per_second = _PER_SECOND[array.type.unit]
     seconds = numbers // per_second
     bad = ~missing & ((seconds < _FIRST) | (seconds > _LAST))

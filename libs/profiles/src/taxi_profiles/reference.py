@@ -53,6 +53,8 @@ class Sample:
             rows have no event time: they are then not stratified, and in the order of time.
         deciding: Columns that take part in the verdict. Prediction and target never do: the one
             follows the inputs, the other has seasons of its own.
+        partial: Whether predictions and labels may be missing (NaN), in some rows or in all, as in
+            files of which no model was made.
     """
 
     numeric: Mapping[str, Floats]
@@ -61,6 +63,7 @@ class Sample:
     target: Floats
     moments: Floats | None = None
     deciding: frozenset[str] = frozenset()
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Reference:
         categorical: Profiles of categories, by code.
         stratified: Counts by stratum of every column that has a value.
         thresholds: Largest usual scores of these.
-        error: Profile of the model's error.
+        error: Profile of the model's error; None where the rows have no two errors.
     """
 
     rows: int
@@ -90,7 +93,7 @@ class Reference:
     categorical: Mapping[str, CategoricalProfile]
     stratified: Mapping[str, StratifiedColumn]
     thresholds: Mapping[str, Thresholds]
-    error: ErrorProfile
+    error: ErrorProfile | None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -117,7 +120,13 @@ class Reference:
         return int(code) if values is None else values[int(code)]
 
     def to_bytes(self) -> bytes:
-        """Return an npz archive of plain arrays; the same reference gives the same bytes."""
+        """Return an npz archive of plain arrays; the same reference gives the same bytes.
+
+        Raises:
+            ValueError: it has no errors, so it is no model's.
+        """
+        if self.error is None:
+            raise ValueError("reference: has no errors, and no model is without")
         layout = {
             "rows": self.rows,
             "timed": self.timed,
@@ -200,7 +209,7 @@ def reference_of(sample: Sample) -> Reference:
     }
     columns |= {PREDICTION: sample.prediction, TARGET: sample.target}
     moments = np.zeros(rows) if sample.moments is None else sample.moments
-    _check(rows, columns, moments)
+    _check(rows, columns, moments, partial=sample.partial)
     order = np.argsort(moments, kind="stable")
     ordered = {name: np.asarray(column, np.float64)[order] for name, column in columns.items()}
     strata = strata_of(moments[order]) if sample.moments is not None else np.zeros(rows, np.int64)
@@ -225,15 +234,23 @@ def reference_of(sample: Sample) -> Reference:
         },
         stratified=stratified,
         thresholds=_thresholds(rows, ordered, strata, stratified),
-        error=error_profile(ordered[PREDICTION] - ordered[TARGET], strata),
+        error=_errors(ordered[PREDICTION] - ordered[TARGET], strata),
     )
 
 
-def _check(rows: int, columns: Mapping[str, Floats], moments: Floats) -> None:
+def _errors(errors: Floats, strata: NDArray[np.int64]) -> ErrorProfile | None:
+    known = np.isfinite(errors)
+    return error_profile(errors[known], strata[known]) if known.sum() >= 2 else None
+
+
+def _check(rows: int, columns: Mapping[str, Floats], moments: Floats, *, partial: bool) -> None:
     lengths = [name for name, column in columns.items() if len(column) != rows]
     if lengths or len(moments) != rows:
         raise ValueError(f"reference: columns of other lengths: {', '.join(lengths) or MOMENT}")
-    always = {name: columns[name] for name in (PREDICTION, TARGET)} | {MOMENT: moments}
+    always = {name: columns[name] for name in (PREDICTION, TARGET)}
+    if partial:
+        always = {name: np.where(np.isnan(column), 0.0, column) for name, column in always.items()}
+    always[MOMENT] = moments
     bad = [name for name, column in always.items() if not np.isfinite(column).all()]
     if bad or rows < 2:
         raise ValueError(f"reference: {rows} rows; not finite: {', '.join(bad) or 'none'}")

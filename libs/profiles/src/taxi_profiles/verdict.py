@@ -119,7 +119,11 @@ def evaluate_labelled(reference: Reference, columns: Mapping[str, Floats]) -> Ve
     """
     strata = _strata(reference, columns[MOMENT])
     target = _feature(reference, TARGET, columns[TARGET], strata)
-    errors = evaluate_errors(reference.error, columns[PREDICTION] - columns[TARGET], strata)
+    errors = (
+        None
+        if reference.error is None
+        else evaluate_errors(reference.error, columns[PREDICTION] - columns[TARGET], strata)
+    )
     return Verdict(len(strata), (target,), {}, errors)
 
 

@@ -84,23 +84,48 @@ def rows_of_reference(labelled: LabelledRows, layout: Layout) -> Rows:
 
     They have no id and no time of an answer of their own: their places and event times are as good.
     """
+    moments = np.where(np.isfinite(labelled.moments), labelled.moments, 0.0)
+    ids = [f"{place:09d}" for place in range(len(labelled))]
+    return rows_of_labelled(
+        labelled, layout, ids=ids, moments=moments, ts=moments, role="reference"
+    )
+
+
+def rows_of_labelled(  # noqa: PLR0913 - what rows without an answer of their own have instead
+    labelled: LabelledRows,
+    layout: Layout,
+    *,
+    ids: list[str],
+    moments: Floats,
+    ts: Floats,
+    role: str,
+) -> Rows:
+    """Return labelled rows as rows of a report.
+
+    Args:
+        labelled: The rows.
+        layout: Of the version.
+        ids: Of the rows.
+        moments: Local event times, finite, also of rows without one.
+        ts: What stands for the answer times, seconds since the epoch.
+        role: What stands for the version's role.
+    """
     rows = len(labelled)
     columns: dict[str, Floats] = {}
+    texts: dict[str, dict[float, str]] = {}
     for column, own in layout.inputs:
         array = labelled.columns[column.name]
         if column.kind is Kind.NUMBER:
             columns[column.name] = array
         elif column.type is FeatureType.STRING:
-            columns[column.name] = coded(column, own.names, array.tolist())[0]
+            columns[column.name], unseen = coded(column, own.names, array.tolist())
+            if unseen:
+                texts[column.name] = unseen
         else:
             columns[column.name] = np.where(is_missing(column, array), np.nan, array)
-    moments = labelled.moments
-    timed = np.isfinite(moments)
-    moments = np.where(timed, moments, 0.0)
     unknown = np.full(rows, np.nan)
     return Rows(
-        ids=[f"{place:09d}" for place in range(rows)],
-        ts=moments, moments=moments, timed=timed, roles=["reference"] * rows,
+        ids=ids, ts=ts, moments=moments, timed=np.isfinite(labelled.moments), roles=[role] * rows,
         columns={**columns, PREDICTION: labelled.prediction}, labels=labelled.target,
-        lags=unknown, latencies=unknown,
+        lags=unknown, latencies=unknown, texts=texts,
     )  # fmt: skip

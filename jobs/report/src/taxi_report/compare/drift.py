@@ -31,14 +31,15 @@ class Quality:
         rows: Rows with a value.
         missing_ratio: Share of rows without one.
         unseen_ratio: Share of rows whose category the reference never had; 0 for a number.
-        outside_ratio: Share of values outside of the reference's range; 0 for a category.
+        outside_ratio: Share of values outside of the reference's range; 0 for a category, None
+            where the reference has no values.
         unseen: Such categories with their rows, most first, at most twenty.
     """
 
     rows: int
     missing_ratio: float
     unseen_ratio: float
-    outside_ratio: float
+    outside_ratio: float | None
     unseen: tuple[tuple[str, int], ...]
 
 
@@ -126,17 +127,20 @@ def column_drift(
     name = column.name
     own, theirs = _summary(current, name), _summary(expected, name)
     old = _summary(before, name) if before is not None else None
-    threshold = reference.thresholds[name].at(own.rows) if own.rows else None
+    measured = bool(own.rows) and column.measured
+    threshold = reference.thresholds[name].at(own.rows) if measured else None
     problem = ""
-    if not own.rows:
+    if not column.measured:
+        problem = "no row of the reference has a value"
+    elif not own.rows:
         problem = "no row of the span has a value"
     elif threshold is None:
         problem = f"{NOT_EVALUATED}: {own.rows} rows differ by chance as much as they ever can"
     return ColumnDrift(
         name=name,
         method=WASSERSTEIN if column.numeric else JENSEN_SHANNON,
-        score=_score(reference, own, name) if own.rows else None,
-        stratified_score=_stratified(column, current) if own.rows else None,
+        score=_score(reference, own, name) if measured else None,
+        stratified_score=_stratified(column, current) if measured else None,
         threshold=threshold,
         decides=name in reference.deciding and threshold is not None,
         score_before=_between(old, own) if old is not None and old.rows and own.rows else None,
@@ -193,7 +197,7 @@ def _quality(own: Summary, theirs: Summary, name_of: Callable[[float], str]) -> 
     total = max(own.rows + own.missing, 1)
     if isinstance(own, NumericSummary):
         assert isinstance(theirs, NumericSummary)
-        outside = own.share_outside(theirs.low, theirs.high)
+        outside = own.share_outside(theirs.low, theirs.high) if theirs.rows else None
         return Quality(own.rows, own.missing / total, 0.0, outside, ())
     order = np.argsort(-own.unseen_counts, kind="stable")[:20]
     return Quality(

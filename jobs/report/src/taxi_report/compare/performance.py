@@ -116,10 +116,10 @@ def labels_of(profile: VersionProfile) -> Labels:
 
 
 def limit_of(reference: Reference, profile: VersionProfile) -> Limit | None:
-    """Return what the error may be, None without labels within the limits."""
+    """Return what the error may be; None without labels within the limits, here or there."""
     strata = profile.strata[TARGET]
     rows = int(strata.sum())
-    if not rows:
+    if not rows or reference.error is None:
         return None
     expected = reference.error.expected_rmse(strata / strata.sum())
     ratio = reference.error.thresholds.at(rows)

@@ -208,7 +208,7 @@ def _drift(sides: _Sides, place: int) -> dict[int, float]:
     # The prediction is the last of the columns.
     predictions = len(layout.columns) - 1
     key = (min(place, predictions), max(place, predictions))
-    if key not in sides.current.tables:
+    if key not in sides.current.tables or not layout.columns[-1].measured:
         return {}
     counts = [
         side.tables[key][ROWS].reshape([sizes[part] for part in key])

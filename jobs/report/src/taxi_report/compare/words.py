@@ -28,6 +28,8 @@ def words_of(served: Any, versions: Sequence[dict[str, Any]], *, whole: bool) ->
 
 
 def _served(served: Any, versions: Sequence[dict[str, Any]]) -> list[str]:
+    if served.rows_before is None:
+        return [f"{_count(served.rows, 'row')} in the files."]
     words = [f"{_count(served.rows, 'row')} answered{_change(served.rows, served.rows_before)}."]
     if len(versions) > 1:
         words.append(f"{len(versions)} versions answered in this span.")
@@ -118,7 +120,7 @@ def _quality(name: str, version: dict[str, Any]) -> list[str]:
             (quality["unseen_ratio"], "were never seen in the reference"),
             (quality["outside_ratio"], "are outside of the reference's range"),
         ):
-            if ratio >= 0.01:
+            if ratio is not None and ratio >= 0.01:
                 words.append(f"{name}: {ratio:.1%} of {one['name']} {what}.")
     outside = version["labels"]["outside_ratio"]
     if outside:

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_profiles.reference import Reference
+from taxi_profiles.strata import STRATA
 from taxi_profiles.stratified import StratifiedColumn
 from taxi_report.profile.categorical import category_name
 from taxi_report.profile.codes import Codes
-from taxi_report.profile.grid import grid_of
+from taxi_report.profile.grid import grid_of, spread
 from taxi_schema.column import Column, FeatureType, Kind
 
 Floats = NDArray[np.float64]
@@ -20,6 +21,7 @@ Ids = NDArray[np.int64]
 #: A numeric column is cut into so many bands with equally many reference rows.
 BANDS: Final = 10
 _TRUTHS: Final = ("false", "true")
+_NOTHING: Final = StratifiedColumn(np.zeros(1), np.zeros((STRATA, 1)), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class ColumnLayout:
         stratified: The reference's counts by stratum.
         names: Of categories by their code; empty for a number, and for integers, which are their
             own codes.
+        measured: Whether the reference has values: a file of rows may have neither predictions nor
+            labels.
     """
 
     name: str
@@ -43,6 +47,7 @@ class ColumnLayout:
     bands: Floats
     stratified: StratifiedColumn
     names: tuple[str, ...] = ()
+    measured: bool = True
 
     @property
     def size(self) -> int:
@@ -100,8 +105,10 @@ def names_of(reference: Reference, column: Column) -> tuple[str, ...]:
 
 
 def column_layout(reference: Reference, name: str, names: tuple[str, ...] = ()) -> ColumnLayout:
-    """Return how a column of the reference is profiled; it has values there."""
-    stratified = reference.stratified[name]
+    """Return how a column of the reference is profiled."""
+    stratified = reference.stratified.get(name)
+    if stratified is None:
+        return ColumnLayout(name, True, spread(0.0, 1.0), np.zeros(0), _NOTHING, measured=False)
     if name in reference.categorical:
         points = reference.categorical[name].ids.astype(np.float64)
         return ColumnLayout(name, False, points, np.zeros(0), stratified, names)

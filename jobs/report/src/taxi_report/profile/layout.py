@@ -49,7 +49,8 @@ class Layout:
         version: Model version.
         schema: Of the version.
         timed: Whether rows of the reference have event times; others are not stratified.
-        columns: Columns of the reference that have values there, then the prediction.
+        columns: Columns of the reference that have values there, then the prediction, which may
+            have none.
         target: The label.
         named: Slices of the schema.
         errors: Grid of the signed error.
@@ -208,7 +209,7 @@ def layout_of(
         span: Begin and end, seconds since the epoch.
         sample_rows: Rows of the sample.
     """
-    start, end = span
+    (start, end), error = span, reference.error
     columns = [column for column in schema.columns if column.name in reference.stratified]
     bucket = next(
         (width for width in _BUCKETS_SECONDS if (end - start) / width <= MAX_BUCKETS),
@@ -230,7 +231,7 @@ def layout_of(
             schema, {column.name: codes_of(reference, column) for column in columns}
         ),
         # Of errors only the RMSE is known beforehand.
-        errors=spread(0.0, max(reference.error.rmse, 1e-9)),
+        errors=spread(0.0, 1.0 if error is None else max(error.rmse, 1e-9)),
         start=start,
         bucket=float(bucket),
         buckets=max(1, int(np.ceil((end - start) / bucket))),

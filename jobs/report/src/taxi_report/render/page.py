@@ -5,17 +5,16 @@ from itertools import groupby
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
 from taxi_report.compare.words import beyond
 from taxi_report.document import Document
 from taxi_report.presets.html import Snapshots
-from taxi_report.render import numbers
 from taxi_report.render.charts.boxes import error_boxes
 from taxi_report.render.charts.distribution import distribution_chart
 from taxi_report.render.charts.slices import slice_chart
 from taxi_report.render.charts.timeline import timeline_chart
+from taxi_report.render.environment import CONTENT_SECURITY_POLICY, environment_of, text_of
 from taxi_report.render.interactive import Interactive, interactive_of
 
 #: What a page takes at most, bytes.
@@ -29,12 +28,6 @@ DETAILS: Final = ((MAX_VERSIONS, 60), (4, 40), (2, 30), (1, 30), (1, 10))
 MAX_VALUES: Final = 12
 #: Of `MAX_BYTES`, what is kept free for the frame around Evidently's parts.
 _RESERVE: Final = 100_000
-#: The policy that the page needs and carries itself: inline script and style, no request at all.
-#: Evidently's frames inherit it. A server may send the same with `frame-ancestors` added.
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
-)
 
 
 def page_of(document: Document, snapshots: Snapshots) -> bytes:
@@ -59,8 +52,8 @@ def page_of(document: Document, snapshots: Snapshots) -> bytes:
             max_charts=charts,
             max_values=MAX_VALUES,
             policy=CONTENT_SECURITY_POLICY,
-            style=_text("style.css"),
-            script=_text("explore.js"),
+            style=text_of("style.css"),
+            script=text_of("explore.js"),
             interactive=interactive,
         ).encode()
 
@@ -78,43 +71,20 @@ def page_of(document: Document, snapshots: Snapshots) -> bytes:
 
 
 def _environment(document: Document) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("taxi_report.render"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     zone = ZoneInfo(document["span"]["time_zone"])
-    environment.filters |= {
-        "count": numbers.count,
-        "number": numbers.number,
-        "value": numbers.value,
-        "signed": numbers.signed,
-        "percent": numbers.percent,
-        "times": numbers.times,
-        "seconds": numbers.seconds,
-        "slug": numbers.slug,
-        "moment": partial(numbers.moment, zone=zone),
-        "offset": partial(numbers.offset, zone=zone),
-    }
-    environment.globals |= {
-        "limits_text": beyond,
-        "distribution_chart": distribution_chart,
-        "timeline_chart": partial(timeline_chart, zone=zone),
-        "slice_chart": slice_chart,
-        "error_boxes": error_boxes,
-        "groups": _groups,
-    }
-    return environment
+    return environment_of(
+        zone,
+        {
+            "limits_text": beyond,
+            "distribution_chart": distribution_chart,
+            "timeline_chart": partial(timeline_chart, zone=zone),
+            "slice_chart": slice_chart,
+            "error_boxes": error_boxes,
+            "groups": _groups,
+        },
+    )
 
 
 def _groups(slices: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return the cells of each slice."""
     return [(name, list(cells)) for name, cells in groupby(slices, key=lambda one: one["name"])]
-
-
-def _text(name: str) -> Markup:
-    """Return a file of our own that goes into the page as it is."""
-    loader = PackageLoader("taxi_report.render")
-    return Markup(loader.get_source(Environment(autoescape=True), name)[0])  # noqa: S704

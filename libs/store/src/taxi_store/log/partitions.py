@@ -138,6 +138,7 @@ def read(
     database: Database[Document],
     partition: Partition,
     unreadable: Unreadable,
+    where: Mapping[str, Any] | None = None,
     *,
     with_extra: bool = False,
 ) -> Iterator[list[Document]]:
@@ -145,11 +146,19 @@ def read(
 
     The id, the answer time, the version, the inputs and the prediction of every document are
     of their types; what else is in a document is not checked.
+
+    Args:
+        database: Where the log is.
+        partition: Part of the log.
+        unreadable: Told of documents that cannot be read.
+        where: A filter of MongoDB; None for all documents.
+        with_extra: Whether fields that no schema declares are read too.
     """
     fields = {**_FIELDS, **_EXTRA} if with_extra else _FIELDS
     with translated():
         collection = database.get_collection(PREDICTIONS, codec_options=_MILLISECONDS)
-        for chunk in chunks(_range(collection, partition, fields).batch_size(CHUNK)):
+        found = _range(collection, partition, fields, where)
+        for chunk in chunks(found.batch_size(CHUNK)):
             yield _sound(chunk, unreadable)
 
 
@@ -184,9 +193,12 @@ def _rows_of(collection: Collection[Document], whole: Partition, max_rows: int) 
 
 
 def _range(
-    collection: Collection[Document], partition: Partition, fields: Mapping[str, int]
+    collection: Collection[Document],
+    partition: Partition,
+    fields: Mapping[str, int],
+    where: Mapping[str, Any] | None = None,
 ) -> Cursor[Document]:
-    found = collection.find({}, fields, sort=_ORDER, hint=_ORDER)
+    found = collection.find(where or {}, fields, sort=_ORDER, hint=_ORDER)
     return found.min(_bound(partition.model, partition.newest)).max(
         _bound(partition.model, partition.end)
     )

@@ -48,13 +48,13 @@ def _drift(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str, 
 
 def _performance(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str, Any]:
     error = evaluation.errors.error if evaluation and evaluation.errors else None
-    target = watched.schema.target
+    target, expected = watched.schema.target, watched.reference.error
     return {
         **_version(watched, evaluation),
         "target_limits": [target.minimum, target.maximum],
         "labelled_rows": evaluation.labelled.rows if evaluation else 0,
         "labels_outside_ratio": evaluation.outside_ratio if evaluation else None,
-        "reference_rmse": watched.reference.error.rmse,
+        "reference_rmse": expected.rmse if expected is not None else None,
         "actual": None
         if error is None
         else {

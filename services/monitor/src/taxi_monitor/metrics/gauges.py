@@ -50,7 +50,8 @@ class StateCollector(Collector):
             info = (*model, watched.version, target.name, target.unit)
             yield catalogue.MONITOR_MODEL_INFO, info, 1.0
             yield catalogue.MONITOR_REFERENCE_ROWS, model, float(watched.reference.rows)
-            yield catalogue.MONITOR_ERROR_REFERENCE, model, watched.reference.error.rmse
+            if watched.reference.error is not None:
+                yield catalogue.MONITOR_ERROR_REFERENCE, model, watched.reference.error.rmse
             if watched.evaluation is not None:
                 yield from self._evaluated(model, watched.evaluation)
                 yield from _missing(model, watched, watched.evaluation)
