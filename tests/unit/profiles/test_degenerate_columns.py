@@ -187,6 +187,7 @@ def test_a_model_that_is_nearly_perfect_is_not_blamed_for_chance(
         return found
 
     reference = taxi_reference(some(rows))
+    assert reference.error is not None
     assume(reference.error.rmse > 0)
 
     for _ in range(5):
@@ -198,6 +199,7 @@ def test_a_model_that_is_nearly_perfect_is_not_blamed_for_chance(
 def test_a_short_reference_has_lower_limits_for_larger_windows() -> None:
     rng = np.random.default_rng(7)
     reference = taxi_reference(rides(rng, 3500))
+    assert reference.error is not None
 
     for thresholds in (*reference.thresholds.values(), reference.error.thresholds):
         counts = [500, 1000, 2000, 5000, 20_000]
