@@ -34,7 +34,7 @@ def test_rides_with_files_alone(folder: Path) -> None:
     printed = own_model_doc.run(collapse, folder).stdout
     assert "conditions not met: " in printed
     assert "ended with 3" in printed
-    (report,) = (folder / "rides").glob("taxi-duration-*.json")
+    (report,) = (folder / "rides").glob("files-*.json")
     assert json.loads(report.read_text())["verdict"] == "drift"
 
 
