@@ -58,5 +58,5 @@ def test_flights_with_the_log(folder: Path, shared_mongod: Mongod) -> None:
         database = database_of(client)
         assert database[PREDICTIONS].count_documents({}) == rows
         assert 0.9 * rows < database[LABELS].count_documents({}) <= rows
-    assert "2013-02-28" in printed.stdout
+    assert "2013-02-01" in printed.stdout
     assert list((folder / "flights").glob("flight-delay-*.html"))
