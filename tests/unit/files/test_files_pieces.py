@@ -47,6 +47,17 @@ def test_all_rows_come_once_and_few_at_a_time(
     assert row_count(path) == (None if ending == ".csv" else rows)
 
 
+def test_texts_of_large_csv_files_may_have_line_breaks(tmp_path: Path) -> None:
+    path, rows = tmp_path / "rows.csv", 3000
+    text = "two\nlines " * 200
+    path.write_text("a,b\n" + f'1,"{text}"\n' * rows)
+
+    pieces = list(pieces_of(path, WANTED, 1000))
+
+    assert sum(piece.table.num_rows for piece in pieces) == rows
+    assert {b for piece in pieces for b in piece.table["b"].to_pylist()} == {text}
+
+
 def test_a_column_that_must_be_there_is_named(tmp_path: Path) -> None:
     path = written(tmp_path / "rows.parquet", 3)
 

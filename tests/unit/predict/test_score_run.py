@@ -171,6 +171,18 @@ def test_of_doubled_ids_the_first_is_answered(archive: Path, tmp_path: Path) -> 
     assert {row["problem"] for row in found[20:]} == {"order: came before"}
 
 
+def test_the_id_of_a_refused_row_is_free_for_another_row(archive: Path, tmp_path: Path) -> None:
+    ids = ["x", "x", "x", *"bcdefgh"]
+    rows = written(tmp_path / "a.parquet", order=ids, weight=[-1.0, *[1.0] * 9])
+    out = tmp_path / "out.parquet"
+
+    score(archive, rows, out)
+
+    assert [row["problem"] for row in rows_of(out)[:4]] == [
+        "weight: outside of the limits", None, "order: came before", None,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_no_rows_are_an_empty_output_of_the_same_types(
     archive: Path, tmp_path: Path, suffix: str

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from taxi_files.reading import CSV, DataFileError, check_names, is_csv, opened
+from taxi_files.reading import CSV, PARSE, DataFileError, check_names, is_csv, names_of, opened
 
 #: Rows of a piece.
 MAX_ROWS: Final = 50_000
@@ -99,13 +99,6 @@ def row_count(path: Path) -> int | None:
     return count
 
 
-def names_of(path: Path) -> list[str]:
-    """Return the names of a file's columns; errors are Arrow's (`taxi_files.reading.opened`)."""
-    schema = pc.open_csv(path).schema if is_csv(path) else pq.read_schema(path)
-    names: list[str] = schema.names
-    return names
-
-
 def _batches(path: Path, names: list[str], rows: int) -> Iterator[pa.RecordBatch]:
     if is_csv(path):
         return _csv_batches(path, names)
@@ -122,4 +115,4 @@ def _csv_batches(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
         strings_can_be_null=True, null_values=[""], quoted_strings_can_be_null=True,
     )  # fmt: skip
     read = pc.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
-    yield from pc.open_csv(path, read_options=read, convert_options=convert)
+    yield from pc.open_csv(path, read_options=read, parse_options=PARSE, convert_options=convert)

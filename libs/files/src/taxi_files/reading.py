@@ -26,6 +26,8 @@ Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
 CSV: Final = ".csv"
+#: A text may have line breaks, which readers of large files look for otherwise.
+PARSE: Final = pc.ParseOptions(newlines_in_values=True)
 #: Types that Arrow cannot compute with, and what has the same values.
 _PLAIN: Final = {
     pa.string_view(): pa.string(), pa.binary_view(): pa.binary(), pa.float16(): pa.float32(),
@@ -86,11 +88,7 @@ def read_names(path: Path) -> pa.Schema:
     Raises:
         DataFileError: it cannot be read.
     """
-
-    def names() -> pa.Schema:
-        return pc.open_csv(path).schema if is_csv(path) else pq.read_schema(path)
-
-    return opened(path, names)
+    return opened(path, lambda: _types(path))
 
 
 def read_columns(path: Path, names: list[str], *, typed: bool = False) -> pa.Table:
@@ -101,7 +99,7 @@ def read_columns(path: Path, names: list[str], *, typed: bool = False) -> pa.Tab
     Raises:
         DataFileError: it cannot be read, or has not one of the columns exactly once.
     """
-    check_names(path, names, opened(path, lambda: _names(path)))
+    check_names(path, names, opened(path, lambda: names_of(path)))
 
     def table() -> pa.Table:
         if not is_csv(path):
@@ -112,7 +110,7 @@ def read_columns(path: Path, names: list[str], *, typed: bool = False) -> pa.Tab
             include_columns=names, column_types=types, strings_can_be_null=not typed,
             null_values=sorted(NOT_AVAILABLE) if typed else [""], quoted_strings_can_be_null=True,
         )  # fmt: skip
-        return pc.read_csv(path, convert_options=options)
+        return pc.read_csv(path, parse_options=PARSE, convert_options=options)
 
     return opened(path, table)
 
@@ -234,10 +232,16 @@ def is_csv(path: Path) -> bool:
     return path.suffix.lower() == CSV
 
 
-def _names(path: Path) -> list[str]:
-    schema = pc.open_csv(path).schema if is_csv(path) else pq.read_schema(path)
-    names: list[str] = schema.names
+def names_of(path: Path) -> list[str]:
+    """Return the names of a file's columns; errors are Arrow's, see `opened`."""
+    names: list[str] = _types(path).names
     return names
+
+
+def _types(path: Path) -> pa.Schema:
+    if is_csv(path):
+        return pc.open_csv(path, parse_options=PARSE).schema
+    return pq.read_schema(path)
 
 
 def _listed(names: Sequence[str]) -> str:

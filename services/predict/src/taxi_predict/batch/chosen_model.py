@@ -11,7 +11,7 @@ from taxi_predict.batch.settings import Settings
 from taxi_predict.batch.store import patiently, store
 from taxi_predict.serving.loaded_model import LoadedModel, loaded
 from taxi_predict.serving.model_cache import fetch
-from taxi_store.registry.artifacts import unpack
+from taxi_store.registry.artifacts import MAX_ARCHIVE_BYTES, unpack
 from taxi_store.registry.registry import Registry
 
 _OPTION: Final = "--model"
@@ -69,7 +69,8 @@ def chosen_model(text: str, settings: Settings, patience: float) -> ChosenModel:
 
 def _of_archive(path: Path, settings: Settings) -> ChosenModel:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_ARCHIVE_BYTES + 1)
     except OSError as error:
         raise TaxiError(f"{path}: {error.strerror}; name an archive that was exported") from error
     return ChosenModel(loaded(unpack(data)), settings.model, CANDIDATE)

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from taxi_domain.errors import FieldError
-from taxi_files.pieces import MAX_ROWS, Piece, Wanted, files_of, names_of, pieces_of, row_count
-from taxi_files.reading import DataFileError, is_csv, opened, plain
+from taxi_files.pieces import MAX_ROWS, Piece, Wanted, files_of, pieces_of, row_count
+from taxi_files.reading import DataFileError, is_csv, names_of, opened, plain
 from taxi_predict.batch.chosen_model import ChosenModel
 from taxi_predict.batch.log import BatchLog
 from taxi_predict.batch.parts import Fault, Part, Parts
@@ -100,7 +100,7 @@ def score(request: Request, fault: Fault) -> Summary:
     parts = Parts(request.out, out_schema, fault)
     with parts.opened(_manifest(request, digests)), row_progress(_total(files)) as progress:
         for part in parts.finished():
-            scorer.skip(part.table[model.schema.id].to_pylist())
+            scorer.skip(part.table[model.schema.id].to_pylist(), part.table[PROBLEM].to_pylist())
             progress.advance(summary.add(part))
         for piece, digest in islice(_pieces(files, columns, digests), parts.count, None):
             fault(Failpoint.BEFORE_PIECE)

@@ -88,10 +88,15 @@ class Scorer:
         self._schema = model.schema
         self._needs_time = needs_time
         self._ids = DoubledIds()
+        self._no_answer = f"{model.schema.target.name}: {_NO_ANSWER}"
 
-    def skip(self, ids: Sequence[str]) -> None:
-        """Take the ids of a piece that was scored before."""
-        self._ids.add(ids)
+    def skip(self, ids: Sequence[str], problems: Sequence[str | None]) -> None:
+        """Take the ids of a piece that was scored before, but for those of refused rows."""
+        asked = (None, self._no_answer)
+        self._ids.add([
+            row_id if problem in asked else None
+            for row_id, problem in zip(ids, problems, strict=True)
+        ])  # fmt: skip
 
     def score(self, piece: Piece, digest: str) -> Scored:
         """Return a piece's answers.
@@ -112,13 +117,16 @@ class Scorer:
         ]
         rows = of_table(schema, _whole(schema, table), piece.path)
         problems = self._problems(rows)
-        if (doubled := self._ids.add(ids)).any():
+        fit = ~_any(problems.values(), len(ids))
+        # A refused row's id is free for another row.
+        own = [row_id if is_fit else None for row_id, is_fit in zip(ids, fit.tolist(), strict=True)]
+        if (doubled := self._ids.add(own)).any():
             problems[f"{schema.id}: {_CAME_BEFORE}"] = doubled
         columns = {
             column.name: array_of(column, rows.columns, len(ids)) for column in schema.columns
         }
         answers = np.full(len(ids), np.nan)
-        asked = ~_any(problems.values(), len(ids))
+        asked = fit & ~doubled
         if asked.any():
             features = derive_columns(
                 schema, {name: column[asked] for name, column in columns.items()},
@@ -127,7 +135,7 @@ class Scorer:
             found_answers = self._model.graph.predict_columns(features)
             answers[asked] = np.where(np.isfinite(found_answers), found_answers, np.nan)
             if (without := asked & np.isnan(answers)).any():
-                problems[f"{schema.target.name}: {_NO_ANSWER}"] = without
+                problems[self._no_answer] = without
         return Scored(ids, found.count(None), columns, rows.event_times, answers, problems)
 
     def _problems(self, rows: FileRows) -> dict[str, Mask]:
