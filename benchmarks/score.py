@@ -1,4 +1,4 @@
-"""Rows per second and peak memory of `taxi-predict score`, on one core.
+"""Rows per second and peak memory of `taxi-predict score`, on one core; seconds of `taxi-labels load`.
 
 The model is the taxi example's, fitted on January 2021; the rides are those of the largest shipped
 sample, with ids of their own, as often as they are needed. Each run is the command in a process
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,15 +25,19 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from streams import ROOT, SAMPLES, TAXI, sample
 
+from taxi_domain.models import MODEL_NAME, Alias, ModelState
 from taxi_local.mongod import running_mongod
 from taxi_predict.serving.loaded_model import LoadedModel, loaded
+from taxi_store.connection import connect, database_of
 from taxi_store.registry.artifacts import Artifact, pack
+from taxi_store.registry.registry import Registry
 from taxi_train.fitting.candidates import Trainer
 
 RESULT = ROOT / "benchmarks" / "results" / "score.json"
 LARGE = 5
 COMPARED = 20_000
 PIECE = 200_000
+LABELS = 100_000
 
 
 def write_rides(path: Path, rows: int) -> None:
@@ -88,6 +93,29 @@ def measured(model: Path, rides: Path, out: Path, *options: str, uri: str = "") 
     return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "kib": peak}
 
 
+def label(artifact: Artifact, rides: Path, uri: str) -> list[float]:
+    """Load the labels of logged rides, and the same again; return the seconds of both."""
+    with connect(uri, app_name="bench", timeout_seconds=30) as client:
+        registry, now = Registry(database_of(client)), datetime.now(UTC)
+        version = registry.add(artifact, model=MODEL_NAME, state=ModelState.ACCEPTED, now=now)
+        registry.move_alias(
+            MODEL_NAME, Alias.CHAMPION, to=version, expected=None, by="bench", now=now
+        )
+    labels = rides.with_name("labels.parquet")
+    ids = pq.ParquetFile(rides).read_row_group(0, columns=[TAXI.id])[TAXI.id][:LABELS]
+    pq.write_table(pa.table({TAXI.id: ids, TAXI.target.name: np.full(LABELS, 10.0)}), labels)
+    seconds = []
+    for _ in range(2):
+        begin = time.monotonic()
+        subprocess.run(
+            ["taskset", "-c", "1", sys.executable, "-m", "taxi_report.labels.main", "load",
+             str(labels)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "TAXI_MONGODB_URI": uri}, check=True,
+        )  # fmt: skip
+        seconds.append(time.monotonic() - begin)
+    return seconds
+
+
 def figures_of(artifact: Artifact, rows: int, folder: Path) -> dict[str, float]:
     """Measure all."""
     model, rides, out = (folder / name for name in ("champion.tar", "rides.parquet", "out.parquet"))
@@ -97,6 +125,7 @@ def figures_of(artifact: Artifact, rows: int, folder: Path) -> dict[str, float]:
     compare(loaded(artifact), rides, out)
     with running_mongod() as mongod:
         logged = measured(model, rides, out, "--log", uri=mongod.uri)
+        labelled, again = label(artifact, rides, mongod.uri)
     write_rides(rides, LARGE * rows)
     large = measured(model, rides, out)
     return {
@@ -110,6 +139,9 @@ def figures_of(artifact: Artifact, rows: int, folder: Path) -> dict[str, float]:
         f"peak_mib_of_{LARGE}_times_the_rows": round(large["kib"] / 1024, 1),
         f"seconds_of_{LARGE}_times_the_rows": round(large["seconds"], 1),
         "compared_rows": COMPARED,
+        "labels": LABELS,
+        "labels_seconds": round(labelled, 1),
+        "labels_again_seconds": round(again, 1),
     }
 
 
