@@ -1,4 +1,4 @@
-"""Rows per second and peak memory of `taxi-predict score`, on one core; seconds of `taxi-labels load`.
+"""Speed and memory of `taxi-predict score`, on one core, and seconds of `taxi-labels load`.
 
 The model is the taxi example's, fitted on January 2021; the rides are those of the largest shipped
 sample, with ids of their own, as often as they are needed. Each run is the command in a process
