@@ -119,6 +119,19 @@ def test_a_look_that_fails_loses_nothing_and_a_failed_rewind_stays_one() -> None
     assert log.look() == ids
 
 
+def test_a_look_that_fails_among_many_of_one_time_loses_none() -> None:
+    log = Log(20)
+    ids = [f"m{number:03d}" for number in range(100)]
+    log.store("first", behind=1)
+    log.store(*ids)
+    with pytest.raises(OSError, match=r"^$"):
+        log.look(fails_at="m070")
+    assert log.taken[-1] < "m070"
+    assert {*log.look()} >= {*ids[70:]}
+    assert "first" not in log.taken
+    assert log.look() == []
+
+
 def test_an_item_of_the_future_hides_none_of_today() -> None:
     log = Log(2)
     log.store("future", behind=-3600)

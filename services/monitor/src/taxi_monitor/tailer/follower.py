@@ -12,6 +12,8 @@ from taxi_store.log.prediction_log import Stored
 OVERLAP: Final = timedelta(seconds=60)
 #: Items that are remembered.
 MAX_TAKEN: Final = 100_000
+#: Times are stored in whole milliseconds.
+_TICK: Final = timedelta(milliseconds=1)
 
 
 class Follower:
@@ -48,15 +50,21 @@ class Follower:
             take: Called with those that were not taken yet.
         """
         begin = self._clock()
-        for items in read(max(self._since - OVERLAP, self._forgotten)):
-            fresh = [one for one in items if self._anew or not self._is_taken(one.row_id)]
-            if fresh:
-                take(fresh)
-            now = self._clock()
-            # What is ahead of the clock must not hide what is stored next.
-            self._remember(
-                (one.row_id, one.stored_at if one.stored_at <= now else None) for one in items
-            )
+        since = reached = max(self._since - OVERLAP, self._forgotten)
+        try:
+            for items in read(since):
+                if fresh := self._fresh(items):
+                    take(fresh)
+                reached, now = items[-1].stored_at, self._clock()
+                # What is ahead of the clock must not hide what is stored next.
+                self._remember(
+                    (one.row_id, one.stored_at if one.stored_at <= now else None) for one in items
+                )
+        except Exception:
+            with self._lock:
+                # More of the same time may not have been read.
+                self._forgotten = max(since, min(self._forgotten, reached - _TICK))
+            raise
         self._since, self._anew = begin, False
 
     def mark(self, row_ids: Iterable[str]) -> None:
@@ -72,9 +80,9 @@ class Follower:
             # Also what another thread marks meanwhile: it may have taken it before.
             self._anew = True
 
-    def _is_taken(self, row_id: str) -> bool:
+    def _fresh(self, items: list[Stored]) -> list[Stored]:
         with self._lock:
-            return row_id in self._taken
+            return [one for one in items if self._anew or one.row_id not in self._taken]
 
     def _remember(self, items: Iterable[tuple[str, datetime | None]]) -> None:
         with self._lock:
