@@ -20,6 +20,7 @@ from taxi_domain.models import (
     Alias,
     ModelState,
 )
+from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label, PredictionRecord, Shadow
 from taxi_domain.runs import RunResult
 from taxi_local.mongod import Mongod
@@ -263,16 +264,32 @@ def test_tail_gives_what_was_stored_since(database: Database[Document]) -> None:
     log.insert_records(database, [a_record(2).to_document()], later)
     log.insert_labels(database, [Label("r00002", 3.0, NOW)], later, Unreadable())
 
-    unreadable = Unreadable()
-    page = log.tail(database, NOW, 10, unreadable)
-    assert [(one.stored_at, one.row_id) for one in page.items] == [
-        (NOW, "r00001"), (later, "r00002"),
-    ]  # fmt: skip
-    assert log.tail(database, NOW, 1, unreadable) == log.Page(page.items[:1], 1, NOW)
-    assert log.tail(database, later, 9, unreadable) == log.Page(page.items[1:], 1, later)
-    assert log.tail(database, later + timedelta(1), 9, unreadable) == log.Page([], 0, None)
-    labels = log.tail_labels(database, later, 10, unreadable)
-    assert labels == log.Page([Label("r00002", 3.0, NOW)], 1, later)
+    def tail(collection: str, since: datetime) -> list[tuple[datetime, str]]:
+        pages = log.tail(database, collection, since, Unreadable())
+        return [(one.stored_at, one.row_id) for page in pages for one in page]
+
+    before = NOW - timedelta(milliseconds=1)
+    assert tail(PREDICTIONS, before) == [(NOW, "r00001"), (later, "r00002")]
+    assert tail(PREDICTIONS, NOW) == [(later, "r00002")]
+    assert tail(PREDICTIONS, later) == []
+    assert tail(LABELS, NOW) == [(later, "r00002")]
+
+
+def test_tail_reads_each_once_however_many_have_one_time(database: Database[Document]) -> None:
+    ensure_indexes(database)
+    ids = [f"r{number:05d}" for number in range(2 * log.CHUNK + 1)]
+    log.insert_labels(database, [Label(row_id, 3.0, NOW) for row_id in ids], NOW, Unreadable())
+    log.insert_labels(database, [Label("last", 3.0, NOW)], NOW + timedelta(1), Unreadable())
+    database.command("profile", 2)
+
+    pages = list(log.tail(database, LABELS, NOW - timedelta(1), Unreadable()))
+
+    assert [len(page) for page in pages] == [log.CHUNK, log.CHUNK, 2]
+    found = [one.row_id for page in pages for one in page]
+    assert (sorted(found[:-1]), found[-1]) == (ids, "last")
+    looks = list(database["system.profile"].find({"ns": f"{database.name}.labels"}))
+    assert sum(one["docsExamined"] for one in looks) == len(ids) + 1
+    assert not any(one.get("hasSortStage") for one in looks)
 
 
 def damaged(number: int, **fields: object) -> dict[str, object]:
@@ -315,10 +332,9 @@ def test_readers_leave_out_what_cannot_be_read_and_count_it_once(
         assert [one.record.row_id for one in rides] == ids[:18]
         assert len(log.records_of(database, ids, unreadable)) == 20
         assert set(log.labels_of(database, ids, unreadable)) == {*ids} - {*ids[18:20]}
-        page = log.tail(database, NOW, 99, unreadable)
-        assert (len(page.items), page.rows) == (25, 26)
-        tail = log.tail_labels(database, NOW, 99, unreadable)
-        assert (len(tail.items), tail.rows) == (28, 30)
+        since = NOW - timedelta(1)
+        assert [len(page) for page in log.tail(database, PREDICTIONS, since, unreadable)] == [25]
+        assert [len(page) for page in log.tail(database, LABELS, since, unreadable)] == [30]
     assert sorted(counted) == [
         ("labels", "ts"), ("labels", "value"), ("predictions", "_id"),
         ("predictions", "inputs"), ("predictions", "prediction"), ("predictions", "prediction"),

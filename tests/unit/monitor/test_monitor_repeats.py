@@ -189,6 +189,30 @@ def test_a_label_is_joined_and_its_lag_counted_once() -> None:
     assert take_labels(monitor.state, monitor.log, [label]) == []
 
 
+def test_a_lag_is_told_once_though_its_label_is_joined_again() -> None:
+    monitor = Monitor(ROWS)
+    monitor.push(an_answer(1, 1.0, 7.0, "1"))  # not the answer of the log
+    monitor.store(ANSWER)
+    label = monitor.log.store_label(Label("r1", 12.0, NOW + timedelta(seconds=61)))
+
+    told = [take_labels(monitor.state, monitor.log, [label])]
+    told.append(take_logged(monitor.state, monitor.log, monitor.log.tail()).lags)
+    monitor.state.watch(Alias.FALLBACK, watched(reference(), ROWS, role=Alias.FALLBACK))
+    told.append(take_logged(monitor.state, monitor.log, monitor.log.tail()).lags)
+
+    assert told == [[60.0], [], []]
+    assert [one.labelled.snapshot().rows for one in monitor.state.watched()] == [1, 1]
+
+
+def test_the_lag_of_a_label_that_waited_for_its_row_is_told() -> None:
+    monitor = Monitor(ROWS)
+    label = monitor.log.store_label(Label("r1", 12.0, NOW + timedelta(seconds=61)))
+    assert take_labels(monitor.state, monitor.log, [label]) == []
+    monitor.store(ANSWER)
+
+    assert take_logged(monitor.state, monitor.log, monitor.log.tail()).lags == [60.0]
+
+
 def test_a_late_label_reaches_every_version_that_answered() -> None:
     # The row left the champion's window, but not the fallback's, where few rows came since.
     monitor = Monitor(2)

@@ -210,8 +210,9 @@ MONITOR_RECORDS: Final = counter(
     ],
 )  # fmt: skip
 MONITOR_LABELS: Final = counter(
-    "taxi_monitor_labels_total", "Labels received, by result.", "result",
-    series=[["new"], ["repeated"], ["refused"]],
+    "taxi_monitor_labels_total",
+    "Labels posted, by result; and those joined with a row of a window, posted or of the log.",
+    "result", series=[["new"], ["repeated"], ["refused"], ["joined"]],
 )  # fmt: skip
 MONITOR_UNREADABLE: Final = counter(
     "taxi_monitor_unreadable_documents_total",

@@ -73,14 +73,16 @@ class Unreadable:
         """Yield the labels that can be read."""
         return self._each(LABELS, documents, stored_label_of)
 
-    def named(self, documents: Iterable[Document]) -> Iterator[Document]:
-        """Yield the prediction documents whose id is a row's."""
+    def named(
+        self, documents: Iterable[Document], collection: str = PREDICTIONS
+    ) -> Iterator[Document]:
+        """Yield the documents of a collection whose id is a row's."""
 
         def same(document: Document) -> Document:
             check_stored_id(document["_id"], "_id")
             return document
 
-        return self._each(PREDICTIONS, documents, same)
+        return self._each(collection, documents, same)
 
     def _each(
         self, collection: str, documents: Iterable[Document], read: Callable[[Document], Item]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
@@ -36,26 +36,11 @@ class InsertResult:
 
 
 class Stored(NamedTuple):
-    """A row of the log: when it was stored, its id, and the time of its answer."""
+    """A row or label of the log: when it was stored, its row's id, and its own time."""
 
     stored_at: datetime
     row_id: str
     ts: object
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Item]):
-    """What was stored since a time.
-
-    Attributes:
-        items: What can be read of it.
-        rows: How many documents that are, those that cannot be read included.
-        newest: When the last of them was stored, None without any.
-    """
-
-    items: list[Item]
-    rows: int
-    newest: datetime | None
 
 
 def insert_records(
@@ -179,27 +164,24 @@ def logged(database: Database[Document], row_ids: Sequence[str]) -> frozenset[st
 
 
 def tail(
-    database: Database[Document], since: datetime, limit: int, unreadable: Unreadable
-) -> Page[Stored]:
-    """Return at most `limit` rows stored at or after `since`, in the order of storing."""
-    with translated():
-        cursor = lenient(database, PREDICTIONS).find(_stored(since), {"stored_at": 1, "ts": 1})
-        documents = list(cursor.sort("stored_at", 1).limit(limit))
-    stored = [
-        Stored(document["stored_at"], document["_id"], document.get("ts"))
-        for document in unreadable.named(documents)
-    ]
-    return Page(stored, len(documents), _newest_of(documents))
+    database: Database[Document], collection: str, since: datetime, unreadable: Unreadable
+) -> Iterator[list[Stored]]:
+    """Yield what was stored after a time, in the order of storing, in lists of `CHUNK` or fewer.
 
+    One cursor reads it all, so that nothing is read twice however many have the same time.
 
-def tail_labels(
-    database: Database[Document], since: datetime, limit: int, unreadable: Unreadable
-) -> Page[Label]:
-    """Return at most `limit` labels stored at or after `since`, in the order of storing."""
+    Args:
+        database: Where the log is.
+        collection: Of rows or of labels.
+        since: The time.
+        unreadable: Is told of ids that are none of rows; they are left out.
+    """
+    stored = {"stored_at": {"$gt": since, "$lt": _NEVER}}
     with translated():
-        found = lenient(database, LABELS).find(_stored(since))
-        rows = list(found.sort([("stored_at", 1), ("_id", 1)]).limit(limit))
-    return Page(list(unreadable.labels(rows)), len(rows), _newest_of(rows))
+        found = lenient(database, collection).find(stored, {"stored_at": 1, "ts": 1})
+        with found.sort("stored_at", 1).batch_size(CHUNK) as cursor:
+            for chunk in chunks(unreadable.named(cursor, collection)):
+                yield [Stored(one["stored_at"], one["_id"], one.get("ts")) for one in chunk]
 
 
 def labels_of(
@@ -221,14 +203,6 @@ def _newest(database: Database[Document], version: str, most: int) -> Cursor[Doc
     of_version = {"$or": [{"model_version": version}, {"shadow.model_version": version}]}
     found = lenient(database, PREDICTIONS).find(of_version)
     return found.sort([("ts", -1), ("_id", -1)]).limit(most)
-
-
-def _newest_of(rows: Sequence[Document]) -> datetime | None:
-    return rows[-1]["stored_at"] if rows else None
-
-
-def _stored(since: datetime) -> Document:
-    return {"stored_at": {"$gte": since, "$lt": _NEVER}}
 
 
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -19,7 +19,6 @@ from pymongo.database import Database
 from taxi_domain.documents import record_of
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.metrics import (
-    MONITOR_LABEL_LAG,
     MONITOR_LABELS,
     MONITOR_RECORDS,
     MONITOR_UNREADABLE,
@@ -172,14 +171,12 @@ def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
     """
     try:
         done, kept = insert_labels(parts.database, labels, now, parts.tailer.unreadable)
-        lags = parts.tailer.take_labels(kept)
+        parts.tailer.take_labels(kept)
     except NotAvailableError as error:
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE, f"labels: are not stored ({error}); post them again",
             retry_after=RETRY_SECONDS,
         ) from error  # fmt: skip
-    for lag in lags:
-        parts.counters[MONITOR_LABEL_LAG].observe(lag)
     return {"accepted": done.inserted, "repeated": done.repeated}
 
 

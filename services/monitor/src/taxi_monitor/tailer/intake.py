@@ -6,10 +6,10 @@ row whose answer in the log is another one than was posted is put right.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from taxi_domain.records import Label, PredictionRecord
-from taxi_monitor.windows.state import Ingested, State
+from taxi_monitor.windows.state import State
 from taxi_store.log.prediction_log import Stored
 
 
@@ -23,32 +23,33 @@ class Log(Protocol):
         """Return the labels of rows that have one."""
 
 
-def take_logged(state: State, log: Log, stored: Sequence[Stored]) -> Ingested:
+class Taken(NamedTuple):
+    """What became of rows of the log: those new to a window, and lags of their labels, seconds."""
+
+    new: int
+    lags: list[float]
+
+
+def take_logged(state: State, log: Log, stored: Sequence[Stored]) -> Taken:
     """Take rows that the log has: what was never posted, other answers, and early labels.
 
     A label that came before its row waits in the log; it is asked for once the row is there.
     """
-    fresh = [row for row in stored if not state.saw_logged(row.row_id)]
-    missed = [row.row_id for row in fresh if not state.holds(row.row_id, row.ts)]
-    done = state.put_right(log.records_of(missed)) if missed else Ingested(0, 0)
-    if fresh:
-        row_ids = [row.row_id for row in fresh]
-        take_labels(state, log, list(log.labels_of(row_ids)))
-        state.mark_logged(row_ids)
-    return done
+    missed = [row.row_id for row in stored if not state.holds(row.row_id, row.ts)]
+    new = state.put_right(log.records_of(missed)).new if missed else 0
+    labels = list(log.labels_of([row.row_id for row in stored]))
+    return Taken(new, take_labels(state, log, labels))
 
 
 def take_labels(state: State, log: Log, labels: Sequence[Label]) -> list[float]:
     """Join labels as the log has them, also with rows that left the windows.
 
     Returns:
-        The lags of those that were joined now, seconds.
+        The lags of those that were first joined now, seconds.
     """
     joined = state.join(labels)
-    lags = joined.lags
-    if joined.without_row:
-        by_id = {label.row_id: label for label in joined.without_row}
-        records = log.records_of(list(by_id))
-        lags = lags + state.join_old([(record, by_id[record.row_id]) for record in records])
-    state.mark_labelled(label.row_id for label in labels)
-    return lags
+    if not joined.without_row:
+        return joined.lags
+    by_id = {label.row_id: label for label in joined.without_row}
+    records = log.records_of(list(by_id))
+    return joined.lags + state.join_old([(record, by_id[record.row_id]) for record in records])

@@ -4,9 +4,9 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import takewhile
 
 from pymongo.database import Database
 
@@ -14,15 +14,18 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.metrics import (
     MONITOR_EVALUATION_DURATION,
     MONITOR_EVALUATIONS,
+    MONITOR_LABEL_LAG,
+    MONITOR_LABELS,
     MONITOR_RECORDS,
     MONITOR_UNREADABLE,
 )
 from taxi_domain.models import PROFILE_FILE, SCHEMA_FILE, Alias
-from taxi_domain.mongodb import PREDICTIONS
+from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label, PredictionRecord
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.settings import Settings
 from taxi_monitor.tailer import intake
+from taxi_monitor.tailer.follower import Follower
 from taxi_monitor.windows.misfits import LOG, Misfits
 from taxi_monitor.windows.reader import RowReader
 from taxi_monitor.windows.state import State
@@ -33,14 +36,11 @@ from taxi_schema.reading import schema_of_json
 from taxi_store.connection import Document
 from taxi_store.log import prediction_log as log
 from taxi_store.log.malformed import Unreadable
+from taxi_store.log.prediction_log import Stored
 from taxi_store.registry.entries import AliasEntry
 from taxi_store.registry.registry import Registry
 
 logger = logging.getLogger(__name__)
-
-#: Rows are stored with the writer's clock and become visible a little later.
-_OVERLAP: Final = timedelta(seconds=10)
-_TAIL_ROWS: Final = 10_000
 
 
 class LogTailer:
@@ -61,8 +61,7 @@ class LogTailer:
         self._counters = counters
         self._clock = clock
         self._stop = threading.Event()
-        self._since = datetime.fromtimestamp(clock(), UTC)
-        self._labels_since = self._since
+        self._rows, self._labels = Follower(self._now), Follower(self._now)
         #: Counts what of the log cannot be read.
         self.unreadable = Unreadable(
             lambda collection, field: (
@@ -102,8 +101,8 @@ class LogTailer:
             TaxiError: MongoDB does not answer, or an artifact cannot be used.
         """
         problems = [problem for alias in Alias if (problem := self._follow(alias))]
-        self._tail()
-        self._tail_labels(self._labels_since - _OVERLAP, self._state.saw_label)
+        self._tail(self._rows, PREDICTIONS, self._take_rows)
+        self._tail(self._labels, LABELS, self._take_stored_labels)
         if problems:
             raise TaxiError("; ".join(dict.fromkeys(problems)))
 
@@ -115,12 +114,13 @@ class LogTailer:
         """Return the labels of rows that have one."""
         return list(log.labels_of(self._database, row_ids, self.unreadable).values())
 
-    def take_labels(self, labels: Sequence[Label]) -> list[float]:
-        """Join labels as the log has them; return the lags of those joined now, seconds.
+    def take_labels(self, labels: Sequence[Label]) -> None:
+        """Join posted labels as the log has them.
 
         Those whose rows are not in the log yet wait there.
         """
-        return intake.take_labels(self._state, self, labels)
+        self._tell(intake.take_labels(self._state, self, labels))
+        self._labels.mark(label.row_id for label in labels)
 
     def _follow(self, alias: Alias) -> str:
         """Watch the version that an alias points at; return the problem with it, or nothing."""
@@ -174,7 +174,7 @@ class LogTailer:
         rows, error_rows = self._settings.window_rows, self._settings.error_window_rows
         reader = self._reader_of(entry.version)
         watched = watched_version(alias, reader, window_rows=rows, error_window_rows=error_rows)
-        begin = datetime.fromtimestamp(self._clock(), UTC)
+        begin = self._now()
         rebuild(
             watched,
             log.window(self._database, entry.version, rows, self.unreadable),
@@ -184,8 +184,9 @@ class LogTailer:
             ),
         )  # fmt: skip
         self._state.watch(alias, watched)
-        # All of them: one that was posted meanwhile was joined with the version before.
-        self._tail_labels(begin - _OVERLAP, lambda _: False)
+        # What came meanwhile was put into the windows of the versions before.
+        self._rows.rewind(begin)
+        self._labels.rewind(begin)
         logger.info("watching", extra={"role": str(alias), "version": entry.version})
 
     def _reader_of(self, version: str) -> RowReader:
@@ -200,42 +201,32 @@ class LogTailer:
                 f"({error}); train it anew"
             ) from error
 
-    def _tail(self) -> None:
-        """Read what was stored since the last time and never posted; ids tell what that is."""
-        since = self._since - _OVERLAP
-        while not self._stop.is_set():
-            page = log.tail(self._database, since, _TAIL_ROWS, self.unreadable)
-            done = intake.take_logged(self._state, self, page.items)
-            self._counters[MONITOR_RECORDS].labels("log", "new").inc(done.new)
-            if page.newest is None:
-                return
-            newest = page.newest
-            # One document of the future must not hide those of today.
-            now = datetime.fromtimestamp(self._clock(), UTC)
-            self._since = max(self._since, min(newest, now))
-            if page.rows < _TAIL_ROWS:
-                return
-            since = _after(since, newest)
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
 
-    def _tail_labels(self, since: datetime, is_taken: Callable[[str], bool]) -> None:
-        """Join labels that were stored since a time: never posted, or while windows were read.
+    def _tail(
+        self, follower: Follower, collection: str, take: Callable[[list[Stored]], None]
+    ) -> None:
+        def read(since: datetime) -> Iterator[list[Stored]]:
+            pages = log.tail(self._database, collection, since, self.unreadable)
+            return takewhile(lambda _: not self._stop.is_set(), pages)
 
-        Args:
-            since: Begin of the time.
-            is_taken: Tells which rows' labels are passed over.
-        """
-        while not self._stop.is_set():
-            page = log.tail_labels(self._database, since, _TAIL_ROWS, self.unreadable)
-            self.take_labels([one for one in page.items if not is_taken(one.row_id)])
-            if page.newest is None:
-                return
-            now = datetime.fromtimestamp(self._clock(), UTC)
-            self._labels_since = max(self._labels_since, min(page.newest, now))
-            if page.rows < _TAIL_ROWS:
-                return
-            since = _after(since, page.newest)
+        follower.follow(read, take)
 
+    def _take_rows(self, stored: Sequence[Stored]) -> None:
+        """Take rows of the log that were never posted, or posted with another answer."""
+        done = intake.take_logged(self._state, self, stored)
+        self._counters[MONITOR_RECORDS].labels("log", "new").inc(done.new)
+        self._tell(done.lags)
 
-def _after(since: datetime, newest: datetime) -> datetime:
-    """Return where the next page begins: one of a single time would come again for ever."""
-    return newest if newest > since else since + timedelta(milliseconds=1)
+    def _take_stored_labels(self, stored: Sequence[Stored]) -> None:
+        """Join labels of the log that were never posted, or while windows were read."""
+        self._tell(
+            intake.take_labels(self._state, self, self.labels_of([one.row_id for one in stored]))
+        )
+
+    def _tell(self, lags: Sequence[float]) -> None:
+        """Count labels that were joined, whichever way they came."""
+        self._counters[MONITOR_LABELS].labels("joined").inc(len(lags))
+        for lag in lags:
+            self._counters[MONITOR_LABEL_LAG].observe(lag)

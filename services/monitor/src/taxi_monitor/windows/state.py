@@ -13,7 +13,7 @@ from taxi_monitor.windows.misfits import PUSH
 from taxi_monitor.windows.versions import Evaluation, Match, WatchedVersion
 from taxi_schema.schema import Schema
 
-#: Rows that came lately; the log is read again over a few seconds.
+#: Rows that came lately; the log is read again over a minute.
 _MAX_RECENT: Final = 100_000
 
 
@@ -27,7 +27,7 @@ class Ingested:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What became of labels: the lags of those joined now (seconds), and rows not at hand."""
+    """What became of labels: the lags of those first joined now (seconds), and rows not at hand."""
 
     lags: list[float]
     without_row: list[Label]
@@ -41,8 +41,8 @@ class State:
         self._watched: dict[str, WatchedVersion] = {}
         #: Answer times of the rows that were taken, as the log would have them.
         self._recent: OrderedDict[str, datetime] = OrderedDict()
-        self._logged: OrderedDict[str, None] = OrderedDict()
-        self._labelled: OrderedDict[str, None] = OrderedDict()
+        #: Rows whose label's lag was told.
+        self._told: OrderedDict[str, None] = OrderedDict()
         self._window_rows = window_rows
         self._min_rows = min_rows
         self.problem = "the log was not read yet"
@@ -78,30 +78,6 @@ class State:
         with self._lock:
             return isinstance(ts, datetime) and self._recent.get(row_id) == _stored(ts)
 
-    def saw_logged(self, row_id: str) -> bool:
-        """Tell whether a row was seen in the log lately."""
-        with self._lock:
-            return row_id in self._logged
-
-    def mark_logged(self, row_ids: Iterable[str]) -> None:
-        """Remember that rows, and the labels they had, were read from the log."""
-        with self._lock:
-            for row_id in row_ids:
-                self._logged[row_id] = None
-            _trim(self._logged)
-
-    def saw_label(self, row_id: str) -> bool:
-        """Tell whether a row's label was taken lately."""
-        with self._lock:
-            return row_id in self._labelled
-
-    def mark_labelled(self, row_ids: Iterable[str]) -> None:
-        """Remember that labels were taken as the log has them."""
-        with self._lock:
-            for row_id in row_ids:
-                self._labelled[row_id] = None
-            _trim(self._labelled)
-
     def join(self, labels: Iterable[Label]) -> Joined:
         """Join labels, as the log has them, with the rows of the windows."""
         lags: list[float] = []
@@ -110,7 +86,7 @@ class State:
             for label in labels:
                 joined = [(watched, watched.join(label)) for watched in self._watched.values()]
                 matches = [match for _, match in joined if match is not None]
-                lags += _lags(label, matches)
+                lags += self._lags(label, matches)
                 # What is at hand for one version may have left the window of another one.
                 if not matches or any(
                     match is None and watched.window.is_past(matches[0].row)
@@ -125,8 +101,20 @@ class State:
         with self._lock:
             for record, label in pairs:
                 matches = [watched.join(label, record) for watched in self._watched.values()]
-                lags += _lags(label, [match for match in matches if match is not None])
+                lags += self._lags(label, [match for match in matches if match is not None])
         return lags
+
+    def _lags(self, label: Label, matches: Sequence[Match]) -> list[float]:
+        """Return the label's lag, seconds, the first time that it is joined.
+
+        It is joined again with a row that was put right, and with a version watched since.
+        """
+        answered = next((match.row.ts for match in matches if match.new), None)
+        if answered is None or label.row_id in self._told:
+            return []
+        self._told[label.row_id] = None
+        _trim(self._told)
+        return [max(0.0, utc(label.ts).timestamp() - answered)]
 
     def watch(self, alias: Alias, watched: WatchedVersion) -> None:
         """Let a version take an alias' place."""
@@ -134,8 +122,6 @@ class State:
             self._watched[alias] = watched
             # Rows that came while its window was read from the log are not in it yet.
             self._recent.clear()
-            self._logged.clear()
-            self._labelled.clear()
 
     def version_of(self, alias: Alias) -> str | None:
         """Return the version that is watched for an alias."""
@@ -191,9 +177,3 @@ def _stored(ts: datetime) -> datetime:
 def _trim(recent: OrderedDict[str, Any]) -> None:
     while len(recent) > _MAX_RECENT:
         recent.popitem(last=False)
-
-
-def _lags(label: Label, matches: Sequence[Match]) -> list[float]:
-    """Return the label's lag, seconds, where it was joined now."""
-    answered = next((match.row.ts for match in matches if match.new), None)
-    return [] if answered is None else [max(0.0, utc(label.ts).timestamp() - answered)]
