@@ -18,7 +18,7 @@ from taxi_report.export.manifest import LeftOut, Manifest, VersionFiles, manifes
 from taxi_report.export.parts import PART_BYTES, Parts
 from taxi_report.export.reading import LogReader, Taken
 from taxi_report.export.verify import present
-from taxi_report.patience import patiently
+from taxi_runtime.patience import patiently
 from taxi_schema.schema import Schema
 from taxi_store.connection import Document
 from taxi_store.log.partitions import MAX_ROWS, Partition, first_time, plan
