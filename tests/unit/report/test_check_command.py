@@ -91,6 +91,15 @@ def test_options_that_cannot_be_used_end_with_2(
     assert run(*options).exit_code == 2
 
 
+def test_a_task_takes_files_or_rows_of_the_log_and_never_passes_over_one() -> None:
+    from taxi_report.prefect import check_data  # noqa: PLC0415 - Prefect takes seconds
+
+    with pytest.raises(FieldError, match="--last: is given beside --data"):
+        check_data.fn("reference.tar", "rows.parquet", last="24h")
+    with pytest.raises(FieldError, match="--data: is missing"):
+        check_data.fn("reference.tar")
+
+
 def test_what_cannot_be_read_ends_with_1(folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "rows.parquet"
     broken.write_bytes((folder / "rows.parquet").read_bytes()[:-100])
