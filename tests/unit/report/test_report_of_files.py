@@ -158,7 +158,8 @@ def test_rows_before_the_first_time_have_that(folder: Path, tmp_path: Path) -> N
     first = next(bucket for bucket in buckets if bucket["rows"])
     # 700 times five minutes after midnight in Berlin.
     assert found["span"]["local_from"].startswith("2021-01-03T00:00:00")
-    assert first["start"] <= "2021-01-03T09:20:00" < "2021-01-03T10" and first["rows"] >= 801
+    assert first["start"] <= "2021-01-03T09:20:00"
+    assert first["rows"] >= 801
     assert sum(bucket["rows"] for bucket in buckets) == 1600
 
 
