@@ -74,3 +74,14 @@ def test_an_import_upwards_breaks_the_contract(name: str, tmp_path: Path) -> Non
     assert kept.returncode == 0, kept.stdout
     assert broken.returncode == 1, broken.stdout
     assert f"{modules[-1]} is not allowed to import {modules[0]}" in broken.stdout
+
+
+def test_every_module_of_the_report_has_a_layer() -> None:
+    folder = source_of("taxi_report") / "taxi_report"
+    modules = {
+        f"taxi_report.{path.stem}"
+        for path in folder.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+
+    assert set(flat(LAYERS["layers of the report"]["layers"])) == modules - {"taxi_report.__init__"}

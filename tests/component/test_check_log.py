@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.report_log import Written, register, write_rides
 from support.taxi_artifacts import taxi_artifact
@@ -23,11 +24,12 @@ pytestmark = pytest.mark.component
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A log of some rides, and the version that answered."""
+    """A log of some rides, the version that answered, and the time of an event in the middle."""
 
     uri: str
     written: Written
     version: str
+    middle: str
 
     def check(self, *options: str, reference: str = f"{MODEL_NAME}@champion") -> Result:
         """Check all of it."""
@@ -48,7 +50,9 @@ def log() -> Iterator[Log]:
     artifact = taxi_artifact(rides[:10_000])
     with running_mongod() as server, connect(server.uri, app_name="test") as client:
         version = register(client[DATABASE], artifact, datetime(2021, 1, 1, tzinfo=UTC))
-        yield Log(server.uri, write_rides(client[DATABASE], rides[10_000:], artifact), version)
+        written = write_rides(client[DATABASE], rides[10_000:], artifact)
+        middle = np.sort(rides[10_000:].event_times)[2000].astype("M8[s]")
+        yield Log(server.uri, written, version, f"{middle}Z")
 
 
 def test_rows_of_the_log_are_compared_with_the_champion(log: Log, tmp_path: Path) -> None:
@@ -74,14 +78,33 @@ def test_a_filter_of_the_log_chooses_rows(log: Log, tmp_path: Path) -> None:
         reference=log.version,
     )  # fmt: skip
     none = log.check(*log.span, "--where", '{"model_role": "nobody"}')
-    wrong = log.check(*log.span, "--where", '{"ts": {"$no": 1}}')
+    early, late = (
+        log.check(
+            *log.span, "--where",
+            json.dumps({"event_time": {operator: {"$date": log.middle}}}),
+            "--json", str(tmp_path / name), reference=log.version,
+        )
+        for operator, name in (("$lt", "early.json"), ("$gte", "late.json"))
+    )  # fmt: skip
+    refused = [
+        log.check(*log.span, "--where", text)
+        for text in (
+            '{"ts": {"$no": 1}}', '{"$foo": 1}', '{"model_role": {"$regex": "("}}',
+            '{"$expr": {"$divide": [1, 0]}}', '{"a":' * 300 + "1" + "}" * 300,
+        )
+    ]  # fmt: skip
 
     document = json.loads(out.read_bytes())
     assert 0 < document["rows"]["read"] < 4000
     assert far.exit_code == 3
     assert "trip_distance" in {one["column"] for one in document["conditions"] if one["failed"]}
     assert none.exit_code == 3
-    assert wrong.exit_code == 1
+    assert {early.exit_code, late.exit_code} <= {0, 3}
+    parts = [json.loads((tmp_path / name).read_bytes()) for name in ("early.json", "late.json")]
+    assert all(0 < part["rows"]["read"] < 4000 for part in parts)
+    assert sum(part["rows"]["read"] for part in parts) == 4000
+    assert parts[0]["data"]["where"] == {"event_time": {"$lt": {"$date": log.middle}}}
+    assert [one.exit_code for one in refused] == [2] * len(refused)
 
 
 def test_files_are_compared_with_a_version(log: Log) -> None:

@@ -382,6 +382,8 @@ def test_usage_that_cannot_be_is_told(
 ) -> None:
     text = fails(caplog, 1, str(exported), "--zone", "UTC")
     assert f"its day is of {ZONE}, not UTC; give --zone {ZONE}" in text
+    text = fails(caplog, 1, "nowhere://user:s3cr3t@host/a", "--verify")
+    assert text.startswith("nowhere://host/a: cannot be opened")
     text = fails(caplog, 2, str(tmp_path), "--again")
     assert text == "--again: is given without --from; give the first day"
     text = fails(caplog, 2, str(tmp_path), "--from", FIRST, "--closed-after", "soon")
@@ -415,3 +417,33 @@ def test_flights_have_texts_and_missing_numbers(log: Log, tmp_path: Path) -> Non
         .fetchall()
     )
     assert table == [("UA", 1.5, None, None), ("UA", None, None, None)]
+
+
+def test_each_row_is_in_one_day_where_clocks_go_back_over_midnight(
+    log: Log, tmp_path: Path
+) -> None:
+    artifact = artifact_for(read_schema(FLIGHTS), name="st-johns")
+    Registry(log.database).add(artifact, model="st-johns", state=ModelState.ACCEPTED, now=NOW)
+    inputs = {"carrier": "UA", "origin": "JFK", "dest": "LAX", "distance": 2475.0, "dep_delay": 1.0}
+    # Local 23:50, 00:00, then, as at 02:31 UTC it is 23:01 again, 23:20, and 00:10.
+    minutes = [(2, 20), (2, 30), (2, 50), (3, 40)]
+    insert_records(
+        log.database,
+        [
+            PredictionRecord(
+                f"s{place}", datetime(2010, 11, 7, *time, tzinfo=UTC), None, "st-johns",
+                artifact.version, "champion", inputs, 3.0,
+            ).to_document()
+            for place, time in enumerate(minutes)
+        ],
+        NOW,
+    )  # fmt: skip
+
+    told = run(str(tmp_path), "--model", "st-johns", "--zone", "America/St_Johns")
+
+    assert "2 days written (4 rows, 0 with a label)" in told
+    frame = pl.read_parquet(f"{tmp_path}/**/*.parquet", hive_partitioning=True).sort("id")
+    assert [f"{day}" for day in frame["date"]] == ["2010-11-06", *["2010-11-07"] * 3]
+    assert run(str(tmp_path), "--model", "st-johns", "--zone", "America/St_Johns").startswith(
+        "0 days written"
+    )

@@ -1,6 +1,7 @@
 """`taxi-labels load` with a real mongod, and a monitor that joins what it loads."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -169,6 +170,32 @@ def test_mongodb_away_in_the_middle_is_waited_for(
     monkeypatch.setenv("TAXI_REPORT_PATIENCE_SECONDS", "0")
     monkeypatch.setenv("TAXI_MONGODB_URI", "mongodb://127.0.0.1:9/taxi")
     load(path, code=1)
+
+
+def test_a_kill_in_the_middle_is_mended_by_loading_again(
+    database: Database[Document], tmp_path: Path
+) -> None:
+    labels = [float(n % 900) for n in range(30_000)]
+    path = write(tmp_path / "many.parquet", [f"row-{n}" for n in range(30_000)], labels)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "taxi_report.labels.main", "load", str(path)],
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not database[LABELS].find_one():
+        assert process.poll() is None
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    before = {label["_id"]: label for label in database[LABELS].find()}
+    assert 0 < len(before) < 30_000
+
+    told = load(path)[-1].split()
+
+    assert (int(told[0]), int(told[3])) == (30_000 - len(before), len(before))
+    after = {label["_id"]: label for label in database[LABELS].find()}
+    assert {row_id: label["value"] for row_id, label in after.items()} == {
+        f"row-{n}": value for n, value in enumerate(labels)
+    }
+    assert {row_id: after[row_id] for row_id in before} == before
 
 
 def test_a_monitor_that_runs_joins_what_is_loaded(

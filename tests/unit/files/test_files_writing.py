@@ -1,5 +1,6 @@
 """Files are written whole: a full disk or a kill leaves what was there before."""
 
+import os
 import resource
 import signal
 import subprocess
@@ -19,6 +20,23 @@ def test_new_content_takes_the_place_of_the_old(tmp_path: Path) -> None:
         write_whole(path, content)
         assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_and_then_its_new_name_are_flushed_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    flushed = []
+    flush = os.fsync
+
+    def noted(opened: int) -> None:
+        flush(opened)
+        flushed.append((Path(f"/proc/self/fd/{opened}").readlink(), path.exists()))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write_whole(path, b"new")
+
+    assert flushed == [(tmp_path / ".a.json.part", False), (tmp_path, True)]
 
 
 def test_what_fails_in_the_middle_leaves_the_old(tmp_path: Path) -> None:

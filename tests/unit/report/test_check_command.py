@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from support.labelled import orders
 from typer.testing import CliRunner, Result
 
 from taxi_domain.errors import FieldError
-from taxi_report.collect.log_rows import where_of
+from taxi_report.collect.log_rows import json_of_where, where_of
 from taxi_report.main import app
 
 SCHEMA = orders()
@@ -91,6 +92,15 @@ def test_options_that_cannot_be_used_end_with_2(
     assert run(*options).exit_code == 2
 
 
+def test_a_task_takes_files_or_rows_of_the_log_and_never_passes_over_one() -> None:
+    from taxi_report.prefect import check_data
+
+    with pytest.raises(FieldError, match="--last: is given beside --data"):
+        check_data.fn("reference.tar", "rows.parquet", last="24h")
+    with pytest.raises(FieldError, match="--data: is missing"):
+        check_data.fn("reference.tar")
+
+
 def test_what_cannot_be_read_ends_with_1(folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "rows.parquet"
     broken.write_bytes((folder / "rows.parquet").read_bytes()[:-100])
@@ -107,9 +117,23 @@ def test_what_cannot_be_read_ends_with_1(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{", "is not JSON"),
+        ("{", "is no filter in JSON"),
+        ('{"prediction": NaN}', r"is no filter in JSON \(NaN is not JSON\)"),
+        ('{"prediction": {"$gt": -Infinity}}', "is no filter in JSON"),
+        ('{"prediction": 9223372036854775808}', "is no filter in JSON"),
+        (r'{"a\u0000b": 1}', "is no filter in JSON"),
+        (r'{"model_role": "\ud800"}', "is no filter in JSON"),
+        ('{"model_role": "\ud800"}', "is no filter in JSON"),
+        ('{"a":' * 100_000, "is no filter in JSON"),
+        ('{"ts": {"$date": "yesterday"}}', "is no filter in JSON"),
+        ('{"ts": {"$date": {"$numberLong": "9223372036854775808"}}}', "is no filter in JSON"),
+        ('{"_id": {"$oid": 5}}', "is no filter in JSON"),
+        ('{"$date": "2021-03-01T00:00:00Z"}', "is no object"),
         ("[1]", "is no object"),
         ('{"$where": "sleep(1)"}', r"has \$where, which runs code"),
+        ('{"x": [{"y": {"$code": "sleep(1)"}}]}', r"has \$code, which runs code"),
+        ('{"x": {"$code": "a"}, "x": 1}', r"has \$code, which runs code"),
+        ('{"$expr": {"$accumulator": {}}}', r"has \$accumulator, which runs code"),
         ('{"$or": [{"x": {"$expr": {"$function": {}}}}]}', r"has \$function, which runs code"),
     ],
 )
@@ -121,6 +145,19 @@ def test_a_filter_that_is_none_or_runs_code_is_refused(text: str, problem: str) 
 def test_a_filter_is_an_object() -> None:
     assert where_of("") == {}
     assert where_of('{"inputs.weight": {"$gt": 3}}') == {"inputs.weight": {"$gt": 3}}
+
+
+def test_a_filter_has_the_values_of_extended_json() -> None:
+    text = '{"event_time": {"$gte": {"$date": "2021-03-01T08:00:00Z"}}}'
+
+    found = where_of(text)
+
+    moment = found["event_time"]["$gte"]
+    assert moment.replace(tzinfo=UTC) == datetime(2021, 3, 1, 8, tzinfo=UTC)
+    assert json_of_where(found) == json.loads(text)
+    # As an operator it may have others beside it.
+    beside = {"model_version": {"$regex": "^a", "$ne": "ab"}}
+    assert where_of(json.dumps(beside)) == beside
 
 
 def test_a_kill_while_files_are_written_leaves_whole_ones(folder: Path, tmp_path: Path) -> None:

@@ -137,6 +137,21 @@ def test_a_reference_without_predictions_compares_all_else(folder: Path, tmp_pat
         assert state(found, "max_drift", column) == state(whole, "max_drift", column)
 
 
+def test_a_reference_without_any_error_is_the_reason_that_errors_are_not_compared(
+    folder: Path, tmp_path: Path
+) -> None:
+    exact = write_rows(
+        tmp_path / "reference.parquet", SCHEMA, ROWS, prediction=pa.array(ROWS.target)
+    )
+    path = write_rows(tmp_path / "rows.parquet", SCHEMA, NEW)
+
+    found = checked(folder, exact, path).document
+
+    error = state(found, "max_error")
+    assert error["state"] == "not evaluated"
+    assert "the reference has no error at all" in error["reason"]
+
+
 def test_few_rows_are_not_judged_by_thresholds(folder: Path, tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.parquet", SCHEMA, NEW[:30])
 
@@ -251,6 +266,10 @@ def test_rows_without_times_are_not_judged_by_hours(folder: Path, tmp_path: Path
 
     found = result(folder, path, checks="[defaults]\nmax_score = 0.1")
 
+    assert found["problems"] == [
+        f"placed: cannot be read in 1 of 1 files (1,500 rows): {path} has no such column, or more "
+        "than one"
+    ]
     assert "no event time" in state(found, "max_drift", "weight")["reason"]
     assert state(found, "max_score", "weight")["state"] == "met"
 

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from bson.int64 import Int64
 
 from taxi_domain.errors import FieldError
 from taxi_report.export import layout
-from taxi_report.export.days import begin_of, last_closed
+from taxi_report.export.days import begin_of, day_of, last_closed
 from taxi_report.export.destination import Destination, DestinationError
 from taxi_report.export.manifest import (
     File,
@@ -176,6 +178,23 @@ def test_verification_names_what_differs(tmp_path: Path) -> None:
     ]
 
 
+def test_verification_names_the_files_of_days_without_a_manifest(tmp_path: Path) -> None:
+    destination = Destination(str(tmp_path))
+    (name,) = [file.name for file in manifest().files]
+    destination.write(name, b"abc")
+    other = name.replace("=v", "=w").replace("part-", ".part-")
+    destination.write(other, b"")
+
+    ((files, problems),) = differences(destination, "model=m")
+
+    assert files == 0
+    assert problems == [f"{name}: its day has no manifest", f"{other}: its day has no manifest"]
+    destination.write(layout.manifest_name("m", DAY), b"damaged")
+    ((_, problems),) = differences(destination, "model=m")
+    assert len(problems) == 1
+    assert "is damaged" in problems[0]
+
+
 def test_a_destination_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     destination = Destination(str(tmp_path / "file"))
@@ -185,14 +204,67 @@ def test_a_destination_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         Destination("nowhere://a")
 
 
-@pytest.mark.parametrize("name", ["America/Havana", "America/Sao_Paulo", "Africa/Cairo", "UTC"])
-def test_days_of_a_zone_have_no_gap_also_where_midnight_changes(name: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nowhere://user:s3cr3t@host/a", "ftp://user:s3cr3t@127.0.0.1:9/a",
+        "ftp://user:s3cr3t/more@127.0.0.1:9/a", "nowhere://user:a%40s3cr3t@host/a",
+        "simplecache::nowhere://user:s3cr3t@host/a", "ftp://127.0.0.1:s3cr3t@/a",
+    ],
+)  # fmt: skip
+def test_passwords_of_a_destination_are_never_told(url: str) -> None:
+    with pytest.raises(DestinationError) as caught:
+        Destination(url).files("")
+    assert "s3cr3t" not in str(caught.value)
+    assert "://" in str(caught.value)
+
+
+def test_a_url_without_a_user_is_told_as_it_is() -> None:
+    with pytest.raises(DestinationError, match=r"^nowhere://bucket/a@b: cannot be opened"):
+        Destination("nowhere://bucket/a@b")
+
+
+def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
+    program = (
+        "import resource, signal, sys\n"
+        "from taxi_report.export.destination import Destination\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "Destination(sys.argv[1]).write('a/part-0000.parquet', b'x' * 100_000)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True,
+        check=False, env={"PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+
+    assert "a/part-0000.parquet cannot be written (File too large); name a folder" in done.stderr
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "year"),
+    [
+        ("America/Havana", 2018), ("America/Sao_Paulo", 2018), ("Africa/Cairo", 2018),
+        ("UTC", 2018), ("America/St_Johns", 2010), ("Pacific/Apia", 2011),
+        ("America/Toronto", 1919),
+    ],
+)  # fmt: skip
+def test_days_of_a_zone_have_no_gap_also_where_midnight_changes(name: str, year: int) -> None:
     zone = ZoneInfo(name)
-    moment = datetime(2018, 1, 1, tzinfo=UTC)
-    while moment < datetime(2019, 1, 1, tzinfo=UTC):
-        day = moment.astimezone(zone).date()
+    moment = datetime(year, 1, 1, tzinfo=UTC)
+    while moment < datetime(year + 1, 1, 1, tzinfo=UTC):
+        day = day_of(moment, zone)
         assert begin_of(day, zone) <= moment < begin_of(day + timedelta(days=1), zone)
         moment += timedelta(minutes=30)
+
+
+def test_a_day_that_began_goes_on_where_clocks_go_back_over_midnight() -> None:
+    zone = ZoneInfo("America/St_Johns")
+    # One minute after midnight, at 02:31 UTC, clocks went back to 23:01 of the day before.
+    moment = datetime(2010, 11, 7, 2, 50, tzinfo=UTC)
+    assert moment.astimezone(zone).date() == date(2010, 11, 6)
+    assert day_of(moment, zone) == date(2010, 11, 7)
 
 
 def test_a_day_is_closed_some_time_after_its_end() -> None:

@@ -132,6 +132,37 @@ def test_files_without_times_are_in_their_order(tmp_path: Path) -> None:
     assert b"<title>files: no drift" in page_of(document, {})
 
 
+@pytest.mark.parametrize("placed", [None, pa.nulls(1500, pa.timestamp("us"))])
+def test_rows_of_which_none_has_a_time_are_in_their_order(
+    folder: Path, tmp_path: Path, placed: pa.Array | None
+) -> None:
+    path = write_rows(tmp_path / "rows.parquet", SCHEMA, NEW, placed=placed)
+
+    found = report(folder, tmp_path / "out", "--data", path)
+
+    (version,) = found["versions"]
+    assert found["span"]["from"] == "1970-01-01T00:00:00+00:00"
+    assert [bucket["rows"] for bucket in version["timeline"]["buckets"]] == [900, 600]
+
+
+def test_rows_before_the_first_time_have_that(folder: Path, tmp_path: Path) -> None:
+    times = NEW.event_times.copy()
+    times[:700] = np.datetime64("NaT")
+    path = write_rows(tmp_path / "rows.parquet", SCHEMA, NEW, placed=pa.array(times))
+    untimed = write_rows(tmp_path / "a.parquet", SCHEMA, NEW[:100], prefix="a", placed=None)
+
+    found = report(folder, tmp_path / "out", "--data", untimed, "--data", path)
+
+    (version,) = found["versions"]
+    buckets = version["timeline"]["buckets"]
+    first = next(bucket for bucket in buckets if bucket["rows"])
+    # 700 times five minutes after midnight in Berlin.
+    assert found["span"]["local_from"].startswith("2021-01-03T00:00:00")
+    assert first["start"] <= "2021-01-03T09:20:00"
+    assert first["rows"] >= 801
+    assert sum(bucket["rows"] for bucket in buckets) == 1600
+
+
 def test_no_rows_make_a_report_without_a_version(folder: Path, tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.parquet", SCHEMA, NEW[:0])
 

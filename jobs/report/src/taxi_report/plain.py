@@ -2,9 +2,9 @@
 
 from taxi_report import steps
 from taxi_report.collect.workers import workers_of
-from taxi_report.patience import patiently
 from taxi_report.request import Progress, Request
 from taxi_report.results import Stored
+from taxi_runtime.patience import patiently
 
 
 def make_report(request: Request, progress: Progress) -> Stored:

@@ -8,7 +8,7 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from taxi_report.check.command import query_of, write
+from taxi_report.check.command import check_given, query_of, write
 from taxi_report.check.run import CheckRequest, ConditionsNotMetError
 from taxi_report.check.run import check as made
 from taxi_report.options import opened, settings_of
@@ -42,7 +42,7 @@ def check_data(  # noqa: PLR0913 - the options of the command
 
     Args:
         reference: Rows, an artifact (`.tar`), `MODEL@champion`, or a version.
-        data: Files or folders; none: rows of the log.
+        data: Files or folders; none: rows of the log, and a span of it has to be given.
         schema: File of the schema.
         checks: File of the conditions.
         json: File of the document.
@@ -59,14 +59,16 @@ def check_data(  # noqa: PLR0913 - the options of the command
         The document.
 
     Raises:
+        FieldError: an option cannot be used, or is of the log and `data` is given too.
         ConditionsNotMetError: not all conditions are met; has the document.
         TaxiError: the check could not be made.
     """
-    files = (data,) if isinstance(data, str | Path) else tuple(data)
+    files = [Path(path) for path in ((data,) if isinstance(data, str | Path) else data)]
+    check_given(files, {"--from": start, "--to": end, "--last": last, "--where": where})
     checked = made(
         CheckRequest(
             reference=str(reference),
-            data=tuple(map(Path, files)) or query_of((start, end, last), where, model, zone),
+            data=tuple(files) or query_of((start, end, last), where, model, zone),
             schema=_path(schema),
             checks=_path(checks),
             prediction=prediction_column,

@@ -8,8 +8,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-
-import tenacity
+from functools import partial
 
 from taxi_domain.errors import NotAvailableError
 from taxi_report.collect.counters import Counters
@@ -26,6 +25,7 @@ from taxi_report.request import Request
 from taxi_report.results import Collected, Compared, Profiled, Rendered, Stored
 from taxi_report.spans import Span
 from taxi_report.subject import Subject
+from taxi_runtime.patience import patiently
 from taxi_store.log.partitions import Key, Partition, plan
 from taxi_store.reports import reports
 from taxi_store.reports.reports import ReportContents, ReportEntry
@@ -283,10 +283,4 @@ def _layouts(request: Request, span: Span) -> Callable[[str], Layout | str]:
 def _known(request: Request, span: Span, version: str) -> Known | str:
     """Return what a version brings along, or why it has nothing: workers found it, but before."""
     task = request.task(span)(Partition(request.subject.model, Key(span.end), Key(span.start)))
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(NotAvailableError),
-        wait=tenacity.wait_random(0.5, 2),
-        stop=tenacity.stop_after_delay(request.settings.patience_seconds),
-        reraise=True,
-    )
-    return retrying(known_to, task, version)
+    return patiently(request.settings.patience_seconds, partial(known_to, task, version))

@@ -40,6 +40,7 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        _flush_folder(path.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise FileWriteError(
@@ -49,3 +50,12 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _flush_folder(folder: Path) -> None:
+    """Put the new name on the disk: without this a power cut can bring the old content back."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -226,8 +226,10 @@ def _error_ratio(facts: Facts, name: str, rmse: float) -> Value:
     error = facts.known.reference.error
     if error is None:
         return "the reference has no errors: it has no predictions, or no labels"
+    if not error.rmse:
+        return "the reference has no error at all, so none can be compared with it"
     if name == names.MAX_RMSE_RATIO:
-        return rmse / error.rmse if error.rmse else "the reference has no error at all"
+        return rmse / error.rmse
     limit = limit_of(facts.known.reference, facts.current)
     if limit is None or limit.rmse is None:
         return "too few rows have a label to tell a large error from chance"

@@ -12,7 +12,7 @@ from taxi_report.check.facts import Counted, Facts, facts_of
 from taxi_report.collect.against import Against, Opened, against
 from taxi_report.collect.file_rows import profile_files
 from taxi_report.collect.files import Seen, Source
-from taxi_report.collect.log_rows import LogQuery, profile_log
+from taxi_report.collect.log_rows import LogQuery, json_of_where, profile_log
 from taxi_report.collect.reference import Known
 from taxi_report.profile.layout import Layout
 from taxi_report.profile.version import VersionProfile
@@ -159,7 +159,7 @@ def _of_log(query: LogQuery, opened: Callable[[], Opened], layout: Layout) -> _D
     )  # fmt: skip
     about = {
         "model": query.model, "from": query.span.start.isoformat(),
-        "to": query.span.end.isoformat(), "where": dict(query.where),
+        "to": query.span.end.isoformat(), "where": json_of_where(query.where),
     }  # fmt: skip
     problems = [
         f"{count:,} documents of {collection} could not be read"

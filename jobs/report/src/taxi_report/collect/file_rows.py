@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_report.collect.columns import local_seconds
-from taxi_report.collect.files import Read, Seen, Source, read_pieces
+from taxi_report.collect.files import Read, Seen, Source, first_moment, read_pieces
 from taxi_report.collect.reference import rows_of_labelled
 from taxi_report.profile.layout import Layout
 from taxi_report.profile.version import VersionProfile, merge, profile_of
@@ -48,14 +48,14 @@ def _merged(tree: list[tuple[int, VersionProfile]], layout: Layout) -> tuple[int
 
 
 def _rows(source: Source, layout: Layout, seen: Seen) -> Iterator[Rows]:
-    """Yield the pieces; a row without a time has that of the row before.
+    """Yield the pieces; a row without a time has that of the row before, or else the first one.
 
-    Rows of a schema without event times are a second apart, from 1970 on.
+    Rows of files without any event time are a second apart, from 1970 on.
     """
-    place, last = 0, 0.0
+    place, last = 0, first_moment(source)
     for read in read_pieces(source, seen):
-        time, count = source.schema.event_time, len(read.rows)
-        if time is None:
+        count = len(read.rows)
+        if last is None:
             moments = ts = np.arange(place, place + count, dtype=np.float64)
         else:
             moments = _filled(read.rows.moments, last)

@@ -147,8 +147,10 @@ def _readable(source: Source, piece: Piece, seen: Seen) -> frozenset[str]:
         except DataFileError as error:
             there.remove(name)
             _note(seen, name, str(error))
+    time = source.schema.event_time
     named = () if source.prediction == PREDICTION else (source.prediction,)
-    for name in (*columns, *named):
+    timed = () if time is None else (time.name,)
+    for name in (*columns, *timed, *named):
         if name not in piece.table.column_names:
             _note(seen, name, f"{piece.path} has no such column, or more than one")
     return frozenset(there)
@@ -233,19 +235,36 @@ def event_days(source: Source) -> dict[int, int]:
     Raises:
         DataFileError: a file cannot be read to its end.
     """
-    time = source.schema.event_time
     found: Counter[int] = Counter()
+    for times in _event_times(source):
+        found.update(times.astype("M8[D]").astype(np.int64).tolist())
+    return dict(sorted(found.items()))
+
+
+def first_moment(source: Source) -> float | None:
+    """Return the local event time of the first row that has one; None when no row has.
+
+    Seconds since 1970-01-01 00:00 local.
+
+    Raises:
+        DataFileError: a file cannot be read to its end.
+    """
+    first = next((times[0] for times in _event_times(source) if len(times)), None)
+    return None if first is None else first.astype("M8[us]").astype(np.int64) / 1e6
+
+
+def _event_times(source: Source) -> Iterator[NDArray[np.datetime64]]:
+    """Yield the local event times of the rows that have one, piece by piece."""
+    time = source.schema.event_time
     if time is None:
-        return found
+        return
     for path in source.files:
         for piece in pieces_of(path, Wanted((), (time.name,))):
             try:
                 rows = of_table(source.schema, piece.table.select([time.name]), path)
             except (DataFileError, KeyError):
                 break  # its rows have no time, which is said where they are read
-            days = rows.event_times[~np.isnat(rows.event_times)].astype("M8[D]").astype(np.int64)
-            found.update(days.tolist())
-    return dict(sorted(found.items()))
+            yield rows.event_times[~np.isnat(rows.event_times)]
 
 
 def row_total(paths: Sequence[Path]) -> int:

@@ -27,6 +27,20 @@ def begin_of(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
+def day_of(moment: datetime, zone: ZoneInfo) -> date:
+    """Return the day that a moment belongs to: each one is in exactly one.
+
+    It is the local date, but where clocks go back or forward over midnight: a day begins once, and
+    what then has the date of the day before is still of the day that began.
+    """
+    day = moment.astimezone(zone).date()
+    while moment < begin_of(day, zone):
+        day -= timedelta(days=1)
+    while moment >= begin_of(day + timedelta(days=1), zone):
+        day += timedelta(days=1)
+    return day
+
+
 def last_closed(now: datetime, closed_after: timedelta, zone: ZoneInfo) -> datetime:
     """Return the end of the last day that ended so long ago, UTC."""
     return begin_of((now - closed_after).astimezone(zone).date(), zone)

@@ -4,19 +4,23 @@ A file is there whole or not at all: local ones are written beside their place, 
 disk and moved there; an object store does the same with each put.
 """
 
-import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from taxi_domain.errors import TaxiError
+from taxi_files.writing import FileWriteError, write_whole
 
-_UNFINISHED: Final = ".tmp"
 _MAX_TEXT: Final = 300
+#: User and password of a URL; a password may have slashes where nobody encoded them.
+_USER: Final = re.compile(r"(?<=://)(?:[^/:@\s]*:\S*|[^/@\s]*)@")
+_SEPARATORS: Final = re.compile(r"[:/?#@]")
 
 
 class DestinationError(TaxiError):
@@ -53,7 +57,9 @@ class Destination:
         path = self._path(name)
         with self._translated(f"{name} cannot be written"):
             if self._is_local:
-                _write_whole(Path(path), data)
+                local = Path(path)
+                local.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(local, data)
             else:
                 self._fs.pipe_file(path, data)
 
@@ -125,25 +131,25 @@ class Destination:
         try:
             yield
         except Exception as error:
-            reason = error.strerror if isinstance(error, OSError) else None
-            text = " ".join((reason or f"{error}" or type(error).__name__).split())[:_MAX_TEXT]
             raise DestinationError(
-                f"{self._url}: {problem} ({text}); name a folder or bucket that can be used, "
-                "and export again"
+                f"{_without_user(self._url)}: {problem} ({_told(error, self._url)}); name a folder "
+                "or bucket that can be used, and export again"
             ) from error
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Always the same name: what a killed run left is written over.
-    unfinished = path.with_name(f".{path.name}{_UNFINISHED}")
-    with unfinished.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _without_user(url: str) -> str:
+    """Return a URL without user and password."""
+    return _USER.sub("", url)
+
+
+def _told(error: Exception, url: str) -> str:
+    """Return what an error says, and never a part of a user or password in the URL."""
+    if isinstance(error, FileWriteError) and isinstance(error.__cause__, OSError):
+        error = error.__cause__
+    reason = error.strerror if isinstance(error, OSError) else None
+    text = " ".join((reason or f"{error}" or type(error).__name__).split())
+    secrets = {part for user in _USER.findall(url) for part in _SEPARATORS.split(user)}
+    secrets |= {unquote(secret) for secret in secrets}
+    if any(secret and secret in text for secret in secrets):
+        return type(error).__name__
+    return text[:_MAX_TEXT]

@@ -12,13 +12,13 @@ from pymongo.database import Database
 
 from taxi_domain.errors import TaxiError
 from taxi_report.export import layout
-from taxi_report.export.days import Days, begin_of
+from taxi_report.export.days import Days, begin_of, day_of
 from taxi_report.export.destination import Destination
 from taxi_report.export.manifest import LeftOut, Manifest, VersionFiles, manifest_of
 from taxi_report.export.parts import PART_BYTES, Parts
 from taxi_report.export.reading import LogReader, Taken
 from taxi_report.export.verify import present
-from taxi_report.patience import patiently
+from taxi_runtime.patience import patiently
 from taxi_schema.schema import Schema
 from taxi_store.connection import Document
 from taxi_store.log.partitions import MAX_ROWS, Partition, first_time, plan
@@ -71,7 +71,7 @@ class Exporter:
         complete = self._complete(days.zone)
         moment = days.start
         while (first := self._first(moment, days.end)) is not None:
-            day = first.astimezone(days.zone).date()
+            day = day_of(first, days.zone)
             moment = begin_of(day + timedelta(days=1), days.zone)
             written = None
             if days.again or day not in complete:

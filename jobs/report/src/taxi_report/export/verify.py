@@ -16,14 +16,17 @@ def models_of(destination: Destination) -> list[str]:
 def differences(destination: Destination, folder: str) -> Iterator[tuple[int, list[str]]]:
     """Yield for each day of a model's folder its number of files, and what differs.
 
-    Days without a manifest are not complete and not looked at.
+    A day that has files and no manifest is not complete: each of its files differs.
 
     Raises:
         DestinationError: the destination cannot be read.
     """
+    complete: set[str] = set()
     for name in destination.files(f"{folder}/{MANIFESTS}"):
-        if day_of_manifest(name) is None:
+        day = day_of_manifest(name)
+        if day is None:
             continue
+        complete.add(hive("date", day.isoformat()))
         try:
             manifest = manifest_of(name, destination.read(name) or b"")
         except ManifestError as error:
@@ -31,15 +34,35 @@ def differences(destination: Destination, folder: str) -> Iterator[tuple[int, li
             continue
         wrong = [problem for file in manifest.files if (problem := _problem(destination, file))]
         yield len(manifest.files), wrong + _unknown(destination, folder, manifest)
+    for day_folder, names in _by_day(destination, folder).items():
+        if day_folder not in complete:
+            yield 0, [f"{name}: its day has no manifest" for name in names]
 
 
 def present(destination: Destination, folder: str, day: str) -> list[str]:
     """Return the files of a day of all versions, finished or not."""
     return [
         name
+        for version in _versions(destination, folder)
+        for name in destination.files(f"{version}/{hive('date', day)}")
+    ]
+
+
+def _by_day(destination: Destination, folder: str) -> dict[str, list[str]]:
+    """Return the files of all versions by the name of their day's folder."""
+    found: dict[str, list[str]] = {}
+    for version in _versions(destination, folder):
+        for day_folder in destination.folders(version):
+            if names := destination.files(day_folder):
+                found.setdefault(day_folder.rpartition("/")[2], []).extend(names)
+    return found
+
+
+def _versions(destination: Destination, folder: str) -> list[str]:
+    return [
+        version
         for version in destination.folders(folder)
         if version.rpartition("/")[2].startswith("model_version=")
-        for name in destination.files(f"{version}/{hive('date', day)}")
     ]
 
 

@@ -14,7 +14,7 @@ from taxi_domain.records import Label
 from taxi_files.ids import DoubledIds
 from taxi_files.pieces import pieces_of
 from taxi_report.labels.reading import LabelReader
-from taxi_report.patience import patiently
+from taxi_runtime.patience import patiently
 from taxi_store.connection import Document
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.prediction_log import CHUNK, insert_labels, logged

@@ -13,8 +13,8 @@ from pymongo.database import Database
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.models import SCHEMA_FILE, Alias
-from taxi_report.patience import patiently
 from taxi_report.settings import Settings
+from taxi_runtime.patience import patiently
 from taxi_runtime.process import command
 from taxi_runtime.settings import read
 from taxi_schema.reading import schema_of_json
