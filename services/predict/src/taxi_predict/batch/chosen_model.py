@@ -8,9 +8,10 @@ from typing import Final
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.models import VERSION_LENGTH, Alias
 from taxi_predict.batch.settings import Settings
-from taxi_predict.batch.store import patiently, store
+from taxi_predict.batch.store import store
 from taxi_predict.serving.loaded_model import LoadedModel, loaded
 from taxi_predict.serving.model_cache import fetch
+from taxi_runtime.patience import patiently
 from taxi_store.registry.artifacts import MAX_ARCHIVE_BYTES, unpack
 from taxi_store.registry.registry import Registry
 
@@ -60,10 +61,10 @@ def chosen_model(text: str, settings: Settings, patience: float) -> ChosenModel:
     registry = Registry(store(settings))
     if alias:
         name, role = alias[1], Alias(alias[2])
-        artifact = patiently(lambda: fetch(registry, name, role), patience)
+        artifact = patiently(patience, lambda: fetch(registry, name, role))
         return ChosenModel(loaded(artifact), name, str(role))
-    entry = patiently(lambda: registry.get(text), patience)
-    artifact = patiently(lambda: registry.load(text), patience)
+    entry = patiently(patience, lambda: registry.get(text))
+    artifact = patiently(patience, lambda: registry.load(text))
     return ChosenModel(loaded(artifact), entry.model, CANDIDATE)
 
 

@@ -13,9 +13,9 @@ from pymongo.database import Database
 
 from taxi_predict.batch.chosen_model import ChosenModel
 from taxi_predict.batch.scoring import Scored
-from taxi_predict.batch.store import patiently
 from taxi_predict.delivery.bson_template import BsonTemplates
 from taxi_predict.spool.record import Entry
+from taxi_runtime.patience import patiently
 from taxi_schema.column import Column, Kind
 from taxi_schema.columns.arrays import is_missing
 from taxi_store.connection import Document
@@ -60,7 +60,7 @@ class BatchLog:
         """
         repeated = 0
         for batch in _batches(self._records(scored)):
-            repeated += patiently(partial(self._insert, batch), self._patience).repeated
+            repeated += patiently(self._patience, partial(self._insert, batch)).repeated
         return repeated
 
     def _insert(self, records: Sequence[bytes]) -> InsertResult:
