@@ -158,7 +158,7 @@ def test_labels_of_a_clock_behind_are_joined_and_counted_once(followed: Followed
     followed.log(ids)
     followed.label(ids[:10])
     followed.tailer.catch_up()
-    followed.label(ids[10:20], behind=30)
+    followed.label(ids[10:20], behind=15)
     followed.tailer.catch_up()
     assert followed.joined() == [20] * 3
 

@@ -51,7 +51,7 @@ def test_late_items_are_taken_once() -> None:
     log = Log()
     log.store("a")
     assert log.look() == ["a"]
-    log.store("b", behind=30)
+    log.store("b", behind=15)
     log.store("c", behind=OVERLAP.total_seconds() - 1)
     assert log.look() == ["c", "b"]
     assert log.look() == []

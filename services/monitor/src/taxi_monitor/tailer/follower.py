@@ -9,7 +9,7 @@ from typing import Final
 from taxi_store.log.prediction_log import Stored
 
 #: How far a writer's clock may be behind the monitor's; items also become visible a little late.
-OVERLAP: Final = timedelta(seconds=60)
+OVERLAP: Final = timedelta(seconds=20)
 #: Items that are remembered.
 MAX_TAKEN: Final = 100_000
 #: Times are stored in whole milliseconds.

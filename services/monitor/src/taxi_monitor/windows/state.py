@@ -13,7 +13,7 @@ from taxi_monitor.windows.misfits import PUSH
 from taxi_monitor.windows.versions import Evaluation, Match, WatchedVersion
 from taxi_schema.schema import Schema
 
-#: Rows that came lately; the log is read again over a minute.
+#: Rows that came lately; the log is read again over some seconds.
 _MAX_RECENT: Final = 100_000
 
 
