@@ -108,7 +108,10 @@ def run(  # noqa: PLR0913, PLR0917 - one for each option
             request = Request(subject, settings, database, with_html=output != Output.JSON, now=now)
             stored = _made(request, scheduled=scheduled)
         if out is not None:
-            write_copy(stored, out, output.parts)
+            try:
+                write_copy(stored, out, output.parts)
+            except TaxiError as error:
+                raise CopyError(f"{error}; the report is stored") from error
         _tell(stored)
 
 
