@@ -128,9 +128,7 @@ class Layout:
         schema names come first, then pairs of few cells.
         """
         sizes, prediction = self.slice_sizes(), len(self.columns) - 1
-        pairs = [
-            pair for pair in self._pairs() if sizes[pair[0]] * sizes[pair[1]] <= MAX_CROSSED
-        ]
+        pairs = [pair for pair in self._pairs() if sizes[pair[0]] * sizes[pair[1]] <= MAX_CROSSED]
 
         def rank(pair: tuple[int, int]) -> tuple[bool, int, tuple[int, int]]:
             first, second = pair
@@ -139,7 +137,9 @@ class Layout:
 
         ordered = sorted(pairs, key=rank)
         cells = accumulate(sizes[first] * sizes[second] for first, second in ordered)
-        within = [pair for pair, sum_ in zip(ordered, cells, strict=True) if sum_ <= MAX_ALL_CROSSED]
+        within = [
+            pair for pair, sum_ in zip(ordered, cells, strict=True) if sum_ <= MAX_ALL_CROSSED
+        ]
         return sorted(within)
 
     @property
