@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from pymongo.database import Database
+from support.fault_proxy import SlowProxy
 from support.report_log import Written, register, write_rides
 from support.taxi_artifacts import taxi_artifact
 from support.taxi_columns import taxi_rides, usual
@@ -34,6 +35,8 @@ pytestmark = pytest.mark.component
 
 NOW = datetime(2021, 1, 1, tzinfo=UTC)
 START_SECONDS = 120
+#: Between workers and log while a test waits for the middle of a report, seconds each way.
+SLOW_SECONDS = 0.3
 #: Patience, time-outs of Dask and the end of all processes together.
 MAX_SECONDS = 90
 
@@ -68,13 +71,12 @@ def environment(log: Log, **variables: str) -> dict[str, str]:
 
 @contextmanager
 def process(
-    log: Log, folder: Path, *arguments: str, first: Path | None = None
+    log: Log, folder: Path, *arguments: str, **variables: str
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a part of a Dask cluster, in a group of its own; what is in `first` hides the rest."""
-    path = ":".join([*([str(first)] if first else []), *sys.path])
+    """Run a part of a Dask cluster, in a group of its own."""
     with (folder / f"{time.monotonic()}.log").open("wb") as out:
         one = subprocess.Popen(
-            [sys.executable, "-m", "dask", *arguments], env=environment(log, PYTHONPATH=path),
+            [sys.executable, "-m", "dask", *arguments], env=environment(log, **variables),
             stdout=out, stderr=out, start_new_session=True, cwd=folder,
         )  # fmt: skip
     try:
@@ -88,8 +90,11 @@ class Cluster:
 
     def __init__(self, log: Log, folder: Path, stack: ExitStack) -> None:
         self._log = log
+        #: Between the workers and the log.
+        self.proxy = stack.enter_context(SlowProxy(log.server.port, 0.0))
         self._folder = folder
         self._stack = stack
+        self._uri = f"mongodb://127.0.0.1:{self.proxy.port}/taxi"
         self._port, self._dashboard_port = free_port(), free_port()
         self.address = f"tcp://127.0.0.1:{self._port}"
         self.dashboard = f"http://127.0.0.1:{self._dashboard_port}"
@@ -116,7 +121,10 @@ class Cluster:
         self.workers.clear()
 
     def _start(self, *arguments: str, first: Path | None) -> "subprocess.Popen[bytes]":
-        return self._stack.enter_context(process(self._log, self._folder, *arguments, first=first))
+        # What is in `first` hides the rest.
+        path = ":".join([*([str(first)] if first else []), *sys.path])
+        variables = {"PYTHONPATH": path, "TAXI_MONGODB_URI": self._uri}
+        return self._stack.enter_context(process(self._log, self._folder, *arguments, **variables))
 
 
 def kill(one: "subprocess.Popen[bytes]") -> None:
@@ -172,15 +180,23 @@ def start(log: Log, **variables: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def in_the_middle(log: Log, cluster: Cluster, **variables: str) -> "subprocess.Popen[str]":
-    """Start making the report; return once some of its tasks are done and others are not."""
+@contextmanager
+def in_the_middle(
+    log: Log, cluster: Cluster, **variables: str
+) -> Iterator["subprocess.Popen[str]"]:
+    """Start making the report, with the log slow until the middle of it is over.
+
+    Enters once some of its tasks are done and others are not.
+    """
+    cluster.proxy.delay_seconds = SLOW_SECONDS
     running = start(log, TAXI_REPORT_DASK_ADDRESS=cluster.address, **variables)
     assert running.stderr is not None
     for line in running.stderr:
         if "partitions to read" in line:
             break
     _wait_for_work(cluster)
-    return running
+    yield running
+    cluster.proxy.delay_seconds = 0.0
 
 
 def failure(one: "subprocess.Popen[str]", seconds: float) -> str:
@@ -228,49 +244,49 @@ def test_dask_and_processes_give_the_same_report(log: Log, cluster: Cluster) -> 
 
 def test_a_worker_that_dies_in_the_middle_is_not_missed(log: Log, cluster: Cluster) -> None:
     local = document(log, start(log))
-    running = in_the_middle(log, cluster)
-    kill(cluster.workers[0])
+    with in_the_middle(log, cluster) as running:
+        kill(cluster.workers[0])
 
     assert document(log, running) == local
 
 
 def test_workers_that_are_all_gone_end_the_report_with_one_line(log: Log, cluster: Cluster) -> None:
-    running = in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="2")
-    cluster.kill_workers()
+    with in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="2") as running:
+        cluster.kill_workers()
 
     assert "Dask: the scheduler has no workers; start some" in failure(running, MAX_SECONDS)
 
 
 def test_workers_that_are_all_replaced_are_waited_for(log: Log, cluster: Cluster) -> None:
     local = document(log, start(log))
-    running = in_the_middle(log, cluster)
-    cluster.kill_workers()
-    cluster.start_worker()
+    with in_the_middle(log, cluster) as running:
+        cluster.kill_workers()
+        cluster.start_worker()
 
     assert document(log, running) == local
 
 
 def test_a_scheduler_that_is_gone_ends_the_report_with_one_line(log: Log, cluster: Cluster) -> None:
-    running = in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="2")
-    kill(cluster.scheduler)
+    with in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="2") as running:
+        kill(cluster.scheduler)
 
     assert f"Dask: {cluster.address} does not answer" in failure(running, MAX_SECONDS)
 
 
 def test_a_scheduler_that_hangs_ends_the_report_with_one_line(log: Log, cluster: Cluster) -> None:
-    running = in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="2")
-    cluster.scheduler.send_signal(signal.SIGSTOP)
+    with in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="2") as running:
+        cluster.scheduler.send_signal(signal.SIGSTOP)
 
     assert f"Dask: {cluster.address} does not answer" in failure(running, MAX_SECONDS)
 
 
 def test_a_scheduler_that_is_replaced_is_waited_for(log: Log, cluster: Cluster) -> None:
     local = document(log, start(log))
-    running = in_the_middle(log, cluster)
-    kill(cluster.scheduler)
-    cluster.kill_workers()
-    cluster.start_scheduler()
-    cluster.start_worker()
+    with in_the_middle(log, cluster) as running:
+        kill(cluster.scheduler)
+        cluster.kill_workers()
+        cluster.start_scheduler()
+        cluster.start_worker()
 
     assert document(log, running) == local
 
@@ -295,9 +311,9 @@ def test_a_worker_of_another_release_is_refused_at_the_start(
 def test_a_worker_of_another_release_that_joins_in_the_middle_reads_nothing(
     log: Log, cluster: Cluster, tmp_path: Path
 ) -> None:
-    running = in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="20")
-    cluster.kill_workers()
-    cluster.start_worker(first=another_release(tmp_path))
+    with in_the_middle(log, cluster, TAXI_REPORT_PATIENCE_SECONDS="20") as running:
+        cluster.kill_workers()
+        cluster.start_worker(first=another_release(tmp_path))
 
     said = failure(running, MAX_SECONDS)
 

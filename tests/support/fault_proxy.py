@@ -12,12 +12,12 @@ class SlowProxy:
 
     Args:
         port: Of the server on loopback.
-        delay_seconds: Before each piece, in both directions.
+        delay_seconds: Before each piece, in both directions; may be changed while it runs.
     """
 
     def __init__(self, port: int, delay_seconds: float) -> None:
         self._target = port
-        self._delay = delay_seconds
+        self.delay_seconds = delay_seconds
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
 
@@ -48,7 +48,7 @@ class SlowProxy:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(65536):
-                time.sleep(self._delay)
+                time.sleep(self.delay_seconds)
                 sink.sendall(data)
         except OSError:
             pass
