@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from support.chart import environment, manifests, template
 
-from taxi_operator.decisions import Action
-from taxi_operator.jobs import PolicyKey
+from taxi_operator.core.decisions import Action
+from taxi_operator.core.jobs import PolicyKey
+from taxi_operator.memory.status import Status
 from taxi_operator.reports import ReportSource, report_job
 from taxi_operator.settings import Settings
-from taxi_operator.statuses import Status
 from taxi_runtime.settings import read
 
 pytestmark = pytest.mark.chart

@@ -19,10 +19,10 @@ from support.lying_prometheus import NOW, Handler, LyingPrometheus, lying_promet
 from support.operator_process import eventually
 from support.policy_namespace import PolicyNamespace
 
+from taxi_operator.core.signals import SignalState
+from taxi_operator.memory.status import Status
 from taxi_operator.observation import Observation, observe
-from taxi_operator.policies import Policy, policy_of
-from taxi_operator.signals import SignalState
-from taxi_operator.statuses import Status
+from taxi_operator.spec.policy import Policy, policy_of
 
 pytestmark = pytest.mark.component
 

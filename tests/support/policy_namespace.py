@@ -16,7 +16,7 @@ from taxi_domain.kube import INSTANCE_LABEL, MODEL_VERSION_ANNOTATION
 from taxi_domain.models import ARTIFACT_FORMAT_VERSION, CARD_FILE, ONNX_FILE, Alias, ModelState
 from taxi_domain.runs import RUN_ID_VARIABLE, RunResult
 from taxi_local.mongod import Mongod
-from taxi_operator.decisions import Traffic
+from taxi_operator.core.decisions import Traffic
 from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS
 from taxi_store.connection import connect
 from taxi_store.registry.artifacts import artifact_of

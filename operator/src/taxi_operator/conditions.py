@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from taxi_operator.decisions import Traffic
-from taxi_operator.signals import Reading, SignalState
-from taxi_operator.statuses import Status
+from taxi_operator.core.decisions import Traffic
+from taxi_operator.core.signals import Reading, SignalState
+from taxi_operator.memory.status import Status
 from taxi_operator.times import text_of
 
 Document = dict[str, Any]

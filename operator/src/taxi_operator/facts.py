@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from taxi_operator import jobs
-from taxi_operator.champion import Readiness
-from taxi_operator.decisions import Action, Facts, recent
-from taxi_operator.policies import Policy
+from taxi_operator.core import jobs
+from taxi_operator.core.decisions import Action, Facts, recent
+from taxi_operator.core.readiness import Readiness
+from taxi_operator.memory.status import RunState, Status
 from taxi_operator.reconcile_context import ReconcileContext
-from taxi_operator.statuses import RunState, Status
+from taxi_operator.spec.policy import Policy
 from taxi_operator.times import seconds_since_epoch
 
 Document = dict[str, Any]

@@ -17,7 +17,7 @@ from taxi_domain.metrics import (
     OPERATOR_SIGNAL_VALUE,
     objects_of,
 )
-from taxi_operator.decisions import Action
+from taxi_operator.core.decisions import Action
 from taxi_runtime.metrics import MetricObjects
 
 _READ_SECONDS: Final = 5.0

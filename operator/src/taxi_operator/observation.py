@@ -6,10 +6,10 @@ from typing import Final
 
 from taxi_domain.errors import NotAvailableError
 from taxi_operator.adapters.prometheus import Prometheus, QueryError
-from taxi_operator.policies import Condition, OnNoData, Policy, Signal
-from taxi_operator.series import Series, step_of
-from taxi_operator.signals import Observed, Reading, SignalState, absence, read
-from taxi_operator.statuses import Status
+from taxi_operator.core.series import Series, step_of
+from taxi_operator.core.signals import Observed, Reading, SignalState, absence, read
+from taxi_operator.memory.status import Status
+from taxi_operator.spec.policy import Condition, OnNoData, Policy, Signal
 from taxi_operator.texts import cut
 
 _AT_ONCE: Final = 4

@@ -5,10 +5,10 @@ from typing import Any
 
 from taxi_domain.errors import TaxiError
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.obligations import PROMOTION_ANNOTATION, OpenPromotion, promotion_on
+from taxi_operator.memory.obligations import PROMOTION_ANNOTATION, OpenPromotion, promotion_on
+from taxi_operator.memory.status import Status
 from taxi_operator.reporting import Reporter
 from taxi_operator.retraining import Retraining
-from taxi_operator.statuses import Status
 from taxi_operator.traffic import TrafficControl
 
 logger = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.kube import GROUP, MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.jobs import PolicyKey
-from taxi_operator.obligations import PROMOTION_ANNOTATION, OpenPromotion, promotion_on
-from taxi_operator.policies import Policy
+from taxi_operator.core.jobs import PolicyKey
+from taxi_operator.memory.obligations import PROMOTION_ANNOTATION, OpenPromotion, promotion_on
+from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.memory.steps import Step, candidate_of, ended
 from taxi_operator.settings import Failpoint
-from taxi_operator.statuses import Run, RunState, Status
-from taxi_operator.steps import Step, candidate_of, ended
+from taxi_operator.spec.policy import Policy
 from taxi_store.registry.entries import AliasConflictError, StateConflictError, UnknownVersionError
 from taxi_store.registry.registry_async import AsyncRegistry
 from taxi_store.registry.runs import RunEntry

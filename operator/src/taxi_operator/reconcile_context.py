@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from taxi_operator.champion import Readiness
 from taxi_operator.conditions import Finding
-from taxi_operator.decisions import Traffic
-from taxi_operator.jobs import PolicyKey
+from taxi_operator.core.decisions import Traffic
+from taxi_operator.core.jobs import PolicyKey
+from taxi_operator.core.readiness import Readiness
+from taxi_operator.core.signals import Reading
+from taxi_operator.memory.status import Status
 from taxi_operator.observation import Observation
-from taxi_operator.policies import Policy
-from taxi_operator.signals import Reading
-from taxi_operator.statuses import Status
+from taxi_operator.spec.policy import Policy
 
 Document = dict[str, Any]
 

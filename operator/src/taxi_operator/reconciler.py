@@ -12,27 +12,27 @@ from taxi_domain.metrics import (
     OPERATOR_DUPLICATES_PREVENTED,
     OPERATOR_RESCUES,
 )
-from taxi_operator import jobs
 from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
-from taxi_operator.champion import Readiness, readiness_of, ready_pods
 from taxi_operator.conditions import READY, Finding, Outcome, was_held
-from taxi_operator.decisions import Action, Decision, Traffic, decide
+from taxi_operator.core import jobs
+from taxi_operator.core.decisions import Action, Decision, Traffic, decide
+from taxi_operator.core.jobs import PolicyKey
+from taxi_operator.core.readiness import Readiness, readiness_of, ready_pods
 from taxi_operator.facts import facts_of, with_budget
-from taxi_operator.jobs import PolicyKey
+from taxi_operator.memory.obligations import promotion_of, recalled
+from taxi_operator.memory.status import Run, RunState, Status, status_of
+from taxi_operator.memory.steps import abandoned
 from taxi_operator.metrics import Metrics
-from taxi_operator.obligations import promotion_of, recalled
 from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
-from taxi_operator.ownership import service_of, target_of
-from taxi_operator.policies import Mode, Policy, policy_of
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.report_ends import ReportEnds
 from taxi_operator.reporting import Reporter
 from taxi_operator.reports import Reports, ReportSource
 from taxi_operator.retraining import Retraining
 from taxi_operator.settings import Failpoint
-from taxi_operator.statuses import Run, RunState, Status, status_of
-from taxi_operator.steps import abandoned
+from taxi_operator.spec.ownership import service_of, target_of
+from taxi_operator.spec.policy import Mode, Policy, policy_of
 from taxi_operator.times import text_of
 from taxi_operator.traffic import TargetMissingError, TrafficControl, require_deployments
 from taxi_operator.traffic_switch import TrafficSwitch

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.jobs import JobState, ended_at, outcome_of
+from taxi_operator.core.jobs import JobState, ended_at, outcome_of
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.reporting import Reporter
 from taxi_operator.texts import cut

@@ -16,11 +16,11 @@ from taxi_operator import conditions
 from taxi_operator.adapters.cluster import ApiError, Cluster
 from taxi_operator.adapters.prometheus import QueryError
 from taxi_operator.conditions import READY, Finding, Outcome, rebuilt
+from taxi_operator.core.signals import Reading
+from taxi_operator.memory.status import Status, document_of, without_reports
+from taxi_operator.memory.steps import Step
 from taxi_operator.metrics import Metrics
 from taxi_operator.reconcile_context import ReconcileContext
-from taxi_operator.signals import Reading
-from taxi_operator.statuses import Status, document_of, without_reports
-from taxi_operator.steps import Step
 from taxi_operator.texts import bounded, cut
 from taxi_operator.traffic import TargetMissingError
 from taxi_store.connection import StoreUnavailableError

@@ -17,13 +17,13 @@ from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.kube import POLICY_LABEL, REPORT_LABEL
 from taxi_domain.reports import report_id
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.decisions import Action
-from taxi_operator.jobs import Manifest, PolicyKey, is_owned_by, named_after, owner_reference
-from taxi_operator.policies import Policy
+from taxi_operator.core.decisions import Action
+from taxi_operator.core.jobs import Manifest, PolicyKey, is_owned_by, named_after, owner_reference
+from taxi_operator.memory.status import Status
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.reporting import Reporter
 from taxi_operator.settings import MAX_REPORT_SPAN, Failpoint
-from taxi_operator.statuses import Status
+from taxi_operator.spec.policy import Policy
 from taxi_operator.texts import cut
 from taxi_operator.times import seconds_since_epoch, text_of
 

@@ -7,18 +7,18 @@ from typing import Final
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.models import Alias
 from taxi_domain.runs import RunResult
-from taxi_operator import jobs
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.decisions import backoff_seconds
-from taxi_operator.documents import CLOCK_SKEW_SECONDS
-from taxi_operator.jobs import JobOutcome, JobState, PolicyKey
-from taxi_operator.obligations import OpenPromotion, promotion_of
-from taxi_operator.ownership import Target
-from taxi_operator.policies import Policy, Retrain
+from taxi_operator.core import jobs
+from taxi_operator.core.decisions import backoff_seconds
+from taxi_operator.core.jobs import JobOutcome, JobState, PolicyKey
+from taxi_operator.memory.fields import CLOCK_SKEW_SECONDS
+from taxi_operator.memory.obligations import OpenPromotion, promotion_of
+from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.memory.steps import Step, candidate_of, ended
 from taxi_operator.promotion import Promotion
 from taxi_operator.settings import Failpoint
-from taxi_operator.statuses import Run, RunState, Status
-from taxi_operator.steps import Step, candidate_of, ended
+from taxi_operator.spec.ownership import Target
+from taxi_operator.spec.policy import Policy, Retrain
 from taxi_store.registry.entries import UnreadableEntryError
 from taxi_store.registry.registry_async import AsyncRegistry
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import GROUP, INSTANCE_LABEL
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.champion import ready_pods
-from taxi_operator.decisions import Traffic
+from taxi_operator.core.decisions import Traffic
+from taxi_operator.core.readiness import ready_pods
 
 logger = logging.getLogger(__name__)
 

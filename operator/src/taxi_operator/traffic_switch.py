@@ -10,12 +10,12 @@ from typing import Any, Final
 from taxi_domain.errors import TaxiError
 from taxi_domain.metrics import OPERATOR_SWITCH_SECONDS, OPERATOR_TRAFFIC
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.decisions import Action, Decision, Traffic
-from taxi_operator.ownership import age_of, conflicting_policy_of, enforces, service_of
+from taxi_operator.core.decisions import Action, Decision, Traffic
+from taxi_operator.memory.status import Status, status_of
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.reporting import Reporter
 from taxi_operator.settings import Failpoint
-from taxi_operator.statuses import Status, status_of
+from taxi_operator.spec.ownership import age_of, conflicting_policy_of, enforces, service_of
 from taxi_operator.traffic import TrafficControl
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from taxi_domain.runs import RunResult
-from taxi_operator.steps import candidate_of
+from taxi_operator.memory.steps import candidate_of
 from taxi_store.registry.runs import RunEntry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from taxi_operator.champion import Readiness, readiness_of
+from taxi_operator.core.readiness import Readiness, readiness_of
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
 AT = "2026-01-01T11:50:00Z"

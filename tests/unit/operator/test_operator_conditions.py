@@ -3,8 +3,8 @@
 import pytest
 
 from taxi_operator.conditions import FALLBACK, RETRAIN, Outcome, findings
-from taxi_operator.decisions import Traffic
-from taxi_operator.statuses import Status
+from taxi_operator.core.decisions import Traffic
+from taxi_operator.memory.status import Status
 
 
 def test_suspended_policy_claims_no_breach() -> None:

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxi_domain.errors import FieldError
-from taxi_operator.champion import Readiness
-from taxi_operator.decisions import Action, Facts, Traffic, backoff_seconds, decide, recent
-from taxi_operator.durations import seconds_of
-from taxi_operator.policies import Mode, Policy, Rule, policy_of
-from taxi_operator.signals import Reading, SignalState
+from taxi_operator.core.decisions import Action, Facts, Traffic, backoff_seconds, decide, recent
+from taxi_operator.core.readiness import Readiness
+from taxi_operator.core.signals import Reading, SignalState
+from taxi_operator.spec.durations import seconds_of
+from taxi_operator.spec.policy import Mode, Policy, Rule, policy_of
 
 SPEC: dict[str, Any] = {
     "target": {"deploymentName": "p", "activeServiceName": "s"},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from taxi_operator.decisions import Traffic
+from taxi_operator.core.decisions import Traffic
 from taxi_operator.metrics import Metrics
 from taxi_operator.reporting import Reporter
 from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS, TrafficControl

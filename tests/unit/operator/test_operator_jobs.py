@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from taxi_domain.errors import FieldError
 from taxi_domain.kube import DECISION_LABEL
-from taxi_operator.jobs import (
+from taxi_operator.core.jobs import (
     JobState,
     PolicyKey,
     decision_number,
@@ -20,8 +20,8 @@ from taxi_operator.jobs import (
     outcome_of,
     run_id,
 )
-from taxi_operator.policies import Gate, policy_of
-from taxi_operator.statuses import Run, RunState, Status, document_of, status_of
+from taxi_operator.memory.status import Run, RunState, Status, document_of, status_of
+from taxi_operator.spec.policy import Gate, policy_of
 
 KEY = PolicyKey("taxi-duration", "0a1b2c3d-1111-2222-3333-444455556666")
 GATE = Gate(1000, "0.02", "0.95")

@@ -8,12 +8,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from taxi_domain.errors import TaxiError
+from taxi_operator.memory.obligations import PROMOTION_ANNOTATION, OpenPromotion
+from taxi_operator.memory.status import Status
+from taxi_operator.memory.steps import Step
 from taxi_operator.metrics import Metrics
-from taxi_operator.obligations import PROMOTION_ANNOTATION, OpenPromotion
 from taxi_operator.orphans import Orphans
 from taxi_operator.reporting import Reporter
-from taxi_operator.statuses import Status
-from taxi_operator.steps import Step
 from taxi_operator.traffic import TrafficControl
 
 Document = dict[str, Any]

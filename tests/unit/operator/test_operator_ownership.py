@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taxi_operator.ownership import conflicting_policy_of, holder_of
+from taxi_operator.spec.ownership import conflicting_policy_of, holder_of
 
 
 def policy(

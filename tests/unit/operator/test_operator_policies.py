@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from taxi_domain.errors import FieldError
-from taxi_operator.bounds import DURATIONS, MAX_QUERY, NUMBERS
-from taxi_operator.durations import seconds_of
-from taxi_operator.policies import policy_of
+from taxi_operator.spec.bounds import DURATIONS, MAX_QUERY, NUMBERS
+from taxi_operator.spec.durations import seconds_of
+from taxi_operator.spec.policy import policy_of
 
 SIGNAL: dict[str, Any] = {
     "name": "drift",

@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
 from taxi_domain.kube import ATTEMPT_LABEL, DECISION_LABEL, POLICY_UID_LABEL, REPORT_LABEL
 from taxi_domain.reports import report_id
-from taxi_operator.decisions import CHAMPION_UNAVAILABLE, Action
-from taxi_operator.jobs import PolicyKey, decision_number, job_name
+from taxi_operator.core.decisions import CHAMPION_UNAVAILABLE, Action
+from taxi_operator.core.jobs import PolicyKey, decision_number, job_name
+from taxi_operator.memory.status import Status, document_of, status_of
 from taxi_operator.metrics import Metrics
-from taxi_operator.policies import Policy, policy_of
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.report_ends import PATIENCE_OF_JOBS_SECONDS, ReportEnds
 from taxi_operator.reporting import Reporter
@@ -33,7 +33,7 @@ from taxi_operator.reports import (
     span_seconds,
 )
 from taxi_operator.settings import MAX_REPORT_SPAN, MIN_REPORT_SPAN, Settings
-from taxi_operator.statuses import Status, document_of, status_of
+from taxi_operator.spec.policy import Policy, policy_of
 from taxi_operator.times import text_of
 from taxi_runtime.settings import read
 

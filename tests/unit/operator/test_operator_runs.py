@@ -15,17 +15,17 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
-from taxi_operator.jobs import PolicyKey, run_id
-from taxi_operator.obligations import (
+from taxi_operator.core.jobs import PolicyKey, run_id
+from taxi_operator.memory.obligations import (
     PROMOTION_ANNOTATION,
     OpenPromotion,
     promotion_on,
     recalled,
 )
-from taxi_operator.policies import policy_of
+from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.memory.steps import Step
 from taxi_operator.retraining import Retraining
-from taxi_operator.statuses import Run, RunState, Status
-from taxi_operator.steps import Step
+from taxi_operator.spec.policy import policy_of
 from taxi_store.registry.entries import (
     AliasConflictError,
     AliasEntry,

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.metrics import OPERATOR_TRAFFIC
-from taxi_operator.decisions import Traffic
+from taxi_operator.core.decisions import Traffic
 from taxi_operator.metrics import Metrics
 from taxi_operator.reporting import Reporter
 from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS, TrafficControl

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taxi_operator.core.series import Series, step_of
+from taxi_operator.core.signals import Observed, SignalState, read
+from taxi_operator.memory.status import Status
 from taxi_operator.observation import observe
-from taxi_operator.policies import Condition, OnNoData, Signal, policy_of
-from taxi_operator.series import Series, step_of
-from taxi_operator.signals import Observed, SignalState, read
-from taxi_operator.statuses import Status
+from taxi_operator.spec.policy import Condition, OnNoData, Signal, policy_of
 
 SIGNAL = Signal(
     name="drift", promql="q", freshness_promql="age", max_age_seconds=60, explain_promql="",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from taxi_operator.decisions import Traffic
-from taxi_operator.statuses import RunState, Status, document_of, status_of
+from taxi_operator.core.decisions import Traffic
+from taxi_operator.memory.status import RunState, Status, document_of, status_of
 from taxi_operator.times import seconds_since_epoch
 
 NOW = 1_760_000_000.0

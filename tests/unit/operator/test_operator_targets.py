@@ -2,7 +2,7 @@
 
 import pytest
 
-from taxi_operator.decisions import Traffic
+from taxi_operator.core.decisions import Traffic
 from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS, TargetMissingError, require_deployments
 
 

@@ -13,9 +13,9 @@ from yarl import URL
 
 from taxi_operator.adapters.answers import words_of
 from taxi_operator.adapters.cluster import ApiError, Cluster
+from taxi_operator.memory.status import Status
 from taxi_operator.metrics import Metrics
 from taxi_operator.reporting import Reporter
-from taxi_operator.statuses import Status
 from taxi_operator.texts import bounded
 
 SECRET = "hunter2"

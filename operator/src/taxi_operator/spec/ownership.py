@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxi_domain.models import MODEL_NAME
-from taxi_operator.policies import Mode
+from taxi_operator.spec.policy import Mode
 
 Object = Mapping[str, Any]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from taxi_operator.champion import Readiness
-from taxi_operator.decisions import Action, Traffic
-from taxi_operator.documents import Fields
-from taxi_operator.signals import Reading, SignalState
+from taxi_operator.core.decisions import Action, Traffic
+from taxi_operator.core.readiness import Readiness
+from taxi_operator.core.signals import Reading, SignalState
+from taxi_operator.memory.fields import Fields
 from taxi_operator.times import text_of
 
 Document = dict[str, Any]

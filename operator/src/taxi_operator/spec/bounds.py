@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from taxi_domain.errors import FieldError
-from taxi_operator.durations import seconds_of
+from taxi_operator.spec.durations import seconds_of
 
 #: Durations by their path below `spec`, lists left out.
 DURATIONS: Final[Mapping[str, tuple[str, str]]] = {

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from taxi_domain.kube import GROUP
-from taxi_operator.documents import Fields
-from taxi_operator.jobs import PolicyKey
-from taxi_operator.ownership import Target
-from taxi_operator.statuses import Run, RunState, Status
+from taxi_operator.core.jobs import PolicyKey
+from taxi_operator.memory.fields import Fields
+from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.spec.ownership import Target
 from taxi_operator.times import text_of
 
 #: On the active Service from before the alias moves until pods and alias agree again.

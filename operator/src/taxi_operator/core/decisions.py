@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from taxi_operator.champion import GRACE_SECONDS, Readiness
-from taxi_operator.policies import Fallback, Mode, Policy, Rule
-from taxi_operator.signals import Reading, SignalState
+from taxi_operator.core.readiness import GRACE_SECONDS, Readiness
+from taxi_operator.core.signals import Reading, SignalState
+from taxi_operator.spec.policy import Fallback, Mode, Policy, Rule
 
 #: Built-in signal; no signal of a policy can have this name.
 CHAMPION_UNAVAILABLE: Final = "championUnavailable"

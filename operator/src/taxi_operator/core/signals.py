@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from taxi_operator.policies import Condition, OnNoData, Signal
-from taxi_operator.series import NOTHING, Series
+from taxi_operator.core.series import NOTHING, Series
+from taxi_operator.spec.policy import Condition, OnNoData, Signal
 
 #: No count of rows is as large; a status has no room for it.
 _MAX_SAMPLES: Final = 1e9

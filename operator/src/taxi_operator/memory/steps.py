@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from taxi_domain.figures import figure
-from taxi_operator.statuses import Run, RunState, Status
+from taxi_operator.memory.status import Run, RunState, Status
 from taxi_store.registry.runs import RunEntry
 
 

@@ -20,7 +20,7 @@ from taxi_domain.kube import (
     VERSION,
 )
 from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_USAGE, RUN_ID_VARIABLE
-from taxi_operator.policies import Gate, Retrain
+from taxi_operator.spec.policy import Gate, Retrain
 
 Manifest = dict[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from taxi_domain.errors import FieldError
 from taxi_domain.models import MODEL_NAME
-from taxi_operator import bounds
+from taxi_operator.spec import bounds
 from taxi_operator.texts import cut
 
 Spec = Mapping[str, Any]

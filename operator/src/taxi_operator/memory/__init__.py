@@ -1,0 +1,1 @@
+"""What a policy's status remembers between two reconciles: pure."""
