@@ -7,8 +7,9 @@ from taxi_domain.errors import TaxiError
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.memory.obligations import PROMOTION_ANNOTATION, OpenPromotion, promotion_on
 from taxi_operator.memory.status import Status
+from taxi_operator.plan.plan import Plan
 from taxi_operator.reporting import Reporter
-from taxi_operator.retraining import Retraining
+from taxi_operator.runs import Runs
 from taxi_operator.traffic import TrafficControl
 
 logger = logging.getLogger(__name__)
@@ -22,12 +23,12 @@ class Orphans:
     def __init__(
         self,
         cluster: Cluster,
-        retraining: Retraining,
+        runs: Runs,
         traffic: TrafficControl,
         reporter: Reporter,
     ) -> None:
         self._cluster = cluster
-        self._retraining = retraining
+        self._runs = runs
         self._traffic = traffic
         self._reporter = reporter
 
@@ -59,16 +60,18 @@ class Orphans:
         promotion = promotion_on(service, now)
         if promotion is not None and promotion.policy_uid in uids:
             return  # its policy's reconciles do it, in every mode
-        if promotion is None or not await self._retraining.is_ours(promotion):
+        if promotion is None or not await self._runs.is_ours(promotion):
             await self._drop(service)
             return
-        step = await self._retraining.finish(promotion, _status_of(promotion), now)
-        if step.event is not None:
-            reason, message = step.event
-            text = f"policy {promotion.policy} is gone; {message}"
-            await self._reporter.emit_event(
-                service, reason, text, warning=step.warning, kind="Service"
-            )
+
+        async def tell(plan: Plan) -> None:
+            if plan.note is not None:
+                text = f"policy {promotion.policy} is gone; {plan.note.message}"
+                await self._reporter.emit_event(
+                    service, plan.note.reason, text, warning=plan.note.warning, kind="Service"
+                )
+
+        await self._runs.promote(promotion, _status_of(promotion), tell)
 
     async def _drop(self, service: Document) -> None:
         """Remove what is no promotion of ours: a hand wrote it, or the registry is another."""

@@ -18,18 +18,19 @@ from taxi_operator.core import jobs
 from taxi_operator.core.decisions import Action, Decision, Traffic, decide
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.core.readiness import Readiness, readiness_of, ready_pods
-from taxi_operator.facts import facts_of, with_budget
+from taxi_operator.decision_facts import facts_of, with_budget
 from taxi_operator.memory.obligations import promotion_of, recalled
 from taxi_operator.memory.status import Run, RunState, Status, status_of
-from taxi_operator.memory.steps import abandoned
 from taxi_operator.metrics import Metrics
 from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
+from taxi_operator.plan.plan import Plan, abandoned
+from taxi_operator.plan.seen import NOTHING_DONE
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.report_ends import ReportEnds
 from taxi_operator.reporting import Reporter
 from taxi_operator.reports import Reports, ReportSource
-from taxi_operator.retraining import Retraining
+from taxi_operator.runs import Runs
 from taxi_operator.settings import Failpoint
 from taxi_operator.spec.ownership import service_of, target_of
 from taxi_operator.spec.policy import Mode, Policy, policy_of
@@ -57,7 +58,7 @@ class Reconciler:
     def __init__(
         self,
         cluster: Cluster,
-        retraining: Retraining,
+        runs: Runs,
         traffic: TrafficControl,
         metrics: Metrics,
         clock: Callable[[], float],
@@ -65,13 +66,13 @@ class Reconciler:
         report_source: ReportSource,
     ) -> None:
         self._cluster = cluster
-        self._retraining = retraining
+        self._runs = runs
         self._traffic = traffic
         self._reporter = Reporter(cluster, metrics, clock)
         self._switch = TrafficSwitch(cluster, self._traffic, self._reporter, failpoint)
         self._reports = Reports(cluster, self._reporter, report_source, failpoint)
         self._report_ends = ReportEnds(cluster, self._reporter)
-        self._orphans = Orphans(cluster, retraining, traffic, self._reporter)
+        self._orphans = Orphans(cluster, runs, traffic, self._reporter)
         self._metrics = metrics
         self._clock = clock
 
@@ -110,8 +111,8 @@ class Reconciler:
         if conflicting is not None:
             message = f"policy {conflicting} is older and has the same target or model; remove one"
             status = await self._carry_on_promotion(found, status.without_traffic())
-            step = abandoned(status, f"policy {conflicting} acts now", self._clock())
-            status = await self._reporter.take(found, status, step)
+            plan = abandoned(status, f"policy {conflicting} acts now", self._clock())
+            status = await self._reporter.take(found, status, plan)
             await self._refuse(found, status, "TargetConflict", message)
             return policy.interval_seconds
         pause = policy.interval_seconds
@@ -148,8 +149,12 @@ class Reconciler:
         promotion = promotion_of(status.run, key, target, self._clock())
         if promotion is None:
             return status
-        step = await self._retraining.finish(promotion, status, self._clock())
-        return await self._reporter.take(found, status, step)
+
+        async def write(plan: Plan) -> None:
+            await self._reporter.take(found, status, plan)
+
+        plan, _ = await self._runs.promote(promotion, status, write)
+        return plan.memory
 
     async def _refuse(self, found: Document, status: Status, reason: str, message: str) -> None:
         self._metrics.keep_signals(found["metadata"]["name"], ())
@@ -317,30 +322,36 @@ class Reconciler:
 
     async def _carry_on_run(self, context: ReconcileContext) -> None:
         """Advance an open run until a step changes nothing; each change is written at once."""
+        done, mode = NOTHING_DONE, context.policy.mode
+
+        async def write(plan: Plan) -> None:
+            await self._write(context, plan)
+
         for _ in range(_STEPS_A_TICK):
-            run = context.status.run
-            if run is None or not run.is_open:
+            status = context.status
+            if status.run is None or not status.run.is_open:
                 return
-            if run.state is not RunState.PROMOTING and context.policy.mode is not Mode.ENFORCE:
-                step = abandoned(
-                    context.status, f"spec.mode is {context.policy.mode}", self._clock()
-                )
-            else:
-                step = await self._retraining.advance(
-                    context.policy, context.key, context.status, self._clock()
-                )
-            if step.already_existed:
+            if status.run.state is not RunState.PROMOTING and mode is not Mode.ENFORCE:
+                await write(abandoned(status, f"spec.mode is {mode}", self._clock()))
+                return
+            plan, done = await self._runs.step(context.policy, context.key, status, done, write)
+            if done.created is False:
                 self._metrics[OPERATOR_DUPLICATES_PREVENTED].labels(context.key.name).inc()
-            if step.status == context.status:
+            if plan.is_rest(status):
                 return
-            status = step.status
-            if status.reset_at != context.status.reset_at:
-                # Prometheus' clock, since ranges are cut by it; the readings are of the old model.
-                status = replace(status, reset_at=context.observation.now or status.reset_at)
-                context.readings = ()
-            await self._reporter.save(context, status)
-            if step.event is not None:
-                await self._reporter.emit_event(context.found, *step.event, warning=step.warning)
+
+    async def _write(self, context: ReconcileContext, plan: Plan) -> None:
+        """Write what a step is to be remembered by, and tell people."""
+        status = plan.memory
+        if status == context.status:
+            return
+        if status.reset_at != context.status.reset_at:
+            # Prometheus' clock, since ranges are cut by it; the readings are of the old model.
+            status = replace(status, reset_at=context.observation.now or status.reset_at)
+            context.readings = ()
+        await self._reporter.save(context, status)
+        if plan.note is not None:
+            await self._reporter.tell(context.found, plan.note)
 
     async def _decide(self, context: ReconcileContext) -> None:
         if not context.can_decide:
@@ -361,12 +372,13 @@ class Reconciler:
         """Write a decision down, and begin with it."""
         number = max([context.status.number, *map(jobs.decision_number, context.jobs)]) + 1
         if decision.action is Action.RETRAIN:
-            number = await self._retraining.unused(context.policy, context.key, number)
+            number = await self._runs.unused(context.policy, context.key, number)
         status = context.status.decided(number, decision.action, decision.because, now)
         status = await self._reports.planned(context.policy, status)
         why = ", ".join(decision.because) or decision.reason
         if decision.action is Action.RETRAIN:
-            status = await self._retraining.begin(context.policy, context.key, status, now)
+            run = await self._runs.first(context.policy, context.key, status.number)
+            status = replace(status, run=run, candidate=None)
             await self._reporter.save(context, status)
             await self._reporter.emit_decision(context.found, status, why)
             await self._carry_on_run(context)

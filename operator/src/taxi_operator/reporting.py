@@ -18,8 +18,8 @@ from taxi_operator.adapters.prometheus import QueryError
 from taxi_operator.conditions import READY, Finding, Outcome, rebuilt
 from taxi_operator.core.signals import Reading
 from taxi_operator.memory.status import Status, document_of, without_reports
-from taxi_operator.memory.steps import Step
 from taxi_operator.metrics import Metrics
+from taxi_operator.plan.plan import Note, Plan
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.texts import bounded, cut
 from taxi_operator.traffic import TargetMissingError
@@ -77,13 +77,17 @@ class Reporter:
         await self.write(context.found, status)
         context.status = status
 
-    async def take(self, found: Document, status: Status, step: Step) -> Status:
+    async def take(self, found: Document, status: Status, plan: Plan) -> Status:
         """Write and tell what a step made of a status, for a policy that is not served."""
-        if step.status != status:
-            await self.write(found, step.status)
-        if step.event is not None:
-            await self.emit_event(found, *step.event, warning=step.warning)
-        return step.status
+        if plan.memory != status:
+            await self.write(found, plan.memory)
+        if plan.note is not None:
+            await self.tell(found, plan.note)
+        return plan.memory
+
+    async def tell(self, found: Document, note: Note) -> None:
+        """Post the Event of a step."""
+        await self.emit_event(found, note.reason, note.message, warning=note.warning)
 
     async def emit_decision(self, found: Document, status: Status, why: str) -> None:
         """Tell people of the newest decision of a status, with the link to its report."""

@@ -10,10 +10,12 @@ from prometheus_client import CollectorRegistry
 from taxi_domain.errors import TaxiError
 from taxi_operator.memory.obligations import PROMOTION_ANNOTATION, OpenPromotion
 from taxi_operator.memory.status import Status
-from taxi_operator.memory.steps import Step
 from taxi_operator.metrics import Metrics
 from taxi_operator.orphans import Orphans
+from taxi_operator.plan.plan import Note, Plan
+from taxi_operator.plan.seen import NOTHING_DONE, Done
 from taxi_operator.reporting import Reporter
+from taxi_operator.runs import Write
 from taxi_operator.traffic import TrafficControl
 
 Document = dict[str, Any]
@@ -51,7 +53,7 @@ class FakeCluster:
         self.events.append((kind, reason))
 
 
-class FakeRetraining:
+class FakeRuns:
     """Carries on what it is given."""
 
     def __init__(self, *, ours: bool = True) -> None:
@@ -61,63 +63,67 @@ class FakeRetraining:
     async def is_ours(self, _promotion: OpenPromotion, /) -> bool:
         return self._ours
 
-    async def finish(self, promotion: OpenPromotion, status: Status, _now: float) -> Step:
+    async def promote(
+        self, promotion: OpenPromotion, status: Status, write: Write
+    ) -> tuple[Plan, Done]:
         self.carried.append(promotion.service)
-        return Step(status, ("CandidatePromoted", "decision 1"))
+        plan = Plan(status, note=Note("CandidatePromoted", "decision 1"))
+        await write(plan)
+        return plan, NOTHING_DONE
 
 
-def carry_on(cluster: Any, retraining: Any) -> None:
+def carry_on(cluster: Any, runs: Any) -> None:
     reporter = Reporter(cluster, Metrics(CollectorRegistry()), lambda: 100.0)
-    asyncio.run(Orphans(cluster, retraining, TrafficControl(cluster), reporter).carry_on())
+    asyncio.run(Orphans(cluster, runs, TrafficControl(cluster), reporter).carry_on())
 
 
 def test_promotion_without_a_policy_is_carried_on_and_told_on_its_service() -> None:
-    cluster, retraining = FakeCluster("", PROMOTION.text), FakeRetraining()
+    cluster, runs = FakeCluster("", PROMOTION.text), FakeRuns()
 
-    carry_on(cluster, retraining)
+    carry_on(cluster, runs)
 
-    assert retraining.carried == ["s1"]
+    assert runs.carried == ["s1"]
     assert cluster.events == [("Service", "CandidatePromoted")]
 
 
 def test_promotion_of_a_policy_that_is_there_is_left_to_it() -> None:
-    cluster, retraining = FakeCluster(PROMOTION.text, uids=("uid",)), FakeRetraining()
+    cluster, runs = FakeCluster(PROMOTION.text, uids=("uid",)), FakeRuns()
 
-    carry_on(cluster, retraining)
+    carry_on(cluster, runs)
 
-    assert (retraining.carried, cluster.events) == ([], [])
+    assert (runs.carried, cluster.events) == ([], [])
 
 
 def test_nothing_more_is_asked_when_no_service_remembers_one() -> None:
     cluster = FakeCluster("", "")
 
-    carry_on(cluster, FakeRetraining())
+    carry_on(cluster, FakeRuns())
 
     assert cluster.policies_asked == 0
 
 
 @pytest.mark.parametrize(("text", "ours"), [("?", True), (PROMOTION.text, False)])
 def test_note_that_is_no_promotion_of_ours_is_removed_and_told(text: str, *, ours: bool) -> None:
-    cluster, retraining = FakeCluster(text), FakeRetraining(ours=ours)
+    cluster, runs = FakeCluster(text), FakeRuns(ours=ours)
 
     for _ in range(2):
-        carry_on(cluster, retraining)
+        carry_on(cluster, runs)
 
-    assert retraining.carried == []
+    assert runs.carried == []
     assert cluster.annotations == [{}]
     assert cluster.events == [("Service", "PromotionUnreadable")]
 
 
 def test_one_that_cannot_be_carried_on_stops_no_other() -> None:
-    cluster, retraining = FakeCluster(PROMOTION.text, PROMOTION.text), FakeRetraining()
+    cluster, runs = FakeCluster(PROMOTION.text, PROMOTION.text), FakeRuns()
 
     async def fail_once(promotion: OpenPromotion) -> bool:
         if promotion.service == "s0":
             raise TaxiError("the registry does not answer")
         return True
 
-    retraining.is_ours = fail_once  # type: ignore[method-assign]
+    runs.is_ours = fail_once  # type: ignore[method-assign]
     with pytest.raises(TaxiError, match="does not answer"):
-        carry_on(cluster, retraining)
+        carry_on(cluster, runs)
 
-    assert retraining.carried == ["s1"]
+    assert runs.carried == ["s1"]

@@ -16,6 +16,8 @@ from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
 from taxi_operator.core.jobs import PolicyKey, run_id
+from taxi_operator.effects.executor import Executor
+from taxi_operator.facts.runs import RunFacts
 from taxi_operator.memory.obligations import (
     PROMOTION_ANNOTATION,
     OpenPromotion,
@@ -23,8 +25,9 @@ from taxi_operator.memory.obligations import (
     recalled,
 )
 from taxi_operator.memory.status import Run, RunState, Status
-from taxi_operator.memory.steps import Step
-from taxi_operator.retraining import Retraining
+from taxi_operator.plan.plan import Plan
+from taxi_operator.plan.seen import NOTHING_DONE
+from taxi_operator.runs import Runs
 from taxi_operator.spec.policy import policy_of
 from taxi_store.registry.entries import (
     AliasConflictError,
@@ -134,14 +137,31 @@ class FakeRegistry:
             raise StateConflictError(version, ModelState.DELETING, "promoted")
 
 
-def advance(cluster: Any, registry: Any, status: Status = RUNNING, now: float = 100.0) -> Step:
-    retraining = Retraining(cluster, registry, lambda _point: None)
-    return asyncio.run(retraining.advance(POLICY, KEY, status, now))
+def runs_of(cluster: Any, registry: Any, now: float = 100.0) -> Runs:
+    executor = Executor(cluster, registry, lambda: now, lambda _point: None)
+    return Runs(RunFacts(cluster, registry), executor, lambda: now)
 
 
-def run_of(step: Step) -> Run:
-    assert step.status.run is not None
-    return step.status.run
+def advance(cluster: Any, registry: Any, status: Status = RUNNING, now: float = 100.0) -> Status:
+    """Take the next step of a run, and the one behind it where the first one's effects fail."""
+
+    async def write(_plan: Plan) -> None:
+        """Nothing remembers it but the caller."""
+
+    async def steps() -> Status:
+        runs, found, done = runs_of(cluster, registry, now), status, NOTHING_DONE
+        while True:
+            plan, done = await runs.step(POLICY, KEY, found, done, write)
+            found = plan.memory
+            if not done.lost:
+                return found
+
+    return asyncio.run(steps())
+
+
+def run_of(status: Status) -> Run:
+    assert status.run is not None
+    return status.run
 
 
 def test_report_that_is_written_while_the_job_ends_is_read() -> None:
@@ -154,10 +174,10 @@ def test_report_that_is_written_while_the_job_ends_is_read() -> None:
 
 
 def test_job_without_a_report_is_tried_again() -> None:
-    step = advance(FakeCluster(), FakeRegistry("v1", "v1"))
+    status = advance(FakeCluster(), FakeRegistry("v1", "v1"))
 
-    assert run_of(step).state is RunState.BACKOFF
-    assert "NoReport" in run_of(step).message
+    assert run_of(status).state is RunState.BACKOFF
+    assert "NoReport" in run_of(status).message
 
 
 def test_alias_that_was_moved_before_a_crash_is_found() -> None:
@@ -233,13 +253,14 @@ def test_a_run_ends_when_candidate_and_deployment_are_both_gone() -> None:
 
 @pytest.mark.parametrize("champion", ["v1", "v2"], ids=["by hand", "by us"])
 def test_pods_on_the_way_back_are_of_a_template_that_never_was(champion: str) -> None:
-    cluster, registry = FakeCluster(), FakeRegistry(champion, "v1", "v2")
+    previous = "v2" if champion == "v1" else "v1"
+    cluster, registry = FakeCluster(), FakeRegistry(champion, "v1", "v2", previous=previous)
     run = Run(1, 1, RunState.PROMOTING, "job", 0.0, candidate="v2", champion="v1")
 
     # The second time it is the repeat after a crash, which replaces no pods again.
     for _ in range(2):
-        step = advance(cluster, registry, Status(number=1, run=run))
-        assert run_of(step).state is RunState.FAILED
+        status = advance(cluster, registry, Status(number=1, run=run))
+        assert run_of(status).state is RunState.FAILED
         assert registry.champion == "v1"
         assert cluster.annotated[-1] == {
             MODEL_VERSION_ANNOTATION: "v1", "taxi-monitoring.io/rolled-back": "job",
@@ -260,9 +281,8 @@ def test_number_that_has_a_report_is_not_used_again(
         return found.get(name)
 
     monkeypatch.setattr(registry, "run", run)
-    retraining = Retraining(cluster, registry, lambda _point: None)
 
-    assert asyncio.run(retraining.unused(POLICY, KEY, 4)) == number
+    assert asyncio.run(runs_of(cluster, registry).unused(POLICY, KEY, 4)) == number
 
 
 @pytest.mark.parametrize(
@@ -290,19 +310,19 @@ def test_figures_that_are_none_are_not_shown() -> None:
         "numbers": {"gain": "much", "ci_low": 0.1, "evaluated_rows": float("nan")},
     }  # fmt: skip
 
-    step = advance(FakeCluster(), registry)
+    status = advance(FakeCluster(), registry)
 
-    assert run_of(step).state is RunState.REFUSED
-    assert step.status.candidate is not None
-    assert {"gain", "evaluatedRows"}.isdisjoint(step.status.candidate)
+    assert run_of(status).state is RunState.REFUSED
+    assert status.candidate is not None
+    assert {"gain", "evaluatedRows"}.isdisjoint(status.candidate)
 
 
 def test_pause_that_no_policy_asks_for_ends() -> None:
     for next_attempt, state in ((150.0, RunState.BACKOFF), (1e9, RunState.STARTING)):
         run = Run(1, 1, RunState.BACKOFF, "job", 0.0, next_attempt_at=next_attempt)
-        step = advance(FakeCluster(), FakeRegistry("v1"), Status(number=1, run=run))
+        status = advance(FakeCluster(), FakeRegistry("v1"), Status(number=1, run=run))
 
-        assert run_of(step).state is state
+        assert run_of(status).state is state
 
 
 PAUSED = {"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused"}
@@ -327,28 +347,28 @@ def test_promotion_that_goes_on_for_ever_is_taken_back(
     cluster, registry = FakeCluster(), FakeRegistry("v2", "v1", "v2", previous="v1")
     cluster.condition, cluster.has_deployment = PAUSED, not missing
 
-    step = advance(cluster, registry, Status(number=1, run=PROMOTING), now=100.0 + elapsed)
+    status = advance(cluster, registry, Status(number=1, run=PROMOTING), now=100.0 + elapsed)
 
-    assert run_of(step).state is state
+    assert run_of(status).state is state
     assert registry.champion == ("v2" if state is RunState.PROMOTING else "v1")
 
 
 def test_candidate_that_is_gone_by_then_does_not_stop_the_way_back() -> None:
     registry = FakeRegistry("v2", "v1")
 
-    step = advance(FakeCluster(), registry, Status(number=1, run=PROMOTING))
+    status = advance(FakeCluster(), registry, Status(number=1, run=PROMOTING))
 
-    assert (run_of(step).state, registry.champion) == (RunState.FAILED, "v1")
+    assert (run_of(status).state, registry.champion) == (RunState.FAILED, "v1")
 
 
 def test_run_keeps_the_model_that_it_was_begun_for() -> None:
     registry = FakeRegistry("v1", "v1", "v2", report=report(RunResult.BETTER, "v2"))
     run = Run(1, 1, RunState.RUNNING, "job", 0.0, champion="v1", model="another")
 
-    step = advance(FakeCluster(), registry, Status(number=1, run=run))
+    status = advance(FakeCluster(), registry, Status(number=1, run=run))
 
-    assert run_of(step).state is RunState.FAILED
-    assert "another" in run_of(step).message
+    assert run_of(status).state is RunState.FAILED
+    assert "another" in run_of(status).message
     assert registry.champion == "v1"
 
 
@@ -364,14 +384,14 @@ def test_service_remembers_a_promotion_from_before_the_alias_to_its_end(
         lambda: seen.append(PROMOTION_ANNOTATION in cluster.service_annotations),
     )
 
-    step = advance(cluster, registry)
+    status = advance(cluster, registry)
     promotion = promotion_on(asyncio.run(cluster.service("s")), 100.0)
     assert promotion is not None
     assert (promotion.candidate, promotion.champion, promotion.policy_uid) == ("v2", "v1", KEY.uid)
     lost = recalled(Status(), asyncio.run(cluster.service("s")), KEY.uid, 100.0)
     assert lost.run is not None
-    assert lost.run == replace(run_of(step), message="", started_at=100.0, champion="v1")
-    advance(cluster, registry, step.status)
+    assert lost.run == replace(run_of(status), message="", started_at=100.0, champion="v1")
+    advance(cluster, registry, status)
 
     assert seen == [True, True], "forward and back"
     assert PROMOTION_ANNOTATION not in cluster.service_annotations

@@ -81,9 +81,9 @@ class FakeCluster:
 
 def reconciler_of(cluster: Any) -> Reconciler:
     metrics = Metrics(CollectorRegistry())
-    retraining: Any = None
+    runs: Any = None
     return Reconciler(
-        cluster, retraining, TrafficControl(cluster), metrics, lambda: 1_800_000_000.0,
+        cluster, runs, TrafficControl(cluster), metrics, lambda: 1_800_000_000.0,
         lambda _point: None, ReportSource(),
     )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Carrying out what a plan wants; nothing is decided here."""

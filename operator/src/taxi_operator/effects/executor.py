@@ -1,0 +1,126 @@
+"""Carries out effects, each of which may have been carried out before."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final, assert_never
+
+from taxi_domain.errors import TaxiError
+from taxi_domain.models import Alias
+from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.core import jobs
+from taxi_operator.plan.effects import (
+    AnnotatePods,
+    AnnotateService,
+    CreateJob,
+    Effect,
+    MoveAlias,
+    SetState,
+)
+from taxi_operator.plan.plan import Plan
+from taxi_operator.plan.seen import NOTHING_DONE, Done
+from taxi_operator.settings import Failpoint
+from taxi_store.registry.entries import AliasConflictError, StateConflictError, UnknownVersionError
+from taxi_store.registry.registry_async import AsyncRegistry
+
+_BY: Final = "taxi-operator"
+_BEFORE: Final[Mapping[type[Effect], Failpoint]] = {CreateJob: Failpoint.AFTER_INTENT}
+_AFTER: Final[Mapping[type[Effect], Failpoint]] = {
+    CreateJob: Failpoint.AFTER_JOB,
+    AnnotateService: Failpoint.BEFORE_ALIAS,
+    SetState: Failpoint.AFTER_ALIAS,
+}
+
+
+class Executor:
+    """Carries out effects on cluster and registry.
+
+    Args:
+        cluster: The API server.
+        registry: Versions and aliases.
+        clock: Present time, seconds since the epoch.
+        failpoint: Called where a test may let the operator die.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        registry: AsyncRegistry,
+        clock: Callable[[], float],
+        failpoint: Callable[[Failpoint], None],
+    ) -> None:
+        self._cluster = cluster
+        self._registry = registry
+        self._clock = clock
+        self._failpoint = failpoint
+
+    async def first(self, plan: Plan) -> None:
+        """Carry out what has to be done before the memory is written.
+
+        Raises:
+            TaxiError: a system does not answer or refuses; the next reconcile tries again.
+        """
+        for effect in plan.first:
+            if isinstance(effect, SetState):
+                with suppress(UnknownVersionError):  # it was removed meanwhile
+                    await self._one(effect)
+            else:
+                await self._one(effect)
+
+    async def then(self, plan: Plan) -> Done:
+        """Carry out what the written memory is the intent of.
+
+        Raises:
+            TaxiError: a system does not answer or refuses; the next reconcile tries again.
+        """
+        created = None
+        for effect in plan.then:
+            self._failpoint(_BEFORE.get(type(effect), Failpoint.NONE))
+            try:
+                created = await self._one(effect)
+            except (UnknownVersionError, StateConflictError) as error:
+                return Done(lost=str(error))
+            except AliasConflictError:
+                return NOTHING_DONE  # the next look sees where it points
+            self._failpoint(_AFTER.get(type(effect), Failpoint.NONE))
+        return Done(created=created)
+
+    async def _one(self, effect: Effect) -> bool | None:
+        match effect:
+            case CreateJob():
+                return await self._create(effect)
+            case MoveAlias():
+                await self._move(effect)
+            case SetState():
+                # A mark that the garbage collection set meanwhile goes again: it looks at aliases.
+                with suppress(StateConflictError):
+                    await self._registry.set_state(
+                        effect.version, effect.state, reason=effect.reason
+                    )
+            case AnnotatePods():
+                await self._cluster.annotate_pods(effect.deployment, effect.annotations)
+            case AnnotateService():
+                await self._cluster.annotate_service(effect.service, effect.annotations)
+            case _:
+                assert_never(effect)
+        return None
+
+    async def _create(self, effect: CreateJob) -> bool:
+        created = await self._cluster.create_job(dict(effect.manifest))
+        if not created:
+            name = effect.manifest["metadata"]["name"]
+            found = await self._cluster.job(name)
+            if found is not None and not jobs.is_owned_by(found, effect.policy):
+                raise TaxiError(f"Job {name}: exists and belongs to somebody else; remove it")
+        return created
+
+    async def _move(self, effect: MoveAlias) -> None:
+        try:
+            await self._registry.move_alias(
+                effect.model, Alias.CHAMPION, to=effect.to, expected=effect.expected, by=_BY,
+                now=datetime.fromtimestamp(self._clock(), UTC),
+            )  # fmt: skip
+        except (AliasConflictError, StateConflictError):
+            found = await self._registry.alias(effect.model, Alias.CHAMPION)
+            if found is None or found.version != effect.to:
+                raise

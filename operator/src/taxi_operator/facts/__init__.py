@@ -1,0 +1,1 @@
+"""Looking at the world: what a plan is made from, with its time."""

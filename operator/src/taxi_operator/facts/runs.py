@@ -1,0 +1,71 @@
+"""Looking at a run: what cluster and registry know of it."""
+
+from dataclasses import replace
+
+from taxi_domain.models import Alias
+from taxi_domain.runs import RunResult
+from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.core import jobs
+from taxi_operator.core.jobs import PolicyKey
+from taxi_operator.memory.obligations import OpenPromotion, promotion_on
+from taxi_operator.memory.status import Run, RunState
+from taxi_operator.plan.seen import SeenRun
+from taxi_operator.spec.policy import Policy
+from taxi_store.registry.entries import AliasEntry, UnreadableEntryError
+from taxi_store.registry.registry_async import AsyncRegistry
+
+
+class RunFacts:
+    """Reads what the next step of a run follows from, and no more than that."""
+
+    def __init__(self, cluster: Cluster, registry: AsyncRegistry) -> None:
+        self._cluster = cluster
+        self._registry = registry
+
+    async def of_run(self, policy: Policy, key: PolicyKey, run: Run, now: float) -> SeenRun:
+        """Return what is seen of a run that is not being promoted.
+
+        Raises:
+            TaxiError: a system does not answer or refuses.
+        """
+        seen = SeenRun(now)
+        if run.state is RunState.STARTING and policy.retrain is not None:
+            cron_job = await self._cluster.cron_job(policy.retrain.cron_job)
+            return replace(seen, cron_job=cron_job)
+        if run.state is not RunState.RUNNING:
+            return seen
+        job = await self._cluster.job(run.job_name)
+        pods = await self._cluster.pods({"batch.kubernetes.io/job-name": run.job_name})
+        seen = replace(seen, job=job, pods=tuple(pods))
+        # After the Job: what one that has ended wrote is there by now.
+        try:
+            report = await self._registry.run(jobs.run_id(key.uid, run.number, run.attempt))
+        except UnreadableEntryError as error:
+            return replace(seen, unreadable=str(error))
+        if report is None or report.result is not RunResult.BETTER:
+            return replace(seen, report=report)
+        service = await self._cluster.service(policy.service)
+        return replace(seen, report=report, promotion=promotion_on(service, now))
+
+    async def of_promotion(self, promotion: OpenPromotion, now: float) -> SeenRun:
+        """Return what is seen of an open promotion.
+
+        Raises:
+            TaxiError: a system does not answer or refuses.
+        """
+        return SeenRun(
+            now,
+            alias=await self.alias(promotion.model),
+            deployment=await self._cluster.deployment(promotion.deployment),
+        )
+
+    async def alias(self, model: str) -> AliasEntry | None:
+        """Return where a model's champion points."""
+        return await self._registry.alias(model, Alias.CHAMPION)
+
+    async def has_report(self, run_id: str) -> bool:
+        """Tell whether a run has reported, readably or not."""
+        try:
+            return await self._registry.run(run_id) is not None
+        except UnreadableEntryError:
+            return True

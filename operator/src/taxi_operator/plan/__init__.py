@@ -1,0 +1,1 @@
+"""What to do next: pure. From what is remembered and what is seen to a new memory and effects."""

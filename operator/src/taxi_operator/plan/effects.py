@@ -1,0 +1,53 @@
+"""Effects as data: what a plan wants changed in the world. Each can be carried out again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from taxi_domain.models import ModelState
+from taxi_operator.core.jobs import PolicyKey
+
+
+@dataclass(frozen=True, slots=True)
+class CreateJob:
+    """A Job is there; one of this name that is the policy's is it."""
+
+    manifest: Mapping[str, Any]
+    policy: PolicyKey
+
+
+@dataclass(frozen=True, slots=True)
+class MoveAlias:
+    """The champion of a model is a version, if it was the expected one."""
+
+    model: str
+    to: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetState:
+    """A version is accepted or rejected; one that is being removed stays so."""
+
+    version: str
+    state: ModelState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatePods:
+    """The pod template of a Deployment has annotations: new ones roll its pods."""
+
+    deployment: str
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotateService:
+    """A Service has annotations; None removes one."""
+
+    service: str
+    annotations: Mapping[str, str | None]
+
+
+Effect = CreateJob | MoveAlias | SetState | AnnotatePods | AnnotateService

@@ -1,0 +1,72 @@
+"""One step: a new memory, and what is to be done before and after it is written. Pure."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from taxi_domain.errors import TaxiError
+from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.plan.effects import Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What people are told of a step."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A step of a policy.
+
+    A crash between any two of its parts is made good by the next reconcile: what has to be done
+    is written down before it is begun, and struck off after it is done.
+
+    Attributes:
+        memory: What is remembered from now on.
+        first: Effects that are carried out before that is written: by then they have to be done.
+        then: Effects that are carried out after it: it is the intent of them.
+        note: What people are told once it is written.
+        problem: What keeps the step from being done, None when nothing does.
+    """
+
+    memory: Status
+    first: tuple[Effect, ...] = ()
+    then: tuple[Effect, ...] = ()
+    note: Note | None = None
+    problem: TaxiError | None = None
+
+    def is_rest(self, memory: Status) -> bool:
+        """Tell whether nothing is left to do, compared with what was remembered before."""
+        return self.memory == memory and not self.first and not self.then
+
+
+_REASONS: Final = {
+    RunState.PROMOTED: "CandidatePromoted",
+    RunState.REFUSED: "CandidateRefused",
+    RunState.FAILED: "RetrainFailed",
+    RunState.ABANDONED: "RetrainAbandoned",
+}
+
+
+def ended(status: Status, run: Run, state: RunState, message: str, now: float) -> Plan:
+    """Return the last step of a run."""
+    over = replace(run, state=state, ended_at=now, next_attempt_at=None, message=message)
+    note = Note(
+        _REASONS[state], f"decision {run.number}: {message}", warning=state is RunState.FAILED
+    )
+    return Plan(replace(status, run=over), note=note)
+
+
+def abandoned(status: Status, why: str, now: float) -> Plan:
+    """Return what ends a run whose verdict is not waited for; nothing when there is none.
+
+    A promotion is no such run: it is carried to its end or back.
+    """
+    run = status.run
+    if run is None or not run.is_open or run.state is RunState.PROMOTING:
+        return Plan(status)
+    # Nobody knows what the verdict is worth when decisions are made again.
+    return ended(status, run, RunState.ABANDONED, f"{why}: the verdict is not waited for", now)
