@@ -5,7 +5,7 @@ import threading
 import httpx
 
 from support.control_plane import Api, Manifest
-from taxi_operator.traffic import ACTIVE_LABEL
+from taxi_operator.core.services import ACTIVE_LABEL
 
 
 class Controllers:

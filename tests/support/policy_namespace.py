@@ -17,7 +17,7 @@ from taxi_domain.models import ARTIFACT_FORMAT_VERSION, CARD_FILE, ONNX_FILE, Al
 from taxi_domain.runs import RUN_ID_VARIABLE, RunResult
 from taxi_local.mongod import Mongod
 from taxi_operator.core.decisions import Traffic
-from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS
+from taxi_operator.core.services import DEPLOYMENT_ANNOTATIONS
 from taxi_store.connection import connect
 from taxi_store.registry.artifacts import artifact_of
 from taxi_store.registry.registry import Registry

@@ -11,15 +11,11 @@ from prometheus_client import CollectorRegistry
 
 from taxi_domain.kube import GROUP, PLURAL, VERSION
 from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.effects.executor import Executor
-from taxi_operator.facts.runs import RunFacts
 from taxi_operator.metrics import Metrics, serve
 from taxi_operator.reconciler import Reconciler
 from taxi_operator.reports import ReportSource
-from taxi_operator.runs import Runs
 from taxi_operator.scheduler import Scheduler
 from taxi_operator.settings import Failpoint, Settings
-from taxi_operator.traffic import TrafficControl
 from taxi_store.connection import async_database_of, connect_async
 from taxi_store.registry.registry_async import AsyncRegistry
 
@@ -54,14 +50,13 @@ class Operator:
                 logger.error("dying on purpose", extra={"at": str(point)})
                 os._exit(137)
 
-        model_registry = AsyncRegistry(async_database_of(mongodb))
-        executor = Executor(cluster, model_registry, cluster.clock, failpoint)
-        runs = Runs(RunFacts(cluster, model_registry), executor, cluster.clock)
-        traffic = TrafficControl(cluster, settings.instance)
         reports = ReportSource(
             settings.report_cron_job, settings.report_url, settings.report_span_seconds
         )
-        reconciler = Reconciler(cluster, runs, traffic, metrics, cluster.clock, failpoint, reports)
+        reconciler = Reconciler(
+            cluster, AsyncRegistry(async_database_of(mongodb)), metrics, reports,
+            instance=settings.instance, failpoint=failpoint,
+        )  # fmt: skip
         return cls(Scheduler(reconciler, metrics, settings.concurrency), cluster, mongodb)
 
     async def stop(self) -> None:

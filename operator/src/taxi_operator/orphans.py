@@ -8,8 +8,8 @@ from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.memory.obligations import PROMOTION_ANNOTATION, OpenPromotion, promotion_on
 from taxi_operator.memory.status import Status
 from taxi_operator.plan.plan import Plan
+from taxi_operator.promotions import Promotions
 from taxi_operator.reporting import Reporter
-from taxi_operator.runs import Runs
 from taxi_operator.traffic import TrafficControl
 
 logger = logging.getLogger(__name__)
@@ -23,12 +23,12 @@ class Orphans:
     def __init__(
         self,
         cluster: Cluster,
-        runs: Runs,
+        promotions: Promotions,
         traffic: TrafficControl,
         reporter: Reporter,
     ) -> None:
         self._cluster = cluster
-        self._runs = runs
+        self._promotions = promotions
         self._traffic = traffic
         self._reporter = reporter
 
@@ -60,7 +60,7 @@ class Orphans:
         promotion = promotion_on(service, now)
         if promotion is not None and promotion.policy_uid in uids:
             return  # its policy's reconciles do it, in every mode
-        if promotion is None or not await self._runs.is_ours(promotion):
+        if promotion is None or not await self._promotions.is_ours(promotion):
             await self._drop(service)
             return
 
@@ -71,7 +71,7 @@ class Orphans:
                     service, plan.note.reason, text, warning=plan.note.warning, kind="Service"
                 )
 
-        await self._runs.promote(promotion, _status_of(promotion), tell)
+        await self._promotions.carry_on(promotion, _status_of(promotion), tell)
 
     async def _drop(self, service: Document) -> None:
         """Remove what is no promotion of ours: a hand wrote it, or the registry is another."""

@@ -1,15 +1,12 @@
 """What one reconcile of a policy knows."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from taxi_operator.conditions import Finding
-from taxi_operator.core.decisions import Traffic
+from taxi_operator.conditions import Finding, Outcome
 from taxi_operator.core.jobs import PolicyKey
-from taxi_operator.core.readiness import Readiness
-from taxi_operator.core.signals import Reading
 from taxi_operator.memory.status import Status
-from taxi_operator.observation import Observation
+from taxi_operator.plan.seen import Seen
 from taxi_operator.spec.policy import Policy
 
 Document = dict[str, Any]
@@ -23,35 +20,41 @@ class ReconcileContext:
         found: The policy as the API server has it, with the last status that was written.
         policy: Its spec.
         status: What was written last, or is to be written at the end.
-        observation: What Prometheus answered.
-        readings: The signals; emptied by a promotion, since they speak of the model before.
+        seen: What is seen so far.
         problems: What went wrong; the first is shown.
-        jobs: All Jobs of the policy.
-        champion: How ready the champion is, None while that is not known.
-        champion_missing: Its Deployment is not there.
-        fallback_ready: Ready pods of the fallback.
-        unready: The Deployment that the Service should select and does not: no pod of it is ready.
-        can_decide: What the policy acts on is there.
-        retrain_blocked: Why no run can start, empty when one can.
         held: Why nothing is done although something could be.
     """
 
     found: Document
     policy: Policy
     status: Status
-    observation: Observation = field(default_factory=lambda: Observation((), None))
-    readings: tuple[Reading, ...] = ()
+    seen: Seen
     problems: list[Finding] = field(default_factory=list)
-    jobs: list[Document] = field(default_factory=list)
-    champion: Readiness | None = None
-    champion_missing: bool = False
-    fallback_ready: int = 0
-    unready: Traffic | None = None
-    can_decide: bool = False
-    retrain_blocked: str = ""
     held: str = ""
 
     @property
     def key(self) -> PolicyKey:
         """The policy as its Jobs know it."""
         return PolicyKey(self.found["metadata"]["name"], self.found["metadata"]["uid"])
+
+    def see(self, **parts: Any) -> None:
+        """Take in what was just seen."""
+        self.seen = replace(self.seen, **parts)
+
+    def outcome(self, unreachable: str) -> Outcome:
+        """Return what is shown beside the status.
+
+        Args:
+            unreachable: Why Prometheus did not answer, empty when it did.
+        """
+        target, wanted = self.seen.target, self.status.traffic
+        is_unready = target is not None and target.stays_away(wanted)
+        is_unavailable = target is not None and target.champion.unavailable(self.seen.now)
+        return Outcome(
+            readings=self.seen.readings or (),
+            problem=self.problems[0] if self.problems else None,
+            unreachable=unreachable,
+            held=self.held,
+            unready=wanted if is_unready else None,
+            unavailable=target.champion.since if target and is_unavailable else None,
+        )

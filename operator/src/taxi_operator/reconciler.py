@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from taxi_domain.errors import FieldError, TaxiError
@@ -11,32 +11,38 @@ from taxi_domain.metrics import (
     OPERATOR_CHAMPION_UNAVAILABLE,
     OPERATOR_DUPLICATES_PREVENTED,
     OPERATOR_RESCUES,
+    OPERATOR_SWITCH_SECONDS,
 )
 from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
-from taxi_operator.conditions import READY, Finding, Outcome, was_held
-from taxi_operator.core import jobs
-from taxi_operator.core.decisions import Action, Decision, Traffic, decide
+from taxi_operator.claims import Claims
+from taxi_operator.conditions import READY, Finding, Outcome
 from taxi_operator.core.jobs import PolicyKey
-from taxi_operator.core.readiness import Readiness, readiness_of, ready_pods
-from taxi_operator.decision_facts import facts_of, with_budget
+from taxi_operator.core.services import TargetMissingError
+from taxi_operator.effects.executor import Executor
+from taxi_operator.facts.runs import RunFacts
+from taxi_operator.facts.target import TargetFacts
+from taxi_operator.locks import Locks
 from taxi_operator.memory.obligations import promotion_of, recalled
-from taxi_operator.memory.status import Run, RunState, Status, status_of
+from taxi_operator.memory.status import RunState, Status, status_of
 from taxi_operator.metrics import Metrics
 from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
+from taxi_operator.plan.decision import next_number
+from taxi_operator.plan.effects import Select
 from taxi_operator.plan.plan import Plan, abandoned
-from taxi_operator.plan.seen import NOTHING_DONE
+from taxi_operator.plan.policy import PARTS, Part, remembered, rescue, run
+from taxi_operator.plan.seen import NOTHING_DONE, Done, Seen
+from taxi_operator.promotions import Promotions
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.report_ends import ReportEnds
 from taxi_operator.reporting import Reporter
 from taxi_operator.reports import Reports, ReportSource
-from taxi_operator.runs import Runs
+from taxi_operator.selector_keeper import SelectorKeeper
 from taxi_operator.settings import Failpoint
 from taxi_operator.spec.ownership import service_of, target_of
-from taxi_operator.spec.policy import Mode, Policy, policy_of
-from taxi_operator.times import text_of
-from taxi_operator.traffic import TargetMissingError, TrafficControl, require_deployments
-from taxi_operator.traffic_switch import TrafficSwitch
+from taxi_operator.spec.policy import Policy, policy_of
+from taxi_operator.traffic import TrafficControl
+from taxi_store.registry.registry_async import AsyncRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +56,9 @@ _CHANGE_LOOK: Final = 1.0
 #: ready, and when it is not, seconds.
 _MAX_PAUSE: Final = 60.0
 _CHAMPION_LOOK: Final = 10.0
+#: A switch is followed to its endpoints as often, for as long; then at the usual pace, seconds.
+_SWAP_LOOK: Final = 0.5
+_SWAP_PATIENCE: Final = 30.0
 
 
 class Reconciler:
@@ -58,23 +67,28 @@ class Reconciler:
     def __init__(
         self,
         cluster: Cluster,
-        runs: Runs,
-        traffic: TrafficControl,
+        registry: AsyncRegistry,
         metrics: Metrics,
-        clock: Callable[[], float],
-        failpoint: Callable[[Failpoint], None],
         report_source: ReportSource,
+        *,
+        instance: str = "",
+        failpoint: Callable[[Failpoint], None] = lambda _point: None,
     ) -> None:
         self._cluster = cluster
-        self._runs = runs
-        self._traffic = traffic
-        self._reporter = Reporter(cluster, metrics, clock)
-        self._switch = TrafficSwitch(cluster, self._traffic, self._reporter, failpoint)
+        self._clock = cluster.clock
+        self._metrics = metrics
+        self._locks = Locks()
+        self._traffic = TrafficControl(cluster, instance)
+        self._claims = Claims(cluster, self._traffic)
+        self._reporter = Reporter(cluster, metrics, self._clock)
+        self._executor = Executor(cluster, registry, self._traffic, failpoint)
+        self._run_facts = RunFacts(cluster, registry)
+        self._target_facts = TargetFacts(cluster, self._traffic)
+        self._promotions = Promotions(self._run_facts, self._executor, self._clock, self._locks)
+        self._selectors = SelectorKeeper(self._claims, self._traffic, self._reporter, self._locks)
+        self._orphans = Orphans(cluster, self._promotions, self._traffic, self._reporter)
         self._reports = Reports(cluster, self._reporter, report_source, failpoint)
         self._report_ends = ReportEnds(cluster, self._reporter)
-        self._orphans = Orphans(cluster, runs, traffic, self._reporter)
-        self._metrics = metrics
-        self._clock = clock
 
     async def reconcile(self, name: str) -> float:
         """Evaluate one policy; return the seconds until it wants to be evaluated again."""
@@ -107,7 +121,7 @@ class Reconciler:
             status = await self._carry_on_promotion(found, status)
             await self._refuse(found, status, "InvalidSpec", str(error))
             return _LOOK_AGAIN
-        conflicting = await self._switch.conflicting_policy_of(found)
+        conflicting = await self._claims.conflicting_policy_of(found)
         if conflicting is not None:
             message = f"policy {conflicting} is older and has the same target or model; remove one"
             status = await self._carry_on_promotion(found, status.without_traffic())
@@ -128,7 +142,7 @@ class Reconciler:
 
     async def keep_selectors(self) -> None:
         """Give every active Service the selector that its policy wants, or the champion's."""
-        await self._switch.keep()
+        await self._selectors.keep()
 
     async def keep_promotions(self) -> None:
         """Carry on the promotions whose policies are gone.
@@ -153,7 +167,7 @@ class Reconciler:
         async def write(plan: Plan) -> None:
             await self._reporter.take(found, status, plan)
 
-        plan, _ = await self._runs.promote(promotion, status, write)
+        plan = await self._promotions.carry_on(promotion, status, write)
         return plan.memory
 
     async def _refuse(self, found: Document, status: Status, reason: str, message: str) -> None:
@@ -166,243 +180,138 @@ class Reconciler:
         await self._reporter.report(found, status, Outcome(problem=problem))
 
     async def _serve(self, found: Document, policy: Policy, status: Status) -> float:
-        """Go through the stages of a reconcile; return the pause until the next one.
+        """Take the steps of a policy; return the pause until the next look.
 
         What an unavailable champion asks for comes before everything that needs Prometheus.
         """
-        context = ReconcileContext(found, policy, status)
-        await self._go_through(context, self._look_at_target, self._rescue)
+        context = ReconcileContext(found, policy, status, Seen(self._clock()))
+        await self._guard(context, self._look_at_target)
+        await self._guard(context, partial(self._take_steps, part=rescue))
         observation = await observe(policy, context.status)
-        readings = observation.readings
-        context.observation, context.readings = observation, readings
-        context.status = context.status.read(readings)
+        context.see(readings=observation.readings, prometheus_now=observation.now)
         context.problems += [self._reporter.problem_of(one) for one in observation.bad_queries]
         if observation.problem:
             self._metrics[OPERATOR_API_ERRORS].labels("prometheus").inc()
-        self._reporter.measure(found["metadata"]["name"], readings)
-        await self._go_through(
-            context, self._look_at_jobs, self._look_at_template, self._carry_on_switch,
-            self._carry_on_run, self._decide, self._reports.carry_on, self._report_ends.look,
-        )  # fmt: skip
-        champion = context.champion
-        outcome = Outcome(
-            context.readings, context.problems[0] if context.problems else None,
-            observation.problem, context.held, context.unready,
-            champion.since if champion and champion.unavailable(self._clock()) else None,
-        )  # fmt: skip
-        await self._reporter.report(found, context.status, outcome)
-        if policy.fallback is None:
-            return policy.interval_seconds
-        is_ready = champion is not None and champion.is_ready
-        return min(policy.interval_seconds, _MAX_PAUSE if is_ready else _CHAMPION_LOOK)
+        self._reporter.measure(found["metadata"]["name"], observation.readings)
+        await self._guard(context, self._look_at_jobs)
+        await self._guard(context, self._look_at_template)
+        for part in PARTS:
+            await self._guard(context, partial(self._take_steps, part=part))
+        if context.status.run is not None and context.status.run.state is RunState.STARTING:
+            await self._guard(context, partial(self._take_steps, part=run))
+        await self._guard(context, self._reports.carry_on)
+        await self._guard(context, self._report_ends.look)
+        await self._reporter.report(found, context.status, context.outcome(observation.problem))
+        return _pause(context)
 
-    async def _go_through(
-        self, context: ReconcileContext, *stages: Callable[[ReconcileContext], Awaitable[None]]
+    async def _guard(
+        self, context: ReconcileContext, stage: Callable[[ReconcileContext], Awaitable[None]]
     ) -> None:
-        """Go through stages of a reconcile; one that fails does not stop the others."""
-        for stage in stages:
-            try:
-                await stage(context)
-            except PolicyChangedError:
-                raise
-            except TaxiError as error:
-                context.problems.append(self._reporter.problem_of(error))
-            except Exception as error:
-                context.problems.append(_defect(context.key.name, error))
+        """Go through a stage of a reconcile; that it fails does not stop the others."""
+        try:
+            await stage(context)
+        except PolicyChangedError:
+            raise
+        except TaxiError as error:
+            context.problems.append(self._reporter.problem_of(error))
+        except Exception as error:
+            context.problems.append(_defect(context.key.name, error))
 
     async def _look_at_target(self, context: ReconcileContext) -> None:
-        """See that what the policy acts on is there; without it nothing is decided."""
-        policy = context.policy
-        service = await self._traffic.service(policy.service)
-        run = context.status.run
-        if run is None or not run.is_open or policy.mode is not Mode.ENFORCE:
-            # In the middle of an enforced run the next step repeats what a crash cut off.
-            context.status = recalled(context.status, service, context.key.uid, self._clock())
-        fallback = policy.fallback.deployment if policy.fallback is not None else None
-        require_deployments(service, policy.deployment, fallback)
-        known = context.status.traffic_known and not self._switch.only_watches(context.found)
-        if not known and policy.mode is not Mode.ENFORCE:
-            # It did not move the traffic, or another policy does: it sees it, and does not keep it.
-            seen = await self._traffic.selected(service) or Traffic.CHAMPION
-            context.status = replace(
-                context.status, traffic=seen, traffic_known=False, traffic_since=None, rescued=False
-            )
-        elif not known:
-            await self._recall_traffic(context, service)
-        champion = await self._cluster.deployment(policy.deployment)
-        if champion is None:
+        """See what the policy acts on; without it nothing is decided."""
+        policy, watches = context.policy, self._claims.only_watches(context.found)
+        context.see(now=self._clock(), target=None)
+        target = await self._target_facts.look(
+            policy, context.status, context.seen.now, only_watches=watches
+        )
+        context.see(target=target)
+        if target.champion_missing:
             # The traffic may still go to the fallback.
             missing = TargetMissingError(f"Deployment {policy.deployment}: is not there")
             context.problems.append(self._reporter.problem_of(missing))
-            context.champion_missing = True
-        self._note_champion(context, readiness_of(champion, context.status.champion, self._clock()))
-        if policy.fallback is not None:
-            context.fallback_ready = ready_pods(
-                await self._cluster.deployment(policy.fallback.deployment)
-            )
-        if await self._traffic.stays_away(service, context.status.traffic):
-            context.unready = context.status.traffic
-        context.can_decide = True
-
-    def _note_champion(self, context: ReconcileContext, champion: Readiness) -> None:
-        """Remember since when the champion is ready, or not, while something depends on it."""
-        context.champion = champion
-        matters = not champion.is_ready or context.status.traffic is Traffic.FALLBACK
-        if matters != (context.status.champion is not None) or (
-            context.status.champion and context.status.champion.is_ready != champion.is_ready
-        ):
-            context.status = replace(context.status, champion=champion if matters else None)
         self._metrics[OPERATOR_CHAMPION_UNAVAILABLE].labels(context.key.name).set(
-            float(champion.unavailable(self._clock()))
+            float(target.champion.unavailable(context.seen.now))
         )
 
-    async def _rescue(self, context: ReconcileContext) -> None:
-        """Move the traffic from a champion that is unavailable; no signal is needed for that."""
-        if (
-            not context.can_decide
-            or context.policy.mode is not Mode.ENFORCE
-            or context.champion is None
-        ):
-            return
-        now = self._clock()
-        if context.status.traffic is Traffic.FALLBACK or not context.champion.unavailable(now):
-            return
-        decision = decide(context.policy, (), facts_of(context, now))
-        if decision.is_rescue:
-            self._metrics[OPERATOR_RESCUES].labels(context.key.name).inc()
-            await self._carry_out(context, decision, now)
-        elif not was_held(context.status):
-            held = decision.reason or "the policy has no fallback"
-            await self._reporter.emit_event(
-                context.found, "ChampionUnavailable",
-                f"{context.policy.deployment} has no ready pod, and the traffic stays: {held}",
-                warning=True,
-            )  # fmt: skip
-
-    async def _recall_traffic(self, context: ReconcileContext, service: Document) -> None:
-        """Ask the Service, for a new policy and for one whose status was lost."""
-        context.status = replace(context.status, traffic_known=True)
-        if await self._traffic.selected(service) is Traffic.FALLBACK:
-            context.status = replace(
-                context.status, traffic=Traffic.FALLBACK, traffic_since=self._clock(),
-                last_swap_seconds=0.0,
-            )  # fmt: skip
-
     async def _look_at_jobs(self, context: ReconcileContext) -> None:
-        """See the Jobs of the policy; they know of runs that a lost status does not."""
-        context.retrain_blocked = "JobsUnknown"
-        context.jobs = await self._cluster.jobs(context.key.uid)
-        context.retrain_blocked = ""
-        newest = jobs.newest(context.jobs)
-        if newest is None:
-            return
-        number, run = jobs.decision_number(newest), context.status.run
-        if number > (run.number if run else 0) and jobs.ended_at(newest) is None:
-            going_on = Run(
-                number=number, attempt=jobs.attempt_number(newest), state=RunState.RUNNING,
-                job_name=newest["metadata"]["name"], started_at=jobs.created_at(newest),
-            )  # fmt: skip
-            context.status = replace(context.status, run=going_on)
+        context.see(jobs=tuple(await self._cluster.jobs(context.key.uid)))
 
     async def _look_at_template(self, context: ReconcileContext) -> None:
-        retrain, blocked = context.policy.retrain, context.retrain_blocked
+        retrain = context.policy.retrain
         if retrain is None:
             return
-        context.retrain_blocked = "CronJobMissing"
         if await self._cluster.cron_job(retrain.cron_job) is None:
             raise TargetMissingError(
                 f"CronJob {retrain.cron_job}: is not there; spec.retrain.jobFrom.cronJobName has "
                 "to name the chart's suspended CronJob"
             )
-        context.retrain_blocked = blocked
+        context.see(has_template=True)
 
-    async def _carry_on_switch(self, context: ReconcileContext) -> None:
-        if context.can_decide and context.policy.mode is Mode.ENFORCE:
-            await self._switch.carry_on(context)
-
-    async def _carry_on_run(self, context: ReconcileContext) -> None:
-        """Advance an open run until a step changes nothing; each change is written at once."""
-        done, mode = NOTHING_DONE, context.policy.mode
-
-        async def write(plan: Plan) -> None:
-            await self._write(context, plan)
-
+    async def _take_steps(self, context: ReconcileContext, part: Part) -> None:
+        """Take the steps of one part of the plan until it is at rest; each is written at once."""
+        done = NOTHING_DONE
         for _ in range(_STEPS_A_TICK):
-            status = context.status
-            if status.run is None or not status.run.is_open:
-                return
-            if status.run.state is not RunState.PROMOTING and mode is not Mode.ENFORCE:
-                await write(abandoned(status, f"spec.mode is {mode}", self._clock()))
-                return
-            plan, done = await self._runs.step(context.policy, context.key, status, done, write)
+            async with self._locks.of(context.policy.service):
+                known, plan = await self._plan(context, part, done)
+                if plan.is_rest(known):
+                    context.status, context.held = plan.memory, plan.held or context.held
+                    if plan.note is not None:
+                        await self._reporter.tell(context.found, plan.note)
+                    return
+                done = await self._executor.carry_out(plan, partial(self._write, context))
             if done.created is False:
                 self._metrics[OPERATOR_DUPLICATES_PREVENTED].labels(context.key.name).inc()
-            if plan.is_rest(status):
+            if any(isinstance(one, Select) for one in plan.then):
+                await self._look_at_target(context)
+            if plan.decision is not None:
                 return
+
+    async def _plan(self, context: ReconcileContext, part: Part, done: Done) -> tuple[Status, Plan]:
+        """Look at what a part needs; return what is remembered then, and the part's next step."""
+        policy, key = context.policy, context.key
+        context.see(now=self._clock(), run=None)
+        known = remembered(policy, key, context.status, context.seen)
+        if part is run and known.run is not None and known.run.is_open:
+            now = context.seen.now
+            context.see(run=await self._run_facts.look(policy, key, known.run, now))
+        plan = part(policy, key, known, context.seen, done)
+        if plan.asks_for_run:
+            number = next_number(known, context.seen)
+            context.see(next_run=await self._run_facts.next_run(policy, key, number))
+            plan = part(policy, key, known, context.seen, done)
+        return known, plan
 
     async def _write(self, context: ReconcileContext, plan: Plan) -> None:
         """Write what a step is to be remembered by, and tell people."""
         status = plan.memory
-        if status == context.status:
-            return
-        if status.reset_at != context.status.reset_at:
-            # Prometheus' clock, since ranges are cut by it; the readings are of the old model.
-            status = replace(status, reset_at=context.observation.now or status.reset_at)
-            context.readings = ()
-        await self._reporter.save(context, status)
+        if plan.decision is not None:
+            status = await self._reports.planned(context.policy, status)
+        before = context.status
+        if status.reset_at != before.reset_at:
+            context.see(readings=())  # they are of the old model
+        if status != before:
+            await self._reporter.save(context, status)
+        if plan.decision is not None:
+            if plan.decision.is_rescue:
+                self._metrics[OPERATOR_RESCUES].labels(context.key.name).inc()
+            why = ", ".join(plan.decision.because) or plan.decision.reason
+            await self._reporter.emit_decision(context.found, status, why)
+        if before.is_swapping and not status.is_swapping and status.last_swap_seconds is not None:
+            seconds = self._metrics[OPERATOR_SWITCH_SECONDS].labels(context.policy.service)
+            seconds.set(status.last_swap_seconds)
         if plan.note is not None:
             await self._reporter.tell(context.found, plan.note)
 
-    async def _decide(self, context: ReconcileContext) -> None:
-        if not context.can_decide:
-            return
-        now = self._clock()
-        facts = facts_of(context, now)
-        context.status = with_budget(context.policy, context.status, facts)
-        decision = decide(context.policy, context.readings, facts)
-        context.held = decision.reason if decision.action is Action.NONE else ""
-        if decision.action is Action.NONE:
-            return
-        if context.policy.mode is Mode.DRY_RUN:
-            await self._dry(context, decision)
-            return
-        await self._carry_out(context, decision, now)
 
-    async def _carry_out(self, context: ReconcileContext, decision: Decision, now: float) -> None:
-        """Write a decision down, and begin with it."""
-        number = max([context.status.number, *map(jobs.decision_number, context.jobs)]) + 1
-        if decision.action is Action.RETRAIN:
-            number = await self._runs.unused(context.policy, context.key, number)
-        status = context.status.decided(number, decision.action, decision.because, now)
-        status = await self._reports.planned(context.policy, status)
-        why = ", ".join(decision.because) or decision.reason
-        if decision.action is Action.RETRAIN:
-            run = await self._runs.first(context.policy, context.key, status.number)
-            status = replace(status, run=run, candidate=None)
-            await self._reporter.save(context, status)
-            await self._reporter.emit_decision(context.found, status, why)
-            await self._carry_on_run(context)
-            return
-        await self._reporter.emit_decision(context.found, status, why)
-        await self._switch.switch(context, status, decision)
-
-    async def _dry(self, context: ReconcileContext, decision: Decision) -> None:
-        """Write down what would have been done, once for each change of mind."""
-        shown = {"action": f"DryRun{decision.action}", "because": list(decision.because)}
-        last = context.status.decision or {}
-        if all(last.get(name) == value for name, value in shown.items()):
-            return
-        status = context.status
-        if status.report_is_open:
-            # Nobody makes the report of what a dry run takes the place of.
-            status = status.with_report(url=None, start=None)
-        number = status.number
-        entry = {"id": f"{number:04d}", "number": number, **shown, "at": text_of(self._clock())}
-        context.status = replace(status, decision=entry)
-        why = ", ".join(decision.because) or decision.reason
-        await self._reporter.emit_event(
-            context.found, "DryRun", f"would {decision.action} because of {why}"
-        )
+def _pause(context: ReconcileContext) -> float:
+    """Return the seconds until a policy wants to be looked at again."""
+    policy, status, seen = context.policy, context.status, context.seen
+    if status.is_swapping and seen.now - (status.traffic_since or 0.0) < _SWAP_PATIENCE:
+        return _SWAP_LOOK
+    if policy.fallback is None:
+        return policy.interval_seconds
+    is_ready = seen.target is not None and seen.target.champion.is_ready
+    return min(policy.interval_seconds, _MAX_PAUSE if is_ready else _CHAMPION_LOOK)
 
 
 def _defect(policy: str, error: Exception) -> Finding:

@@ -16,13 +16,13 @@ from taxi_operator import conditions
 from taxi_operator.adapters.cluster import ApiError, Cluster
 from taxi_operator.adapters.prometheus import QueryError
 from taxi_operator.conditions import READY, Finding, Outcome, rebuilt
+from taxi_operator.core.services import TargetMissingError
 from taxi_operator.core.signals import Reading
 from taxi_operator.memory.status import Status, document_of, without_reports
 from taxi_operator.metrics import Metrics
 from taxi_operator.plan.plan import Note, Plan
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.texts import bounded, cut
-from taxi_operator.traffic import TargetMissingError
 from taxi_store.connection import StoreUnavailableError
 
 logger = logging.getLogger(__name__)

@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime
 
-from taxi_operator.plan.candidate import candidate_of
-
 from taxi_domain.runs import RunResult
+from taxi_operator.plan.candidate import candidate_of
 from taxi_store.registry.runs import RunEntry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

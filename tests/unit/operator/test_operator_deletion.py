@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from taxi_operator.claims import Claims
 from taxi_operator.core.decisions import Traffic
+from taxi_operator.core.services import DEPLOYMENT_ANNOTATIONS
+from taxi_operator.locks import Locks
 from taxi_operator.metrics import Metrics
 from taxi_operator.reporting import Reporter
-from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS, TrafficControl
-from taxi_operator.traffic_switch import TrafficSwitch
+from taxi_operator.selector_keeper import SelectorKeeper
+from taxi_operator.traffic import TrafficControl
 
 Document = dict[str, Any]
 
@@ -69,9 +72,8 @@ def policy(traffic: Traffic, deletion: str, **metadata: str) -> Document:
 
 def keep(cluster: Any) -> None:
     reporter = Reporter(cluster, Metrics(CollectorRegistry()), lambda: 0.0)
-    asyncio.run(
-        TrafficSwitch(cluster, TrafficControl(cluster), reporter, lambda _point: None).keep()
-    )
+    traffic = TrafficControl(cluster)
+    asyncio.run(SelectorKeeper(Claims(cluster, traffic), traffic, reporter, Locks()).keep())
 
 
 def serves(cluster: FakeCluster) -> str:

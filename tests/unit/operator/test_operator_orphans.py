@@ -8,14 +8,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from taxi_domain.errors import TaxiError
+from taxi_operator.effects.executor import Write
 from taxi_operator.memory.obligations import PROMOTION_ANNOTATION, OpenPromotion
 from taxi_operator.memory.status import Status
 from taxi_operator.metrics import Metrics
 from taxi_operator.orphans import Orphans
 from taxi_operator.plan.plan import Note, Plan
-from taxi_operator.plan.seen import NOTHING_DONE, Done
 from taxi_operator.reporting import Reporter
-from taxi_operator.runs import Write
 from taxi_operator.traffic import TrafficControl
 
 Document = dict[str, Any]
@@ -53,7 +52,7 @@ class FakeCluster:
         self.events.append((kind, reason))
 
 
-class FakeRuns:
+class FakePromotions:
     """Carries on what it is given."""
 
     def __init__(self, *, ours: bool = True) -> None:
@@ -63,67 +62,63 @@ class FakeRuns:
     async def is_ours(self, _promotion: OpenPromotion, /) -> bool:
         return self._ours
 
-    async def promote(
-        self, promotion: OpenPromotion, status: Status, write: Write
-    ) -> tuple[Plan, Done]:
+    async def carry_on(self, promotion: OpenPromotion, status: Status, write: Write) -> None:
         self.carried.append(promotion.service)
-        plan = Plan(status, note=Note("CandidatePromoted", "decision 1"))
-        await write(plan)
-        return plan, NOTHING_DONE
+        await write(Plan(status, note=Note("CandidatePromoted", "decision 1")))
 
 
-def carry_on(cluster: Any, runs: Any) -> None:
+def carry_on(cluster: Any, promotions: Any) -> None:
     reporter = Reporter(cluster, Metrics(CollectorRegistry()), lambda: 100.0)
-    asyncio.run(Orphans(cluster, runs, TrafficControl(cluster), reporter).carry_on())
+    asyncio.run(Orphans(cluster, promotions, TrafficControl(cluster), reporter).carry_on())
 
 
 def test_promotion_without_a_policy_is_carried_on_and_told_on_its_service() -> None:
-    cluster, runs = FakeCluster("", PROMOTION.text), FakeRuns()
+    cluster, promotions = FakeCluster("", PROMOTION.text), FakePromotions()
 
-    carry_on(cluster, runs)
+    carry_on(cluster, promotions)
 
-    assert runs.carried == ["s1"]
+    assert promotions.carried == ["s1"]
     assert cluster.events == [("Service", "CandidatePromoted")]
 
 
 def test_promotion_of_a_policy_that_is_there_is_left_to_it() -> None:
-    cluster, runs = FakeCluster(PROMOTION.text, uids=("uid",)), FakeRuns()
+    cluster, promotions = FakeCluster(PROMOTION.text, uids=("uid",)), FakePromotions()
 
-    carry_on(cluster, runs)
+    carry_on(cluster, promotions)
 
-    assert (runs.carried, cluster.events) == ([], [])
+    assert (promotions.carried, cluster.events) == ([], [])
 
 
 def test_nothing_more_is_asked_when_no_service_remembers_one() -> None:
     cluster = FakeCluster("", "")
 
-    carry_on(cluster, FakeRuns())
+    carry_on(cluster, FakePromotions())
 
     assert cluster.policies_asked == 0
 
 
 @pytest.mark.parametrize(("text", "ours"), [("?", True), (PROMOTION.text, False)])
 def test_note_that_is_no_promotion_of_ours_is_removed_and_told(text: str, *, ours: bool) -> None:
-    cluster, runs = FakeCluster(text), FakeRuns(ours=ours)
+    cluster, promotions = FakeCluster(text), FakePromotions(ours=ours)
 
     for _ in range(2):
-        carry_on(cluster, runs)
+        carry_on(cluster, promotions)
 
-    assert runs.carried == []
+    assert promotions.carried == []
     assert cluster.annotations == [{}]
     assert cluster.events == [("Service", "PromotionUnreadable")]
 
 
 def test_one_that_cannot_be_carried_on_stops_no_other() -> None:
-    cluster, runs = FakeCluster(PROMOTION.text, PROMOTION.text), FakeRuns()
+    cluster, promotions = FakeCluster(PROMOTION.text, PROMOTION.text), FakePromotions()
 
     async def fail_once(promotion: OpenPromotion) -> bool:
         if promotion.service == "s0":
             raise TaxiError("the registry does not answer")
         return True
 
-    runs.is_ours = fail_once  # type: ignore[method-assign]
+    promotions.is_ours = fail_once  # type: ignore[method-assign]
     with pytest.raises(TaxiError, match="does not answer"):
-        carry_on(cluster, runs)
+        carry_on(cluster, promotions)
 
-    assert runs.carried == ["s1"]
+    assert promotions.carried == ["s1"]

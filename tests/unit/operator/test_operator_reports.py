@@ -19,6 +19,7 @@ from taxi_operator.core.decisions import CHAMPION_UNAVAILABLE, Action
 from taxi_operator.core.jobs import PolicyKey, decision_number, job_name
 from taxi_operator.memory.status import Status, document_of, status_of
 from taxi_operator.metrics import Metrics
+from taxi_operator.plan.seen import Seen
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.report_ends import PATIENCE_OF_JOBS_SECONDS, ReportEnds
 from taxi_operator.reporting import Reporter
@@ -226,7 +227,7 @@ class Bench:
     def look(self, status: Status) -> Status:
         """Look at the ends of Jobs, with no more than the status as it is written."""
         context = ReconcileContext(
-            self.found, policy(), status_of(document_of(status, 1), self.now)
+            self.found, policy(), status_of(document_of(status, 1), self.now), Seen(self.now)
         )
         asyncio.run(self.ends.look(context))
         return context.status
@@ -235,7 +236,7 @@ class Bench:
         """Go on as after a restart: with no more than the status as it is written."""
         read_again = status_of(document_of(status, 1), self.now)
         assert not read_again.unreadable
-        context = ReconcileContext(self.found, policy(), read_again)
+        context = ReconcileContext(self.found, policy(), read_again, Seen(self.now))
         asyncio.run(self.reports.carry_on(context))
         return context.status
 

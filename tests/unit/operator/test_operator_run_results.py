@@ -1,8 +1,7 @@
 """The operator knows what follows from every verdict of a run."""
 
-from taxi_operator.plan.run import _REFUSED
-
 from taxi_domain.runs import RunResult
+from taxi_operator.plan.run import _REFUSED
 
 
 def test_every_verdict_is_a_promotion_a_refusal_or_a_failure() -> None:

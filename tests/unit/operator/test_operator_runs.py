@@ -26,9 +26,10 @@ from taxi_operator.memory.obligations import (
 )
 from taxi_operator.memory.status import Run, RunState, Status
 from taxi_operator.plan.plan import Plan
-from taxi_operator.plan.seen import NOTHING_DONE
-from taxi_operator.runs import Runs
+from taxi_operator.plan.policy import run
+from taxi_operator.plan.seen import NOTHING_DONE, NextRun, Seen
 from taxi_operator.spec.policy import policy_of
+from taxi_operator.traffic import TrafficControl
 from taxi_store.registry.entries import (
     AliasConflictError,
     AliasEntry,
@@ -60,6 +61,7 @@ class FakeCluster:
     def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         self._meanwhile = meanwhile
         self.annotated: list[dict[str, str]] = []
+        self.template: dict[str, str] = {}
         self.has_deployment = True
         self.condition = {
             "type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "stuck"
@@ -83,12 +85,14 @@ class FakeCluster:
     async def annotate_pods(self, deployment: str, annotations: dict[str, str]) -> None:
         assert self.has_deployment, f"the API server refuses to change {deployment}"
         self.annotated.append(annotations)
+        self.template = {**self.template, **annotations}
 
     async def deployment(self, _name: str) -> dict[str, Any] | None:
         if not self.has_deployment:
             return None
         status = {"observedGeneration": 1, "conditions": [self.condition]}
-        return {"metadata": {"generation": 1}, "spec": {}, "status": status}
+        spec = {"template": {"metadata": {"annotations": self.template}}}
+        return {"metadata": {"generation": 1}, "spec": spec, "status": status}
 
 
 class FakeRegistry:
@@ -137,21 +141,22 @@ class FakeRegistry:
             raise StateConflictError(version, ModelState.DELETING, "promoted")
 
 
-def runs_of(cluster: Any, registry: Any, now: float = 100.0) -> Runs:
-    executor = Executor(cluster, registry, lambda: now, lambda _point: None)
-    return Runs(RunFacts(cluster, registry), executor, lambda: now)
-
-
 def advance(cluster: Any, registry: Any, status: Status = RUNNING, now: float = 100.0) -> Status:
     """Take the next step of a run, and the one behind it where the first one's effects fail."""
+    facts = RunFacts(cluster, registry)
+    executor = Executor(cluster, registry, TrafficControl(cluster), lambda _point: None)
+    cluster.clock = lambda: now
 
     async def write(_plan: Plan) -> None:
         """Nothing remembers it but the caller."""
 
     async def steps() -> Status:
-        runs, found, done = runs_of(cluster, registry, now), status, NOTHING_DONE
+        found, done = status, NOTHING_DONE
         while True:
-            plan, done = await runs.step(POLICY, KEY, found, done, write)
+            assert found.run is not None
+            seen = Seen(now, run=await facts.look(POLICY, KEY, found.run, now))
+            plan = run(POLICY, KEY, found, seen, done)
+            done = await executor.carry_out(plan, write)
             found = plan.memory
             if not done.lost:
                 return found
@@ -192,10 +197,10 @@ def test_candidate_that_was_deleted_ends_the_run() -> None:
     cluster = FakeCluster()
     registry = FakeRegistry("v1", "v1", previous="v0", report=report(RunResult.BETTER, "v2"))
 
-    run = run_of(advance(cluster, registry))
+    found = run_of(advance(cluster, registry))
 
-    assert run.state is RunState.FAILED
-    assert "v2" in run.message
+    assert found.state is RunState.FAILED
+    assert "v2" in found.message
     assert cluster.annotated == [], "no pod can have it"
 
 
@@ -255,6 +260,7 @@ def test_a_run_ends_when_candidate_and_deployment_are_both_gone() -> None:
 def test_pods_on_the_way_back_are_of_a_template_that_never_was(champion: str) -> None:
     previous = "v2" if champion == "v1" else "v1"
     cluster, registry = FakeCluster(), FakeRegistry(champion, "v1", "v2", previous=previous)
+    cluster.template = {MODEL_VERSION_ANNOTATION: "v2"}
     run = Run(1, 1, RunState.PROMOTING, "job", 0.0, candidate="v2", champion="v1")
 
     # The second time it is the repeat after a crash, which replaces no pods again.
@@ -277,12 +283,13 @@ def test_number_that_has_a_report_is_not_used_again(
     registry: Any = FakeRegistry("v1")
     found = {run_id(KEY.uid, *one): report(RunResult.BETTER, "v2") for one in reported}
 
-    async def run(name: str) -> RunEntry | None:
+    async def report_of(name: str) -> RunEntry | None:
         return found.get(name)
 
-    monkeypatch.setattr(registry, "run", run)
+    monkeypatch.setattr(registry, "run", report_of)
 
-    assert asyncio.run(runs_of(cluster, registry).unused(POLICY, KEY, 4)) == number
+    next_run = asyncio.run(RunFacts(cluster, registry).next_run(POLICY, KEY, 4))
+    assert next_run == NextRun(number, "v1")
 
 
 @pytest.mark.parametrize(
@@ -295,10 +302,10 @@ def test_verdict_of_another_release_ends_the_run(field: dict[str, Any]) -> None:
         "started_at": NOW, **field,
     }  # fmt: skip
 
-    run = run_of(advance(FakeCluster(), registry))
+    found = run_of(advance(FakeCluster(), registry))
 
-    assert run.state is RunState.FAILED
-    assert "cannot be read" in run.message
+    assert found.state is RunState.FAILED
+    assert "cannot be read" in found.message
     assert registry.champion == "v1"
 
 

@@ -11,11 +11,14 @@ from prometheus_client import CollectorRegistry
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.metrics import OPERATOR_TRAFFIC
+from taxi_operator.claims import Claims
 from taxi_operator.core.decisions import Traffic
+from taxi_operator.core.services import DEPLOYMENT_ANNOTATIONS
+from taxi_operator.locks import Locks
 from taxi_operator.metrics import Metrics
 from taxi_operator.reporting import Reporter
-from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS, TrafficControl
-from taxi_operator.traffic_switch import TrafficSwitch
+from taxi_operator.selector_keeper import SelectorKeeper
+from taxi_operator.traffic import TrafficControl
 
 Document = dict[str, Any]
 
@@ -67,9 +70,8 @@ def keep(cluster: Any) -> dict[Traffic, float | None]:
     """Let the selector loop pass once; return what its metric says of each."""
     registry = CollectorRegistry()
     reporter = Reporter(cluster, Metrics(registry), lambda: 0.0)
-    asyncio.run(
-        TrafficSwitch(cluster, TrafficControl(cluster), reporter, lambda _point: None).keep()
-    )
+    traffic = TrafficControl(cluster)
+    asyncio.run(SelectorKeeper(Claims(cluster, traffic), traffic, reporter, Locks()).keep())
     return {
         one: registry.get_sample_value(
             OPERATOR_TRAFFIC.name, {"service": "s", "model_role": str(one).lower()}

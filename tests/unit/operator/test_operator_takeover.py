@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 from taxi_operator.metrics import Metrics
 from taxi_operator.reconciler import Reconciler
 from taxi_operator.reports import ReportSource
-from taxi_operator.traffic import TrafficControl
 
 Document = dict[str, Any]
 
@@ -53,6 +52,9 @@ class FakeCluster:
         }  # fmt: skip
         self.events: list[str] = []
 
+    def clock(self) -> float:
+        return 1_800_000_000.0
+
     def set_mode(self, name: str, mode: str) -> None:
         self.found[name]["spec"]["mode"] = mode
         self.found[name]["metadata"]["generation"] += 1
@@ -80,12 +82,8 @@ class FakeCluster:
 
 
 def reconciler_of(cluster: Any) -> Reconciler:
-    metrics = Metrics(CollectorRegistry())
-    runs: Any = None
-    return Reconciler(
-        cluster, runs, TrafficControl(cluster), metrics, lambda: 1_800_000_000.0,
-        lambda _point: None, ReportSource(),
-    )  # fmt: skip
+    registry: Any = None
+    return Reconciler(cluster, registry, Metrics(CollectorRegistry()), ReportSource())
 
 
 def ready_of(cluster: FakeCluster, name: str) -> str:

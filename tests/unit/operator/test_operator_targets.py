@@ -3,7 +3,11 @@
 import pytest
 
 from taxi_operator.core.decisions import Traffic
-from taxi_operator.traffic import DEPLOYMENT_ANNOTATIONS, TargetMissingError, require_deployments
+from taxi_operator.core.services import (
+    DEPLOYMENT_ANNOTATIONS,
+    TargetMissingError,
+    require_deployments,
+)
 
 
 def service(**deployments: str) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Carries out effects, each of which may have been carried out before."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, assert_never
@@ -15,16 +15,24 @@ from taxi_operator.plan.effects import (
     CreateJob,
     Effect,
     MoveAlias,
+    Select,
     SetState,
 )
 from taxi_operator.plan.plan import Plan
 from taxi_operator.plan.seen import NOTHING_DONE, Done
 from taxi_operator.settings import Failpoint
+from taxi_operator.traffic import TrafficControl
 from taxi_store.registry.entries import AliasConflictError, StateConflictError, UnknownVersionError
 from taxi_store.registry.registry_async import AsyncRegistry
 
+#: Writes the memory of a step, and tells people.
+Write = Callable[[Plan], Awaitable[None]]
+
 _BY: Final = "taxi-operator"
-_BEFORE: Final[Mapping[type[Effect], Failpoint]] = {CreateJob: Failpoint.AFTER_INTENT}
+_BEFORE: Final[Mapping[type[Effect], Failpoint]] = {
+    CreateJob: Failpoint.AFTER_INTENT,
+    Select: Failpoint.AFTER_INTENT,
+}
 _AFTER: Final[Mapping[type[Effect], Failpoint]] = {
     CreateJob: Failpoint.AFTER_JOB,
     AnnotateService: Failpoint.BEFORE_ALIAS,
@@ -38,7 +46,7 @@ class Executor:
     Args:
         cluster: The API server.
         registry: Versions and aliases.
-        clock: Present time, seconds since the epoch.
+        traffic: Selectors of Services.
         failpoint: Called where a test may let the operator die.
     """
 
@@ -46,20 +54,31 @@ class Executor:
         self,
         cluster: Cluster,
         registry: AsyncRegistry,
-        clock: Callable[[], float],
+        traffic: TrafficControl,
         failpoint: Callable[[Failpoint], None],
     ) -> None:
         self._cluster = cluster
         self._registry = registry
-        self._clock = clock
+        self._traffic = traffic
         self._failpoint = failpoint
 
-    async def first(self, plan: Plan) -> None:
-        """Carry out what has to be done before the memory is written.
+    async def carry_out(self, plan: Plan, write: Write) -> Done:
+        """Carry out a step; return what became of the effects that its memory is the intent of.
+
+        Args:
+            plan: The step.
+            write: Writes its memory, and tells people.
 
         Raises:
             TaxiError: a system does not answer or refuses; the next reconcile tries again.
         """
+        if plan.problem is not None:
+            raise plan.problem
+        await self._first(plan)
+        await write(plan)
+        return await self._then(plan)
+
+    async def _first(self, plan: Plan) -> None:
         for effect in plan.first:
             if isinstance(effect, SetState):
                 with suppress(UnknownVersionError):  # it was removed meanwhile
@@ -67,12 +86,7 @@ class Executor:
             else:
                 await self._one(effect)
 
-    async def then(self, plan: Plan) -> Done:
-        """Carry out what the written memory is the intent of.
-
-        Raises:
-            TaxiError: a system does not answer or refuses; the next reconcile tries again.
-        """
+    async def _then(self, plan: Plan) -> Done:
         created = None
         for effect in plan.then:
             self._failpoint(_BEFORE.get(type(effect), Failpoint.NONE))
@@ -101,6 +115,9 @@ class Executor:
                 await self._cluster.annotate_pods(effect.deployment, effect.annotations)
             case AnnotateService():
                 await self._cluster.annotate_service(effect.service, effect.annotations)
+            case Select():
+                service = await self._traffic.service(effect.service)
+                await self._traffic.assert_selector(service, effect.traffic)
             case _:
                 assert_never(effect)
         return None
@@ -118,7 +135,7 @@ class Executor:
         try:
             await self._registry.move_alias(
                 effect.model, Alias.CHAMPION, to=effect.to, expected=effect.expected, by=_BY,
-                now=datetime.fromtimestamp(self._clock(), UTC),
+                now=datetime.fromtimestamp(self._cluster.clock(), UTC),
             )  # fmt: skip
         except (AliasConflictError, StateConflictError):
             found = await self._registry.alias(effect.model, Alias.CHAMPION)

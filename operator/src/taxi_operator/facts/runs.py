@@ -7,9 +7,10 @@ from taxi_domain.runs import RunResult
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.core import jobs
 from taxi_operator.core.jobs import PolicyKey
-from taxi_operator.memory.obligations import OpenPromotion, promotion_on
+from taxi_operator.memory.obligations import OpenPromotion, promotion_of, promotion_on
 from taxi_operator.memory.status import Run, RunState
-from taxi_operator.plan.seen import SeenRun
+from taxi_operator.plan.seen import NextRun, SeenRun
+from taxi_operator.spec.ownership import Target
 from taxi_operator.spec.policy import Policy
 from taxi_store.registry.entries import AliasEntry, UnreadableEntryError
 from taxi_store.registry.registry_async import AsyncRegistry
@@ -22,12 +23,19 @@ class RunFacts:
         self._cluster = cluster
         self._registry = registry
 
-    async def of_run(self, policy: Policy, key: PolicyKey, run: Run, now: float) -> SeenRun:
-        """Return what is seen of a run that is not being promoted.
+    async def look(self, policy: Policy, key: PolicyKey, run: Run, now: float) -> SeenRun:
+        """Return what is seen of an open run, or of its promotion.
 
         Raises:
             TaxiError: a system does not answer or refuses.
         """
+        target = Target(policy.service, policy.model, policy.deployment)
+        promotion = promotion_of(run, key, target, now)
+        if promotion is not None:
+            return await self.of_promotion(promotion, now)
+        return await self._of_run(policy, key, run, now)
+
+    async def _of_run(self, policy: Policy, key: PolicyKey, run: Run, now: float) -> SeenRun:
         seen = SeenRun(now)
         if run.state is RunState.STARTING and policy.retrain is not None:
             cron_job = await self._cluster.cron_job(policy.retrain.cron_job)
@@ -59,12 +67,30 @@ class RunFacts:
             deployment=await self._cluster.deployment(promotion.deployment),
         )
 
+    async def next_run(self, policy: Policy, key: PolicyKey, number: int) -> NextRun:
+        """Return what a run that is about to start needs to know.
+
+        Its number is the first one from `number` on that no report has: a lost status, whose Jobs
+        are gone too, counts anew, and an old verdict would be this run's.
+
+        Raises:
+            TaxiError: the registry does not answer.
+        """
+        assert policy.retrain is not None
+        attempt = 1
+        while attempt <= policy.retrain.attempts:
+            if await self._has_report(jobs.run_id(key.uid, number, attempt)):
+                number, attempt = number + 1, 1
+            else:
+                attempt += 1
+        champion = await self.alias(policy.model)
+        return NextRun(number, champion.version if champion else None)
+
     async def alias(self, model: str) -> AliasEntry | None:
         """Return where a model's champion points."""
         return await self._registry.alias(model, Alias.CHAMPION)
 
-    async def has_report(self, run_id: str) -> bool:
-        """Tell whether a run has reported, readably or not."""
+    async def _has_report(self, run_id: str) -> bool:
         try:
             return await self._registry.run(run_id) is not None
         except UnreadableEntryError:

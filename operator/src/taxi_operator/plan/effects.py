@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxi_domain.models import ModelState
+from taxi_operator.core.decisions import Traffic
 from taxi_operator.core.jobs import PolicyKey
 
 
@@ -50,4 +51,12 @@ class AnnotateService:
     annotations: Mapping[str, str | None]
 
 
-Effect = CreateJob | MoveAlias | SetState | AnnotatePods | AnnotateService
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A Service sends to the champion or the fallback, if a pod of it is ready."""
+
+    service: str
+    traffic: Traffic
+
+
+Effect = CreateJob | MoveAlias | SetState | AnnotatePods | AnnotateService | Select

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from taxi_domain.errors import TaxiError
+from taxi_operator.core.decisions import Decision
 from taxi_operator.memory.status import Run, RunState, Status
 from taxi_operator.plan.effects import Effect
 
@@ -30,6 +31,9 @@ class Plan:
         then: Effects that are carried out after it: it is the intent of them.
         note: What people are told once it is written.
         problem: What keeps the step from being done, None when nothing does.
+        decision: What was decided in this step, None when nothing was.
+        asks_for_run: A run is about to start; what it needs to know has to be looked up.
+        held: Why nothing is done although something could be, empty when nothing could.
     """
 
     memory: Status
@@ -37,10 +41,14 @@ class Plan:
     then: tuple[Effect, ...] = ()
     note: Note | None = None
     problem: TaxiError | None = None
+    decision: Decision | None = None
+    asks_for_run: bool = False
+    held: str = ""
 
     def is_rest(self, memory: Status) -> bool:
         """Tell whether nothing is left to do, compared with what was remembered before."""
-        return self.memory == memory and not self.first and not self.then
+        effects = self.first or self.then
+        return self.memory == memory and not effects and self.problem is None
 
 
 _REASONS: Final = {

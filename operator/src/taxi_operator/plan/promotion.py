@@ -99,16 +99,18 @@ def carried_on(
         # Moved back by hand, or by us before a crash: the pods follow the alias.
         message = f"the champion is {actual} and not the candidate {promotion.candidate}"
         return _undone(case, message, _pods_back(case, actual) if actual is not None else ())
-    if seen.deployment is not None and _version_of(seen.deployment) != promotion.candidate:
+    limit = _longest_rollout(seen.deployment)
+    is_late = seen.now - promotion.since > limit
+    has_version = _version_of(seen.deployment) == promotion.candidate
+    if seen.deployment is not None and not has_version and not is_late:
         return Plan(replace(status, run=run), then=_forward(promotion, run.message)[2:])
     problem = rollout_problem(seen.deployment)
-    if not problem and rolled_out(seen.deployment):
+    if not problem and has_version and rolled_out(seen.deployment):
         candidate = {**(status.candidate or {}), "state": "Promoted"}
         status = replace(status, candidate=candidate, reset_at=seen.now).forgotten()
         over = ended(status, run, RunState.PROMOTED, run.message, seen.now)
         return replace(over, first=(_forget(promotion),))
-    limit = _longest_rollout(seen.deployment)
-    if not problem and seen.now - promotion.since > limit:
+    if not problem and is_late:
         problem = f"not ready after {limit:.0f} s"
     if problem:
         return _back(case, problem)
@@ -208,9 +210,9 @@ def _forget(promotion: OpenPromotion) -> Effect:
     return AnnotateService(promotion.service, {PROMOTION_ANNOTATION: None})
 
 
-def _version_of(deployment: Mapping[str, Any]) -> str | None:
+def _version_of(deployment: Mapping[str, Any] | None) -> str | None:
     """Return the model version that a Deployment's pod template names."""
-    metadata = ((deployment.get("spec") or {}).get("template") or {}).get("metadata") or {}
+    metadata = (((deployment or {}).get("spec") or {}).get("template") or {}).get("metadata") or {}
     version: str | None = (metadata.get("annotations") or {}).get(MODEL_VERSION_ANNOTATION)
     return version
 

@@ -1,9 +1,12 @@
-"""What was seen of a run: everything that its next step follows from."""
+"""What was seen of a policy's world: everything that its next step follows from, with its time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from taxi_operator.core.decisions import Traffic
+from taxi_operator.core.readiness import Readiness
+from taxi_operator.core.signals import Reading
 from taxi_operator.memory.obligations import OpenPromotion
 from taxi_store.registry.entries import AliasEntry
 from taxi_store.registry.runs import RunEntry
@@ -53,3 +56,69 @@ class Done:
 
 
 NOTHING_DONE = Done()
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTarget:
+    """What a policy acts on, as it is now.
+
+    Attributes:
+        service: The active Service.
+        selected: What it selects; None when that is neither of the two.
+        champion: How ready the champion is.
+        champion_missing: Its Deployment is not there.
+        ready: Ready pods of each of the two.
+        arrived: The Service sends to ready pods of what it is to select, and to no other pod;
+            looked for while a switch is under way.
+        only_watches: The policy does not claim the target, and another one does.
+    """
+
+    service: Object
+    selected: Traffic | None
+    champion: Readiness
+    champion_missing: bool
+    ready: Mapping[Traffic, int]
+    arrived: bool = False
+    only_watches: bool = False
+
+    def stays_away(self, wanted: Traffic) -> bool:
+        """Tell whether the Service is left at the other of the two: the wanted is not ready."""
+        return self.selected not in {None, wanted} and not self.ready[wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class NextRun:
+    """What a run that is about to start needs to know.
+
+    Attributes:
+        number: A number of which no report is left from before.
+        champion: Version that the champion's alias points at.
+    """
+
+    number: int
+    champion: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything that the next step of a policy follows from.
+
+    Attributes:
+        now: Present time of the API server, seconds since the epoch.
+        target: What the policy acts on; None when it is not known: then nothing is decided.
+        readings: The signals; None while they have not been asked for.
+        prometheus_now: Present time of Prometheus, None when it did not answer.
+        jobs: The policy's retrain Jobs; None when they are not known.
+        has_template: The CronJob that Jobs are made from is there.
+        run: What is seen of the open run; None without one, or when it is not known.
+        next_run: For a decision to retrain; looked up once there is one.
+    """
+
+    now: float
+    target: SeenTarget | None = None
+    readings: tuple[Reading, ...] | None = None
+    prometheus_now: float | None = None
+    jobs: tuple[Object, ...] | None = None
+    has_template: bool = False
+    run: SeenRun | None = None
+    next_run: NextRun | None = None

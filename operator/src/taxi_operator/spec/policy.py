@@ -135,6 +135,7 @@ class Policy:
     retrain: Retrain | None
     gate: Gate
     fallback: Fallback | None
+    retains_traffic: bool
 
 
 def policy_of(spec: Spec) -> Policy:
@@ -149,6 +150,11 @@ def policy_of(spec: Spec) -> Policy:
         raise FieldError(
             "spec", f"is not complete ({cut(repr(error), 200)})", "see docs/drift-policy.md"
         ) from error
+
+
+def retains(spec: object) -> bool:
+    """Tell whether the traffic stays where it is when a policy is deleted."""
+    return isinstance(spec, Mapping) and spec.get("deletionPolicy") == "Retain"
 
 
 def _policy(spec: Spec) -> Policy:
@@ -171,6 +177,7 @@ def _policy(spec: Spec) -> Policy:
         retrain=_retrain(spec["retrain"]) if spec.get("retrain") else None,
         gate=_gate((spec.get("gate") or {}).get("champion") or {}),
         fallback=_fallback(spec["fallback"]) if spec.get("fallback") else None,
+        retains_traffic=retains(spec),
     )
     _check(policy)
     return policy

@@ -1,0 +1,55 @@
+"""Who claims which target, as the last listing of the policies has it."""
+
+from typing import Any
+
+from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.spec.ownership import conflicting_policy_of, enforces, service_of
+from taxi_operator.traffic import TrafficControl
+
+Document = dict[str, Any]
+
+
+class Claims:
+    """Lists policies, and knows which of them act and which only watch."""
+
+    def __init__(self, cluster: Cluster, traffic: TrafficControl) -> None:
+        self._cluster = cluster
+        self._traffic = traffic
+        self._conflicting: dict[tuple[str, int], str | None] = {}
+        #: Policies that only watch a target which another one claims.
+        self._onlookers: set[str] = set()
+
+    async def policies(self) -> list[Document]:
+        """List all policies; owners of targets are known from it until the next listing."""
+        foreign = await self._traffic.foreign()
+        policies = [one for one in await self._cluster.policies() if service_of(one) not in foreign]
+        self._conflicting = {
+            _version_of(one): conflicting_policy_of(one, policies) for one in policies
+        }
+        claimed = {service_of(one) for one in policies if enforces(one)}
+        self._onlookers = {
+            one["metadata"]["uid"]
+            for one in policies
+            if not enforces(one) and service_of(one) in claimed
+        }
+        return policies
+
+    async def conflicting_policy_of(self, found: Document) -> str | None:
+        """Return the older policy that has a policy's target, None when it is its own."""
+        version = _version_of(found)
+        if version not in self._conflicting:
+            # Also after an edit: what it made of the mode has to be known before anything acts.
+            await self.policies()
+        return self._conflicting.get(version)
+
+    def only_watches(self, found: Document) -> bool:
+        """Tell whether a policy does not claim its target, and another one does."""
+        return found["metadata"]["uid"] in self._onlookers
+
+    def speaks(self, found: Document) -> bool:
+        """Tell whether a policy that was listed is the one that speaks for its target."""
+        return not self.only_watches(found) and self._conflicting[_version_of(found)] is None
+
+
+def _version_of(found: Document) -> tuple[str, int]:
+    return found["metadata"]["uid"], found["metadata"].get("generation", 0)

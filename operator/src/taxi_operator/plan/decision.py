@@ -1,0 +1,169 @@
+"""A decision and what it begins. Pure."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+from taxi_operator.conditions import was_held
+from taxi_operator.core import jobs
+from taxi_operator.core.decisions import Action, Decision, Facts, Traffic, decide, recent
+from taxi_operator.core.jobs import PolicyKey
+from taxi_operator.core.readiness import Readiness
+from taxi_operator.core.services import RETAINED_ANNOTATION, is_retained
+from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.plan.effects import AnnotateService, Effect, Select
+from taxi_operator.plan.plan import Note, Plan
+from taxi_operator.plan.seen import NextRun, Seen, SeenTarget
+from taxi_operator.spec.policy import Mode, Policy
+from taxi_operator.times import seconds_since_epoch, text_of
+
+_NOBODY: Final = Readiness(0, 0.0)
+
+
+def facts_of(status: Status, seen: Seen) -> Facts:
+    """Return what a decision is made from."""
+    run, target = status.run, seen.target
+    ends = [end for end in map(jobs.ended_at, seen.jobs or ()) if end is not None]
+    last_end = run.ended_at if run else max(ends, default=None)
+    return Facts(
+        now=seen.now,
+        traffic=status.traffic,
+        traffic_since=status.traffic_since,
+        rescued=status.rescued,
+        champion=target.champion if target else replace(_NOBODY, since=seen.now),
+        fallback_ready=target.ready[Traffic.FALLBACK] if target else 0,
+        run_open=bool(run and run.is_open),
+        # An end that lies ahead would be a cooldown for as long.
+        last_run_ended_at=None if last_end is None else min(last_end, seen.now),
+        last_run_succeeded=bool(run and run.state is RunState.PROMOTED),
+        run_starts=_run_starts(status, seen),
+        retrain_blocked=_retrain_blocked(seen),
+    )
+
+
+def _retrain_blocked(seen: Seen) -> str:
+    """Return why no run can start, empty when one can."""
+    if seen.jobs is None:
+        return "JobsUnknown"
+    if not seen.has_template:
+        return "CronJobMissing"
+    return "ChampionMissing" if seen.target is None or seen.target.champion_missing else ""
+
+
+def _run_starts(status: Status, seen: Seen) -> tuple[float, ...]:
+    """Return the starts of all runs that are known, from Jobs, history and the run itself."""
+    starts: dict[int, float] = {}
+    for job in seen.jobs or ():
+        number, created = jobs.decision_number(job), jobs.created_at(job)
+        starts[number] = min(created, starts.get(number, created))
+    for entry in status.history:
+        if entry.get("action") == Action.RETRAIN:
+            starts.setdefault(entry["number"], seconds_since_epoch(entry.get("at")) or 0.0)
+    if status.run is not None:
+        starts.setdefault(status.run.number, status.run.started_at)
+    return tuple(starts.values())
+
+
+def with_budget(policy: Policy, status: Status, seen: Seen) -> Status:
+    """Return a status that shows the budget."""
+    if policy.retrain is None:
+        return status
+    starts = recent(_run_starts(status, seen), seen.now, policy.retrain.window_seconds)
+    return replace(status, budget={"runsInWindow": len(starts), "maxRuns": policy.retrain.max_runs})
+
+
+def rescued(policy: Policy, status: Status, seen: Seen) -> Plan:
+    """Return the move away from a champion that is unavailable; no signal is needed for it."""
+    target = seen.target
+    if (
+        target is None
+        or policy.mode is not Mode.ENFORCE
+        or status.traffic is Traffic.FALLBACK
+        or not target.champion.unavailable(seen.now)
+    ):
+        return Plan(status)
+    decision = decide(policy, (), facts_of(status, seen))
+    if decision.is_rescue:
+        return _moved(policy, status, seen, target, decision)
+    if was_held(status):
+        return Plan(status)
+    held = decision.reason or "the policy has no fallback"
+    message = f"{policy.deployment} has no ready pod, and the traffic stays: {held}"
+    return Plan(status, note=Note("ChampionUnavailable", message, warning=True))
+
+
+def decided(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Plan:
+    """Return what a policy decides, and how that begins."""
+    if seen.target is None:
+        return Plan(status)
+    facts = facts_of(status, seen)
+    decision = decide(policy, seen.readings or (), facts)
+    if decision.action is Action.NONE:
+        return Plan(status, held=decision.reason)
+    if policy.mode is Mode.DRY_RUN:
+        return _dry(status, decision, seen.now)
+    if decision.action is not Action.RETRAIN:
+        return _moved(policy, status, seen, seen.target, decision)
+    if seen.next_run is None:
+        return Plan(status, asks_for_run=True)
+    return _run_begun(policy, key, status, seen, seen.next_run, decision)
+
+
+def next_number(status: Status, seen: Seen) -> int:
+    """Return the number of the next decision; Jobs know of some that a lost status does not."""
+    return max([status.number, *map(jobs.decision_number, seen.jobs or ())]) + 1
+
+
+def _moved(
+    policy: Policy, status: Status, seen: Seen, target: SeenTarget, decision: Decision
+) -> Plan:
+    """Begin to move the traffic."""
+    to = Traffic.FALLBACK if decision.action is Action.FALLBACK else Traffic.CHAMPION
+    number = next_number(status, seen)
+    memory = replace(
+        status.decided(number, decision.action, decision.because, seen.now),
+        traffic=to, traffic_since=seen.now, last_swap_seconds=None, rescued=decision.is_rescue,
+    )  # fmt: skip
+    effects: list[Effect] = []
+    retained = policy.retains_traffic and to is Traffic.FALLBACK
+    if is_retained(target.service) is not retained:
+        # Written ahead: when the policy is gone, nobody can say it any more.
+        value = "true" if retained else None
+        effects.append(AnnotateService(policy.service, {RETAINED_ANNOTATION: value}))
+    return Plan(memory, then=(*effects, Select(policy.service, to)), decision=decision)
+
+
+def _run_begun(  # noqa: PLR0913, PLR0917 - a policy, its memory, what is seen, and what is decided
+    policy: Policy, key: PolicyKey, status: Status, seen: Seen, next_run: NextRun,
+    decision: Decision,
+) -> Plan:  # fmt: skip
+    """Write the intent of a run down; its next step makes the Job."""
+    run = Run(
+        number=next_run.number,
+        attempt=1,
+        state=RunState.STARTING,
+        job_name=jobs.job_name(key, next_run.number, 1),
+        started_at=seen.now,
+        champion=next_run.champion,
+        model=policy.model,
+        deployment=policy.deployment,
+    )
+    status = status.decided(next_run.number, decision.action, decision.because, seen.now)
+    return Plan(replace(status, run=run, candidate=None), decision=decision)
+
+
+def _dry(status: Status, decision: Decision, now: float) -> Plan:
+    """Write down what would have been done, once for each change of mind."""
+    shown: dict[str, Any] = {
+        "action": f"DryRun{decision.action}", "because": list(decision.because)
+    }  # fmt: skip
+    last = status.decision or {}
+    if all(last.get(name) == value for name, value in shown.items()):
+        return Plan(status)
+    if status.report_is_open:
+        # Nobody makes the report of what a dry run takes the place of.
+        status = status.with_report(url=None, start=None)
+    number = status.number
+    entry = {"id": f"{number:04d}", "number": number, **shown, "at": text_of(now)}
+    why = ", ".join(decision.because) or decision.reason
+    note = Note("DryRun", f"would {decision.action} because of {why}")
+    return Plan(replace(status, decision=entry), note=note)

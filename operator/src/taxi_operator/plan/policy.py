@@ -1,0 +1,92 @@
+"""The parts of a policy's plan, in the order in which they are asked. Pure.
+
+The life of a policy is a fold of these parts over what is seen: the reconciler takes the steps of
+one part until it is at rest, and goes on with the next one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from taxi_operator.core import jobs
+from taxi_operator.core.jobs import PolicyKey
+from taxi_operator.memory.obligations import promotion_of
+from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.plan.decision import decided, rescued, with_budget
+from taxi_operator.plan.plan import Plan, abandoned
+from taxi_operator.plan.promotion import carried_on
+from taxi_operator.plan.run import next_step
+from taxi_operator.plan.seen import Done, Object, Seen
+from taxi_operator.plan.target import recognised, switch_carried_on
+from taxi_operator.spec.ownership import Target
+from taxi_operator.spec.policy import Mode, Policy
+
+#: From what is asked for, remembered, seen, and done by the step before, to the next step.
+Part = Callable[[Policy, PolicyKey, Status, Seen, Done], Plan]
+
+
+def remembered(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Status:
+    """Return a status that knows what Service, Deployments, Jobs and signals say."""
+    if seen.target is not None:
+        status = recognised(policy, key, status, seen.target, seen.now)
+    if seen.jobs is not None:
+        status = with_budget(policy, _known_from_jobs(status, seen.jobs), seen)
+    # After a promotion there are none: they spoke of the model before.
+    return status.read(seen.readings) if seen.readings else status
+
+
+def _known_from_jobs(status: Status, own: Sequence[Object]) -> Status:
+    """Return a status that knows of the run that its Jobs tell of, after it was lost."""
+    newest = jobs.newest(own)
+    if newest is None or jobs.ended_at(newest) is not None:
+        return status
+    number, known = jobs.decision_number(newest), status.run
+    if number <= (known.number if known else 0):
+        return status
+    going_on = Run(
+        number=number, attempt=jobs.attempt_number(newest), state=RunState.RUNNING,
+        job_name=newest["metadata"]["name"], started_at=jobs.created_at(newest),
+    )  # fmt: skip
+    return replace(status, run=going_on)
+
+
+def rescue(policy: Policy, _key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:
+    """Leave a champion that is unavailable; it waits for nothing else."""
+    return rescued(policy, status, seen)
+
+
+def switch(policy: Policy, _key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:
+    """Carry on a switch that is under way."""
+    if seen.target is None or policy.mode is not Mode.ENFORCE or not status.is_swapping:
+        return Plan(status)
+    return switch_carried_on(policy, status, seen.target, seen.now)
+
+
+def run(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) -> Plan:
+    """Carry on a run that is open, or its promotion."""
+    found, enforces = status.run, policy.mode is Mode.ENFORCE
+    if found is None or not found.is_open:
+        return Plan(status)
+    if found.state is not RunState.PROMOTING and not enforces:
+        return abandoned(status, f"spec.mode is {policy.mode}", seen.now)
+    if seen.run is None:
+        return Plan(status)
+    target = Target(policy.service, policy.model, policy.deployment)
+    promotion = promotion_of(found, key, target, seen.now)
+    if promotion is None:
+        return next_step(policy, key, status, seen.run, done)
+    step = carried_on(promotion, status, seen.run, done, may_begin=enforces)
+    if step.memory.reset_at not in {None, status.reset_at}:
+        # Prometheus' clock, since ranges are cut by it.
+        reset_at = seen.prometheus_now or step.memory.reset_at
+        return replace(step, memory=replace(step.memory, reset_at=reset_at))
+    return step
+
+
+def decide(policy: Policy, key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:
+    """Decide anew."""
+    return decided(policy, key, status, seen)
+
+
+#: Asked in this order once the signals are known; the rescue before that.
+PARTS: Final[tuple[Part, ...]] = (switch, run, decide)
