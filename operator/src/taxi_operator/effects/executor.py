@@ -89,15 +89,20 @@ class Executor:
     async def _then(self, plan: Plan) -> Done:
         created = None
         for effect in plan.then:
-            self._failpoint(_BEFORE.get(type(effect), Failpoint.NONE))
+            self._die_at(_BEFORE, effect)
             try:
                 created = await self._one(effect)
             except (UnknownVersionError, StateConflictError) as error:
                 return Done(lost=str(error))
             except AliasConflictError:
                 return NOTHING_DONE  # the next look sees where it points
-            self._failpoint(_AFTER.get(type(effect), Failpoint.NONE))
+            self._die_at(_AFTER, effect)
         return Done(created=created)
+
+    def _die_at(self, points: Mapping[type[Effect], Failpoint], effect: Effect) -> None:
+        point = points.get(type(effect))
+        if point is not None:
+            self._failpoint(point)
 
     async def _one(self, effect: Effect) -> bool | None:
         match effect:
