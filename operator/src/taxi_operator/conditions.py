@@ -1,6 +1,6 @@
 """Conditions: observations for people and tools, derived from the status. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ class Outcome:
         readings: Of the signals; empty when nothing was read.
         problem: What keeps the policy from being served, None when nothing does.
         unreachable: Why Prometheus did not answer, empty when it did.
-        held: Why a decision is held back, empty when none is.
+        holds: Why decisions are held back, one reason for each rule that is.
         unavailable: Since when the champion is unavailable, None when it is not.
         unready: The Deployment that the Service should select and does not: no pod of it is ready.
     """
@@ -46,7 +46,7 @@ class Outcome:
     readings: Sequence[Reading] = ()
     problem: Finding | None = None
     unreachable: str = ""
-    held: str = ""
+    holds: Sequence[str] = ()
     unready: Traffic | None = None
     unavailable: float | None = None
 
@@ -64,9 +64,7 @@ def findings(status: Status, outcome: Outcome) -> list[Finding]:
         _drift(outcome.readings),
         _retrain(status, outcome),
         _fallback(status, outcome),
-        Finding(BUDGET, "True", "BudgetExhausted", "no run is left in the window")
-        if outcome.held == "BudgetExhausted"
-        else Finding(BUDGET, "False", "WithinBudget"),
+        _budget(status),
     ]
 
 
@@ -155,8 +153,11 @@ def _drift(readings: Sequence[Reading]) -> Finding:
     if breached:
         text = "; ".join(f"{one.name}: {one.reason}" for one in breached)
         return Finding(DRIFT, "True", "SignalBreached", text)
-    if all(one.state in _SILENT for one in readings):
-        return Finding(DRIFT, "Unknown", str(readings[0].state))
+    silent = [one for one in readings if one.state in _SILENT]
+    if silent:
+        # One healthy signal says nothing of the others.
+        text = "; ".join(f"{one.name}: {one.reason}" for one in silent)
+        return Finding(DRIFT, "Unknown", str(silent[0].state), text)
     return Finding(DRIFT, "False", "SignalsHealthy")
 
 
@@ -166,13 +167,28 @@ _SILENT: Final = {SignalState.NO_DATA, SignalState.UNKNOWN, SignalState.INSUFFIC
 def _retrain(status: Status, outcome: Outcome) -> Finding:
     if status.run is not None and status.run.is_open:
         return Finding(RETRAIN, "True", str(status.run.state), status.run.message)
-    if outcome.held == "Suspended":
-        return Finding(RETRAIN, "False", outcome.held, "spec.mode is Suspend: nothing is decided")
-    if outcome.held in _HOLDS_A_RUN:
-        return Finding(RETRAIN, "False", outcome.held, "a rule is breached, but no run may start")
+    if "Suspended" in outcome.holds:
+        return Finding(RETRAIN, "False", "Suspended", "spec.mode is Suspend: nothing is decided")
+    held = _first(outcome.holds, _HOLDS_A_RUN)
+    if held:
+        return Finding(RETRAIN, "False", held, "a rule is breached, but no run may start")
     if status.run is None:
         return Finding(RETRAIN, "False", "NoRun")
     return Finding(RETRAIN, "False", str(status.run.state), status.run.message)
+
+
+def _first(holds: Sequence[str], known: Collection[str]) -> str:
+    """Return the first reason that a condition is for, empty without one."""
+    return next((one for one in holds if one in known), "")
+
+
+def _budget(status: Status) -> Finding:
+    """Tell whether a run is left, whatever is breached now: it must not flip with the signals."""
+    budget = status.budget or {}
+    used, most = budget.get("runsInWindow"), budget.get("maxRuns")
+    if used is None or most is None or used < most:
+        return Finding(BUDGET, "False", "WithinBudget")
+    return Finding(BUDGET, "True", "BudgetExhausted", "no run is left in the window")
 
 
 _HOLDS_A_RUN: Final = {
@@ -190,7 +206,7 @@ def _fallback(status: Status, outcome: Outcome) -> Finding:
         active = "True" if status.traffic is Traffic.CHAMPION else "False"
         text = f"the traffic goes to the {status.traffic} when a pod of it is ready"
         return Finding(FALLBACK, active, f"{status.traffic}NotReady", text)
-    held = outcome.held if outcome.held in _HOLDS_TRAFFIC else ""
+    held = _first(outcome.holds, _HOLDS_TRAFFIC)
     if outcome.unavailable is not None and held in {"", "ChampionNotReady"}:
         active = "True" if status.traffic is Traffic.FALLBACK else "False"
         text = f"the champion has had no ready pod since {text_of(outcome.unavailable)}"

@@ -22,7 +22,7 @@ class ReconcileContext:
         status: What was written last, or is to be written at the end.
         seen: What is seen so far.
         problems: What went wrong; the first is shown.
-        held: Why nothing is done although something could be.
+        holds: Why nothing is done although something could be.
     """
 
     found: Document
@@ -30,7 +30,7 @@ class ReconcileContext:
     status: Status
     seen: Seen
     problems: list[Finding] = field(default_factory=list)
-    held: str = ""
+    holds: tuple[str, ...] = ()
 
     @property
     def key(self) -> PolicyKey:
@@ -54,7 +54,7 @@ class ReconcileContext:
             readings=self.seen.readings or (),
             problem=self.problems[0] if self.problems else None,
             unreachable=unreachable,
-            held=self.held,
+            holds=self.holds,
             unready=wanted if is_unready else None,
             unavailable=target.champion.since if target and is_unavailable else None,
         )

@@ -254,7 +254,7 @@ class Reconciler:
             async with self._locks.of(context.policy.service):
                 known, plan = await self._plan(context, part, done)
                 if plan.is_rest(known):
-                    context.status, context.held = plan.memory, plan.held or context.held
+                    context.status, context.holds = plan.memory, plan.holds or context.holds
                     if plan.note is not None:
                         await self._reporter.tell(context.found, plan.note)
                     return

@@ -1,7 +1,7 @@
 """What to do: pure. The caller observes, writes the intent down, and only then acts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -62,12 +62,19 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One action, the signals behind it, and why nothing is done where something could be."""
+    """One action, the signals behind it, and why nothing is done where something could be.
+
+    Attributes:
+        action: What to do.
+        because: The signals behind it, or behind what is held back.
+        reason: Why nothing is done, or why something is that no signal asks for.
+        holds: Every reason of every rule, where nothing is done.
+    """
 
     action: Action
     because: tuple[str, ...] = ()
     reason: str = ""
-    budget_exhausted: bool = False
+    holds: tuple[str, ...] = ()
 
     @property
     def is_rescue(self) -> bool:
@@ -81,15 +88,17 @@ def decide(policy: Policy, readings: Sequence[Reading], facts: Facts) -> Decisio
     Traffic comes first: a fallback does not wait for a retrain run.
     """
     if policy.mode is Mode.SUSPEND:
-        return Decision(Action.NONE, reason="Suspended")
+        return Decision(Action.NONE, reason="Suspended", holds=("Suspended",))
     states = {one.name: one.state for one in readings}
     moved = _traffic(policy, readings, facts)
     if moved.action is not Action.NONE:
         return moved
     retrain = _retrain(policy, states, facts)
-    if retrain.action is Action.NONE and not retrain.reason:
-        return moved
-    return retrain
+    if retrain.action is not Action.NONE:
+        return retrain
+    told = retrain if retrain.reason else moved
+    # A run that may not start must not hide why the traffic stays, nor the other way round.
+    return replace(told, holds=tuple(filter(None, (moved.reason, retrain.reason))))
 
 
 def _traffic(policy: Policy, readings: Sequence[Reading], facts: Facts) -> Decision:
@@ -192,7 +201,7 @@ def _retrain(policy: Policy, states: Mapping[str, SignalState], facts: Facts) ->
     if len(recent(facts.run_starts, facts.now, policy.retrain.window_seconds)) >= (
         policy.retrain.max_runs
     ):
-        return Decision(Action.NONE, because, "BudgetExhausted", budget_exhausted=True)
+        return Decision(Action.NONE, because, "BudgetExhausted")
     return Decision(Action.RETRAIN, because)
 
 

@@ -98,7 +98,7 @@ def decided(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Plan:
     facts = facts_of(status, seen)
     decision = decide(policy, seen.readings or (), facts)
     if decision.action is Action.NONE:
-        return Plan(status, held=decision.reason)
+        return Plan(status, holds=decision.holds)
     if policy.mode is Mode.DRY_RUN:
         return _dry(status, decision, seen.now)
     if decision.action is not Action.RETRAIN:

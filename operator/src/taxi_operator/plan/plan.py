@@ -33,7 +33,7 @@ class Plan:
         problem: What keeps the step from being done, None when nothing does.
         decision: What was decided in this step, None when nothing was.
         asks_for_run: A run is about to start; what it needs to know has to be looked up.
-        held: Why nothing is done although something could be, empty when nothing could.
+        holds: Why nothing is done although something could be.
     """
 
     memory: Status
@@ -43,7 +43,7 @@ class Plan:
     problem: TaxiError | None = None
     decision: Decision | None = None
     asks_for_run: bool = False
-    held: str = ""
+    holds: tuple[str, ...] = ()
 
     def is_rest(self, memory: Status) -> bool:
         """Tell whether nothing is left to do, compared with what was remembered before."""
