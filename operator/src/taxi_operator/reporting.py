@@ -18,7 +18,7 @@ from taxi_operator.adapters.prometheus import QueryError
 from taxi_operator.conditions import READY, Finding, Outcome, rebuilt
 from taxi_operator.core.services import TargetMissingError
 from taxi_operator.core.signals import Reading
-from taxi_operator.memory.status import Status, document_of, without_reports
+from taxi_operator.memory.status import Status, document_of, for_older_resource
 from taxi_operator.metrics import Metrics
 from taxi_operator.plan.plan import Note, Plan
 from taxi_operator.reconcile_context import ReconcileContext
@@ -64,11 +64,11 @@ class Reporter:
             if not self._told_of_resource:
                 logger.warning(
                     "the CustomResourceDefinition is of an older release, so decisions have no "
-                    "links to reports; upgrade it",
+                    "links to reports and dry runs no memory; upgrade it",
                     extra={"problem": str(error)},
                 )
             self._told_of_resource = True
-            document = without_reports(document)
+            document = for_older_resource(document)
             await self._cluster.apply_status(found, document)
         return document
 

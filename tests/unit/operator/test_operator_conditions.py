@@ -40,9 +40,9 @@ def test_one_healthy_signal_does_not_speak_for_a_silent_one() -> None:
         assert (found.status, found.reason) == ("Unknown", str(state))
         assert found.message == "drift: says nothing"
 
-    breached = Reading("error", SignalState.BREACHED, breached=True)
-    found = found_by_kind(Status(), Outcome(readings=[breached, silent]))[DRIFT]
-    assert found.status == "True"
+        breached = Reading("error", SignalState.BREACHED, breached=True)
+        found = found_by_kind(Status(), Outcome(readings=[breached, silent]))[DRIFT]
+        assert found.status == "True"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from taxi_operator.core.decisions import Action, Traffic
 from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.signals import Reading, SignalState
 from taxi_operator.memory.fields import Fields
+from taxi_operator.memory.shadow import Shadow, shadow_document, shadow_of
 from taxi_operator.times import text_of
 
 Document = dict[str, Any]
@@ -103,6 +104,8 @@ class Status:
     conditions: Sequence[Mapping[str, Any]] = ()
     history: tuple[Mapping[str, Any], ...] = ()
     budget: Mapping[str, Any] | None = None
+    #: What a dry run would have done; None in any other mode.
+    shadow: Shadow | None = None
     #: What could not be read, by part: it stands at its beginning here, and is not written.
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
@@ -233,6 +236,7 @@ def status_of(document: object, now: float = math.inf) -> Status:
         conditions=tuple(one for one in conditions if one is not None),
         history=tuple(known),
         budget=_budget(found.part("budget")),
+        shadow=shadow_of(found.part("dryRun")),
         unreadable=notes,
     )
 
@@ -260,13 +264,14 @@ def document_of(status: Status, generation: int) -> Document:
         "budget": status.budget,
         "signalsResetAt": text_of(status.reset_at),
         "history": list(status.history),
+        "dryRun": shadow_document(status.shadow),
     }
     return {name: value for name, value in parts.items() if value not in (None, [], {})}
 
 
-def without_reports(document: Document) -> Document:
-    """Return the form of a status without what resources before the reports do not have."""
-    kept = dict(document)
+def for_older_resource(document: Document) -> Document:
+    """Return the form of a status without what resources of earlier releases do not have."""
+    kept = {name: value for name, value in document.items() if name != "dryRun"}
     if "decision" in kept:
         kept["decision"] = _without_report(kept["decision"])
     if "history" in kept:

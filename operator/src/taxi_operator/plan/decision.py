@@ -9,6 +9,7 @@ from taxi_operator.core.decisions import Action, Decision, Facts, Traffic, decid
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.services import RETAINED_ANNOTATION, is_retained
+from taxi_operator.memory.shadow import Shadow
 from taxi_operator.memory.status import Run, RunState, Status
 from taxi_operator.plan.effects import AnnotateService, Effect, Select
 from taxi_operator.plan.plan import Note, Plan
@@ -96,11 +97,12 @@ def decided(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Plan:
     if seen.target is None:
         return Plan(status)
     facts = facts_of(status, seen)
+    if policy.mode is Mode.DRY_RUN:
+        return _dry(policy, status, seen, facts)
+    status = replace(status, shadow=None)
     decision = decide(policy, seen.readings or (), facts)
     if decision.action is Action.NONE:
         return Plan(status, holds=decision.holds)
-    if policy.mode is Mode.DRY_RUN:
-        return _dry(status, decision, seen.now)
     if decision.action is not Action.RETRAIN:
         return _moved(policy, status, seen, seen.target, decision)
     if seen.next_run is None:
@@ -151,19 +153,21 @@ def _run_begun(  # noqa: PLR0913, PLR0917 - a policy, its memory, what is seen, 
     return Plan(replace(status, run=run, candidate=None), decision=decision)
 
 
-def _dry(status: Status, decision: Decision, now: float) -> Plan:
-    """Write down what would have been done, once for each change of mind."""
-    shown: dict[str, Any] = {
-        "action": f"DryRun{decision.action}", "because": list(decision.because)
-    }  # fmt: skip
-    last = status.decision or {}
-    if all(last.get(name) == value for name, value in shown.items()):
-        return Plan(status)
+def _dry(policy: Policy, status: Status, seen: Seen, facts: Facts) -> Plan:
+    """Write down what would be done now, had everything before been done that would have been."""
+    shadow = status.shadow or Shadow(status.traffic)
+    decision = decide(policy, seen.readings or (), shadow.over(facts))
+    if decision.action is Action.NONE:
+        return Plan(replace(status, shadow=shadow), holds=decision.holds)
     if status.report_is_open:
         # Nobody makes the report of what a dry run takes the place of.
         status = status.with_report(url=None, start=None)
-    number = status.number
-    entry = {"id": f"{number:04d}", "number": number, **shown, "at": text_of(now)}
+    entry: dict[str, Any] = {
+        "id": f"{status.number:04d}", "number": status.number,
+        "action": f"DryRun{decision.action}", "because": list(decision.because),
+        "at": text_of(seen.now),
+    }  # fmt: skip
     why = ", ".join(decision.because) or decision.reason
     note = Note("DryRun", f"would {decision.action} because of {why}")
-    return Plan(replace(status, decision=entry), note=note)
+    memory = replace(status, decision=entry, shadow=shadow.after(decision, seen.now))
+    return Plan(memory, note=note)

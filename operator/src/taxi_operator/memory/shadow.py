@@ -1,0 +1,104 @@
+"""What a dry run would have done, remembered as if it had been done. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from taxi_operator.core.decisions import Action, Decision, Facts, Traffic
+from taxi_operator.memory.fields import Fields
+from taxi_operator.times import text_of
+
+Document = dict[str, Any]
+
+#: Why the fallback would serve, when it is not for a policy's rule.
+_RESCUED: Final = "ChampionUnavailable"
+_MAX_HISTORY: Final = 20
+_MAX_RUNS: Final = 32
+_MAX_BECAUSE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """The world as it would be.
+
+    Attributes:
+        traffic: Which predictor would answer.
+        since: Since when, seconds since the epoch; None when it never moved.
+        rescued: It would be the fallback since the champion was unavailable.
+        run_starts: When runs would have started, newest first.
+        history: What would have been decided, newest first.
+    """
+
+    traffic: Traffic
+    since: float | None = None
+    rescued: bool = False
+    run_starts: tuple[float, ...] = ()
+    history: tuple[Mapping[str, Any], ...] = ()
+
+    def over(self, facts: Facts) -> Facts:
+        """Return facts as they would be.
+
+        What a run would come to is not known: it is taken for one that ended well at once, so that
+        the longer cooldown follows, and no second one before that.
+        """
+        if not self.run_starts:
+            last, starts = facts.last_run_ended_at, facts.run_starts
+        else:
+            last, starts = self.run_starts[0], (*self.run_starts, *facts.run_starts)
+        return replace(
+            facts, traffic=self.traffic, traffic_since=self.since, rescued=self.rescued,
+            run_open=False, last_run_ended_at=last, run_starts=starts,
+            last_run_succeeded=facts.last_run_succeeded or bool(self.run_starts),
+        )  # fmt: skip
+
+    def after(self, decision: Decision, now: float) -> "Shadow":
+        """Return the world as it would be after a decision."""
+        entry = {
+            "action": str(decision.action), "because": list(decision.because), "at": text_of(now)
+        }  # fmt: skip
+        told = replace(self, history=(entry, *self.history)[:_MAX_HISTORY])
+        if decision.action is Action.RETRAIN:
+            return replace(told, run_starts=(now, *self.run_starts)[:_MAX_RUNS])
+        to = Traffic.FALLBACK if decision.action is Action.FALLBACK else Traffic.CHAMPION
+        return replace(told, traffic=to, since=now, rescued=decision.is_rescue)
+
+
+def shadow_of(found: Fields) -> Shadow | None:
+    """Read what was written; None when there is nothing that can be used."""
+    traffic = found.part("traffic")
+    active = traffic.word("active", Traffic)
+    if active is None:
+        return None
+    entries = [_entry(one) for one in found.parts("history", _MAX_HISTORY)]
+    starts = [one.time("at") for one in found.parts("runs", _MAX_RUNS)]
+    return Shadow(
+        active,
+        traffic.time("since"),
+        traffic.text("reason") == _RESCUED,
+        tuple(one for one in starts if one is not None),
+        tuple(one for one in entries if one),
+    )
+
+
+def shadow_document(shadow: Shadow | None) -> Document | None:
+    """Return the form that is written."""
+    if shadow is None:
+        return None
+    traffic = {
+        "active": str(shadow.traffic), "since": text_of(shadow.since),
+        "reason": _RESCUED if shadow.rescued else None,
+    }  # fmt: skip
+    parts: Document = {
+        "traffic": {name: value for name, value in traffic.items() if value is not None},
+        "runs": [{"at": text_of(one)} for one in shadow.run_starts],
+        "history": list(shadow.history),
+    }
+    return {name: value for name, value in parts.items() if value}
+
+
+def _entry(found: Fields) -> Mapping[str, Any]:
+    action, at = found.text("action"), found.time("at")
+    if not action or at is None:
+        return {}
+    because = found.texts("because", _MAX_BECAUSE)
+    return {"action": action, "because": because, "at": text_of(at)}
