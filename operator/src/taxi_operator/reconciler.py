@@ -277,7 +277,8 @@ class Reconciler:
         plan = part(policy, key, known, context.seen, done)
         if plan.asks_for_run:
             number = next_number(known, context.seen)
-            context.see(next_run=await self._run_facts.next_run(policy, key, number))
+            next_run = await self._run_facts.next_run(policy, key, number, context.seen.now)
+            context.see(next_run=next_run)
             plan = part(policy, key, known, context.seen, done)
         return known, plan
 

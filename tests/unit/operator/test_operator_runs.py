@@ -36,7 +36,7 @@ from taxi_store.registry.entries import (
     StateConflictError,
     UnknownVersionError,
 )
-from taxi_store.registry.runs import RunEntry, run_entry
+from taxi_store.registry.runs import ModelRun, RunEntry, run_entry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = PolicyKey("p", "0a1b2c3d-1111-2222-3333-444455556666")
@@ -113,6 +113,9 @@ class FakeRegistry:
         if self.document is not None:
             return run_entry(self.document)
         return self.report
+
+    async def runs_since(self, _model: str, _start: datetime) -> list[ModelRun]:
+        return []
 
     async def alias(self, model: str, alias: Alias) -> AliasEntry:
         return AliasEntry(model, alias, self.champion, self.previous, 1, NOW, "t")
@@ -288,7 +291,7 @@ def test_number_that_has_a_report_is_not_used_again(
 
     monkeypatch.setattr(registry, "run", report_of)
 
-    next_run = asyncio.run(RunFacts(cluster, registry).next_run(POLICY, KEY, 4))
+    next_run = asyncio.run(RunFacts(cluster, registry).next_run(POLICY, KEY, 4, 1e6))
     assert next_run == NextRun(number, "v1")
 
 

@@ -24,6 +24,8 @@ from taxi_operator.spec.policy import Gate, Retrain
 
 Manifest = dict[str, Any]
 
+#: Of a run's id behind the policy: decision and attempt.
+_ID_PARTS: Final = 2
 _MAX_NAME: Final = 52  # leaves room for the pods' suffix within 63
 _CONTAINER: Final = "train"
 #: Seconds of a Job when neither the policy nor the template limits it.
@@ -71,6 +73,18 @@ def run_id(uid: str, number: int, attempt: int) -> str:
     '0a1b2c3d-0007-1'
     """
     return f"{uid[:8]}-{number:04d}-{attempt}"
+
+
+def number_of(run: str, policy: PolicyKey) -> int | None:
+    """Return the decision that a run's id is of, None when it is of another policy, or of a hand.
+
+    >>> number_of("0a1b2c3d-0007-1", PolicyKey("p", "0a1b2c3d-0000-0000-0000-000000000000"))
+    7
+    """
+    head, *rest = run.split("-")
+    if head != policy.uid[:8] or len(rest) != _ID_PARTS or not _NUMBER.fullmatch(rest[0]):
+        return None
+    return int(rest[0])
 
 
 def job_name(policy: PolicyKey, number: int, attempt: int) -> str:

@@ -1,6 +1,7 @@
 """Looking at a run: what cluster and registry know of it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from taxi_domain.models import Alias
 from taxi_domain.runs import RunResult
@@ -67,7 +68,7 @@ class RunFacts:
             deployment=await self._cluster.deployment(promotion.deployment),
         )
 
-    async def next_run(self, policy: Policy, key: PolicyKey, number: int) -> NextRun:
+    async def next_run(self, policy: Policy, key: PolicyKey, number: int, now: float) -> NextRun:
         """Return what a run that is about to start needs to know.
 
         Its number is the first one from `number` on that no report has: a lost status, whose Jobs
@@ -84,7 +85,13 @@ class RunFacts:
             else:
                 attempt += 1
         champion = await self.alias(policy.model)
-        return NextRun(number, champion.version if champion else None)
+        longest = max(
+            policy.retrain.window_seconds, policy.retrain.cooldown_success,
+            policy.retrain.cooldown_failure,
+        )  # fmt: skip
+        start = datetime.fromtimestamp(now - longest, UTC)
+        of_model = await self._registry.runs_since(policy.model, start)
+        return NextRun(number, champion.version if champion else None, tuple(of_model))
 
     async def alias(self, model: str) -> AliasEntry | None:
         """Return where a model's champion points."""

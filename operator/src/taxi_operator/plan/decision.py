@@ -20,11 +20,10 @@ from taxi_operator.times import seconds_since_epoch, text_of
 _NOBODY: Final = Readiness(0, 0.0)
 
 
-def facts_of(status: Status, seen: Seen) -> Facts:
+def facts_of(key: PolicyKey, status: Status, seen: Seen) -> Facts:
     """Return what a decision is made from."""
     run, target = status.run, seen.target
-    ends = [end for end in map(jobs.ended_at, seen.jobs or ()) if end is not None]
-    last_end = run.ended_at if run else max(ends, default=None)
+    ended_at, has_succeeded = _last_run(key, status, seen)
     return Facts(
         now=seen.now,
         traffic=status.traffic,
@@ -34,11 +33,50 @@ def facts_of(status: Status, seen: Seen) -> Facts:
         fallback_ready=target.ready[Traffic.FALLBACK] if target else 0,
         run_open=bool(run and run.is_open),
         # An end that lies ahead would be a cooldown for as long.
-        last_run_ended_at=None if last_end is None else min(last_end, seen.now),
-        last_run_succeeded=bool(run and run.state is RunState.PROMOTED),
-        run_starts=_run_starts(status, seen),
+        last_run_ended_at=None if ended_at is None else min(ended_at, seen.now),
+        last_run_succeeded=has_succeeded,
+        run_starts=_run_starts(key, status, seen),
         retrain_blocked=_retrain_blocked(seen),
     )
+
+
+def _last_run(key: PolicyKey, status: Status, seen: Seen) -> tuple[float | None, bool]:
+    """Return when the last run of the model ended, None without one, and whether it ended well."""
+    run = status.run
+    ends = [(end, False) for end in map(jobs.ended_at, seen.jobs or ()) if end is not None]
+    if run is not None:
+        ends = [] if run.ended_at is None else [(run.ended_at, run.state is RunState.PROMOTED)]
+    for one in seen.next_run.of_model if seen.next_run else ():
+        # What became of a run of its own the status knows better.
+        if one.ended_at is not None and (run is None or jobs.number_of(one.run_id, key) is None):
+            ends.append((one.ended_at.timestamp(), one.is_better))
+    return max(ends, default=(None, False))
+
+
+def _run_starts(key: PolicyKey, status: Status, seen: Seen) -> tuple[float, ...]:
+    """Return the starts of all runs that are known.
+
+    Jobs, history, the run itself and the registry know of them; the registry also of those of
+    other policies with the model, for example of this one before it was deleted and made anew.
+    """
+    starts: dict[int, float] = {}
+    others: dict[str, float] = {}
+    for job in seen.jobs or ():
+        number, created = jobs.decision_number(job), jobs.created_at(job)
+        starts[number] = min(created, starts.get(number, created))
+    for entry in status.history:
+        if entry.get("action") == Action.RETRAIN:
+            starts.setdefault(entry["number"], seconds_since_epoch(entry.get("at")) or 0.0)
+    if status.run is not None:
+        starts.setdefault(status.run.number, status.run.started_at)
+    for one in seen.next_run.of_model if seen.next_run else ():
+        own, began = jobs.number_of(one.run_id, key), one.started_at.timestamp()
+        if own is not None:
+            starts.setdefault(own, began)
+        else:
+            # Attempts of one run are one.
+            others[one.run_id.rpartition("-")[0]] = began
+    return (*starts.values(), *others.values())
 
 
 def _retrain_blocked(seen: Seen) -> str:
@@ -50,29 +88,15 @@ def _retrain_blocked(seen: Seen) -> str:
     return "ChampionMissing" if seen.target is None or seen.target.champion_missing else ""
 
 
-def _run_starts(status: Status, seen: Seen) -> tuple[float, ...]:
-    """Return the starts of all runs that are known, from Jobs, history and the run itself."""
-    starts: dict[int, float] = {}
-    for job in seen.jobs or ():
-        number, created = jobs.decision_number(job), jobs.created_at(job)
-        starts[number] = min(created, starts.get(number, created))
-    for entry in status.history:
-        if entry.get("action") == Action.RETRAIN:
-            starts.setdefault(entry["number"], seconds_since_epoch(entry.get("at")) or 0.0)
-    if status.run is not None:
-        starts.setdefault(status.run.number, status.run.started_at)
-    return tuple(starts.values())
-
-
-def with_budget(policy: Policy, status: Status, seen: Seen) -> Status:
+def with_budget(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Status:
     """Return a status that shows the budget."""
     if policy.retrain is None:
         return status
-    starts = recent(_run_starts(status, seen), seen.now, policy.retrain.window_seconds)
+    starts = recent(_run_starts(key, status, seen), seen.now, policy.retrain.window_seconds)
     return replace(status, budget={"runsInWindow": len(starts), "maxRuns": policy.retrain.max_runs})
 
 
-def rescued(policy: Policy, status: Status, seen: Seen) -> Plan:
+def rescued(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Plan:
     """Return the move away from a champion that is unavailable; no signal is needed for it."""
     target = seen.target
     if (
@@ -82,7 +106,7 @@ def rescued(policy: Policy, status: Status, seen: Seen) -> Plan:
         or not target.champion.unavailable(seen.now)
     ):
         return Plan(status)
-    decision = decide(policy, (), facts_of(status, seen))
+    decision = decide(policy, (), facts_of(key, status, seen))
     if decision.is_rescue:
         return _moved(policy, status, seen, target, decision)
     if was_held(status):
@@ -96,7 +120,7 @@ def decided(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Plan:
     """Return what a policy decides, and how that begins."""
     if seen.target is None:
         return Plan(status)
-    facts = facts_of(status, seen)
+    facts = facts_of(key, status, seen)
     if policy.mode is Mode.DRY_RUN:
         return _dry(policy, status, seen, facts)
     status = replace(status, shadow=None)

@@ -30,7 +30,7 @@ def remembered(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> St
     if seen.target is not None:
         status = recognised(policy, key, status, seen.target, seen.now)
     if seen.jobs is not None:
-        status = with_budget(policy, _known_from_jobs(status, seen.jobs), seen)
+        status = with_budget(policy, key, _known_from_jobs(status, seen.jobs), seen)
     # After a promotion there are none: they spoke of the model before.
     return status.read(seen.readings) if seen.readings else status
 
@@ -50,9 +50,9 @@ def _known_from_jobs(status: Status, own: Sequence[Object]) -> Status:
     return replace(status, run=going_on)
 
 
-def rescue(policy: Policy, _key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:
+def rescue(policy: Policy, key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:
     """Leave a champion that is unavailable; it waits for nothing else."""
-    return rescued(policy, status, seen)
+    return rescued(policy, key, status, seen)
 
 
 def switch(policy: Policy, _key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:

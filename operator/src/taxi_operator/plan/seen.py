@@ -9,7 +9,7 @@ from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.signals import Reading
 from taxi_operator.memory.obligations import OpenPromotion
 from taxi_store.registry.entries import AliasEntry
-from taxi_store.registry.runs import RunEntry
+from taxi_store.registry.runs import ModelRun, RunEntry
 
 Object = Mapping[str, Any]
 
@@ -93,10 +93,13 @@ class NextRun:
     Attributes:
         number: A number of which no report is left from before.
         champion: Version that the champion's alias points at.
+        of_model: Runs of the model that the registry knows of, those of other policies too: one
+            that was deleted and made anew must not begin with an empty budget.
     """
 
     number: int
     champion: str | None
+    of_model: tuple[ModelRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

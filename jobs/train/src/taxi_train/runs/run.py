@@ -53,7 +53,7 @@ class Run:
 
     def begin(self, kind: str, *arguments: str) -> RunResult | None:
         """Record that it begins; return its verdict when it has one: a verdict is final."""
-        self._store.start(self.id, kind, arguments, self.now())
+        self._store.start(self.id, kind, arguments, self.now(), model=self.model)
         run = self._store.get(self.id)
         if run is None or run.result is RunResult.PENDING:
             return None

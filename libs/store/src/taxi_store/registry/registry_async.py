@@ -1,8 +1,9 @@
 """The part of the registry that the operator needs, for asyncio; the same rules."""
 
 from datetime import datetime
+from typing import Final
 
-from pymongo import ReturnDocument
+from pymongo import DESCENDING, ReturnDocument
 from pymongo.asynchronous.database import AsyncDatabase
 
 from taxi_domain.models import Alias, ModelState
@@ -22,7 +23,10 @@ from taxi_store.registry.entries import (
     model_entry,
     state_update,
 )
-from taxi_store.registry.runs import RunEntry, run_entry
+from taxi_store.registry.runs import ModelRun, RunEntry, model_run, run_entry
+
+#: More runs than that within a budget's window are more than any budget.
+_MAX_RUNS: Final = 500
 
 
 class AsyncRegistry:
@@ -98,3 +102,12 @@ class AsyncRegistry:
         with translated():
             document = await self._runs.find_one({"_id": run_id})
         return run_entry(document) if document else None
+
+    async def runs_since(self, model: str, start: datetime) -> list[ModelRun]:
+        """Return when retrain runs of a model were, the newest first: whoever started them."""
+        chosen = {"model": model, "kind": "train", "started_at": {"$gte": start}}
+        fields = {"started_at": 1, "finished_at": 1, "result": 1}
+        with translated():
+            found = self._runs.find(chosen, fields).sort("started_at", DESCENDING)
+            documents = await found.limit(_MAX_RUNS).to_list()
+        return [run for one in documents if (run := model_run(one)) is not None]

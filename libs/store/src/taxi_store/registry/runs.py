@@ -31,6 +31,33 @@ class RunEntry:
     slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ModelRun:
+    """When a run of a model was, and whether it found a better one.
+
+    Attributes:
+        run_id: Its id.
+        started_at: Its begin.
+        ended_at: Its end, None while it goes on.
+        is_better: Its verdict was `Better`.
+    """
+
+    run_id: str
+    started_at: datetime
+    ended_at: datetime | None
+    is_better: bool
+
+
+def model_run(document: Document) -> ModelRun | None:
+    """Read when a run was; None when that cannot be read, whatever its verdict is."""
+    started, ended = document.get("started_at"), document.get("finished_at")
+    if not isinstance(started, datetime):
+        return None
+    end = ended if isinstance(ended, datetime) else None
+    is_better = document.get("result") == str(RunResult.BETTER)
+    return ModelRun(str(document["_id"]), started, end, is_better)
+
+
 def run_entry(document: Document) -> RunEntry:
     """Read a document of `runs`.
 
@@ -68,10 +95,19 @@ class RunStore:
     def __init__(self, database: Database[Document]) -> None:
         self._runs = database[RUNS]
 
-    def start(self, run_id: str, kind: str, arguments: Sequence[str], now: datetime) -> None:
-        """Record that a run began; a Job's second pod begins it anew."""
-        document = {
-            "kind": kind, "arguments": list(arguments), "result": str(RunResult.PENDING),
+    def start(
+        self,
+        run_id: str,
+        kind: str,
+        arguments: Sequence[str],
+        now: datetime,
+        *,
+        model: str | None = None,
+    ) -> None:
+        """Record that a run of a model began; a Job's second pod begins it anew."""
+        document: Document = {
+            "kind": kind, "model": model, "arguments": list(arguments),
+            "result": str(RunResult.PENDING),
             "started_at": now, "finished_at": None, "message": "", "candidate": None,
             "champion": None, "numbers": {},
         }  # fmt: skip
