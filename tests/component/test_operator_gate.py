@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from support.control_plane import condition_of
 from support.operator_process import eventually
 from support.policy_namespace import CHAMPION, PolicyNamespace
 
@@ -208,3 +209,22 @@ def test_gate_that_the_job_refuses_or_never_meets_is_no_policy(
     for value in bad:
         with pytest.raises(RuntimeError, match=rf"spec\.gate\.champion\.{field}"):
             world.apply_policy(gate={"champion": {field: value}})
+
+
+def test_policy_that_is_made_anew_does_not_forget_the_run_before(world: PolicyNamespace) -> None:
+    operator = world.operator()
+    job = first_job(world)
+    world.write_report(job, RunResult.NOT_BETTER)
+    world.end_job(job, *ENDS_WELL)
+    eventually("the run ends", lambda: run_state(world) == "Refused")
+
+    world.delete_policy()
+    eventually("the policy is gone", lambda: world.policy() is None)
+    world.apply_policy()
+
+    eventually(
+        "it says why no run may start",
+        lambda: condition_of(world.policy(), "RetrainInProgress") == ("False", "Cooldown"),
+    )
+    operator.reconcile()
+    assert run_state(world) == ""

@@ -237,7 +237,7 @@ class PolicyNamespace:
         }  # fmt: skip
         with connect(self._mongodb_uri, app_name="test") as client:
             runs = RunStore(client["taxi"])
-            runs.start(run_id, "train", [], _now())
+            runs.start(run_id, "train", [], _now(), model=self.namespace)
             runs.finish(
                 run_id, result, now=_now(), message=f"it is {result}", candidate=candidate,
                 champion=self.champion, numbers=numbers,

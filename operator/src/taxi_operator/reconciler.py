@@ -23,7 +23,8 @@ from taxi_operator.facts.runs import RunFacts
 from taxi_operator.facts.target import TargetFacts
 from taxi_operator.locks import Locks
 from taxi_operator.memory.obligations import promotion_of, recalled
-from taxi_operator.memory.status import RunState, Status, status_of
+from taxi_operator.memory.run import RunState
+from taxi_operator.memory.status import Status, status_of
 from taxi_operator.metrics import Metrics
 from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
@@ -82,7 +83,7 @@ class Reconciler:
         self._claims = Claims(cluster, self._traffic)
         self._reporter = Reporter(cluster, metrics, self._clock)
         self._executor = Executor(cluster, registry, self._traffic, failpoint)
-        self._run_facts = RunFacts(cluster, registry)
+        self._run_facts = RunFacts(cluster, registry, instance)
         self._target_facts = TargetFacts(cluster, self._traffic)
         self._promotions = Promotions(self._run_facts, self._executor, self._clock, self._locks)
         self._selectors = SelectorKeeper(self._claims, self._traffic, self._reporter, self._locks)
@@ -240,11 +241,7 @@ class Reconciler:
         retrain = context.policy.retrain
         if retrain is None:
             return
-        if await self._cluster.cron_job(retrain.cron_job) is None:
-            raise TargetMissingError(
-                f"CronJob {retrain.cron_job}: is not there; spec.retrain.jobFrom.cronJobName has "
-                "to name the chart's suspended CronJob"
-            )
+        await self._run_facts.template(retrain.cron_job)
         context.see(has_template=True)
 
     async def _take_steps(self, context: ReconcileContext, part: Part) -> None:
@@ -290,8 +287,8 @@ class Reconciler:
         before = context.status
         if status.reset_at != before.reset_at:
             context.see(readings=())  # they are of the old model
-        if status != before:
-            await self._reporter.save(context, status)
+        if status != before and not await self._save(context, plan, status):
+            return
         if plan.decision is not None:
             if plan.decision.is_rescue:
                 self._metrics[OPERATOR_RESCUES].labels(context.key.name).inc()
@@ -302,6 +299,23 @@ class Reconciler:
             seconds.set(status.last_swap_seconds)
         if plan.note is not None:
             await self._reporter.tell(context.found, plan.note)
+
+    async def _save(self, context: ReconcileContext, plan: Plan, status: Status) -> bool:
+        """Write a status; return False when it could not be, and the step goes on without it.
+
+        Only the move away from a champion that answers nobody does: it is made again by every
+        look, and the selector loop does not undo it while the champion has no ready pod.
+        """
+        try:
+            await self._reporter.save(context, status)
+        except PolicyChangedError:
+            raise
+        except TaxiError as error:
+            if plan.decision is None or not plan.decision.is_rescue:
+                raise
+            context.problems.append(self._reporter.problem_of(error))
+            return False
+        return True
 
 
 def _pause(context: ReconcileContext) -> float:

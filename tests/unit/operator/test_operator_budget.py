@@ -8,7 +8,8 @@ from taxi_operator.core.decisions import Action, Traffic
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.signals import Reading, SignalState
-from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.memory.run import Run, RunState
+from taxi_operator.memory.status import Status
 from taxi_operator.plan.plan import Plan
 from taxi_operator.plan.policy import decide
 from taxi_operator.plan.seen import NOTHING_DONE, NextRun, Seen, SeenTarget

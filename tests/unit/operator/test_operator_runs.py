@@ -12,10 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.kube import MODEL_VERSION_ANNOTATION
+from taxi_domain.kube import COMPONENT_LABEL, MODEL_VERSION_ANNOTATION, TRAIN
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
 from taxi_operator.core.jobs import PolicyKey, run_id
+from taxi_operator.core.services import TargetMissingError
 from taxi_operator.effects.executor import Executor
 from taxi_operator.facts.runs import RunFacts
 from taxi_operator.memory.obligations import (
@@ -24,11 +25,12 @@ from taxi_operator.memory.obligations import (
     promotion_on,
     recalled,
 )
-from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.memory.run import Run, RunState
+from taxi_operator.memory.status import Status
 from taxi_operator.plan.plan import Plan
 from taxi_operator.plan.policy import run
 from taxi_operator.plan.seen import NOTHING_DONE, NextRun, Seen
-from taxi_operator.spec.policy import policy_of
+from taxi_operator.spec.policy import Gate, policy_of
 from taxi_operator.traffic import TrafficControl
 from taxi_store.registry.entries import (
     AliasConflictError,
@@ -62,11 +64,29 @@ class FakeCluster:
         self._meanwhile = meanwhile
         self.annotated: list[dict[str, str]] = []
         self.template: dict[str, str] = {}
+        self.paused = False
+        self.template_labels: dict[str, str] | None = {COMPONENT_LABEL: TRAIN}
+        self.asked_for: list[str] = []
+        self.created: list[dict[str, Any]] = []
         self.has_deployment = True
         self.condition = {
             "type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "stuck"
         }  # fmt: skip
         self.service_annotations: dict[str, str] = {}
+
+    async def cron_job(self, name: str) -> dict[str, Any] | None:
+        self.asked_for.append(name)
+        if self.template_labels is None:
+            return None
+        pod = {"spec": {"containers": [{"name": "train"}]}}
+        return {
+            "metadata": {"name": name, "labels": self.template_labels},
+            "spec": {"jobTemplate": {"spec": {"template": pod}}},
+        }
+
+    async def create_job(self, manifest: dict[str, Any]) -> bool:
+        self.created.append(manifest)
+        return True
 
     async def service(self, name: str) -> dict[str, Any]:
         return {"metadata": {"name": name, "annotations": dict(self.service_annotations)}}
@@ -91,7 +111,8 @@ class FakeCluster:
         if not self.has_deployment:
             return None
         status = {"observedGeneration": 1, "conditions": [self.condition]}
-        spec = {"template": {"metadata": {"annotations": self.template}}}
+        pods = {"metadata": {"annotations": self.template}}
+        spec = {"template": pods, "paused": self.paused}
         return {"metadata": {"generation": 1}, "spec": spec, "status": status}
 
 
@@ -253,9 +274,11 @@ def test_neither_alias_nor_pods_stay_on_a_deleted_candidate(
 def test_a_run_ends_when_candidate_and_deployment_are_both_gone() -> None:
     cluster = FakeCluster()
     cluster.has_deployment = False
-    registry = FakeRegistry("v2", "v1", previous="v1", report=report(RunResult.BETTER, "v2"))
+    registry = FakeRegistry("v2", "v1", previous="v1")
 
-    assert run_of(advance(cluster, registry)).state is RunState.FAILED
+    late = advance(cluster, registry, Status(number=1, run=PROMOTING), now=1001.0)
+
+    assert run_of(late).state is RunState.FAILED
     assert registry.champion == "v1"
 
 
@@ -333,6 +356,69 @@ def test_pause_that_no_policy_asks_for_ends() -> None:
         status = advance(FakeCluster(), FakeRegistry("v1"), Status(number=1, run=run))
 
         assert run_of(status).state is state
+
+
+def test_verdict_of_the_day_before_yesterday_is_not_carried_out() -> None:
+    for age, state in ((86_399, RunState.PROMOTING), (86_401, RunState.FAILED)):
+        registry = FakeRegistry("v1", "v1", "v2", report=report(RunResult.BETTER, "v2"))
+
+        found = run_of(advance(FakeCluster(), registry, now=NOW.timestamp() + age))
+
+        assert found.state is state
+        assert registry.champion == ("v2" if state is RunState.PROMOTING else "v1")
+    assert "24 h old" in found.message
+
+
+def test_candidate_is_not_blamed_for_a_deployment_that_cannot_roll() -> None:
+    cluster = FakeCluster()
+    cluster.paused = True
+    registry = FakeRegistry("v1", "v1", "v2", report=report(RunResult.BETTER, "v2"))
+
+    with pytest.raises(TaxiError, match=r"Deployment p: is paused, .*; resume its rollout"):
+        advance(cluster, registry)
+    assert (registry.champion, cluster.service_annotations) == ("v1", {})
+
+    cluster.paused = False
+    assert run_of(advance(cluster, registry)).state is RunState.PROMOTING
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        ({}, "has no label app.kubernetes.io/component=train"),
+        ({"app.kubernetes.io/component": "report"}, "has no label"),
+        ({"app.kubernetes.io/component": "train"}, "is not of the release ours"),
+        (
+            {"app.kubernetes.io/component": "train", "app.kubernetes.io/instance": "theirs"},
+            "is not of the release ours",
+        ),
+        (None, "is not there"),
+    ],
+)
+def test_cron_job_that_is_no_template_of_ours_is_not_started(
+    labels: dict[str, str] | None, problem: str
+) -> None:
+    cluster: Any = FakeCluster()
+    cluster.template_labels = labels
+
+    with pytest.raises(TargetMissingError, match=rf"CronJob train: {problem}.*; spec\.retrain"):
+        asyncio.run(RunFacts(cluster, None, "ours").template("train"))  # type: ignore[arg-type]
+
+
+def test_edit_of_the_policy_is_for_the_next_run() -> None:
+    cluster, registry = FakeCluster(), FakeRegistry("v1", "v1")
+    run = Run(
+        1, 2, RunState.STARTING, "job", 0.0, cron_job="before", gate=Gate(500, "0.05", "0.99")
+    )
+
+    advance(cluster, registry, Status(number=1, run=run))
+
+    (job,) = cluster.created
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == [
+        "run", "--min-labelled-rows", "500", "--min-relative-gain", "0.05", "--confidence", "0.99",
+    ]  # fmt: skip
+    assert cluster.asked_for == ["before"]
 
 
 PAUSED = {"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused"}

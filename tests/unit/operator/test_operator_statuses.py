@@ -8,12 +8,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taxi_operator.core.decisions import Traffic
-from taxi_operator.memory.status import RunState, Status, document_of, status_of
+from taxi_operator.memory.run import RunState
+from taxi_operator.memory.status import Status, document_of, status_of
 from taxi_operator.times import seconds_since_epoch
 
 NOW = 1_760_000_000.0
 PAST = "2025-10-01T00:00:00Z"
-RUN = {"number": 3, "attempt": 1, "state": "Running", "jobName": "j", "startedAt": PAST}
+RUN = {
+    "number": 3, "attempt": 1, "state": "Running", "jobName": "j", "startedAt": PAST,
+    "cronJobName": "train",
+    "gate": {"minLabelledRows": 1000, "minRelativeGain": "0.02", "confidence": "0.95"},
+}  # fmt: skip
 TRAFFIC = {"active": "Fallback", "since": PAST, "lastSwapSeconds": "1.20"}
 CONDITION = {
     "type": "Ready", "status": "True", "reason": "r", "message": "m", "observedGeneration": 1,
@@ -34,6 +39,11 @@ WHOLE: dict[str, Any] = {
     "budget": {"runsInWindow": 1, "maxRuns": 4},
     "signalsResetAt": PAST,
     "history": [DECISION],
+    "dryRun": {
+        "traffic": {"active": "Fallback", "since": PAST, "reason": "ChampionUnavailable"},
+        "runs": [{"at": PAST}],
+        "history": [{"action": "Retrain", "because": ["s"], "at": PAST}],
+    },
 }
 PARTS = list(WHOLE)
 

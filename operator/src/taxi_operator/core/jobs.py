@@ -12,11 +12,14 @@ from typing import Any, Final
 from taxi_domain.errors import FieldError
 from taxi_domain.kube import (
     ATTEMPT_LABEL,
+    COMPONENT_LABEL,
     DECISION_LABEL,
     GROUP,
+    INSTANCE_LABEL,
     KIND,
     POLICY_LABEL,
     POLICY_UID_LABEL,
+    TRAIN,
     VERSION,
 )
 from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_USAGE, RUN_ID_VARIABLE
@@ -154,6 +157,27 @@ def job_manifest(
         },
         "spec": spec,
     }  # fmt: skip
+
+
+def template_problem(cron_job: Mapping[str, Any] | None, name: str, instance: str) -> str:
+    """Return why a CronJob is no template of retrain Jobs, empty when it is one.
+
+    Writing a policy must not be enough to start whatever CronJob a namespace has.
+
+    Args:
+        cron_job: The CronJob, None when there is none.
+        name: Its name.
+        instance: The release whose objects are ours; empty when all of the namespace are.
+    """
+    remedy = "spec.retrain.jobFrom.cronJobName has to name the chart's suspended CronJob"
+    if cron_job is None:
+        return f"CronJob {name}: is not there; {remedy}"
+    labels = cron_job["metadata"].get("labels") or {}
+    if labels.get(COMPONENT_LABEL) != TRAIN:
+        return f"CronJob {name}: has no label {COMPONENT_LABEL}={TRAIN}; {remedy}"
+    if instance and labels.get(INSTANCE_LABEL) != instance:
+        return f"CronJob {name}: is not of the release {instance}; {remedy}"
+    return ""
 
 
 def owner_reference(policy: PolicyKey) -> Manifest:

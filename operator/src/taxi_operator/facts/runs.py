@@ -8,9 +8,10 @@ from taxi_domain.runs import RunResult
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.core import jobs
 from taxi_operator.core.jobs import PolicyKey
+from taxi_operator.core.services import TargetMissingError
 from taxi_operator.memory.obligations import OpenPromotion, promotion_of, promotion_on
-from taxi_operator.memory.status import Run, RunState
-from taxi_operator.plan.seen import NextRun, SeenRun
+from taxi_operator.memory.run import Run, RunState
+from taxi_operator.plan.seen import NextRun, Object, SeenRun
 from taxi_operator.spec.ownership import Target
 from taxi_operator.spec.policy import Policy
 from taxi_store.registry.entries import AliasEntry, UnreadableEntryError
@@ -18,11 +19,18 @@ from taxi_store.registry.registry_async import AsyncRegistry
 
 
 class RunFacts:
-    """Reads what the next step of a run follows from, and no more than that."""
+    """Reads what the next step of a run follows from, and no more than that.
 
-    def __init__(self, cluster: Cluster, registry: AsyncRegistry) -> None:
+    Args:
+        cluster: The API server.
+        registry: Reports, versions and aliases.
+        instance: The release whose CronJobs are ours; empty when all of the namespace are.
+    """
+
+    def __init__(self, cluster: Cluster, registry: AsyncRegistry, instance: str = "") -> None:
         self._cluster = cluster
         self._registry = registry
+        self._instance = instance
 
     async def look(self, policy: Policy, key: PolicyKey, run: Run, now: float) -> SeenRun:
         """Return what is seen of an open run, or of its promotion.
@@ -39,8 +47,8 @@ class RunFacts:
     async def _of_run(self, policy: Policy, key: PolicyKey, run: Run, now: float) -> SeenRun:
         seen = SeenRun(now)
         if run.state is RunState.STARTING and policy.retrain is not None:
-            cron_job = await self._cluster.cron_job(policy.retrain.cron_job)
-            return replace(seen, cron_job=cron_job)
+            name = run.cron_job or policy.retrain.cron_job
+            return replace(seen, cron_job=await self.template(name))
         if run.state is not RunState.RUNNING:
             return seen
         job = await self._cluster.job(run.job_name)
@@ -54,7 +62,22 @@ class RunFacts:
         if report is None or report.result is not RunResult.BETTER:
             return replace(seen, report=report)
         service = await self._cluster.service(policy.service)
-        return replace(seen, report=report, promotion=promotion_on(service, now))
+        deployment = await self._cluster.deployment(policy.deployment)
+        return replace(
+            seen, report=report, promotion=promotion_on(service, now), deployment=deployment
+        )
+
+    async def template(self, name: str) -> Object:
+        """Return the CronJob that retrain Jobs are made from.
+
+        Raises:
+            TargetMissingError: there is none, or it is no template of ours.
+        """
+        found = await self._cluster.cron_job(name)
+        problem = jobs.template_problem(found, name, self._instance)
+        if found is None or problem:
+            raise TargetMissingError(problem)
+        return found
 
     async def of_promotion(self, promotion: OpenPromotion, now: float) -> SeenRun:
         """Return what is seen of an open promotion.

@@ -8,7 +8,8 @@ from typing import Any, Final
 from taxi_domain.kube import GROUP
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.memory.fields import Fields
-from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.memory.run import Run, RunState
+from taxi_operator.memory.status import Status
 from taxi_operator.spec.ownership import Target
 from taxi_operator.times import text_of
 

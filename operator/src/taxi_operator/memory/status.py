@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any, Final
 
 from taxi_operator.core.decisions import Action, Traffic
 from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.signals import Reading, SignalState
 from taxi_operator.memory.fields import Fields
+from taxi_operator.memory.run import Run, run_document, run_of
 from taxi_operator.memory.shadow import Shadow, shadow_document, shadow_of
 from taxi_operator.times import text_of
 
@@ -21,64 +21,6 @@ _MAX_HISTORY: Final = 20
 _MAX_CONDITIONS: Final = 16
 _MAX_SIGNALS: Final = 16
 _MAX_BECAUSE: Final = 16
-#: A backoff ends in the future; no policy may let it last longer, seconds.
-_MAX_BACKOFF: Final = 7 * 86_400.0
-
-
-class RunState(StrEnum):
-    """Where a retrain run is; the first four are open."""
-
-    STARTING = "Starting"
-    RUNNING = "Running"
-    BACKOFF = "Backoff"
-    PROMOTING = "Promoting"
-    PROMOTED = "Promoted"
-    ABANDONED = "Abandoned"
-    REFUSED = "Refused"
-    FAILED = "Failed"
-
-
-_OPEN: Final = {RunState.STARTING, RunState.RUNNING, RunState.BACKOFF, RunState.PROMOTING}
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The newest retrain run.
-
-    Attributes:
-        number: Decision that it belongs to.
-        attempt: Attempt, from 1.
-        state: Where it is.
-        job_name: Job of the attempt.
-        started_at: Time of the decision.
-        next_attempt_at: When a backoff ends.
-        candidate: Version that is being promoted.
-        champion: Version that the alias is expected to point at.
-        model: Model that it was begun for.
-        deployment: Deployment whose pods a promotion rolls.
-        promoting_since: When its promotion began.
-        ended_at: End, for a run that is over.
-        message: For people.
-    """
-
-    number: int
-    attempt: int
-    state: RunState
-    job_name: str
-    started_at: float
-    next_attempt_at: float | None = None
-    candidate: str | None = None
-    champion: str | None = None
-    model: str | None = None
-    deployment: str | None = None
-    promoting_since: float | None = None
-    ended_at: float | None = None
-    message: str = ""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it still goes on."""
-        return self.state in _OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +164,7 @@ def status_of(document: object, now: float = math.inf) -> Status:
     return Status(
         number=max((one["number"] for one in (decision, *known) if one), default=0),
         decision=decision,
-        run=_run(found.part("run")),
+        run=run_of(found.part("run")),
         candidate=_candidate(found.part("candidate")),
         traffic=active or Traffic.CHAMPION,
         traffic_known=active is not None,
@@ -258,7 +200,7 @@ def document_of(status: Status, generation: int) -> Document:
         "conditions": list(status.conditions),
         "signals": list(status.signals),
         "decision": status.decision,
-        "run": _run_document(status.run),
+        "run": run_document(status.run),
         "candidate": status.candidate,
         "traffic": {name: value for name, value in traffic.items() if value is not None},
         "budget": status.budget,
@@ -286,30 +228,6 @@ def _without_report(decision: Mapping[str, Any]) -> Document:
 def _champion(traffic: Fields) -> Readiness | None:
     pods, since = traffic.integer("championReadyPods"), traffic.time("championSince")
     return None if pods is None or since is None else Readiness(pods, since)
-
-
-def _run(found: Fields) -> Run | None:
-    if not found.found:
-        return None
-    number, attempt = found.integer("number"), found.integer("attempt")
-    state, job_name = found.word("state", RunState), found.text("jobName")
-    started_at = found.time("startedAt")
-    if number is None or attempt is None or state is None or not job_name or started_at is None:
-        found.note("", "is not complete")
-        return None
-    run = Run(
-        number=number, attempt=max(attempt, 1), state=state, job_name=job_name,
-        started_at=started_at,
-        next_attempt_at=found.time("nextAttemptAt", ahead=_MAX_BACKOFF),
-        candidate=found.text("candidate"), champion=found.text("champion"),
-        model=found.text("modelName"), deployment=found.text("deploymentName"),
-        promoting_since=found.time("promotingSince"),
-        ended_at=found.time("endedAt"), message=found.text("message") or "",
-    )  # fmt: skip
-    if state is RunState.PROMOTING and not (run.candidate and run.champion):
-        found.note("", "promotes, and names no candidate or no champion")
-        return None
-    return run
 
 
 def _decision(found: Fields) -> Mapping[str, Any] | None:
@@ -371,17 +289,3 @@ def _candidate(found: Fields) -> Mapping[str, Any] | None:
 def _budget(found: Fields) -> Mapping[str, Any] | None:
     runs, most = found.integer("runsInWindow"), found.integer("maxRuns")
     return None if runs is None or most is None else {"runsInWindow": runs, "maxRuns": most}
-
-
-def _run_document(run: Run | None) -> Document | None:
-    if run is None:
-        return None
-    parts = {
-        "number": run.number, "attempt": run.attempt, "state": str(run.state),
-        "jobName": run.job_name, "startedAt": text_of(run.started_at),
-        "nextAttemptAt": text_of(run.next_attempt_at), "candidate": run.candidate,
-        "champion": run.champion, "modelName": run.model, "deploymentName": run.deployment,
-        "promotingSince": text_of(run.promoting_since), "endedAt": text_of(run.ended_at),
-        "message": run.message or None,
-    }  # fmt: skip
-    return {name: value for name, value in parts.items() if value is not None}

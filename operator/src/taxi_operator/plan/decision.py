@@ -9,8 +9,9 @@ from taxi_operator.core.decisions import Action, Decision, Facts, Traffic, decid
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.services import RETAINED_ANNOTATION, is_retained
+from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.shadow import Shadow
-from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.memory.status import Status
 from taxi_operator.plan.effects import AnnotateService, Effect, Select
 from taxi_operator.plan.plan import Note, Plan
 from taxi_operator.plan.seen import NextRun, Seen, SeenTarget
@@ -172,6 +173,8 @@ def _run_begun(  # noqa: PLR0913, PLR0917 - a policy, its memory, what is seen, 
         champion=next_run.champion,
         model=policy.model,
         deployment=policy.deployment,
+        cron_job=policy.retrain.cron_job if policy.retrain else None,
+        gate=policy.gate,
     )
     status = status.decided(next_run.number, decision.action, decision.because, seen.now)
     return Plan(replace(status, run=run, candidate=None), decision=decision)

@@ -5,7 +5,8 @@ from typing import Final
 
 from taxi_domain.errors import TaxiError
 from taxi_operator.core.decisions import Decision
-from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.memory.run import Run, RunState
+from taxi_operator.memory.status import Status
 from taxi_operator.plan.effects import Effect
 
 

@@ -11,7 +11,8 @@ from typing import Final
 from taxi_operator.core import jobs
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.memory.obligations import promotion_of
-from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.memory.run import Run, RunState
+from taxi_operator.memory.status import Status
 from taxi_operator.plan.decision import decided, rescued, with_budget
 from taxi_operator.plan.plan import Plan, abandoned
 from taxi_operator.plan.promotion import carried_on

@@ -13,7 +13,8 @@ from taxi_domain.kube import GROUP, MODEL_VERSION_ANNOTATION
 from taxi_domain.models import ModelState
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.memory.obligations import PROMOTION_ANNOTATION, OpenPromotion
-from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.memory.run import Run, RunState
+from taxi_operator.memory.status import Status
 from taxi_operator.plan.candidate import candidate_of
 from taxi_operator.plan.effects import AnnotatePods, AnnotateService, Effect, MoveAlias, SetState
 from taxi_operator.plan.plan import Note, Plan, ended
@@ -24,6 +25,8 @@ from taxi_store.registry.runs import RunEntry
 
 #: Names the Job whose candidate was taken back; set on the pod template beside the version.
 ROLLED_BACK_ANNOTATION: Final = f"{GROUP}/rolled-back"
+#: An older verdict is not carried out: it compared on data of that time, seconds.
+MAX_VERDICT_AGE: Final = 86_400.0
 #: A promotion ends within this, or within the Deployment's own deadline and some more, seconds.
 _MAX_ROLLOUT: Final = 900.0
 _PROGRESS_MARGIN: Final = 300.0
@@ -47,6 +50,14 @@ def begun(
     if version is None or champion is None:
         message = f"run {report.run_id}: reports Better, but names no candidate or no champion"
         return ended(status, run, RunState.FAILED, message, seen.now)
+    age = seen.now - (report.finished_at or report.started_at).timestamp()
+    if age > MAX_VERDICT_AGE:
+        message = f"the verdict on {version} is {age / 3600:.0f} h old: the data went on"
+        refused = replace(status, candidate=candidate_of(report, "Refused"))
+        return ended(refused, run, RunState.FAILED, message, seen.now)
+    blocked = _rollout_blocked(policy.deployment, seen.deployment)
+    if blocked:
+        return Plan(status, problem=TaxiError(blocked))
     other = seen.promotion
     if other is not None and other.policy_uid != key.uid:
         problem = TaxiError(
@@ -116,6 +127,18 @@ def carried_on(
         return _back(case, problem)
     # Of an older release, or recalled from the Service: written down for the next look.
     return Plan(replace(status, run=run))
+
+
+def _rollout_blocked(name: str, deployment: Mapping[str, Any] | None) -> str:
+    """Return why a Deployment cannot roll, whatever the candidate is; empty when it can.
+
+    A candidate is not begun with then, and so not blamed for it.
+    """
+    if deployment is None:
+        return f"Deployment {name}: is not there; the candidate waits for it"
+    if (deployment.get("spec") or {}).get("paused"):
+        return f"Deployment {name}: is paused, and the candidate waits; resume its rollout"
+    return ""
 
 
 def is_ours(promotion: OpenPromotion, alias: AliasEntry | None) -> bool:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from taxi_domain.errors import FieldError
 from taxi_domain.runs import RunResult
 from taxi_operator.core import jobs
 from taxi_operator.core.decisions import backoff_seconds
 from taxi_operator.core.jobs import JobOutcome, JobState, PolicyKey
 from taxi_operator.memory.fields import CLOCK_SKEW_SECONDS
-from taxi_operator.memory.status import Run, RunState, Status
+from taxi_operator.memory.run import Run, RunState
+from taxi_operator.memory.status import Status
 from taxi_operator.plan.candidate import candidate_of
 from taxi_operator.plan.effects import CreateJob
 from taxi_operator.plan.plan import Note, Plan, ended
@@ -61,14 +61,10 @@ def _start(one: OpenRun) -> Plan:
         note = Note("RetrainStarted", f"decision {run.number}: Job {run.job_name}")
         return Plan(replace(one.status, run=running), note=note if one.done.created else None)
     if one.seen.cron_job is None:
-        problem = FieldError(
-            "spec.retrain.jobFrom.cronJobName", f"there is no CronJob {one.retrain.cron_job}",
-            "name the chart's suspended CronJob",
-        )  # fmt: skip
-        return Plan(one.status, problem=problem)
+        return Plan(one.status)  # the look at the template has told why
     template = one.seen.cron_job["spec"]["jobTemplate"]
     manifest = jobs.job_manifest(
-        template, one.key, run.number, run.attempt, one.retrain, one.policy.gate
+        template, one.key, run.number, run.attempt, one.retrain, run.gate or one.policy.gate
     )
     return Plan(one.status, then=(CreateJob(manifest, one.key),))
 

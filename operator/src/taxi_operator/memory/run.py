@@ -1,0 +1,133 @@
+"""The newest retrain run, as a status remembers it. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from taxi_operator.memory.fields import Fields
+from taxi_operator.spec.policy import Gate
+from taxi_operator.times import text_of
+
+Document = dict[str, Any]
+
+#: A backoff ends in the future; no policy may let it last longer, seconds.
+_MAX_BACKOFF: Final = 7 * 86_400.0
+
+
+class RunState(StrEnum):
+    """Where a retrain run is; the first four are open."""
+
+    STARTING = "Starting"
+    RUNNING = "Running"
+    BACKOFF = "Backoff"
+    PROMOTING = "Promoting"
+    PROMOTED = "Promoted"
+    ABANDONED = "Abandoned"
+    REFUSED = "Refused"
+    FAILED = "Failed"
+
+
+_OPEN: Final = {RunState.STARTING, RunState.RUNNING, RunState.BACKOFF, RunState.PROMOTING}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The newest retrain run.
+
+    Attributes:
+        number: Decision that it belongs to.
+        attempt: Attempt, from 1.
+        state: Where it is.
+        job_name: Job of the attempt.
+        started_at: Time of the decision.
+        next_attempt_at: When a backoff ends.
+        candidate: Version that is being promoted.
+        champion: Version that the alias is expected to point at.
+        model: Model that it was begun for.
+        deployment: Deployment whose pods a promotion rolls.
+        promoting_since: When its promotion began.
+        cron_job: CronJob that its Jobs are made from; an edit of the policy is for the next run.
+        gate: What its candidate has to show.
+        ended_at: End, for a run that is over.
+        message: For people.
+    """
+
+    number: int
+    attempt: int
+    state: RunState
+    job_name: str
+    started_at: float
+    next_attempt_at: float | None = None
+    candidate: str | None = None
+    champion: str | None = None
+    model: str | None = None
+    deployment: str | None = None
+    promoting_since: float | None = None
+    cron_job: str | None = None
+    gate: Gate | None = None
+    ended_at: float | None = None
+    message: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still goes on."""
+        return self.state in _OPEN
+
+
+def run_of(found: Fields) -> Run | None:
+    """Read what was written; None when it is not complete."""
+    if not found.found:
+        return None
+    number, attempt = found.integer("number"), found.integer("attempt")
+    state, job_name = found.word("state", RunState), found.text("jobName")
+    started_at = found.time("startedAt")
+    if number is None or attempt is None or state is None or not job_name or started_at is None:
+        found.note("", "is not complete")
+        return None
+    run = Run(
+        number=number, attempt=max(attempt, 1), state=state, job_name=job_name,
+        started_at=started_at,
+        next_attempt_at=found.time("nextAttemptAt", ahead=_MAX_BACKOFF),
+        candidate=found.text("candidate"), champion=found.text("champion"),
+        model=found.text("modelName"), deployment=found.text("deploymentName"),
+        promoting_since=found.time("promotingSince"),
+        cron_job=found.text("cronJobName"), gate=_gate(found.part("gate")),
+        ended_at=found.time("endedAt"), message=found.text("message") or "",
+    )  # fmt: skip
+    if state is RunState.PROMOTING and not (run.candidate and run.champion):
+        found.note("", "promotes, and names no candidate or no champion")
+        return None
+    return run
+
+
+def _gate(found: Fields) -> Gate | None:
+    rows, gain = found.integer("minLabelledRows"), found.text("minRelativeGain")
+    confidence = found.text("confidence")
+    if rows is None or gain is None or confidence is None:
+        return None
+    return Gate(rows, gain, confidence)
+
+
+def _gate_document(gate: Gate | None) -> Document | None:
+    if gate is None:
+        return None
+    return {
+        "minLabelledRows": gate.min_labelled_rows, "minRelativeGain": gate.min_relative_gain,
+        "confidence": gate.confidence,
+    }  # fmt: skip
+
+
+def run_document(run: Run | None) -> Document | None:
+    """Return the form that is written."""
+    if run is None:
+        return None
+    parts = {
+        "number": run.number, "attempt": run.attempt, "state": str(run.state),
+        "jobName": run.job_name, "startedAt": text_of(run.started_at),
+        "nextAttemptAt": text_of(run.next_attempt_at), "candidate": run.candidate,
+        "champion": run.champion, "modelName": run.model, "deploymentName": run.deployment,
+        "promotingSince": text_of(run.promoting_since), "cronJobName": run.cron_job,
+        "gate": _gate_document(run.gate), "endedAt": text_of(run.ended_at),
+        "message": run.message or None,
+    }  # fmt: skip
+    return {name: value for name, value in parts.items() if value is not None}
