@@ -197,6 +197,7 @@ _HOLDS_A_RUN: Final = {
     "CronJobMissing",
     "JobsUnknown",
     "ChampionMissing",
+    "JobUnfinished",
 }
 
 

@@ -86,6 +86,9 @@ def _retrain_blocked(seen: Seen) -> str:
         return "JobsUnknown"
     if not seen.has_template:
         return "CronJobMissing"
+    if any(jobs.ended_at(job) is None for job in seen.jobs):
+        # Of a run that is not waited for any more: two must not train at once.
+        return "JobUnfinished"
     return "ChampionMissing" if seen.target is None or seen.target.champion_missing else ""
 
 

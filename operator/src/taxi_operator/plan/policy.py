@@ -57,8 +57,8 @@ def rescue(policy: Policy, key: PolicyKey, status: Status, seen: Seen, _done: Do
 
 
 def switch(policy: Policy, _key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:
-    """Carry on a switch that is under way."""
-    if seen.target is None or policy.mode is not Mode.ENFORCE or not status.is_swapping:
+    """Carry on a switch that is under way, in every mode: that it was begun is written already."""
+    if seen.target is None or not status.is_swapping:
         return Plan(status)
     return switch_carried_on(policy, status, seen.target, seen.now)
 
