@@ -29,7 +29,7 @@ from taxi_operator.metrics import Metrics
 from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
 from taxi_operator.plan.decision import next_number
-from taxi_operator.plan.effects import Select
+from taxi_operator.plan.effects import AnnotateService, Select
 from taxi_operator.plan.plan import Plan, abandoned
 from taxi_operator.plan.policy import PARTS, Part, remembered, rescue, run
 from taxi_operator.plan.seen import NOTHING_DONE, Done, Seen
@@ -258,7 +258,8 @@ class Reconciler:
                 done = await self._executor.carry_out(plan, partial(self._write, context))
             if done.created is False:
                 self._metrics[OPERATOR_DUPLICATES_PREVENTED].labels(context.key.name).inc()
-            if any(isinstance(one, Select) for one in plan.then):
+            if any(isinstance(one, Select | AnnotateService) for one in plan.first + plan.then):
+                # What the Service remembers, and selects, is part of the next step.
                 await self._look_at_target(context)
             if plan.decision is not None:
                 return

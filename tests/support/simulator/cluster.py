@@ -1,0 +1,263 @@
+"""The operator's adapter of the API server, without one: the same methods, the same errors."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from support.simulator.clock import BEGIN, Clock
+from support.simulator.faults import Answer, Caller, Server
+from support.simulator.journal import Journal
+from support.simulator.objects import (
+    CRON_JOBS,
+    JOBS,
+    POLICIES,
+    PROMOTION,
+    SERVICES,
+    Document,
+    Objects,
+    copied,
+)
+from support.simulator.workloads import Workloads
+from taxi_domain.kube import ATTEMPT_LABEL, DECISION_LABEL, POLICY_UID_LABEL
+from taxi_operator.adapters.cluster import ApiError, PolicyChangedError
+
+JOB_NAME: Final = "batch.kubernetes.io/job-name"
+_CLOCK_STEP: Final = 2.0
+
+
+class Namespace:
+    """What all processes of the operator share: objects, controllers, and the journal."""
+
+    def __init__(self, clock: Clock, journal: Journal, workloads: Workloads, objects: Objects):
+        self.clock, self.journal = clock, journal
+        self.workloads, self.objects = workloads, objects
+        self.quota = False
+        #: Number and action of the newest decision, by the policy's uid.
+        self.decided: dict[str, tuple[object, object]] = {}
+        self.job_pods: dict[str, list[Document]] = {}
+        self.on_job: Callable[[Document], None] = lambda _job: None
+        #: Asked when a decision is written: how old the newest samples behind it are.
+        self.sample_ages: Callable[[str, Document, Sequence[str]], dict[str, float]] = (
+            lambda _caller, _policy, _because: {}
+        )
+
+    def create_job(self, manifest: Document) -> bool:
+        """Store a Job and let it run."""
+        name = manifest["metadata"]["name"]
+        if self.objects.find(JOBS, name) is not None:
+            return False
+        if self.quota:
+            raise ApiError("POST", "/jobs", 403, "Forbidden", f"jobs {name}: exceeded quota")
+        job = self.objects.add(JOBS, name, manifest)
+        labels = manifest["metadata"].get("labels") or {}
+        if POLICY_UID_LABEL in labels:
+            uid, number = labels[POLICY_UID_LABEL], int(labels[DECISION_LABEL])
+            beside = [one for one in self.unfinished(uid) if one != name]
+            self.journal.note(
+                "job", name=name, uid=uid, number=number, attempt=int(labels[ATTEMPT_LABEL]),
+                policy=manifest["metadata"]["ownerReferences"][0]["name"], beside=beside,
+                promotions=self.promotions(uid),
+            )  # fmt: skip
+        self.on_job(job)
+        return True
+
+    def unfinished(self, uid: str) -> list[str]:
+        """Return the names of a policy's retrain Jobs that have not ended."""
+        return [
+            job["metadata"]["name"]
+            for job in self.objects.all(JOBS)
+            if (job["metadata"].get("labels") or {}).get(POLICY_UID_LABEL) == uid
+            and not (job.get("status") or {}).get("conditions")
+        ]
+
+    def promotions(self, uid: str = "") -> list[str]:
+        """Return what the Services remember of open promotions, of all policies or of one."""
+        noted = [
+            (one["metadata"].get("annotations") or {}).get(PROMOTION, "")
+            for one in self.objects.all(SERVICES)
+        ]
+        return [one for one in noted if one and uid in one]
+
+    def intended(self, service: str) -> list[str]:
+        """Return what the policies of a Service have written down of its traffic."""
+        return [
+            ((one.get("status") or {}).get("traffic") or {}).get("active", "")
+            for one in self.objects.all(POLICIES)
+            if one["spec"]["target"]["activeServiceName"] == service
+        ]
+
+    def select(self, service: str, labels: Mapping[str, str]) -> None:
+        """Set a selector."""
+        found = self._service(service)
+        before = ((found.get("spec") or {}).get("selector") or {}).get("app", "")
+        to = labels.get("app", "")
+        if before == to:
+            return
+        self.journal.note(
+            "move", service=service, before=before, to=to, intended=self.intended(service),
+            unready_for=self.workloads.unready_for(to),
+            before_ready=self.workloads.ready(before),
+            before_unready_for=self.workloads.unready_for(before),
+        )  # fmt: skip
+        found["spec"]["selector"] = dict(labels)
+        self.objects.touch(found)
+        self.workloads.follow()
+
+    def annotate_service(self, service: str, annotations: Mapping[str, str | None]) -> None:
+        """Set annotations, or remove them."""
+        found = self._service(service)
+        merged = {**(found["metadata"].get("annotations") or {}), **annotations}
+        kept = {name: value for name, value in merged.items() if value is not None}
+        if kept != found["metadata"].get("annotations"):
+            found["metadata"]["annotations"] = kept
+            self.objects.touch(found)
+            self.journal.note("annotation", service=service, names=sorted(annotations))
+
+    def roll(self, deployment: str, annotations: Mapping[str, str]) -> None:
+        """Set annotations of a pod template."""
+        before = self.workloads.template(deployment)
+        try:
+            self.workloads.annotate(deployment, annotations)
+        except KeyError:
+            raise ApiError("PATCH", "/deployments", 422, "Invalid", "no selector") from None
+        if self.workloads.template(deployment) != before:
+            self.journal.note("roll", deployment=deployment, promotions=self.promotions())
+
+    def apply_status(self, caller: str, policy: Document, status: Document) -> None:
+        """Write a status, and note the decision that is new in it."""
+        found = self.objects.apply_status(policy, status)
+        uid, decision = found["metadata"]["uid"], status.get("decision") or {"action": "DryRun"}
+        # Not its time: one that lies ahead of a clock that was set back is written anew.
+        newest = decision.get("number"), decision["action"]
+        is_dry = decision["action"].startswith("DryRun")
+        if not is_dry and newest != self.decided.get(uid):
+            self.decided[uid] = newest
+            because = decision.get("because") or []
+            self.journal.note(
+                "decision", policy=found["metadata"]["name"], uid=uid,
+                action=decision["action"], because=because, number=decision["number"],
+                mode=found["spec"].get("mode", "Enforce"),
+                ages=self.sample_ages(caller, found, because),
+            )  # fmt: skip
+        for one in status.get("conditions") or []:
+            if "a defect of the operator" in one["message"]:
+                self.journal.note("defect", policy=found["metadata"]["name"], text=one["message"])
+
+    def _service(self, name: str) -> Document:
+        found = self.objects.find(SERVICES, name)
+        if found is None:  # an apply would make a Service without ports
+            raise ApiError("PATCH", "/services", 404, "NotFound", f"services {name} not found")
+        return found
+
+
+class SimulatedCluster:
+    """The calls of one process; it stands in for `taxi_operator.adapters.cluster.Cluster`."""
+
+    def __init__(self, namespace: Namespace, caller: Caller) -> None:
+        self._namespace = namespace
+        self._objects = namespace.objects
+        self._workloads = namespace.workloads
+        self._caller = caller
+        self._offset = BEGIN
+        self.refused_logins = 0
+
+    def clock(self) -> float:
+        return self._namespace.clock.seconds + self._offset
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def policy(self, name: str) -> Document | None:
+        return await self._read(lambda: self._objects.find(POLICIES, name))
+
+    async def policies(self) -> list[Document]:
+        return await self._read(lambda: self._objects.all(POLICIES))
+
+    async def apply_status(self, policy: Document, status: Document) -> None:
+        await self._change_status(
+            lambda: self._namespace.apply_status(self._caller.name, policy, status)
+        )
+
+    async def remove_status(self, policy: Document, parts: Sequence[str]) -> None:
+        await self._change_status(lambda: self._objects.remove_status(policy, list(parts)))
+
+    async def _change_status(self, act: Callable[[], None]) -> None:
+        try:
+            await self._change(act)
+        except ApiError as error:
+            if error.status in {404, 409}:
+                raise PolicyChangedError(str(error)) from error
+            raise
+
+    async def cron_job(self, name: str) -> Document | None:
+        return await self._read(lambda: self._objects.find(CRON_JOBS, name))
+
+    async def create_job(self, manifest: Document) -> bool:
+        return await self._change(lambda: self._namespace.create_job(manifest))
+
+    async def job(self, name: str) -> Document | None:
+        return await self._read(lambda: self._objects.find(JOBS, name))
+
+    async def jobs(self, policy_uid: str) -> list[Document]:
+        return await self._read(lambda: self._labelled(JOBS, f"{POLICY_UID_LABEL}={policy_uid}"))
+
+    async def pods(self, selector: Mapping[str, str]) -> list[Document]:
+        if JOB_NAME in selector:
+            name = selector[JOB_NAME]
+            return await self._read(lambda: self._namespace.job_pods.get(name, []))
+        return await self._read(lambda: self._workloads.pods(selector))
+
+    async def deployment(self, name: str) -> Document | None:
+        return await self._read(lambda: self._workloads.document(name))
+
+    async def annotate_pods(self, deployment: str, annotations: Mapping[str, str]) -> None:
+        await self._change(lambda: self._namespace.roll(deployment, annotations))
+
+    async def services(self, selector: str) -> list[Document]:
+        return await self._read(lambda: self._labelled(SERVICES, selector))
+
+    async def service(self, name: str) -> Document | None:
+        return await self._read(lambda: self._objects.find(SERVICES, name))
+
+    async def select_pods(self, service: str, labels: Mapping[str, str]) -> None:
+        await self._change(lambda: self._namespace.select(service, labels))
+
+    async def annotate_service(self, service: str, annotations: Mapping[str, str | None]) -> None:
+        await self._change(lambda: self._namespace.annotate_service(service, annotations))
+
+    async def endpoint_pods(self, service: str) -> set[str]:
+        return await self._call(lambda: set(self._workloads.endpoints.get(service, ())))
+
+    async def event(
+        self, found: Mapping[str, Any], reason: str, message: str, *, warning: bool,
+        kind: str = "DriftPolicy",
+    ) -> None:  # fmt: skip
+        journal, name = self._namespace.journal, found["metadata"]["name"]
+        await self._call(
+            lambda: journal.note(
+                "event", of=name, reason=reason, message=message, warning=warning, about=kind
+            )
+        )
+
+    def _labelled(self, kind: str, selector: str) -> list[Document]:
+        return [one for one in self._objects.all(kind) if _matches(one, selector)]
+
+    async def _read(self, act: Callable[[], Answer]) -> Answer:
+        return await self._call(lambda: copied(act()))
+
+    async def _change(self, act: Callable[[], Answer]) -> Answer:
+        return await self._call(act, changes=True)
+
+    async def _call(self, act: Callable[[], Answer], *, changes: bool = False) -> Answer:
+        answer = await self._caller.call(Server.CLUSTER, act, changes=changes)
+        ahead = self._namespace.clock.api_ahead + BEGIN
+        if abs(ahead - self._offset) > _CLOCK_STEP:
+            self._offset = ahead
+        return answer
+
+
+def _matches(document: Mapping[str, Any], selector: str) -> bool:
+    labels = document["metadata"].get("labels") or {}
+    return all(
+        labels.get(name) == value for name, value in re.findall(r"([^,=]+)=([^,]*)", selector)
+    )

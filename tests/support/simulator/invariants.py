@@ -1,0 +1,199 @@
+"""What must hold in every story; each function fails with the moment at which it did not."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from support.simulator.journal import Entry
+from support.simulator.objects import POLICIES
+from support.simulator.policies import MAX_AGE, MAX_RUNS, MIN_DWELL, WINDOW, Target
+from support.simulator.world import World
+from taxi_domain.kube import MODEL_VERSION_ANNOTATION
+
+#: A change of the world within so many seconds before an action could not be known to it.
+_UNAWARE = 2.0
+#: Two steps of a range over two minutes.
+_TWO_STEPS = 24.0
+_ENFORCE, _RESCUE = "Enforce", "championUnavailable"
+
+
+def one_run_at_a_time(world: World) -> None:
+    """A policy never has two unfinished Jobs, nor one beside a promotion, nor one Job twice.
+
+    The attempts of a run that a hand wrote into the status do not look for other Jobs yet.
+    """
+    made: dict[str, float] = {}
+    deleted = [one.at for one in world.journal.of("jobs deleted")]
+    forged = [one.at for one in world.journal.of("memory") if one.facts["run"]]
+    for job in world.journal.of("job"):
+        name = job.facts["name"]
+        beside = [made[one] for one in job.facts["beside"]]
+        excused = any(min(beside, default=0.0) <= at <= job.at for at in forged)
+        assert not beside or excused, f"{job}: another one has not ended"
+        assert not job.facts["promotions"], f"{job}: a promotion is open"
+        before = made.get(name)
+        again = before is not None and not any(before <= at <= job.at for at in deleted)
+        assert not again, f"{job}: was made before"
+        made[name] = job.at
+
+
+def budget_holds(world: World) -> None:
+    """No window has more runs of a policy than its budget.
+
+    What a run was is known from Jobs and status; where both were taken away nothing can know it.
+    """
+    for runs in _runs(world, "uid"):
+        for start in runs:
+            window = [
+                run for run in runs if 0 <= start.api - run.api < WINDOW and run.at <= start.at
+            ]
+            if not _forgot_runs(world, window[0].at, start.at):
+                assert len(window) <= MAX_RUNS, f"{start}: is run {len(window)} of its window"
+
+
+def budget_outlives_its_policy(world: World) -> None:
+    """No window has more runs for a policy's name, however often it was made anew."""
+    for runs in _runs(world, "policy"):
+        for start in runs:
+            window = [
+                run for run in runs if 0 <= start.api - run.api < WINDOW and run.at <= start.at
+            ]
+            assert len(window) <= MAX_RUNS, f"{start}: is run {len(window)} of its window"
+
+
+def traffic_goes_to_ready_pods(world: World) -> None:
+    """A selector never leaves ready pods for a Deployment that has none."""
+    for move in world.journal.of("move"):
+        gone = move.facts["unready_for"] > _UNAWARE
+        assert not (gone and move.facts["before_ready"]), f"{move}: no pod of it is ready"
+
+
+def actions_have_current_signals(world: World) -> None:
+    """No decision comes from a signal whose newest sample is older than its age and two steps."""
+    for decision in world.journal.of("decision"):
+        for signal, age in decision.facts["ages"].items():
+            old = age > MAX_AGE + _TWO_STEPS
+            assert signal == _RESCUE or not old, f"{decision}: {signal} is {age:.0f} s old"
+
+
+def traffic_dwells(world: World) -> None:
+    """Traffic does not move again within the dwell time, but away from pods that are not ready.
+
+    A clock that is set forward makes time pass; a policy that is new, edited or without its memory,
+    or whose Service is new, does not know of the move before.
+    """
+    for target in world.targets:
+        moves = [one for one in world.journal.of("move") if one.facts["service"] == target.service]
+        for before, move in pairwise(moves):
+            excused = not move.facts["before_ready"] or any(
+                one.facts.get("seconds", 1.0) > 0
+                for one in world.journal.of("memory", "mode", "jump", "service")
+                if before.at - MIN_DWELL <= one.at <= move.at
+            )
+            stayed = move.api - before.api
+            assert excused or stayed >= MIN_DWELL - 1, f"{move}: after {stayed:.0f} s"
+
+
+def watching_changes_nothing(world: World) -> None:
+    """DryRun and Suspend decide nothing; what was begun before is carried to its end."""
+    for target in world.targets:
+        for entry in world.journal.of("decision", "job", "move", "alias", "roll"):
+            if not concerns(entry, target) or not _only_watched(world, entry, target):
+                continue
+            begun = entry.facts.get("promotions") if entry.kind in {"alias", "roll"} else False
+            if entry.kind == "move":
+                wanted = "Champion" if entry.facts["to"] == target.champion else "Fallback"
+                begun = wanted in entry.facts["intended"]
+            assert begun, f"{entry}: its policy only watches"
+
+
+def no_defects(world: World) -> None:
+    """Nothing that the world does is an error that nobody expected."""
+    assert not world.journal.of("defect")
+
+
+def neighbour_is_left_alone(world: World, neighbour: Target) -> None:
+    """A healthy policy beside others has no action, whatever befalls them."""
+    touched = [
+        one
+        for one in world.journal.of("decision", "job", "move", "alias", "roll")
+        if concerns(one, neighbour)
+    ]
+    assert not touched, f"{touched[0]}: nothing asked for it"
+
+
+def alias_rests_on_a_version_that_starts(world: World) -> None:
+    """Once there is rest, the alias is on a version that pods can load, and all pods have it."""
+    for target in world.targets:
+        version = world.models.champion(target.model)
+        assert version not in world.models.not_loadable, f"{target}: {version} does not start"
+        template = world.workloads.template(target.champion).get(MODEL_VERSION_ANNOTATION)
+        assert template in {None, version}, f"{target}: pods are told {template}, not {version}"
+        loaded = world.workloads.versions(target.champion)
+        assert loaded == {version}, f"{target}: pods have {loaded}, and not {version}"
+
+
+def obligations_end(world: World) -> None:
+    """Once there is rest, no run, no promotion and no switch is open."""
+    assert not world.namespace.promotions(), "a promotion is open"
+    for policy in world.objects.all(POLICIES):
+        status, name = policy.get("status") or {}, policy["metadata"]["name"]
+        state = (status.get("run") or {}).get("state")
+        assert state not in {"Starting", "Running", "Backoff", "Promoting"}, f"{name}: is {state}"
+        traffic = status.get("traffic") or {}
+        swapping = "since" in traffic and "lastSwapSeconds" not in traffic
+        assert not swapping, f"{name}: its switch to the {traffic['active']} did not end"
+
+
+def served(world: World) -> None:
+    """Once there is rest, every policy that is not in another's way is served."""
+    for policy in world.objects.all(POLICIES):
+        conditions = (policy.get("status") or {}).get("conditions") or []
+        ready = next(one for one in conditions if one["type"] == "Ready")
+        fine = ready["status"] == "True" or ready["reason"] == "TargetConflict"
+        assert fine, f"{policy['metadata']['name']}: {ready['reason']}: {ready['message']}"
+
+
+ALWAYS = (
+    one_run_at_a_time, budget_holds, traffic_goes_to_ready_pods, actions_have_current_signals,
+    traffic_dwells, watching_changes_nothing, no_defects,
+)  # fmt: skip
+AT_REST = (alias_rests_on_a_version_that_starts, obligations_end, served)
+
+
+def _runs(world: World, key: str) -> Iterator[Sequence[Entry]]:
+    """Return the first Jobs of runs, by what they have in common."""
+    first: dict[str, dict[tuple[str, int], Entry]] = {}
+    for job in world.journal.of("job"):
+        run = job.facts["uid"], job.facts["number"]
+        first.setdefault(job.facts[key], {}).setdefault(run, job)
+    yield from (list(runs.values()) for runs in first.values())
+
+
+def _forgot_runs(world: World, begin: float, end: float) -> bool:
+    """Tell whether runs between two times are not known any more, or were written by a hand."""
+    lost = [one for one in world.journal.of("jobs deleted", "memory") if begin <= one.at <= end]
+    return len({one.kind for one in lost}) == 2 or any(one.facts.get("run") for one in lost)
+
+
+def concerns(entry: Entry, target: Target) -> bool:
+    """Tell whether something was done to what belongs to a policy."""
+    facts = entry.facts
+    return target.policy == facts.get("policy") or bool(
+        {facts.get("service"), facts.get("model"), facts.get("deployment")}
+        & {target.service, target.model, target.champion}
+    )
+
+
+def _only_watched(world: World, entry: Entry, target: Target) -> bool:
+    """Tell whether the policies of a target only watched at a time, and for a while already."""
+    modes: dict[str, str] = {}
+    for one in world.journal.of("mode"):
+        if one.facts["service"] != target.service or one.at > entry.at:
+            continue
+        if one.at > entry.at - _UNAWARE:
+            return False
+        modes[one.facts["policy"]] = one.facts["mode"]
+    if "policy" in entry.facts:
+        modes = {name: one for name, one in modes.items() if name == entry.facts["policy"]}
+    spoken = {mode for mode in modes.values() if mode}
+    return bool(spoken) and _ENFORCE not in spoken

@@ -1,0 +1,107 @@
+"""What was begun under another spec, or by another memory, is carried to its end: short stories."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.simulator.clock import HOUR, MINUTE
+from support.simulator.invariants import (
+    budget_outlives_its_policy,
+    obligations_end,
+    one_run_at_a_time,
+)
+from support.simulator.policies import MAIN, spec_of
+from support.simulator.train_job import Outcome
+from support.simulator.troubles import STATUSES
+from support.simulator.world import BREACHED, World
+
+from taxi_domain.runs import RunResult
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    found = World(MAIN)
+    found.start()
+    found.add_policy(MAIN)
+    found.run(MINUTE)
+    yield found
+    found.close()
+
+
+def until(world: World, kind: str) -> None:
+    """Let time pass until the operator did something of a kind."""
+    while not world.journal.of(kind):
+        world.run(10)
+
+
+@pytest.mark.parametrize(
+    ("edit", "back"),
+    [
+        ({"mode": "Suspend"}, {"mode": "Enforce"}),
+        ({"modelName": "another"}, {"modelName": MAIN.model}),
+        ({"retrain": None, "rules": {}}, spec_of(MAIN)),
+    ],
+)  # fmt: skip
+def test_run_that_is_not_waited_for_has_no_other_beside_its_job(
+    world: World, edit: dict[str, Any], back: dict[str, Any]
+) -> None:
+    world.train(MAIN, Outcome(exit_code=None))
+    world.signal(MAIN.drift, BREACHED)
+    until(world, "job")
+    world.edit("main", **edit)
+    world.run(70)
+    world.edit("main", **back)
+
+    world.run(6 * MINUTE)
+    assert len(world.journal.of("job")) == 1
+    assert "JobUnfinished" in {one["reason"] for one in world.status("main")["conditions"]}
+
+    world.run(HOUR)
+    one_run_at_a_time(world)
+    assert len(world.journal.of("job")) > 1
+
+
+def test_switch_ends_while_its_policy_is_suspended(world: World) -> None:
+    world.workloads.endpoint_delay = 90.0
+    world.signal(MAIN.error, BREACHED)
+    until(world, "move")
+    world.edit("main", mode="Suspend")
+
+    world.run(10 * MINUTE)
+
+    obligations_end(world)
+    assert world.selected(MAIN) == MAIN.fallback
+
+
+@pytest.mark.xfail(
+    raises=AssertionError,
+    reason="the budget is counted from Jobs and status, which go with their policy; "
+    "it has to be counted from the registry's runs of the model",
+)
+def test_policy_that_is_made_anew_has_no_new_budget(world: World) -> None:
+    world.train(MAIN, Outcome(result=RunResult.NOT_BETTER))
+    world.signal(MAIN.drift, BREACHED)
+    world.run(HOUR)
+    world.delete_policy("main")
+    world.run(MINUTE)
+    world.add_policy(MAIN)
+
+    world.run(HOUR)
+
+    budget_outlives_its_policy(world)
+
+
+@pytest.mark.xfail(
+    raises=AssertionError,
+    reason="the next attempt of a run does not look for Jobs of other runs; "
+    "a run that only a hand's status knows gets one beside a Job that goes on",
+)
+def test_run_that_a_hand_wrote_down_makes_no_job_beside_another(world: World) -> None:
+    world.train(MAIN, Outcome(exit_code=None))
+    world.signal(MAIN.drift, BREACHED)
+    until(world, "job")
+    world.write_status("main", STATUSES["a run without a Job"])
+
+    world.run(10 * MINUTE)
+
+    one_run_at_a_time(world)
