@@ -13,6 +13,7 @@ from taxi_domain.metrics import (
     OPERATOR_RESCUES,
 )
 from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
+from taxi_operator.adapters.servers import Servers
 from taxi_operator.conditions import READY, Finding, Outcome, was_held
 from taxi_operator.core import jobs
 from taxi_operator.core.decisions import Action, Decision, Traffic, decide
@@ -25,6 +26,7 @@ from taxi_operator.memory.steps import abandoned
 from taxi_operator.metrics import Metrics
 from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
+from taxi_operator.places import Places
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.report_ends import ReportEnds
 from taxi_operator.reporting import Reporter
@@ -63,6 +65,8 @@ class Reconciler:
         clock: Callable[[], float],
         failpoint: Callable[[Failpoint], None],
         report_source: ReportSource,
+        servers: Servers,
+        places: Places,
     ) -> None:
         self._cluster = cluster
         self._retraining = retraining
@@ -74,6 +78,8 @@ class Reconciler:
         self._orphans = Orphans(cluster, retraining, traffic, self._reporter)
         self._metrics = metrics
         self._clock = clock
+        self._servers = servers
+        self._places = places
 
     async def reconcile(self, name: str) -> float:
         """Evaluate one policy; return the seconds until it wants to be evaluated again."""
@@ -102,6 +108,7 @@ class Reconciler:
         status = await self._reporter.begin(found, status)
         try:
             policy = policy_of(found.get("spec") or {})
+            self._servers.require(policy.prometheus_url)
         except FieldError as error:
             status = await self._carry_on_promotion(found, status)
             await self._refuse(found, status, "InvalidSpec", str(error))
@@ -167,7 +174,8 @@ class Reconciler:
         """
         context = ReconcileContext(found, policy, status)
         await self._go_through(context, self._look_at_target, self._rescue)
-        observation = await observe(policy, context.status)
+        async with self._places.left():
+            observation = await observe(policy, context.status, self._servers)
         readings = observation.readings
         context.observation, context.readings = observation, readings
         context.status = context.status.read(readings)

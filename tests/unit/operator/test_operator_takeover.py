@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from taxi_operator.adapters.servers import Servers
 from taxi_operator.metrics import Metrics
+from taxi_operator.places import Places
 from taxi_operator.reconciler import Reconciler
 from taxi_operator.reports import ReportSource
+from taxi_operator.spec.addresses import AllowList
 from taxi_operator.traffic import TrafficControl
 
 Document = dict[str, Any]
@@ -84,7 +87,7 @@ def reconciler_of(cluster: Any) -> Reconciler:
     retraining: Any = None
     return Reconciler(
         cluster, retraining, TrafficControl(cluster), metrics, lambda: 1_800_000_000.0,
-        lambda _point: None, ReportSource(),
+        lambda _point: None, ReportSource(), Servers(AllowList("http://127.0.0.1:1")), Places(1),
     )  # fmt: skip
 
 
