@@ -111,7 +111,7 @@ def test_pauses_are_bounded_and_an_answer_ends_them(story: list[tuple[bool, floa
 
 def test_pauses_grow_and_differ(world: World) -> None:
     opened(world)
-    pauses = []
+    pauses: list[float] = []
     for _ in range(6):
         begin = world.now
         while world.asked < MAX_FAILURES + len(pauses) + 1:
