@@ -15,6 +15,10 @@ Handler = BaseHTTPRequestHandler
 NOW = 1_800_000_000.0
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 100
+
+
 class LyingPrometheus:
     """Answers `time()` with the truth, and everything else as it is told.
 
@@ -51,7 +55,7 @@ class LyingPrometheus:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self._server = _Server(("127.0.0.1", 0), Answers)
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.address = f"127.0.0.1:{self._server.server_port}"
@@ -82,7 +86,11 @@ def send(
 
     def answer(handler: Handler, _: dict[str, str]) -> None:
         handler.send_response(status)
-        plain = {"Content-Length": str(len(body)), "Content-Type": "application/json"}
+        plain = {
+            "Content-Length": str(len(body)),
+            "Content-Type": "application/json",
+            "Connection": "close",
+        }
         for name, value in {**plain, **(headers or {})}.items():
             handler.send_header(name, value)
         handler.end_headers()
