@@ -51,7 +51,7 @@ def test_healthy_policies_keep_their_interval_beside_50_hung_servers(
         def evaluated() -> float:
             return operator.metric("taxi_operator_reconciles_total", 'policy="well-')
 
-        eventually("all were evaluated", lambda: evaluated() >= COUNT, 90)
+        eventually("all were evaluated twice", lambda: evaluated() >= 2 * COUNT, 90)
         begin, before, worked = time.monotonic(), evaluated(), operator.cpu_seconds()
         lags: list[float] = []
         while (seconds := time.monotonic() - begin) < WATCHED:
@@ -64,7 +64,8 @@ def test_healthy_policies_keep_their_interval_beside_50_hung_servers(
         print(f"lag p95 {lag:.2f} s, {evaluations:.0f} evaluations, {cores:.2f} cores, "
               f"{operator.memory_bytes() / 2**20:.0f} MiB")  # fmt: skip
         assert evaluations >= 0.9 * COUNT * seconds / INTERVAL
-        assert lag <= 2
+        # It is about 1 s; more than a minute when a reconcile keeps its place while it waits.
+        assert lag <= INTERVAL / 2
         for number in range(COUNT):
             policy = world.policy(f"hung-{number}")
             assert condition_of(policy, "MetricsAvailable") == ("False", "PrometheusUnreachable")
