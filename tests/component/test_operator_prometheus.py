@@ -77,6 +77,25 @@ def test_silent_prometheus_holds_the_state_of_its_policies_only(
     eventually("it is said", lambda: condition_of(world.policy(), "MetricsAvailable")[0] == "True")
 
 
+def test_policy_may_ask_only_what_the_platform_lists(
+    world: PolicyNamespace, broken: Server
+) -> None:
+    world.operator(PROMETHEUS_ALLOWED="http://127.0.0.1:1")
+    world.say(drift=2)
+    world.apply_policy(prometheus={"url": broken.url})
+
+    eventually(
+        "it is refused", lambda: condition_of(world.policy(), "Ready") == ("False", "InvalidSpec")
+    )
+    (ready,) = (one for one in world.status()["conditions"] if one["type"] == "Ready")
+    assert ready["message"].startswith("spec.prometheus.url: is not on the platform's list; leave")
+    assert "operator.prometheus.allowedURLs" in ready["message"]
+    assert world.jobs() == []
+
+    world.apply_policy()
+    eventually("the platform's server is asked", world.jobs)
+
+
 def test_strange_answers_start_nothing_and_are_named(world: PolicyNamespace) -> None:
     operator = world.operator()
     names = ["nothing", "nan", "infinite", "two", "text"]

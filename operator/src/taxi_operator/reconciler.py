@@ -29,7 +29,7 @@ from taxi_operator.orphans import Orphans
 from taxi_operator.places import Places
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.report_ends import ReportEnds
-from taxi_operator.reporting import Reporter
+from taxi_operator.reporting import Reporter, defect_of
 from taxi_operator.reports import Reports, ReportSource
 from taxi_operator.retraining import Retraining
 from taxi_operator.settings import Failpoint
@@ -127,7 +127,7 @@ class Reconciler:
         except TaxiError:
             raise
         except Exception as error:
-            problem = _defect(name, error)
+            problem = defect_of(name, error)
             status = status_of(found.get("status"), self._clock())
             await self._refuse(found, status, problem.reason, problem.message)
         return pause
@@ -211,7 +211,7 @@ class Reconciler:
             except TaxiError as error:
                 context.problems.append(self._reporter.problem_of(error))
             except Exception as error:
-                context.problems.append(_defect(context.key.name, error))
+                context.problems.append(defect_of(context.key.name, error))
 
     async def _look_at_target(self, context: ReconcileContext) -> None:
         """See that what the policy acts on is there; without it nothing is decided."""
@@ -399,10 +399,3 @@ class Reconciler:
         await self._reporter.emit_event(
             context.found, "DryRun", f"would {decision.action} because of {why}"
         )
-
-
-def _defect(policy: str, error: Exception) -> Finding:
-    """Return the condition of a policy that a defect hinders: it must not say that it is served."""
-    logger.error("reconcile failed", extra={"policy": policy}, exc_info=error)
-    message = f"a defect of the operator ({type(error).__name__}); its log has more"
-    return Finding(READY, "False", "InternalError", message)
