@@ -78,8 +78,7 @@ class Reconciler:
         self._orphans = Orphans(cluster, retraining, traffic, self._reporter)
         self._metrics = metrics
         self._clock = clock
-        self._servers = servers
-        self._places = places
+        self._servers, self._places = servers, places
 
     async def reconcile(self, name: str) -> float:
         """Evaluate one policy; return the seconds until it wants to be evaluated again."""
