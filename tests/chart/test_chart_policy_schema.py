@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from support.chart import manifests, template
 
-from taxi_operator.spec.bounds import DURATIONS, MAX_QUERY, MAX_SIGNALS, MAX_URL, NUMBERS, SHARES
+from taxi_operator.spec.addresses import MAX_URL
+from taxi_operator.spec.bounds import DURATIONS, MAX_QUERY, MAX_SIGNALS, NUMBERS, SHARES
 from taxi_operator.spec.policy import policy_of
 
 pytestmark = pytest.mark.chart

@@ -39,7 +39,11 @@ def release() -> list[dict[str, Any]]:
         "prefect": {"apiUrl": "http://prefect:4200/api", "existingSecret": "prefect"},
         "dask": {"enabled": True},
     }
-    return manifests(template({"batchReport": report}))
+    prometheus = {
+        "existingSecret": "prometheus", "tenant": "ml",
+        "allowedURLs": ["http://a:9090", "https://b.example/prometheus"],
+    }  # fmt: skip
+    return manifests(template({"batchReport": report, "operator": {"prometheus": prometheus}}))
 
 
 def containers(name: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ POLICY: dict[str, Any] = {
     "metadata": {"name": "bounds"},
     "spec": {
         "target": {"deploymentName": "p", "activeServiceName": "s"},
-        "prometheus": {"url": "http://user:password@prometheus:9090/path"},
+        "prometheus": {"url": "http://prometheus:9090/path"},
         "signals": [
             {
                 "name": "drift", "promql": "q",
@@ -43,6 +43,16 @@ def test_defaults_of_a_signal_need_time(control_plane: ControlPlane) -> None:
     assert (signal["enter"]["for"], signal["exit"]["for"]) == ("5m", "15m")
 
 
+def test_policy_needs_no_prometheus_and_may_say_that_silence_holds(
+    control_plane: ControlPlane,
+) -> None:
+    policy = copy.deepcopy(POLICY)
+    del policy["spec"]["prometheus"]
+    policy["spec"]["signals"][0]["onNoData"] = "Hold"
+
+    assert "prometheus" not in control_plane.api.apply(policy, "default")["spec"]
+
+
 @pytest.mark.parametrize(
     ("path", "value", "text"),
     [
@@ -58,6 +68,10 @@ def test_defaults_of_a_signal_need_time(control_plane: ControlPlane) -> None:
         (("fallback", "deploymentName"), "p", "the champion's Deployment"),
         (("signals", 0, "promql"), "x" * 2001, "promql"),
         (("prometheus", "url"), "http://p:9090?token=x", "prometheus.url"),
+        (("prometheus", "url"), "http://user:password@p:9090", "prometheus.url"),
+        (("prometheus", "timeoutSeconds"), 31, "prometheus.timeoutSeconds"),
+        (("signals", 0, "onNoData"), "Breach", "alert on absence in Alertmanager"),
+        (("signals", 0, "onNoData"), "Healthy", "a policy never acts on silence"),
     ],
 )
 def test_policy_out_of_bounds_is_refused_with_the_field(

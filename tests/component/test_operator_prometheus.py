@@ -33,14 +33,11 @@ def traffic(world: PolicyNamespace) -> str:
 def test_silent_prometheus_holds_the_state_of_its_policies_only(
     world: PolicyNamespace, broken: Server, how: str
 ) -> None:
-    operator = world.operator()
+    operator = world.operator(PROMETHEUS_ALLOWED=broken.url)
     world.say(error=2, other=0)
     url = {"url": broken.url, "timeoutSeconds": 3}
     world.apply_policy(prometheus=url)
     eventually("the fallback serves", lambda: traffic(world) == "Fallback")
-    # Were the silence an answer without data, this policy would retrain and restore.
-    signals = [world.signal("drift", onNoData="Breach"), world.signal("error", onNoData="Healthy")]
-    world.apply_policy(prometheus=url, signals=signals)
     world.add_service("second", champion=FALLBACK)
     world.apply_policy(
         "q", target={"deploymentName": FALLBACK, "activeServiceName": "second"}, modelName="q",
@@ -78,6 +75,25 @@ def test_silent_prometheus_holds_the_state_of_its_policies_only(
         broken.wake()
     eventually("the champion serves", lambda: traffic(world) == "Champion")
     eventually("it is said", lambda: condition_of(world.policy(), "MetricsAvailable")[0] == "True")
+
+
+def test_policy_may_ask_only_what_the_platform_lists(
+    world: PolicyNamespace, broken: Server
+) -> None:
+    world.operator(PROMETHEUS_ALLOWED="http://127.0.0.1:1")
+    world.say(drift=2)
+    world.apply_policy(prometheus={"url": broken.url})
+
+    eventually(
+        "it is refused", lambda: condition_of(world.policy(), "Ready") == ("False", "InvalidSpec")
+    )
+    (ready,) = (one for one in world.status()["conditions"] if one["type"] == "Ready")
+    assert ready["message"].startswith("spec.prometheus.url: is not on the platform's list; leave")
+    assert "operator.prometheus.allowedURLs" in ready["message"]
+    assert world.jobs() == []
+
+    world.apply_policy()
+    eventually("the platform's server is asked", world.jobs)
 
 
 def test_strange_answers_start_nothing_and_are_named(world: PolicyNamespace) -> None:
@@ -138,7 +154,7 @@ def test_series_that_vanishes_is_no_data_long_before_its_last_value_leaves_the_r
 def test_series_whose_end_nobody_marked_is_too_old_by_its_age(
     world: PolicyNamespace, broken: Server, exporter: Exporter
 ) -> None:
-    world.operator()
+    world.operator(PROMETHEUS_ALLOWED=broken.url)
     exporter.dated.add((world.namespace, "drift"))
     promql = selector(world.namespace, "drift")
     signal = world.signal("drift", promql=promql, maxAgeSeconds=5)

@@ -194,9 +194,9 @@ def absent_for(world: PolicyNamespace, minutes: int) -> None:
 def test_traffic_leaves_a_champion_that_is_unavailable_without_prometheus(
     world: PolicyNamespace,
 ) -> None:
-    operator = world.operator()
+    operator = world.operator(PROMETHEUS_URL="http://127.0.0.1:9")
     world.apply_policy(
-        prometheus={"url": "http://127.0.0.1:9", "timeoutSeconds": 1}, rules=None,
+        rules=None,
         fallback={"deploymentName": FALLBACK, "minDwell": "1h"},
     )  # fmt: skip
     eventually("the champion is selected", lambda: world.selects() == CHAMPION)

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,17 +15,26 @@ Handler = BaseHTTPRequestHandler
 NOW = 1_800_000_000.0
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 100
+
+
 class LyingPrometheus:
     """Answers `time()` with the truth, and everything else as it is told.
 
     Attributes:
         answer: Writes the answer to a query; gets the request and its parameters.
         paths: Of all requests, oldest first.
+        headers: Of all requests, by small names, oldest first.
+
+    Args:
+        tls: Its certificate, for HTTPS.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.answer: Callable[[Handler, dict[str, str]], None] = result("vector", [])
         self.paths: list[str] = []
+        self.headers: list[dict[str, str]] = []
         liar = self
 
         class Answers(BaseHTTPRequestHandler):
@@ -32,6 +42,7 @@ class LyingPrometheus:
 
             def do_GET(self) -> None:
                 liar.paths.append(self.path)
+                liar.headers.append({name.lower(): text for name, text in self.headers.items()})
                 query = parse_qs(urlsplit(self.path).query)
                 parameters = {name: values[0] for name, values in query.items()}
                 self.close_connection = True
@@ -44,8 +55,11 @@ class LyingPrometheus:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self._server = _Server(("127.0.0.1", 0), Answers)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.address = f"127.0.0.1:{self._server.server_port}"
+        self.url = f"http{'s' if tls else ''}://{self.address}"
         serve = functools.partial(self._server.serve_forever, poll_interval=0.02)
         threading.Thread(target=serve, daemon=True).start()
 
@@ -56,9 +70,9 @@ class LyingPrometheus:
 
 
 @contextmanager
-def lying_prometheus() -> Iterator[LyingPrometheus]:
+def lying_prometheus(tls: ssl.SSLContext | None = None) -> Iterator[LyingPrometheus]:
     """Run a server that lies."""
-    one = LyingPrometheus()
+    one = LyingPrometheus(tls)
     try:
         yield one
     finally:
@@ -72,7 +86,11 @@ def send(
 
     def answer(handler: Handler, _: dict[str, str]) -> None:
         handler.send_response(status)
-        plain = {"Content-Length": str(len(body)), "Content-Type": "application/json"}
+        plain = {
+            "Content-Length": str(len(body)),
+            "Content-Type": "application/json",
+            "Connection": "close",
+        }
         for name, value in {**plain, **(headers or {})}.items():
             handler.send_header(name, value)
         handler.end_headers()

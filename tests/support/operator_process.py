@@ -57,6 +57,11 @@ class OperatorProcess:
         (line,) = (one for one in status.splitlines() if one.startswith("VmRSS:"))
         return int(line.split()[1]) * 1024
 
+    def cpu_seconds(self) -> float:
+        """Return the time that it has worked."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def is_well(self) -> bool:
         """Ask what the kubelet asks."""
         try:
@@ -71,15 +76,19 @@ class OperatorProcess:
 
     def metric(self, name: str, label: str = "") -> float:
         """Return the sum of a metric's series that have a label."""
+        return sum(self.metric_values(name, label))
+
+    def metric_values(self, name: str, label: str = "") -> list[float]:
+        """Return the values of a metric's series that have a label."""
         try:
             page = httpx.get(f"http://127.0.0.1:{self._metrics}/metrics", timeout=5).text
         except httpx.TransportError:
-            return 0.0
-        return sum(
+            return []
+        return [
             float(line.rsplit(" ", 1)[1])
             for line in page.splitlines()
             if line.startswith(name) and label in line
-        )
+        ]
 
     def reconcile(self, times: int = 2, policy: str = "p") -> None:
         """Wait until a policy was evaluated some more times."""

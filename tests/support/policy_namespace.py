@@ -150,9 +150,16 @@ class PolicyNamespace:
             one.kill()
 
     def operator(
-        self, *, fault: str = "", instance: str = "", reports: bool = False
+        self, *, fault: str = "", instance: str = "", reports: bool = False, **settings: str
     ) -> OperatorProcess:
-        """Start an operator; with `reports` it makes them of decisions."""
+        """Start an operator.
+
+        Args:
+            fault: Where it dies.
+            instance: The release that it serves.
+            reports: Whether it makes reports of decisions.
+            settings: More variables, without their prefix `TAXI_OPERATOR_`.
+        """
         links = {"TAXI_OPERATOR_REPORT_CRONJOB": REPORT, "TAXI_OPERATOR_REPORT_URL": REPORT_URL}
         one = OperatorProcess(
             self._folder,
@@ -160,7 +167,8 @@ class PolicyNamespace:
                 "TAXI_OPERATOR_NAMESPACE": self.namespace, "TAXI_MONGODB_URI": self._mongodb_uri,
                 "KUBECONFIG": str(self.plane.kubeconfig()), "TAXI_OPERATOR_API_TIMEOUT": "3",
                 "TAXI_OPERATOR_FAULT": fault, "TAXI_OPERATOR_INSTANCE": instance,
-                **(links if reports else {}),
+                "TAXI_OPERATOR_PROMETHEUS_URL": self._prometheus, **(links if reports else {}),
+                **{f"TAXI_OPERATOR_{name}": value for name, value in settings.items()},
             },
         )  # fmt: skip
         self._operators.append(one)
@@ -176,7 +184,7 @@ class PolicyNamespace:
         whole = {
             "modelName": self.namespace,
             "target": {"deploymentName": CHAMPION, "activeServiceName": SERVICE},
-            "prometheus": {"url": self._prometheus, "timeoutSeconds": 10},
+            "prometheus": {"timeoutSeconds": 10},
             "evaluation": {"intervalSeconds": 2, "settleSeconds": 0},
             "signals": [self.signal("drift"), self.signal("error")],
             "rules": {

@@ -11,11 +11,15 @@ from prometheus_client import CollectorRegistry
 
 from taxi_domain.kube import GROUP, PLURAL, VERSION
 from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.adapters.credentials import Credentials
+from taxi_operator.adapters.servers import Servers
 from taxi_operator.metrics import Metrics, serve
+from taxi_operator.places import Places
 from taxi_operator.reconciler import Reconciler
 from taxi_operator.reports import ReportSource
 from taxi_operator.scheduler import Scheduler
 from taxi_operator.settings import Failpoint, Settings
+from taxi_operator.spec.addresses import AllowList
 from taxi_store.connection import async_database_of, connect_async
 from taxi_store.registry.registry_async import AsyncRegistry
 
@@ -30,8 +34,11 @@ OLD_FINALIZER: Final = f"{GROUP}/drift-operator"
 class Operator:
     """The running operator: its connections and its scheduler, made inside of kopf's event loop."""
 
-    def __init__(self, scheduler: Scheduler, cluster: Cluster, mongodb: Any) -> None:
+    def __init__(
+        self, scheduler: Scheduler, cluster: Cluster, servers: Servers, mongodb: Any
+    ) -> None:
         self.scheduler = scheduler
+        self._servers = servers
         self._cluster = cluster
         self._mongodb = mongodb
         self._task = asyncio.create_task(scheduler.run(), name="scheduler")
@@ -53,15 +60,17 @@ class Operator:
         reports = ReportSource(
             settings.report_cron_job, settings.report_url, settings.report_span_seconds
         )
+        servers, places = servers_of(settings), Places(settings.concurrency)
         reconciler = Reconciler(
-            cluster, AsyncRegistry(async_database_of(mongodb)), metrics, reports,
+            cluster, AsyncRegistry(async_database_of(mongodb)), metrics, reports, servers, places,
             instance=settings.instance, failpoint=failpoint,
         )  # fmt: skip
-        return cls(Scheduler(reconciler, metrics, settings.concurrency), cluster, mongodb)
+        return cls(Scheduler(reconciler, metrics, places), cluster, servers, mongodb)
 
     async def stop(self) -> None:
         """End the scheduler and close the connections."""
         self._task.cancel()
+        await self._servers.close()
         await self._cluster.close()
         await self._mongodb.close()
 
@@ -73,6 +82,15 @@ class Operator:
         if self._cluster.refused_logins > _REFUSED_LOGINS:
             return "the API server refuses the login"
         return ""
+
+
+def servers_of(settings: Settings) -> Servers:
+    """Return the Prometheus servers that policies may ask."""
+    credentials = Credentials(
+        settings.prometheus_secret, settings.prometheus_tenant_header, settings.prometheus_tenant
+    )
+    allowed = AllowList(settings.prometheus_url, settings.prometheus_allowed.split())
+    return Servers(allowed, credentials, settings.prometheus_timeout_seconds)
 
 
 def register(  # noqa: C901 - one small function a handler

@@ -134,16 +134,20 @@ def _metrics(outcome: Outcome) -> Finding:
         return Finding(METRICS, "False", "PrometheusUnreachable", outcome.unreachable)
     if not readings:
         return Finding(METRICS, "Unknown", "NotReadYet")
-    # Also where the policy says what missing data stands for: it is missing all the same.
     missing = [
         one for one in readings if one.value is None and one.state is not SignalState.UNKNOWN
     ]
     if missing:
         text = "; ".join(f"{one.name}: {one.reason}" for one in missing)
-        return Finding(METRICS, "False", "NoData", text)
+        failures = {one.failure for one in missing} - {""}
+        return Finding(METRICS, "False", min(failures, key=_FAILURES.index, default="NoData"), text)
     if any(one.state is SignalState.UNKNOWN for one in readings):
         return Finding(METRICS, "Unknown", "Settling", "a new model was just promoted")
     return Finding(METRICS, "True", "AllSignalsFresh")
+
+
+#: Why nothing was learned of a signal, worst first.
+_FAILURES: Final = ("PrometheusUnreachable", "InvalidQuery", "AmbiguousQuery", "QueryFailed")
 
 
 def _drift(readings: Sequence[Reading]) -> Finding:

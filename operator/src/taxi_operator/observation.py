@@ -1,21 +1,23 @@
 """Asking Prometheus for a policy's signals."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 from taxi_domain.errors import NotAvailableError
-from taxi_operator.adapters.prometheus import Prometheus, QueryError
+from taxi_operator.adapters.prometheus import Prometheus, QueryError, QueryFailedError
+from taxi_operator.adapters.servers import Servers
 from taxi_operator.core.series import Series, step_of
-from taxi_operator.core.signals import Observed, Reading, SignalState, absence, read
+from taxi_operator.core.signals import Observed, Reading, SignalState, read
 from taxi_operator.memory.status import Status
-from taxi_operator.spec.policy import Condition, OnNoData, Policy, Signal
+from taxi_operator.spec.policy import Condition, Policy, Signal
 from taxi_operator.texts import cut
 
 _AT_ONCE: Final = 4
 _MAX_EXPLANATION: Final = 600
-#: A Prometheus that scrapes anything has it, whether the targets answer or not.
-_WITNESS: Final = "count(up)"
+#: Word for conditions: nobody answered.
+_UNREACHABLE: Final = "PrometheusUnreachable"
 #: Prometheus' own default: a sample is taken for the present value for so long, seconds.
 _MAX_LOOKBACK: Final = 300.0
 
@@ -37,19 +39,23 @@ class Observation:
     bad_queries: tuple[QueryError, ...] = ()
 
 
-async def observe(policy: Policy, status: Status) -> Observation:
-    """Read every signal; a server that does not answer, or a wrong query, changes no state."""
-    async with Prometheus(policy.prometheus_url, policy.prometheus_timeout) as prometheus:
-        try:
-            now = await prometheus.now()
-        except (NotAvailableError, QueryError) as error:
-            unreachable = Observed(problem=str(error), unusable=True)
-            readings = tuple(_reading(one, unreachable, status) for one in policy.signals)
-            return Observation(readings, None, str(error))
-        limit = asyncio.Semaphore(_AT_ONCE)
-        asked = await asyncio.gather(
-            *(_ask(prometheus, policy, one, now, status, limit) for one in policy.signals)
-        )
+async def observe(policy: Policy, status: Status, servers: Servers) -> Observation:
+    """Read every signal; a server that does not answer, or a wrong query, changes no state.
+
+    All queries together have a deadline, however many signals there are.
+    """
+    prometheus = servers.of(policy.prometheus_url, policy.prometheus_timeout)
+    deadline = asyncio.get_running_loop().time() + prometheus.deadline_seconds
+    try:
+        now = await prometheus.now()
+    except (NotAvailableError, QueryError) as error:
+        unreachable = Observed(problem=str(error), failure=_UNREACHABLE)
+        readings = tuple(_reading(one, unreachable, status) for one in policy.signals)
+        return Observation(readings, None, str(error))
+    limit = asyncio.Semaphore(_AT_ONCE)
+    asked = await asyncio.gather(
+        *(_ask(prometheus, policy, one, now, status, limit, deadline) for one in policy.signals)
+    )
     bad = tuple(error for _, error in asked if error is not None)
     return Observation(tuple(reading for reading, _ in asked), now, "", bad)
 
@@ -65,17 +71,22 @@ async def _ask(
     now: float,
     status: Status,
     limit: asyncio.Semaphore,
+    deadline: float,
 ) -> tuple[Reading, QueryError | None]:
+    late = f"Prometheus: no answer to all queries within {prometheus.deadline_seconds:.0f} s"
+    observed = Observed(problem=late, failure=_UNREACHABLE)
     bad: QueryError | None = None
-    async with limit:
-        try:
-            observed = await _observed(prometheus, policy, signal, now, status)
-        except QueryError as error:
-            observed, bad = Observed(problem=str(error), unusable=True), error.bare()
-        reading = _reading(signal, observed, status)
-        if reading.state is SignalState.BREACHED and signal.explain_promql:
-            reading = replace(reading, explanation=await _explanation(prometheus, signal))
-    return reading, bad
+    explanation = ""
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline), limit:
+            try:
+                observed = await _observed(prometheus, policy, signal, now, status)
+            except QueryError as error:
+                observed, bad = Observed(problem=str(error), failure=error.reason), error.bare()
+            is_breached = _reading(signal, observed, status).state is SignalState.BREACHED
+            if is_breached and signal.explain_promql:
+                explanation = await _explanation(prometheus, signal)
+    return replace(_reading(signal, observed, status), explanation=explanation), bad
 
 
 async def _observed(
@@ -87,18 +98,16 @@ async def _observed(
         return Observed(settling=True)
     asked = _Asked(prometheus, now, since, min(signal.max_age_seconds, _MAX_LOOKBACK))
     try:
-        observed = Observed(
+        return Observed(
             enter=await asked.series(signal.promql, signal.enter),
             exit=await asked.series(signal.promql, signal.exit),
             age_seconds=await asked.value(signal.freshness_promql),
             samples=await asked.value(signal.min_samples_promql),
         )
-        if signal.on_no_data is OnNoData.HOLD or not absence(signal, observed):
-            return observed
-        lasting = signal.enter if signal.on_no_data is OnNoData.BREACH else signal.exit
-        return replace(observed, witness=await asked.series(_WITNESS, lasting))
+    except QueryFailedError as error:
+        return Observed(problem=str(error), failure=error.reason)
     except NotAvailableError as error:
-        return Observed(problem=str(error), unusable=True)
+        return Observed(problem=str(error), failure=_UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from taxi_domain.metrics import (
     OPERATOR_SWITCH_SECONDS,
 )
 from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
+from taxi_operator.adapters.servers import Servers
 from taxi_operator.claims import Claims
 from taxi_operator.conditions import READY, Finding, Outcome
 from taxi_operator.core.jobs import PolicyKey
@@ -28,6 +29,7 @@ from taxi_operator.memory.status import Status, status_of
 from taxi_operator.metrics import Metrics
 from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
+from taxi_operator.places import Places
 from taxi_operator.plan.decision import next_number
 from taxi_operator.plan.effects import AnnotateService, Select
 from taxi_operator.plan.plan import Plan, abandoned
@@ -36,7 +38,7 @@ from taxi_operator.plan.seen import NOTHING_DONE, Done, Seen
 from taxi_operator.promotions import Promotions
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.report_ends import ReportEnds
-from taxi_operator.reporting import Reporter
+from taxi_operator.reporting import Reporter, defect_of
 from taxi_operator.reports import Reports, ReportSource
 from taxi_operator.selector_keeper import SelectorKeeper
 from taxi_operator.settings import Failpoint
@@ -71,6 +73,8 @@ class Reconciler:
         registry: AsyncRegistry,
         metrics: Metrics,
         report_source: ReportSource,
+        servers: Servers,
+        places: Places,
         *,
         instance: str = "",
         failpoint: Callable[[Failpoint], None] = lambda _point: None,
@@ -78,6 +82,7 @@ class Reconciler:
         self._cluster = cluster
         self._clock = cluster.clock
         self._metrics = metrics
+        self._servers, self._places = servers, places
         self._locks = Locks()
         self._traffic = TrafficControl(cluster, instance)
         self._claims = Claims(cluster, self._traffic)
@@ -118,6 +123,7 @@ class Reconciler:
         status = await self._reporter.begin(found, status)
         try:
             policy = policy_of(found.get("spec") or {})
+            self._servers.require(policy.prometheus_url)
         except FieldError as error:
             status = await self._carry_on_promotion(found, status)
             await self._refuse(found, status, "InvalidSpec", str(error))
@@ -136,7 +142,7 @@ class Reconciler:
         except TaxiError:
             raise
         except Exception as error:
-            problem = _defect(name, error)
+            problem = defect_of(name, error)
             status = status_of(found.get("status"), self._clock())
             await self._refuse(found, status, problem.reason, problem.message)
         return pause
@@ -188,7 +194,8 @@ class Reconciler:
         context = ReconcileContext(found, policy, status, Seen(self._clock()))
         await self._guard(context, self._look_at_target)
         await self._guard(context, partial(self._take_steps, part=rescue))
-        observation = await observe(policy, context.status)
+        async with self._places.left():
+            observation = await observe(policy, context.status, self._servers)
         context.see(readings=observation.readings, prometheus_now=observation.now)
         context.problems += [self._reporter.problem_of(one) for one in observation.bad_queries]
         if observation.problem:
@@ -216,7 +223,7 @@ class Reconciler:
         except TaxiError as error:
             context.problems.append(self._reporter.problem_of(error))
         except Exception as error:
-            context.problems.append(_defect(context.key.name, error))
+            context.problems.append(defect_of(context.key.name, error))
 
     async def _look_at_target(self, context: ReconcileContext) -> None:
         """See what the policy acts on; without it nothing is decided."""
@@ -328,10 +335,3 @@ def _pause(context: ReconcileContext) -> float:
         return policy.interval_seconds
     is_ready = seen.target is not None and seen.target.champion.is_ready
     return min(policy.interval_seconds, _MAX_PAUSE if is_ready else _CHAMPION_LOOK)
-
-
-def _defect(policy: str, error: Exception) -> Finding:
-    """Return the condition of a policy that a defect hinders: it must not say that it is served."""
-    logger.error("reconcile failed", extra={"policy": policy}, exc_info=error)
-    message = f"a defect of the operator ({type(error).__name__}); its log has more"
-    return Finding(READY, "False", "InternalError", message)

@@ -176,3 +176,10 @@ class Reporter:
         elif isinstance(error, TargetMissingError):
             reason = "TargetMissing"
         return Finding(READY, "False", reason, str(error))
+
+
+def defect_of(policy: str, error: Exception) -> Finding:
+    """Return the condition of a policy that a defect hinders: it must not say that it is served."""
+    logger.error("reconcile failed", extra={"policy": policy}, exc_info=error)
+    message = f"a defect of the operator ({type(error).__name__}); its log has more"
+    return Finding(READY, "False", "InternalError", message)

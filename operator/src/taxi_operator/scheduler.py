@@ -16,6 +16,7 @@ from taxi_domain.metrics import (
     OPERATOR_RECONCILES,
 )
 from taxi_operator.metrics import Metrics
+from taxi_operator.places import Places
 from taxi_operator.reconciler import Reconciler
 
 logger = logging.getLogger(__name__)
@@ -33,13 +34,13 @@ class Scheduler:
         self,
         reconciler: Reconciler,
         metrics: Metrics,
-        concurrency: int,
+        places: Places,
         clock: Callable[[], float] = time.monotonic,
         jitter: random.Random | None = None,
     ) -> None:
         self._reconciler = reconciler
         self._metrics = metrics
-        self._limit = asyncio.Semaphore(concurrency)
+        self._places = places
         self._clock = clock
         self._random = jitter or random.Random()
         self._due: dict[str, float] = {}
@@ -76,8 +77,7 @@ class Scheduler:
                     if due <= self.beat and name not in self._running:
                         # What is seen from here on wants another reconcile after this one.
                         self._due[name] = math.inf
-                        self._metrics[OPERATOR_RECONCILE_LAG].labels(name).set(self.beat - due)
-                        task = asyncio.create_task(self._reconcile(name), name=name)
+                        task = asyncio.create_task(self._reconcile(name, due), name=name)
                         self._running[name] = task
                         task.add_done_callback(self._ended)
                 if selectors.done():
@@ -93,11 +93,13 @@ class Scheduler:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task.get_name(), None)
 
-    async def _reconcile(self, name: str) -> None:
+    async def _reconcile(self, name: str, due: float) -> None:
         pause = _RETRY_SECONDS
         begin = self._clock()
         try:
-            async with self._limit, asyncio.timeout(_MAX_TICK):
+            async with self._places, asyncio.timeout(_MAX_TICK):
+                # The wait for a place is a delay like any other.
+                self._metrics[OPERATOR_RECONCILE_LAG].labels(name).set(self._clock() - due)
                 pause = await self._reconciler.reconcile(name)
         except (TaxiError, TimeoutError) as error:
             self._metrics[OPERATOR_RECONCILES].labels(name, "error").inc()

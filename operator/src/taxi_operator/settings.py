@@ -1,12 +1,15 @@
 """The only reader of the environment."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from taxi_runtime.settings import Environment, HttpUrl, MongodbUri, Name
+from taxi_domain.errors import FieldError
+from taxi_operator.spec.addresses import AllowList
+from taxi_runtime.settings import Environment, HttpUrl, MongodbUri, Name, Token
 
 
 class Failpoint(StrEnum):
@@ -41,6 +44,22 @@ class Settings(Environment):
     concurrency: int = Field(default=8, alias="TAXI_OPERATOR_CONCURRENCY", ge=1, le=100)
     #: Time-out of a call to the API server, seconds.
     api_timeout_seconds: float = Field(default=15.0, alias="TAXI_OPERATOR_API_TIMEOUT", gt=0)
+    #: The Prometheus of policies that name none; empty: each has to name one.
+    prometheus_url: str = Field(default="", alias="TAXI_OPERATOR_PROMETHEUS_URL", pattern=r"^\S*$")
+    #: Addresses that policies may name beside it, with spaces between them; paths below are meant.
+    prometheus_allowed: str = Field(default="", alias="TAXI_OPERATOR_PROMETHEUS_ALLOWED")
+    #: Longest time of a query where a policy says nothing, seconds.
+    prometheus_timeout_seconds: float = Field(
+        default=5, alias="TAXI_OPERATOR_PROMETHEUS_TIMEOUT", ge=1, le=30
+    )
+    #: Folder that may have the files `token`, or `username` and `password`, and `ca.crt`.
+    prometheus_secret: Path | None = Field(default=None, alias="TAXI_OPERATOR_PROMETHEUS_SECRET")
+    #: The tenant that is asked for, and its header; empty: no header is sent.
+    prometheus_tenant: Token = Field(default="", alias="TAXI_OPERATOR_PROMETHEUS_TENANT")
+    prometheus_tenant_header: str = Field(
+        default="X-Scope-OrgID", alias="TAXI_OPERATOR_PROMETHEUS_TENANT_HEADER",
+        pattern=r"^[A-Za-z0-9-]{1,100}$",
+    )  # fmt: skip
     #: Base address of the monitor in links to reports, as their readers know it.
     report_url: HttpUrl = Field(default="", alias="TAXI_OPERATOR_REPORT_URL")
     #: CronJob that the reports of decisions are made from; empty: none are made.
@@ -54,6 +73,15 @@ class Settings(Environment):
     )  # fmt: skip
     #: Where to die, for tests only.
     fault: Failpoint = Field(default=Failpoint.NONE, alias="TAXI_OPERATOR_FAULT")
+
+    @field_validator("prometheus_url", "prometheus_allowed")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        try:
+            AllowList("", value.split())
+        except FieldError as error:
+            raise ValueError(f"{error.problem}; {error.remedy}") from None
+        return value
 
     @field_validator("report_url")
     @classmethod

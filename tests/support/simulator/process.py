@@ -2,26 +2,24 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from typing import Final, Protocol
 
-import pytest
 from prometheus_client import CollectorRegistry
 
 from support.simulator.cluster import Namespace, SimulatedCluster
 from support.simulator.faults import Caller, Killed, Network
 from support.simulator.objects import POLICIES
-from support.simulator.prometheus import Monitoring, SimulatedPrometheus
+from support.simulator.prometheus import Monitoring, SimulatedServers
 from support.simulator.registry import Models, SimulatedRegistry
 from taxi_domain.errors import TaxiError
-from taxi_operator import observation
 from taxi_operator.metrics import Metrics
+from taxi_operator.places import Places
 from taxi_operator.reconciler import Reconciler
 from taxi_operator.reports import ReportSource
 
 _RETRY: Final = 5.0
 _MAX_TICK: Final = 120.0
-_CALLER: ContextVar[Caller] = ContextVar("caller")
+_PLACES: Final = 8
 
 
 class Outside(Protocol):
@@ -29,6 +27,7 @@ class Outside(Protocol):
 
     namespace: Namespace
     models: Models
+    monitoring: Monitoring
     network: Network
     loop: asyncio.AbstractEventLoop
     #: Seconds between two passes over the Services, and the longest time until a new policy, or an
@@ -37,22 +36,15 @@ class Outside(Protocol):
 
 
 def reconciler_of(world: Outside, caller: Caller) -> Reconciler:
-    """Put the operator together on simulated adapters; `use_prometheus` does the rest."""
+    """Put the operator together on simulated adapters."""
     cluster = SimulatedCluster(world.namespace, caller)
     registry = SimulatedRegistry(world.models, caller)
 
+    servers = SimulatedServers(world.monitoring, caller)
     return Reconciler(
-        cluster, registry, Metrics(CollectorRegistry()), ReportSource()  # type: ignore[arg-type]
+        cluster, registry, Metrics(CollectorRegistry()), ReportSource(),  # type: ignore[arg-type]
+        servers, Places(_PLACES),  # type: ignore[arg-type]
     )  # fmt: skip
-
-
-def use_prometheus(patch: pytest.MonkeyPatch, monitoring: Monitoring) -> None:
-    """Give the operator's code this Prometheus; it makes its clients itself."""
-
-    def client(_url: str, timeout_seconds: float) -> SimulatedPrometheus:
-        return SimulatedPrometheus(monitoring, _CALLER.get(), timeout_seconds)
-
-    patch.setattr(observation, "Prometheus", client)
 
 
 class Process:
@@ -116,7 +108,6 @@ class Process:
 
     def _start(self, name: str, act: Awaitable[None]) -> None:
         async def run() -> None:
-            _CALLER.set(self.caller)
             try:
                 await act
             finally:

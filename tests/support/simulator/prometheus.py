@@ -5,8 +5,7 @@ import bisect
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from support.simulator.clock import Clock
 from support.simulator.faults import Caller, Server
@@ -112,16 +111,9 @@ class SimulatedPrometheus:
     caller: Caller
     timeout_seconds: float
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing is open."""
+    @property
+    def deadline_seconds(self) -> float:
+        return 2 * self.timeout_seconds
 
     async def now(self) -> float:
         return await self.caller.call(Server.PROMETHEUS, lambda: self.monitoring.now)
@@ -163,3 +155,17 @@ class SimulatedPrometheus:
                 await asyncio.sleep(self.timeout_seconds)
                 raise NotAvailableError("Prometheus: no answer in time")
         return source
+
+
+@dataclass(frozen=True)
+class SimulatedServers:
+    """The one server; it stands in for `taxi_operator.adapters.servers.Servers`."""
+
+    monitoring: Monitoring
+    caller: Caller
+
+    def require(self, url: str) -> str:
+        return url
+
+    def of(self, _url: str, timeout_seconds: float | None = None) -> SimulatedPrometheus:
+        return SimulatedPrometheus(self.monitoring, self.caller, timeout_seconds or 5.0)

@@ -15,7 +15,7 @@ from support.simulator.faults import Network
 from support.simulator.journal import Journal
 from support.simulator.objects import JOBS, POLICIES, SERVICES, Document, Objects
 from support.simulator.policies import Target, spec_of
-from support.simulator.process import Process, use_prometheus
+from support.simulator.process import Process
 from support.simulator.prometheus import Monitoring
 from support.simulator.registry import Models
 from support.simulator.train_job import Outcome, TrainJobs
@@ -73,7 +73,6 @@ class World:
         disabled = logging.root.manager.disable
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(time, "monotonic", self.loop.time)
-            use_prometheus(patch, self.monitoring)
             logging.disable(logging.CRITICAL)
             try:
                 yield

@@ -86,10 +86,11 @@ def test_number_out_of_bounds_is_refused(path: str) -> None:
         ("gate.champion.minRelativeGain", "-1", "spec.gate.champion.minRelativeGain"),
         ("gate.champion.minRelativeGain", "nan", "spec.gate.champion.minRelativeGain"),
         ("gate.champion.confidence", "1", "spec.gate.champion.confidence"),
-        ("prometheus.url", "http://user:hunter2@host?token=hunter2", "spec.prometheus.url"),
-        ("prometheus.url", "http://user:hunter2@host#x", "spec.prometheus.url"),
+        ("prometheus.url", "http://user:hunter2@host", "spec.prometheus.url"),
         ("prometheus.url", "file:///hunter2", "spec.prometheus.url"),
-        ("prometheus.url", "http://" + "x" * 300, "spec.prometheus.url"),
+        ("prometheus.url", 5, "spec.prometheus.url"),
+        ("signals.onNoData", "Breach", "spec.signals[drift].onNoData"),
+        ("signals.onNoData", "Healthy", "spec.signals[drift].onNoData"),
     ],
 )
 def test_field_that_cannot_be_used_is_named_with_its_remedy(
@@ -101,6 +102,18 @@ def test_field_that_cannot_be_used_is_named_with_its_remedy(
     assert refusal.value.field == field
     assert refusal.value.remedy
     assert "hunter2" not in str(refusal.value)
+
+
+def test_platform_s_server_is_asked_where_a_policy_names_none() -> None:
+    for prometheus in (None, {}, {"timeoutSeconds": 9}):
+        policy = policy_of({**SPEC, "prometheus": prometheus})
+
+        assert policy.prometheus_url == ""
+        assert policy.prometheus_timeout == (9 if prometheus else None)
+
+
+def test_field_of_missing_data_may_stay_where_it_holds() -> None:
+    assert policy_of(changed("signals.onNoData", "Hold")) == policy_of(SPEC)
 
 
 def test_number_of_signals_is_bounded() -> None:

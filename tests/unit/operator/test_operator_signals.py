@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taxi_operator.adapters.servers import Servers
 from taxi_operator.core.series import Series, step_of
 from taxi_operator.core.signals import Observed, SignalState, read
 from taxi_operator.memory.status import Status
-from taxi_operator.observation import observe
-from taxi_operator.spec.policy import Condition, OnNoData, Signal, policy_of
+from taxi_operator.observation import Observation, observe
+from taxi_operator.spec.addresses import AllowList
+from taxi_operator.spec.policy import Condition, Signal, policy_of
 
 SIGNAL = Signal(
     name="drift", promql="q", freshness_promql="age", max_age_seconds=60, explain_promql="",
     enter=Condition("GreaterOrEqual", 1.0, 30), exit=Condition("Less", 0.8, 30),
-    min_samples_promql="n", min_samples=100, on_no_data=OnNoData.HOLD,
+    min_samples_promql="n", min_samples=100,
 )  # fmt: skip
 NOW = 1_000_000.0
 
@@ -168,106 +170,6 @@ def test_missing_data_holds_the_state_and_is_no_breach_to_act_on(
     assert found.reason
 
 
-LASTING = replace(
-    SIGNAL, enter=Condition("GreaterOrEqual", 1.0, 30), exit=Condition("Less", 0.8, 600),
-)  # fmt: skip
-BREACH = replace(LASTING, on_no_data=OnNoData.BREACH)
-HEALTHY = replace(LASTING, on_no_data=OnNoData.HEALTHY)
-UP = series(*[5.0] * 11)
-UP_LONG = series(*[5.0] * 41, seconds=600)
-EMPTY, EMPTY_LONG = series(), series(seconds=600)
-
-
-def silent(short: Series = EMPTY, long: Series = EMPTY_LONG) -> Observed:
-    """Return what is observed of `LASTING` when there are no samples, or these."""
-    return Observed(short, long, age_seconds=5)
-
-
-def test_missing_data_means_what_the_policy_says_once_it_has_lasted() -> None:
-    breached = read(BREACH, replace(silent(), witness=UP), was_breached=False)
-    healthy = read(HEALTHY, replace(silent(), witness=UP_LONG), was_breached=True)
-
-    assert (breached.state, breached.breached) == (SignalState.BREACHED, True)
-    assert (healthy.state, healthy.recovered) == (SignalState.HEALTHY, True)
-    assert "no result; for 600 s" in healthy.reason
-
-
-@pytest.mark.parametrize(
-    "once",
-    [
-        series(0.5, *[None] * 10),
-        series(*[0.5] * 8, *[None] * 3),
-        series(*[0.5] * 10, math.nan),
-    ],
-)
-def test_one_empty_answer_is_no_breach(once: Series) -> None:
-    found = read(BREACH, replace(silent(once), witness=UP), was_breached=False)
-
-    assert (found.state, found.breached) == (SignalState.NO_DATA, False)
-    assert "not for 30 s yet" in found.reason
-
-
-def test_silence_does_not_end_a_breach_before_exit_would() -> None:
-    """Silent for the enter condition's time, and not for the exit condition's."""
-    long = series(*[1.2] * 36, *[None] * 5, seconds=600)
-
-    found = read(HEALTHY, replace(silent(long=long), witness=UP_LONG), was_breached=True)
-
-    assert (found.state, found.breached, found.recovered) == (SignalState.NO_DATA, True, False)
-
-
-@pytest.mark.parametrize("onto", [BREACH, HEALTHY])
-@pytest.mark.parametrize(
-    ("was_there", "lasted"),
-    [
-        (list(range(41)), True),
-        ([0, *range(6, 41)], True),
-        ([], False),  # an empty storage, or a Prometheus that scrapes nothing
-        (list(range(10, 41)), False),  # it came back, or the model changed, in between
-        (list(range(37)), False),  # it scrapes nothing any more
-    ],
-)
-def test_absence_is_not_counted_while_prometheus_was_not_there(
-    onto: Signal, was_there: list[int], lasted: bool
-) -> None:
-    long = Condition("GreaterOrEqual", 1.0, 600)
-    witness = series(*[1.0 if one in was_there else None for one in range(41)], seconds=600)
-
-    found = read(
-        replace(onto, enter=long),
-        Observed(EMPTY_LONG, EMPTY_LONG, witness),
-        was_breached=onto is HEALTHY,
-    )
-
-    assert (found.state is not SignalState.NO_DATA) is lasted
-
-
-@pytest.mark.parametrize(("age", "lasted"), [(None, False), (89.0, False), (90.0, True)])
-def test_value_is_absent_since_it_is_too_old(age: float | None, lasted: bool) -> None:
-    found = read(BREACH, replace(HIGH, age_seconds=age, witness=UP), was_breached=False)
-
-    assert (found.state is SignalState.BREACHED) is lasted
-
-
-@given(
-    st.lists(values, min_size=11, max_size=11),
-    st.lists(st.booleans(), min_size=11, max_size=11),
-    st.booleans(),
-    st.sampled_from([OnNoData.BREACH, OnNoData.HEALTHY]),
-)
-def test_no_reading_within_the_time_is_called_lasting_silence(
-    found: list[float | None], there: list[bool], was: bool, no_data: OnNoData
-) -> None:
-    signal = replace(SIGNAL, on_no_data=no_data)
-    witness = series(*[1.0 if one else None for one in there])
-
-    reading = read(signal, replace(observed(*found), witness=witness), was)
-
-    if reading.value is None and reading.state is not SignalState.NO_DATA:
-        assert all(one is None for one in found)
-        assert sum(there) >= 9
-
-
 @pytest.mark.parametrize("samples", [None, 99.0])
 def test_too_few_samples_say_nothing(samples: float | None) -> None:
     found = read(SIGNAL, replace(HIGH, samples=samples), was_breached=False)
@@ -289,23 +191,28 @@ def test_flapping_faster_than_the_time_never_breaches(highs: list[bool]) -> None
 
 def test_wrong_query_is_never_a_breach() -> None:
     found = read(
-        replace(SIGNAL, on_no_data=OnNoData.BREACH),
-        Observed(problem="has 2 series", unusable=True),
-        was_breached=False,
+        SIGNAL, Observed(problem="has 2 series", failure="AmbiguousQuery"), was_breached=False
     )
 
     assert (found.state, found.breached) == (SignalState.NO_DATA, False)
+    assert (found.reason, found.failure) == ("has 2 series", "AmbiguousQuery")
 
 
-@pytest.mark.parametrize("no_data", list(OnNoData))
 @pytest.mark.parametrize("was", [True, False])
-def test_silent_prometheus_changes_nothing(no_data: OnNoData, was: bool) -> None:
-    signal = replace(SIGNAL, on_no_data=no_data)
-    policy = replace(POLICY, prometheus_url="http://127.0.0.1:1", signals=(signal,))
+def test_silent_prometheus_changes_nothing(was: bool) -> None:
+    policy = replace(POLICY, prometheus_url="http://127.0.0.1:1", signals=(SIGNAL,))
 
-    (found,) = asyncio.run(observe(policy, Status(breached={"drift": was}))).readings
+    async def look() -> Observation:
+        servers = Servers(AllowList("http://127.0.0.1:1"))
+        try:
+            return await observe(policy, Status(breached={"drift": was}), servers)
+        finally:
+            await servers.close()
+
+    (found,) = asyncio.run(look()).readings
 
     assert (found.state, found.breached, found.recovered) == (SignalState.NO_DATA, was, False)
+    assert found.failure == "PrometheusUnreachable"
 
 
 def test_signal_is_unknown_just_after_a_promotion() -> None:

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from taxi_operator.adapters.servers import Servers
 from taxi_operator.metrics import Metrics
+from taxi_operator.places import Places
 from taxi_operator.reconciler import Reconciler
 from taxi_operator.reports import ReportSource
+from taxi_operator.spec.addresses import AllowList
 
 Document = dict[str, Any]
 
@@ -83,7 +86,10 @@ class FakeCluster:
 
 def reconciler_of(cluster: Any) -> Reconciler:
     registry: Any = None
-    return Reconciler(cluster, registry, Metrics(CollectorRegistry()), ReportSource())
+    servers = Servers(AllowList("http://127.0.0.1:1"))
+    return Reconciler(
+        cluster, registry, Metrics(CollectorRegistry()), ReportSource(), servers, Places(1)
+    )
 
 
 def ready_of(cluster: FakeCluster, name: str) -> str:

@@ -77,7 +77,7 @@ def test_candidate_whose_pods_do_not_start_is_taken_back(world: World) -> None:
     world.run(7 * MINUTE)
     assert world.models.champion(MAIN.model) == "candidate-1"
 
-    world.run(10 * MINUTE)
+    world.run(4 * MINUTE)
 
     assert world.models.champion(MAIN.model) == "main-first"
     assert world.workloads.ready(MAIN.champion) == 1

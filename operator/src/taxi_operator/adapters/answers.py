@@ -4,7 +4,9 @@ An exception of the HTTP client holds the request's headers and the server's tex
 address may hold a password: none of that may reach a status, an Event or a log.
 """
 
+import asyncio
 import ssl
+from contextlib import AsyncExitStack
 from typing import Final
 
 import aiohttp
@@ -14,6 +16,7 @@ _FAILURES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (TimeoutError, "no answer in time"),
     (aiohttp.InvalidURL, "the address cannot be used"),
     (aiohttp.ClientConnectorDNSError, "the name is not known"),
+    (aiohttp.ClientConnectorCertificateError, "the certificate is not trusted"),
     (aiohttp.ClientSSLError, "the TLS connection is refused"),
     (ssl.SSLError, "the TLS connection is refused"),
     (aiohttp.ClientConnectorError, "no connection"),
@@ -23,6 +26,9 @@ _FAILURES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (OSError, "no connection"),
     (ValueError, "the address cannot be used"),
 )
+
+#: Longer bodies are large, bytes.
+_SMALL: Final = 16 * 1024
 
 
 class BodyTooLargeError(Exception):
@@ -41,17 +47,27 @@ def words_of(error: BaseException) -> str:
     return f"the call failed ({type(error).__name__})"
 
 
-async def body_of(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+async def body_of(
+    answer: aiohttp.ClientResponse, most_bytes: int, large: asyncio.Semaphore
+) -> bytes:
     """Read the body of an answer.
+
+    Args:
+        answer: Whose body it is.
+        most_bytes: Most that it may have.
+        large: Has a place for each large body that may be read at the same time.
 
     Raises:
         BodyTooLargeError: it has more than `most_bytes`.
     """
     body = bytearray()
-    async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > most_bytes:
-            answer.close()
-            body.clear()
-            raise BodyTooLargeError
-    return bytes(body)
+    async with AsyncExitStack() as place:
+        async for chunk in answer.content.iter_any():
+            if len(body) <= _SMALL < len(body) + len(chunk):
+                await place.enter_async_context(large)
+            body += chunk
+            if len(body) > most_bytes:
+                answer.close()
+                body.clear()
+                raise BodyTooLargeError
+        return bytes(body)

@@ -6,13 +6,11 @@ Nothing of an answer but numbers and labels goes on: problems are told in words 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any, Final, Self
 
-import aiohttp
-
 from taxi_domain.errors import NotAvailableError, TaxiError
-from taxi_operator.adapters.answers import BodyTooLargeError, body_of, words_of
+from taxi_operator.adapters.answers import BodyTooLargeError
+from taxi_operator.adapters.server import Server
 from taxi_operator.texts import cut
 
 #: The longest range that is asked for, 5,000 samples, has a fifth of it.
@@ -24,8 +22,12 @@ _MAX_LABELS: Final = 6
 _MAX_LABEL_TEXT: Final = 64
 _MAX_QUERY_TEXT: Final = 200
 _OK: Final = 200
+_REFUSED: Final = {401, 403}
 #: The first second of the year 3000.
 _LATEST: Final = 32_503_680_000.0
+#: Longest time of all queries of one reconcile, in time-outs of one and in seconds.
+_MAX_TIMEOUTS: Final = 2
+_MAX_SECONDS: Final = 30.0
 _NOT_ASKED_FOR: Final = "Prometheus: answers with samples that were not asked for"
 
 
@@ -53,44 +55,47 @@ class AmbiguousQueryError(QueryError):
     reason = "AmbiguousQuery"
 
 
+class QueryFailedError(NotAvailableError):
+    """A query was understood and could not be carried out; trying later can help.
+
+    Attributes:
+        reason: Word for conditions.
+    """
+
+    reason = "QueryFailed"
+
+
 class Prometheus:
-    """One Prometheus server.
+    """The API of one Prometheus server, as a policy asks it.
 
     Args:
-        url: Its address; user and password in it are used and never told.
+        server: The server.
         timeout_seconds: Longest time of a query, its answer included.
     """
 
-    def __init__(self, url: str, timeout_seconds: float) -> None:
-        self._url = url
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(timeout_seconds),
-            # A compressed body has a size that nobody knows before it is in memory.
-            headers={"Accept-Encoding": "identity"},
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+    def __init__(self, server: Server, timeout_seconds: float) -> None:
+        self._server = server
+        self._timeout = timeout_seconds
 
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the connections."""
-        await self._session.close()
+    @property
+    def deadline_seconds(self) -> float:
+        """Longest time of all queries of one reconcile together."""
+        return min(_MAX_TIMEOUTS * self._timeout, _MAX_SECONDS)
 
     async def now(self) -> float:
-        """Return the server's time, so that our own clock decides nothing."""
-        kind, result = await self._get("query", "time()")
-        now = _number("time()", result) if kind == "scalar" else math.nan
-        if not 0 < now < _LATEST:
-            raise NotAvailableError("Prometheus: its time is no time; is it a Prometheus?")
-        return now
+        """Return the server's time, so that our own clock decides nothing.
+
+        Every server can answer this at once, whatever policies ask: it tells whether one is there.
+
+        Raises:
+            NotAvailableError: it is not, or was not a moment ago.
+        """
+        with self._server.breaker.attempt():
+            kind, result = await self._get("query", "time()")
+            now = _number("time()", result) if kind == "scalar" else math.nan
+            if not 0 < now < _LATEST:
+                raise NotAvailableError("Prometheus: its time is no time; is it a Prometheus?")
+            return now
 
     async def value(self, promql: str, at: float, lookback: float) -> float | None:
         """Return the value of an instant query, None without a result.
@@ -172,28 +177,28 @@ class Prometheus:
         parameters = {"query": query}
         parameters |= {name: f"{one:.3f}".removesuffix(".000") for name, one in numbers.items()}
         try:
-            async with self._session.get(
-                f"{self._url}/api/v1/{path}", params=parameters, allow_redirects=False
-            ) as answer:
-                status, encoding = answer.status, answer.headers.get("Content-Encoding")
-                if 300 <= status < 400:
-                    raise NotAvailableError(
-                        f"Prometheus: answers with a redirect ({status}), which is not followed; "
-                        "give the address that it leads to"
-                    )
-                body = await body_of(answer, MAX_BODY_BYTES)
+            answer = await self._server.get(
+                f"api/v1/{path}", parameters, self._timeout, MAX_BODY_BYTES
+            )
         except BodyTooLargeError:
             raise QueryError(
                 query, "the answer is larger than 1 MiB; aggregate the query to one series"
             ) from None
-        # The cause is left out: it has the address with its password, and headers.
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise NotAvailableError(f"Prometheus: {words_of(error)}") from None
-        if encoding not in {None, "", "identity"}:
+        if 300 <= answer.status < 400:
+            raise NotAvailableError(
+                f"Prometheus: answers with a redirect ({answer.status}), which is not followed; "
+                "give the address that it leads to"
+            )
+        if answer.status in _REFUSED:
+            raise NotAvailableError(
+                f"Prometheus: refuses the operator ({answer.status}); see "
+                "operator.prometheus.existingSecret and tenant of the chart"
+            )
+        if answer.encoding not in {"", "identity"}:
             raise NotAvailableError(
                 "Prometheus: the answer is compressed although that was not asked for"
             )
-        return _result(query, status, body)
+        return _result(query, answer.status, answer.body)
 
 
 def _result(query: str, status: int, body: bytes) -> tuple[str, Any]:
@@ -201,6 +206,7 @@ def _result(query: str, status: int, body: bytes) -> tuple[str, Any]:
 
     Raises:
         QueryError: the server says that the query is wrong.
+        QueryFailedError: it says that it could not carry it out.
         NotAvailableError: it says anything else that is no result.
     """
     try:
@@ -210,9 +216,14 @@ def _result(query: str, status: int, body: bytes) -> tuple[str, Any]:
     if not isinstance(found, dict):
         raise NotAvailableError(f"Prometheus: answers {status} without a JSON object")
     if found.get("status") != "success":
-        kind = found.get("errorType")
+        kind = str(found.get("errorType"))
         if kind == "bad_data":
             raise QueryError(query, "Prometheus refuses it (bad_data); try it in its web page")
+        if kind in _FAILED:
+            raise QueryFailedError(
+                f"{cut(query, _MAX_QUERY_TEXT)}: Prometheus cannot execute it ({status}, {kind}); "
+                "try it in its web page"
+            )
         known = kind if kind in _ERROR_TYPES else "of a kind that is not known"
         raise NotAvailableError(f"Prometheus: answers {status} with an error, {known}")
     data = found.get("data")
@@ -222,9 +233,8 @@ def _result(query: str, status: int, body: bytes) -> tuple[str, Any]:
 
 
 #: What Prometheus' documentation names; other words of a server are not passed on.
-_ERROR_TYPES: Final = {
-    "timeout", "canceled", "execution", "internal", "unavailable", "not_found", "not_acceptable",
-}  # fmt: skip
+_FAILED: Final = {"execution", "timeout", "canceled", "internal"}
+_ERROR_TYPES: Final = {"unavailable", "not_found", "not_acceptable"}
 
 
 def _only(promql: str, kind: str, result: Any) -> Mapping[str, Any] | None:

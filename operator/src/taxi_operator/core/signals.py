@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from taxi_operator.core.series import NOTHING, Series
-from taxi_operator.spec.policy import Condition, OnNoData, Signal
+from taxi_operator.spec.policy import Condition, Signal
 
 #: No count of rows is as large; a status has no room for it.
 _MAX_SAMPLES: Final = 1e9
@@ -30,23 +30,20 @@ class Observed:
     Attributes:
         enter: Samples over the enter condition's `for`.
         exit: Samples over the exit condition's `for`.
-        witness: Samples of what Prometheus always has, over the `for` that absence has to last:
-            where there are none, a missing value says nothing, since Prometheus was not there.
         age_seconds: Age of the last evaluation behind the metric; None when it is not known.
         samples: Rows behind the value; None when it is not known.
         problem: Why there is nothing, for people.
-        unusable: Nothing was learned, since the query is wrong or nobody answered it. That is no
-            absence of data: the state is held, whatever `onNoData` says.
+        failure: Why nothing was learned, as a word for conditions: the query is wrong, it failed,
+            or nobody answered it. Empty: what there is, also when it is nothing, was answered.
         settling: The model was promoted a moment ago; what there is speaks of the old one.
     """
 
     enter: Series = NOTHING
     exit: Series = NOTHING
-    witness: Series = NOTHING
     age_seconds: float | None = None
     samples: float | None = None
     problem: str = ""
-    unusable: bool = False
+    failure: str = ""
     settling: bool = False
 
 
@@ -62,6 +59,7 @@ class Reading:
         value: Last value, None when there is none.
         samples: Rows behind it.
         reason: Why the state is what it is, for people.
+        failure: Why nothing was learned, as a word for conditions, empty when something was.
         explanation: What a breach comes from, for people.
     """
 
@@ -72,6 +70,7 @@ class Reading:
     samples: float | None = None
     recovered: bool = False
     reason: str = field(default="", compare=False)
+    failure: str = field(default="", compare=False)
     explanation: str = field(default="", compare=False)
 
 
@@ -85,16 +84,22 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
     """
     if observed.settling:
         return Reading(signal.name, SignalState.UNKNOWN, reason="a new model was just promoted")
-    if observed.unusable:
-        return Reading(signal.name, SignalState.NO_DATA, was_breached, reason=observed.problem)
+    if observed.failure:
+        return Reading(
+            signal.name, SignalState.NO_DATA, was_breached, reason=observed.problem,
+            failure=observed.failure,
+        )  # fmt: skip
     value = observed.enter.samples[-1][1] if observed.enter.samples else None
     samples = observed.samples
     if samples is not None and not 0 <= samples < _MAX_SAMPLES:
         samples = None
-    missing = absence(signal, observed)
+    missing = _absence(signal, observed)
     if missing:
-        return _without_data(signal, observed, missing, was_breached, samples)
-    assert value is not None  # absence would have said so
+        # Silence starts nothing and ends nothing.
+        return Reading(
+            signal.name, SignalState.NO_DATA, was_breached, None, samples, reason=missing
+        )  # fmt: skip
+    assert value is not None  # there is no value that may be used, else
     if signal.min_samples and (samples is None or samples < signal.min_samples):
         count = "unknown" if samples is None else f"{samples:.0f}"
         return Reading(
@@ -108,7 +113,7 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
     )  # fmt: skip
 
 
-def absence(signal: Signal, observed: Observed) -> str:
+def _absence(signal: Signal, observed: Observed) -> str:
     """Return why there is no value that may be used, empty when there is one."""
     if not observed.enter.samples:
         return observed.problem or "the query has no result"
@@ -124,40 +129,6 @@ def absence(signal: Signal, observed: Observed) -> str:
         if not observed.age_seconds <= signal.max_age_seconds:
             return f"the value is {observed.age_seconds:.0f} s old"
     return ""
-
-
-def _without_data(
-    signal: Signal, observed: Observed, missing: str, was_breached: bool, samples: float | None
-) -> Reading:
-    """Return what missing data stands for: what the policy says, once it has lasted."""
-    breach = signal.on_no_data is OnNoData.BREACH
-    series = observed.enter if breach else observed.exit
-    if signal.on_no_data is OnNoData.HOLD:
-        return Reading(
-            signal.name, SignalState.NO_DATA, was_breached, None, samples, reason=missing
-        )  # fmt: skip
-    if not _absence_lasted(signal, observed, series):
-        reason = f"{missing}; not for {series.seconds:.0f} s yet, or Prometheus was not there"
-        return Reading(
-            signal.name, SignalState.NO_DATA, was_breached, None, samples, reason=reason
-        )  # fmt: skip
-    reason = f"{missing}; for {series.seconds:.0f} s"
-    if breach:
-        return Reading(signal.name, SignalState.BREACHED, True, None, samples, reason=reason)
-    return Reading(signal.name, SignalState.HEALTHY, False, None, samples, True, reason)
-
-
-def _absence_lasted(signal: Signal, observed: Observed, series: Series) -> bool:
-    """Tell whether there was no value that may be used for the whole `for` of a series.
-
-    How long a freshness query had no result is not known: that never lasted.
-    """
-    if not observed.witness.is_covered or observed.witness.seconds < series.seconds:
-        return False
-    if not any(math.isfinite(value) for _, value in series.samples):
-        return True
-    age = observed.age_seconds
-    return age is not None and age - signal.max_age_seconds >= series.seconds
 
 
 def _state(

@@ -23,7 +23,7 @@ DURATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "fallback.minDwell": ("0s", "24h"),
 }
 NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
-    "prometheus.timeoutSeconds": (1, 60),
+    "prometheus.timeoutSeconds": (1, 30),
     "evaluation.intervalSeconds": (2, 3600),
     "evaluation.settleSeconds": (0, 3600),
     "signals.maxAgeSeconds": (1, 86_400),
@@ -42,7 +42,6 @@ SHARES: Final[Mapping[str, tuple[float, float]]] = {
 }
 MAX_SIGNALS: Final = 16
 MAX_QUERY: Final = 2000
-MAX_URL: Final = 300
 _DECIMAL: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,16})?")
 
 

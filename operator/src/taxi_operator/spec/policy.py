@@ -1,7 +1,6 @@
 """A DriftPolicy's spec as values. The CRD's schema checks it first; what it cannot, is here."""
 
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +9,7 @@ from typing import Any, Final
 from taxi_domain.errors import FieldError
 from taxi_domain.models import MODEL_NAME
 from taxi_operator.spec import bounds
+from taxi_operator.spec.addresses import address_of
 from taxi_operator.texts import cut
 
 Spec = Mapping[str, Any]
@@ -31,14 +31,6 @@ class Mode(StrEnum):
     ENFORCE = "Enforce"
     DRY_RUN = "DryRun"
     SUSPEND = "Suspend"
-
-
-class OnNoData(StrEnum):
-    """What missing data stands for."""
-
-    HOLD = "Hold"
-    BREACH = "Breach"
-    HEALTHY = "Healthy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +59,6 @@ class Signal:
     exit: Condition
     min_samples_promql: str
     min_samples: float
-    on_no_data: OnNoData
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +116,10 @@ class Policy:
     model: str
     deployment: str
     service: str
+    #: In normal form; empty: the platform's server.
     prometheus_url: str
-    prometheus_timeout: float
+    #: Longest time of a query, seconds; None: the platform's.
+    prometheus_timeout: float | None
     interval_seconds: float
     settle_seconds: float
     signals: tuple[Signal, ...]
@@ -158,7 +151,7 @@ def retains(spec: object) -> bool:
 
 
 def _policy(spec: Spec) -> Policy:
-    target, prometheus = spec["target"], spec["prometheus"]
+    target, prometheus = spec["target"], spec.get("prometheus") or {}
     evaluation = spec.get("evaluation") or {}
     rules = spec.get("rules") or {}
     signals = tuple(_signal(one, f"spec.signals[{one['name']}]") for one in spec["signals"])
@@ -167,8 +160,8 @@ def _policy(spec: Spec) -> Policy:
         model=spec.get("modelName", MODEL_NAME),
         deployment=target["deploymentName"],
         service=target["activeServiceName"],
-        prometheus_url=_url(prometheus["url"]),
-        prometheus_timeout=bounds.number(prometheus, "prometheus.timeoutSeconds", 5),
+        prometheus_url=_url(prometheus),
+        prometheus_timeout=_timeout(prometheus),
         interval_seconds=bounds.number(evaluation, "evaluation.intervalSeconds", 30),
         settle_seconds=bounds.number(evaluation, "evaluation.settleSeconds", 30),
         signals=signals,
@@ -206,17 +199,23 @@ def _check(policy: Policy) -> None:
             raise FieldError(f"spec.{field}", "is missing", f"spec.rules.{field} needs it")
 
 
-def _url(found: str) -> str:
-    """Return Prometheus' address; what is wrong with it is told without it."""
-    if len(found) > bounds.MAX_URL or not re.fullmatch(r"https?://[^?#\s]+", found):
-        raise FieldError(
-            "spec.prometheus.url", "is no address of Prometheus",
-            f"give http://host:port of at most {bounds.MAX_URL} characters, without ? and #",
-        )  # fmt: skip
-    return found.rstrip("/")
+def _url(prometheus: Spec) -> str:
+    url = prometheus.get("url")
+    return "" if url is None else address_of(url, "spec.prometheus.url")
+
+
+def _timeout(prometheus: Spec) -> float | None:
+    if prometheus.get("timeoutSeconds") is None:
+        return None
+    return bounds.number(prometheus, "prometheus.timeoutSeconds", 0)
 
 
 def _signal(one: Spec, field: str) -> Signal:
+    if one.get("onNoData", "Hold") != "Hold":
+        raise FieldError(
+            f"{field}.onNoData", "can only be Hold: a policy never acts on silence",
+            "remove it, and alert on absence in Alertmanager",
+        )  # fmt: skip
     samples = one.get("minSamples") or {}
     asked = bool(samples)
     return Signal(
@@ -235,7 +234,6 @@ def _signal(one: Spec, field: str) -> Signal:
             if asked
             else 0
         ),
-        on_no_data=OnNoData(one.get("onNoData", OnNoData.HOLD)),
     )
 
 
