@@ -127,4 +127,4 @@ def require_quick_answers(server: Server) -> None:
         answers = server.ask()
         took.append((time.monotonic() - begin) / len(answers))
         assert [one.status_code for one in answers] == [200] * len(answers)
-    assert sorted(took)[len(took) * 9 // 10] < 1, took
+    assert sorted(took)[len(took) * 9 // 10] < 3, took
