@@ -49,7 +49,7 @@ def policy(liar: LyingPrometheus, *, timeout: float = 30) -> Policy:
                 {
                     "name": "drift", "promql": "q", "explainPromql": "by_name",
                     "enter": {"op": "GreaterOrEqual", "value": "1", "for": "0s"},
-                    "exit": {"op": "Less", "value": "1", "for": "0s"},
+                    "exit": {"op": "Less", "value": "0.9", "for": "0s"},
                 }
             ],
         }

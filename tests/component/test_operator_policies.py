@@ -72,6 +72,47 @@ def test_policy_needs_no_prometheus_and_may_say_that_silence_holds(
         (("prometheus", "timeoutSeconds"), 31, "prometheus.timeoutSeconds"),
         (("signals", 0, "onNoData"), "Breach", "alert on absence in Alertmanager"),
         (("signals", 0, "onNoData"), "Healthy", "a policy never acts on silence"),
+        (("target", "deploymentName"), "Not A Name", "target.deploymentName"),
+        (("target", "activeServiceName"), None, "target.activeServiceName"),
+        (("mode",), "Observe", "mode"),
+        (("modelName",), "", "modelName"),
+        (("deletionPolicy",), "Delete", "deletionPolicy"),
+        (("prometheus", "url"), "ftp://prometheus", "prometheus.url"),
+        (("prometheus", "timeoutSeconds"), 0, "prometheus.timeoutSeconds"),
+        (("evaluation", "intervalSeconds"), 1, "evaluation.intervalSeconds"),
+        (("evaluation", "settleSeconds"), -1, "evaluation.settleSeconds"),
+        (("signals",), [], "signals"),
+        (("signals", 0, "name"), "Not A Name", r"signals\[0\].name"),
+        (("signals", 0, "promql"), "", "promql"),
+        (("signals", 0, "promql"), " \t", "promql"),
+        (("signals", 0, "maxAgeSeconds"), 0, "maxAgeSeconds"),
+        (("signals", 0, "enter", "value"), "much", "enter.value"),
+        (("signals", 0, "enter", "op"), "Equal", "enter.op"),
+        (("signals", 0, "enter", "for"), "soon", "enter.for"),
+        (("signals", 0, "enter", "for"), "10s", "shorter than spec.evaluation.intervalSeconds"),
+        (("signals", 0, "exit", "for"), "29s", "shorter than spec.evaluation.intervalSeconds"),
+        (("signals", 0, "exit", "value"), "1.2", "on the healthy side of enter"),
+        (("signals", 0, "exit", "op"), "Greater", "on the healthy side of enter"),
+        (("signals", 0, "minSamples"), {"promql": "q", "value": 0}, "minSamples.value"),
+        (("signals", 0, "minSamples"), {"promql": " ", "value": 5}, "minSamples.promql"),
+        (("rules",), {"retrain": {"anyOf": []}}, "anyOf"),
+        (("rules",), {"retrain": {"anyOf": [{"allOf": []}]}}, "allOf"),
+        (("rules",), {"retrain": {"anyOf": [{"allOf": ["drift", "drift"]}]}}, "Duplicate"),
+        (("rules",), {"retrain": {"anyOf": [{"allOf": ["other"]}]}}, "spec.signals does not have"),
+        (("rules",), {"fallback": {"anyOf": [{"allOf": ["other"]}]}}, "does not have"),
+        (("retrain", "jobFrom"), {}, "cronJobName"),
+        (("retrain", "activeDeadlineSeconds"), 5, "activeDeadlineSeconds"),
+        (("retrain", "attempts"), {"max": 0}, "attempts.max"),
+        (("retrain", "attempts"), {"factor": 0}, "attempts.factor"),
+        (("retrain", "attempts"), {"maxBackoff": "30s"}, "shorter than initialBackoff"),
+        (("retrain", "attempts"), {"initialBackoff": "2h"}, "shorter than initialBackoff"),
+        (("retrain", "budget"), {"maxRuns": 0}, "budget.maxRuns"),
+        (("retrain", "budget"), {"maxRuns": 101}, "budget.maxRuns"),
+        (("gate", "champion"), {"minLabelledRows": 99}, "minLabelledRows"),
+        (("gate", "champion"), {"minRelativeGain": "2"}, "minRelativeGain"),
+        (("gate", "champion"), {"confidence": "1"}, "confidence"),
+        (("fallback", "minReady"), 0, "fallback.minReady"),
+        (("fallback", "restore"), "Never", "fallback.restore"),
     ],
 )
 def test_policy_out_of_bounds_is_refused_with_the_field(
@@ -79,3 +120,37 @@ def test_policy_out_of_bounds_is_refused_with_the_field(
 ) -> None:
     with pytest.raises(RuntimeError, match=text):
         control_plane.api.apply(changed(path, value), "default")
+
+
+@pytest.mark.parametrize(
+    ("without", "rules", "text"),
+    [
+        ("retrain", {"retrain": {"anyOf": [{"allOf": ["drift"]}]}}, "needs spec.retrain"),
+        ("fallback", {"fallback": {"anyOf": [{"allOf": ["drift"]}]}}, "needs spec.fallback"),
+    ],
+)
+def test_rule_without_its_action_is_refused(
+    control_plane: ControlPlane, without: str, rules: dict[str, Any], text: str
+) -> None:
+    manifest = changed(("rules",), rules)
+    del manifest["spec"][without]
+
+    with pytest.raises(RuntimeError, match=text):
+        control_plane.api.apply(manifest, "default")
+
+
+def test_signals_that_swing_or_that_nobody_asks_for_are_refused(
+    control_plane: ControlPlane,
+) -> None:
+    (signal,) = POLICY["spec"]["signals"]
+    swinging = {
+        **signal, "enter": {**signal["enter"], "for": "0s"},
+        "exit": {"op": "Less", "value": "1", "for": "0s"},
+    }  # fmt: skip
+    with pytest.raises(RuntimeError, match=r"would move things at each look; give enter\.for"):
+        control_plane.api.apply(changed(("signals",), [swinging]), "default")
+
+    manifest = changed(("signals",), [signal, {**signal, "name": "unused"}])
+    manifest["spec"]["rules"] = {"retrain": {"anyOf": [{"allOf": ["drift"]}]}}
+    with pytest.raises(RuntimeError, match=r"spec\.signals has one that no rule names"):
+        control_plane.api.apply(manifest, "default")

@@ -29,7 +29,6 @@ HEALTHY = result("matrix", [{"metric": {}, "values": [[NOW, "0"]]}])
 
 def policy(url: str = "", *, timeout: float | None = None, signals: int = 1) -> Policy:
     """Return a policy that asks one range twice for each signal."""
-    condition = {"value": "1", "for": "0s"}
     return policy_of(
         {
             "target": {"deploymentName": "p", "activeServiceName": "s"},
@@ -37,8 +36,8 @@ def policy(url: str = "", *, timeout: float | None = None, signals: int = 1) -> 
             "signals": [
                 {
                     "name": f"s{number}", "promql": "q",
-                    "enter": {"op": "GreaterOrEqual", **condition},
-                    "exit": {"op": "Less", **condition},
+                    "enter": {"op": "GreaterOrEqual", "value": "1", "for": "0s"},
+                    "exit": {"op": "Less", "value": "0.9", "for": "0s"},
                 }
                 for number in range(signals)
             ],

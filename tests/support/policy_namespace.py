@@ -212,7 +212,7 @@ class PolicyNamespace:
         return {
             "name": name, "promql": query(self.namespace, name),
             "enter": {"op": "GreaterOrEqual", "value": "1", "for": "0s"},
-            "exit": {"op": "Less", "value": "1", "for": "0s"}, **fields,
+            "exit": {"op": "Less", "value": "0.9", "for": "0s"}, **fields,
         }  # fmt: skip
 
     def say(self, **values: float | tuple[float, ...]) -> None:

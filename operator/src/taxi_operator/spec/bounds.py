@@ -100,7 +100,7 @@ def query(group: Mapping[str, Any], name: str, field: str, *, optional: bool = F
         FieldError: it is none, or too long.
     """
     found = group.get(name, "") if optional else group[name]
-    if not isinstance(found, str) or len(found) > MAX_QUERY or not (optional or found):
+    if not isinstance(found, str) or len(found) > MAX_QUERY or not (optional or found.strip()):
         raise FieldError(
             f"{field}.{name}", "is no query that can be asked",
             f"give PromQL of at most {MAX_QUERY} characters; a recording rule has room for more",
