@@ -17,18 +17,12 @@ _ENFORCE, _RESCUE = "Enforce", "championUnavailable"
 
 
 def one_run_at_a_time(world: World) -> None:
-    """A policy never has two unfinished Jobs, nor one beside a promotion, nor one Job twice.
-
-    The attempts of a run that a hand wrote into the status do not look for other Jobs yet.
-    """
+    """A policy never has two unfinished Jobs, nor one beside a promotion, nor one Job twice."""
     made: dict[str, float] = {}
     deleted = [one.at for one in world.journal.of("jobs deleted")]
-    forged = [one.at for one in world.journal.of("memory") if one.facts["run"]]
     for job in world.journal.of("job"):
         name = job.facts["name"]
-        beside = [made[one] for one in job.facts["beside"]]
-        excused = any(min(beside, default=0.0) <= at <= job.at for at in forged)
-        assert not beside or excused, f"{job}: another one has not ended"
+        assert not job.facts["beside"], f"{job}: another one has not ended"
         assert not job.facts["promotions"], f"{job}: a promotion is open"
         before = made.get(name)
         again = before is not None and not any(before <= at <= job.at for at in deleted)
@@ -78,8 +72,9 @@ def actions_have_current_signals(world: World) -> None:
 def traffic_dwells(world: World) -> None:
     """Traffic does not move again within the dwell time, but away from pods that are not ready.
 
-    A clock that is set forward makes time pass; a policy that is new, edited or without its memory,
-    or whose Service is new, does not know of the move before.
+    It begins with the decision: a process that dies carries its move out when it is back. A clock
+    that is set forward makes time pass; a policy that is new, edited or without its memory, or
+    whose Service is new, does not know of the move before.
     """
     for target in world.targets:
         moves = [one for one in world.journal.of("move") if one.facts["service"] == target.service]
@@ -89,12 +84,18 @@ def traffic_dwells(world: World) -> None:
                 for one in world.journal.of("memory", "mode", "jump", "service")
                 if before.at - MIN_DWELL <= one.at <= move.at
             )
-            stayed = move.api - before.api
+            begun = [one for one in world.journal.of("decision") if one.at <= before.at] or [before]
+            stayed = max(move.at - begun[-1].at, move.api - begun[-1].api)
             assert excused or stayed >= MIN_DWELL - 1, f"{move}: after {stayed:.0f} s"
 
 
 def watching_changes_nothing(world: World) -> None:
-    """DryRun and Suspend decide nothing; what was begun before is carried to its end."""
+    """DryRun and Suspend decide nothing; what was begun before is carried to its end.
+
+    Where the memory of the traffic went, with its status or by a clock that was set back, the
+    traffic of a policy that only watches still goes to the champion.
+    """
+    forgot = [one.at for one in world.journal.of("memory", "jump")]
     for target in world.targets:
         for entry in world.journal.of("decision", "job", "move", "alias", "roll"):
             if not concerns(entry, target) or not _only_watched(world, entry, target):
@@ -102,7 +103,8 @@ def watching_changes_nothing(world: World) -> None:
             begun = entry.facts.get("promotions") if entry.kind in {"alias", "roll"} else False
             if entry.kind == "move":
                 wanted = "Champion" if entry.facts["to"] == target.champion else "Fallback"
-                begun = wanted in entry.facts["intended"]
+                unknown = "" in entry.facts["intended"] and min(forgot, default=entry.at) < entry.at
+                begun = wanted in entry.facts["intended"] or unknown
             assert begun, f"{entry}: its policy only watches"
 
 

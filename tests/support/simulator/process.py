@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry
 
+from support.simulator.clock import SimulatedLoop
 from support.simulator.cluster import Namespace, SimulatedCluster
 from support.simulator.faults import Caller, Killed, Network
 from support.simulator.objects import POLICIES
@@ -29,7 +30,7 @@ class Outside(Protocol):
     models: Models
     monitoring: Monitoring
     network: Network
-    loop: asyncio.AbstractEventLoop
+    loop: SimulatedLoop
     #: Seconds between two passes over the Services, and the longest time until a new policy, or an
     #: edit, is seen.
     pace: float

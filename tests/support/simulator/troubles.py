@@ -80,7 +80,7 @@ def _trouble(query: str, trouble: Trouble, world: World) -> None:
 
 def _away(server: Server, outage: Outage, seconds: float, world: World) -> None:
     world.network.outages[server] = outage
-    world.later(seconds, lambda: world.network.outages.pop(server, None) and None)
+    world.later(seconds, lambda: world.network.outages.pop(server, None))
 
 
 def _status(what: str, world: World) -> None:

@@ -14,7 +14,7 @@ RETRY: Final = 30.0
 PROGRESS_DEADLINE: Final = 120
 _OBSERVED_AFTER: Final = 1.0
 
-Later = Callable[[float, Callable[[], None]], None]
+Later = Callable[[float, Callable[[], object]], None]
 
 
 @dataclass(eq=False, slots=True)

@@ -58,7 +58,7 @@ class World:
 
     # Time
 
-    def later(self, seconds: float, act: Callable[[], None]) -> None:
+    def later(self, seconds: float, act: Callable[[], object]) -> None:
         """Let something happen after some seconds."""
         self.loop.call_later(seconds, act)
 
@@ -116,7 +116,7 @@ class World:
     def _died(self, process: Process) -> None:
         self.journal.note("kill", process=process.caller.name)
         self.processes.remove(process)
-        self.later(_RESTART, lambda: self.start() and None)
+        self.later(_RESTART, self.start)
 
     # Policies
 
@@ -151,7 +151,8 @@ class World:
             return
         new = {field: one for field, one in {**found["spec"], **spec}.items() if one is not None}
         if new != found["spec"]:
-            self._note_mode(name, new["mode"], new)
+            going = "deletionTimestamp" in found["metadata"]
+            self._note_mode(name, "" if going else new["mode"], new)
             found["spec"] = new
             self.objects.touch(found, spec=True)
 

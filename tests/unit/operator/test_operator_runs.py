@@ -84,6 +84,9 @@ class FakeCluster:
             "spec": {"jobTemplate": {"spec": {"template": pod}}},
         }
 
+    async def jobs(self, _uid: str) -> list[dict[str, Any]]:
+        return []
+
     async def create_job(self, manifest: dict[str, Any]) -> bool:
         self.created.append(manifest)
         return True

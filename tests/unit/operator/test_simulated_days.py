@@ -76,6 +76,7 @@ def test_candidate_whose_pods_do_not_start_is_taken_back(world: World) -> None:
     world.signal(MAIN.drift, BREACHED)
     world.run(7 * MINUTE)
     assert world.models.champion(MAIN.model) == "candidate-1"
+    world.signal(MAIN.drift, HEALTHY)
 
     world.run(4 * MINUTE)
 

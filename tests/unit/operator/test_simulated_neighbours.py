@@ -42,7 +42,7 @@ TROUBLES: Final[dict[str, Callable[[World], None]]] = {
 
 def _story(befall: Callable[[World], None] | None) -> list[tuple[str, float]]:
     """Return what a policy gets, and when: a promotion, a fallback by rule, a rescue."""
-    world = World(MAIN, OTHER, pace=15.0)
+    world = World(MAIN, OTHER, pace=60.0)
     world.add_policy(OTHER)
     world.start()
     if befall is not None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.simulator.clock import HOUR, MINUTE
+from support.simulator.clock import DAY, HOUR, MINUTE
+from support.simulator.faults import Armed, Fault
 from support.simulator.invariants import (
     budget_outlives_its_policy,
     obligations_end,
@@ -73,11 +74,6 @@ def test_switch_ends_while_its_policy_is_suspended(world: World) -> None:
     assert world.selected(MAIN) == MAIN.fallback
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="the budget is counted from Jobs and status, which go with their policy; "
-    "it has to be counted from the registry's runs of the model",
-)
 def test_policy_that_is_made_anew_has_no_new_budget(world: World) -> None:
     world.train(MAIN, Outcome(result=RunResult.NOT_BETTER))
     world.signal(MAIN.drift, BREACHED)
@@ -91,11 +87,6 @@ def test_policy_that_is_made_anew_has_no_new_budget(world: World) -> None:
     budget_outlives_its_policy(world)
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="the next attempt of a run does not look for Jobs of other runs; "
-    "a run that only a hand's status knows gets one beside a Job that goes on",
-)
 def test_run_that_a_hand_wrote_down_makes_no_job_beside_another(world: World) -> None:
     world.train(MAIN, Outcome(exit_code=None))
     world.signal(MAIN.drift, BREACHED)
@@ -104,4 +95,23 @@ def test_run_that_a_hand_wrote_down_makes_no_job_beside_another(world: World) ->
 
     world.run(10 * MINUTE)
 
-    one_run_at_a_time(world)
+    assert not any(one.facts["beside"] for one in world.journal.of("job"))
+
+
+@pytest.mark.xfail(
+    raises=AssertionError,
+    reason="a status whose times lie ahead of the clock is cleared by one call and written anew by "
+    "another; where that fails, a policy that does not enforce speaks for no traffic meanwhile",
+)
+def test_clock_that_is_set_back_moves_no_traffic_of_a_suspended_policy(world: World) -> None:
+    world.signal(MAIN.error, BREACHED)
+    until(world, "move")
+    world.run(MINUTE)
+    world.edit("main", mode="Suspend")
+    world.run(2 * MINUTE)
+    world.jump(api=-DAY)
+    world.network.armed += [Armed(calls, Fault.BROKEN) for calls in range(1, 6)]
+
+    world.run(10 * MINUTE)
+
+    assert world.selected(MAIN) == MAIN.fallback

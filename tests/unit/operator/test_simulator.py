@@ -135,7 +135,7 @@ def test_decision_from_an_old_sample_is_found(world: World) -> None:
 
 
 def test_two_moves_within_the_dwell_time_are_found(world: World) -> None:
-    world.run(MINUTE)
+    world.run(6 * MINUTE)
     _move(world, MAIN.fallback)
     world.run(MINUTE)
     _move(world, MAIN.champion, before_ready=0)

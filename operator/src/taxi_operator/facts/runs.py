@@ -48,7 +48,12 @@ class RunFacts:
         seen = SeenRun(now)
         if run.state is RunState.STARTING and policy.retrain is not None:
             name = run.cron_job or policy.retrain.cron_job
-            return replace(seen, cron_job=await self.template(name))
+            own = await self._cluster.jobs(key.uid)
+            others = [one for one in own if one["metadata"]["name"] != run.job_name]
+            return replace(
+                seen, cron_job=await self.template(name),
+                others_go_on=any(jobs.ended_at(one) is None for one in others),
+            )  # fmt: skip
         if run.state is not RunState.RUNNING:
             return seen
         job = await self._cluster.job(run.job_name)
