@@ -3,8 +3,9 @@
 import asyncio
 import json
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from taxi_operator.spec.policy import Policy, policy_of
 
 pytestmark = pytest.mark.component
 
+MOST = b" " * 900_000
 HEALTHY = result("matrix", [{"metric": {}, "values": [[NOW, "0"]]}])
 
 
@@ -251,6 +253,36 @@ def test_all_queries_of_a_reconcile_have_one_deadline(liar: LyingPrometheus) -> 
         }
 
     run(story, lambda: Servers(AllowList(liar.url)))
+
+
+def stalls(handler: Handler, _: dict[str, str]) -> None:
+    """Send most of a large answer, and the rest never."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(MOST) + 1))
+    handler.end_headers()
+    handler.wfile.write(MOST)
+    time.sleep(3)
+
+
+def test_large_answers_that_stall_take_bounded_memory() -> None:
+    """64 of them, from four servers, would take 56 MiB if all were read at the same time."""
+    with ExitStack() as stack:
+        liars = [stack.enter_context(lying_prometheus()) for _ in range(4)]
+        for one in liars:
+            one.answer = stalls
+
+        async def story(servers: Servers) -> None:
+            asked = [policy(one.url, timeout=2, signals=4) for one in liars for _ in range(4)]
+            await asyncio.gather(*(look(servers, one) for one in asked))
+
+        tracemalloc.start()
+        try:
+            run(story, lambda: Servers(AllowList("", [one.url for one in liars])))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert peak < 36 * 2**20
 
 
 class Counted:

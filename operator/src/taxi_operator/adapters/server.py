@@ -1,6 +1,7 @@
 """One HTTP server: its connections, and whether it answers."""
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -57,7 +58,7 @@ class Server:
         #: Requests that are under way.
         self.asked = 0
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS),
+            connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, socket_factory=_socket),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             # A compressed body has a size that nobody knows before it is in memory.
             headers={"Accept-Encoding": "identity"},
@@ -109,3 +110,11 @@ class Server:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Return a socket that takes no more than it must: asyncio reads all that it has at once."""
+    made = socket.socket(address[0], address[1], address[2])
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    return made
