@@ -69,11 +69,11 @@ class Gate(BaseHTTPRequestHandler):
 def test_policy_made_anew_inherits_nothing(world: PolicyNamespace) -> None:
     slow = ThreadingHTTPServer(("127.0.0.1", 0), Gate)
     threading.Thread(target=slow.serve_forever, daemon=True).start()
-    operator = world.operator()
+    url = f"http://127.0.0.1:{slow.server_port}"
+    operator = world.operator(PROMETHEUS_ALLOWED=url)
     world.say(drift=2)
     world.apply_policy()
     eventually("a run", lambda: (world.status().get("run") or {}).get("state") == "Running")
-    url = f"http://127.0.0.1:{slow.server_port}"
     slow_prometheus = {"spec": {"prometheus": {"url": url, "timeoutSeconds": 30}}}
     world.api.patch("DriftPolicy", world.namespace, "p", slow_prometheus)
     assert Gate.asked.wait(30)

@@ -146,7 +146,7 @@ def test_move_to_the_fallback_has_a_report_and_the_way_back_has_none(
     assert found["reportURL"] == link_of(world, found["at"], timedelta(hours=30))
 
     world.api.patch("DriftPolicy", world.namespace, "p", {"spec": {
-        "fallback": None, "rules": {"fallback": None},
+        "fallback": None, "rules": {"fallback": None}, "signals": [world.signal("drift")],
     }})  # fmt: skip
     eventually("the champion is back", lambda: decision(world)["action"] == "Restore")
     operator.reconcile()
