@@ -103,12 +103,19 @@ class Reporter:
 
     async def heal(self, found: Document, status: Status) -> None:
         """Remove what cannot be read from a policy's status, and tell people once."""
-        parts = [one for one in status.unreadable if one]
+        before = found.get("status") or {}
+        parts = [one for one in status.unreadable if one in before]
         if not parts:
             return
-        await self._cluster.remove_status(found, parts)
-        kept = found.get("status") or {}
-        found["status"] = {name: value for name, value in kept.items() if name not in parts}
+        # What could be read stands before the rest goes: nobody may find less in between.
+        await self.write(found, status)
+        kept = found["status"]
+        left = {one: _left(before[one], kept.get(one)) for one in parts}
+        left = {name: one for name, one in left.items() if one != {}}
+        if left:
+            await self._cluster.remove_status(found, left)
+        gone = {name for name, one in left.items() if one is None}
+        found["status"] = {name: one for name, one in kept.items() if name not in gone}
         await self.emit_event(found, "StatusUnreadable", rebuilt(status), warning=True)
 
     async def begin(self, found: Document, status: Status) -> Status:
@@ -176,6 +183,13 @@ class Reporter:
         elif isinstance(error, TargetMissingError):
             reason = "TargetMissing"
         return Finding(READY, "False", reason, str(error))
+
+
+def _left(before: object, kept: object) -> Document | None:
+    """Return what is to be removed of a part of a status: None for all of it."""
+    if not isinstance(before, dict) or not isinstance(kept, dict):
+        return None
+    return {name: None for name in before if name not in kept}
 
 
 def defect_of(policy: str, error: Exception) -> Finding:

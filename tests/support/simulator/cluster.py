@@ -178,8 +178,8 @@ class SimulatedCluster:
             lambda: self._namespace.apply_status(self._caller.name, policy, status)
         )
 
-    async def remove_status(self, policy: Document, parts: Sequence[str]) -> None:
-        await self._change_status(lambda: self._objects.remove_status(policy, list(parts)))
+    async def remove_status(self, policy: Document, parts: Mapping[str, Any]) -> None:
+        await self._change_status(lambda: self._objects.remove_status(policy, parts))
 
     async def _change_status(self, act: Callable[[], None]) -> None:
         try:

@@ -98,18 +98,16 @@ class Objects:
         policy["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
         return found
 
-    def remove_status(self, policy: Document, parts: list[str]) -> None:
-        """Remove parts of a status, whoever wrote them.
+    def remove_status(self, policy: Document, parts: Mapping[str, Any]) -> None:
+        """Remove parts of a status, whoever wrote them: None stands for what goes.
 
         Raises:
             PolicyChangedError: it is not any more as it was read.
         """
         found = self._unchanged(policy)
         foreign = self._foreign.get(found["metadata"]["uid"], {})
-        for part in parts:
-            foreign.pop(part, None)
-        kept = {name: one for name, one in (found.get("status") or {}).items() if name not in parts}
-        self._set_status(found, kept)
+        self._foreign[found["metadata"]["uid"]] = _merged(foreign, parts)
+        self._set_status(found, _merged(found.get("status") or {}, parts))
         policy["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
 
     def write_status(self, name: str, changes: Mapping[str, Any] | None) -> None:
@@ -160,3 +158,17 @@ def _without(document: Mapping[str, Any], taken: Mapping[str, Any]) -> Document:
         elif isinstance(value, dict) and isinstance(taken[name], dict):
             kept[name] = _without(value, taken[name])
     return {name: value for name, value in kept.items() if value != {}}
+
+
+def _merged(document: Mapping[str, Any], patch: Mapping[str, Any]) -> Document:
+    """Return a document after a JSON merge patch (RFC 7396)."""
+    merged = dict(document)
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, Mapping):
+            before = merged.get(name)
+            merged[name] = _merged(before if isinstance(before, Mapping) else {}, value)
+        else:
+            merged[name] = value
+    return merged

@@ -98,11 +98,6 @@ def test_run_that_a_hand_wrote_down_makes_no_job_beside_another(world: World) ->
     assert not any(one.facts["beside"] for one in world.journal.of("job"))
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="a status whose times lie ahead of the clock is cleared by one call and written anew by "
-    "another; where that fails, a policy that does not enforce speaks for no traffic meanwhile",
-)
 def test_clock_that_is_set_back_moves_no_traffic_of_a_suspended_policy(world: World) -> None:
     world.signal(MAIN.error, BREACHED)
     until(world, "move")

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -100,8 +100,8 @@ class Cluster:
         }  # fmt: skip
         await self._change_status(policy, whole, _FORCED)
 
-    async def remove_status(self, policy: Document, parts: Sequence[str]) -> None:
-        """Remove parts of a policy's status, of any field manager.
+    async def remove_status(self, policy: Document, parts: Mapping[str, Any]) -> None:
+        """Remove parts of a policy's status, of any field manager: None stands for what goes.
 
         What another field manager wrote does not go by applying a status without it.
 
@@ -110,7 +110,7 @@ class Cluster:
         """
         version = policy["metadata"]["resourceVersion"]
         change = {
-            "metadata": {"resourceVersion": version}, "status": dict.fromkeys(parts),
+            "metadata": {"resourceVersion": version}, "status": dict(parts),
         }  # fmt: skip
         await self._change_status(policy, change, {"content_type": _MERGE})
 

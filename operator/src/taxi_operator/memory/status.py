@@ -17,6 +17,8 @@ Document = dict[str, Any]
 
 #: Why the fallback serves, when it is not for a policy's rule.
 _RESCUED: Final = "ChampionUnavailable"
+#: Fields of a run that resources of earlier releases do not have.
+_NEW_IN_RUN: Final = {"cronJobName", "gate"}
 _MAX_HISTORY: Final = 20
 _MAX_CONDITIONS: Final = 16
 _MAX_SIGNALS: Final = 16
@@ -214,6 +216,9 @@ def document_of(status: Status, generation: int) -> Document:
 def for_older_resource(document: Document) -> Document:
     """Return the form of a status without what resources of earlier releases do not have."""
     kept = {name: value for name, value in document.items() if name != "dryRun"}
+    if "run" in kept:
+        run = kept["run"].items()
+        kept["run"] = {name: value for name, value in run if name not in _NEW_IN_RUN}
     if "decision" in kept:
         kept["decision"] = _without_report(kept["decision"])
     if "history" in kept:
