@@ -26,8 +26,15 @@ SPEC: dict[str, Any] = {
 
 
 def changed(path: str, value: object) -> dict[str, Any]:
-    """Return the spec with one field changed; `signals` stands for the only one."""
+    """Return the spec with one field changed; `signals` stands for the only one.
+
+    What has to agree with it does.
+    """
     spec = copy.deepcopy(SPEC)
+    if path == "evaluation.intervalSeconds":
+        spec["signals"][0]["enter"]["for"] = spec["signals"][0]["exit"]["for"] = "1h"
+    if path.startswith("retrain.attempts."):
+        spec["retrain"]["attempts"] = {"initialBackoff": "1s", "maxBackoff": "24h"}
     *groups, name = path.split(".")
     part: Any = spec
     for group in groups:

@@ -125,11 +125,11 @@ def test_span_reaches_back_as_far_as_the_signals_that_decided(
 
 @given(
     st.text("x[]{}()0123456789smhdwy:. ", max_size=40),
-    st.floats(0, 168).map(lambda hours: f"{hours:.3f}h"),
+    st.floats(0.01, 168).map(lambda hours: f"{hours:.3f}h"),
     st.integers(MIN_REPORT_SPAN, MAX_REPORT_SPAN),
 )
 def test_span_is_whole_seconds_within_bounds(promql: str, lasts: str, shortest: int) -> None:
-    found = span_seconds(policy(signal("s", promql or "q", lasts)), ["s"], shortest)
+    found = span_seconds(policy(signal("s", promql.strip() or "q", lasts)), ["s"], shortest)
 
     assert isinstance(found, int)
     assert shortest <= found <= MAX_REPORT_SPAN

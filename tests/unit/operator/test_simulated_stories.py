@@ -54,7 +54,7 @@ class Stories(RuleBasedStateMachine):
     def begin(self, seed: int, breached: bool) -> None:
         self.world = World(MAIN, OTHER, seed=seed, pace=30.0)
         self.world.start()
-        self.world.add_policy(OTHER, evaluation={"intervalSeconds": 300})
+        self.world.add_policy(OTHER, evaluation={"intervalSeconds": 120})
         self.world.add_policy(MAIN)
         if breached:
             self.world.signal(MAIN.drift, BREACHED)
