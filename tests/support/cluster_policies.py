@@ -39,7 +39,7 @@ ALWAYS = {
     "name": "always",
     "promql": "vector(1)",
     "enter": {"op": "GreaterOrEqual", "value": "0.5", "for": "0s"},
-    "exit": {"op": "Less", "value": "0.5", "for": "0s"},
+    "exit": {"op": "Less", "value": "0.4", "for": "0s"},
 }
 
 
