@@ -52,12 +52,16 @@ def falling_back(release: Release, name: str, signal: dict[str, Any]) -> dict[st
 
 
 def retraining(release: Release, name: str, **more: Any) -> dict[str, Any]:
-    """Return a policy that retrains at once, and not again."""
+    """Return a policy that retrains, and not again soon.
+
+    Runs of the model that other policies had count too: behind one it waits as long.
+    """
     return policy(
         release, name, ALWAYS, {"retrain": {"anyOf": [{"allOf": [ALWAYS["name"]]}]}},
         retrain={
             "jobFrom": {"cronJobName": "taxi-train"},
-            "cooldown": {"afterSuccess": "1h", "afterFailure": "1h"},
+            "cooldown": {"afterSuccess": "30s", "afterFailure": "30s"},
+            "budget": {"maxRuns": 100},
         },
         **more,
     )  # fmt: skip
