@@ -76,12 +76,15 @@ def test_an_import_upwards_breaks_the_contract(name: str, tmp_path: Path) -> Non
     assert f"{modules[-1]} is not allowed to import {modules[0]}" in broken.stdout
 
 
-def test_every_module_of_the_report_has_a_layer() -> None:
-    folder = source_of("taxi_report") / "taxi_report"
+@pytest.mark.parametrize("part", ["report", "operator"])
+def test_every_module_of_a_part_has_a_layer(part: str) -> None:
+    package = f"taxi_{part}"
+    folder = source_of(package) / package
     modules = {
-        f"taxi_report.{path.stem}"
+        f"{package}.{path.stem}"
         for path in folder.iterdir()
         if path.suffix == ".py" or (path / "__init__.py").exists()
     }
 
-    assert set(flat(LAYERS["layers of the report"]["layers"])) == modules - {"taxi_report.__init__"}
+    layered = set(flat(LAYERS[f"layers of the {part}"]["layers"]))
+    assert layered == modules - {f"{package}.__init__"}
