@@ -159,6 +159,11 @@ soak-fuzz: setup ## More than 100,000 strange requests; memory before and after
 	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" TAXI_FUZZ_CASES=33400 $(TIMED) "soak fuzz" \
 	   $(PYTHON) -m pytest tests/component/test_predict_fuzz.py --timeout 3000
 
+.PHONY: soak-stories
+soak-stories: setup ## 200 random stories around the operator's code; invariants behind each step
+	@TAXI_MACHINE_STORIES=200 TAXI_MACHINE_RESULT="$(CURDIR)/benchmarks/results/operator_stories.json" \
+	   $(TIMED) "soak stories" $(PYTHON) -m pytest tests/unit/operator/test_simulated_stories.py --timeout 0
+
 .PHONY: soak-operator
 soak-operator: setup ## Kill the operator at random moments, 50 times; count the Jobs
 	@mongod=$$($(BUILDER) mongod); tools=$$($(GO_TOOLS)); \
