@@ -113,7 +113,7 @@ def test_a_look_that_fails_loses_nothing_and_a_failed_rewind_stays_one() -> None
     assert log.taken == ids[:20]
     assert log.look() == ids[20:]
 
-    log.follower.rewind(log.now)
+    log.follower.rewind(NOW)
     with pytest.raises(OSError, match=r"^$"):
         log.look(fails_at="m30")
     assert log.look() == ids

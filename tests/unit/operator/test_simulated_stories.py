@@ -1,7 +1,7 @@
 """Random stories around the operator's real code, with kills between any two of its calls.
 
-An ordinary run tells the same stories each time, within half a minute; `make soak-stories` tells new
-ones, TAXI_MACHINE_STORIES and TAXI_MACHINE_RESULT.
+An ordinary run tells the same stories each time, within half a minute; `make soak-stories` tells
+new ones (TAXI_MACHINE_STORIES, TAXI_MACHINE_RESULT).
 
 The first is the number of stories, a second or two each; the second, if it is there, names the file
 of the result. A story that fails is told step by step, and as a blob for `reproduce_failure`. With
