@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-from taxi_domain.errors import NotAvailableError
+from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_operator.adapters.prometheus import Prometheus, QueryError, QueryFailedError
 from taxi_operator.adapters.servers import Servers
 from taxi_operator.core.series import Series, step_of
@@ -44,11 +44,11 @@ async def observe(policy: Policy, status: Status, servers: Servers) -> Observati
 
     All queries together have a deadline, however many signals there are.
     """
-    prometheus = servers.of(policy.prometheus_url, policy.prometheus_timeout)
-    deadline = asyncio.get_running_loop().time() + prometheus.deadline_seconds
     try:
+        prometheus = servers.of(policy.prometheus_url, policy.prometheus_timeout)
+        deadline = asyncio.get_running_loop().time() + prometheus.deadline_seconds
         now = await prometheus.now()
-    except (NotAvailableError, QueryError) as error:
+    except (FieldError, NotAvailableError, QueryError) as error:
         unreachable = Observed(problem=str(error), failure=_UNREACHABLE)
         readings = tuple(_reading(one, unreachable, status) for one in policy.signals)
         return Observation(readings, None, str(error))

@@ -33,7 +33,7 @@ from taxi_operator.places import Places
 from taxi_operator.plan.decision import next_number
 from taxi_operator.plan.effects import AnnotateService, Select
 from taxi_operator.plan.plan import Plan, abandoned
-from taxi_operator.plan.policy import PARTS, Part, remembered, rescue, run
+from taxi_operator.plan.policy import PARTS, Part, decide, remembered, rescue, run
 from taxi_operator.plan.seen import NOTHING_DONE, Done, Seen
 from taxi_operator.promotions import Promotions
 from taxi_operator.reconcile_context import ReconcileContext
@@ -43,7 +43,7 @@ from taxi_operator.reports import Reports, ReportSource
 from taxi_operator.selector_keeper import SelectorKeeper
 from taxi_operator.settings import Failpoint
 from taxi_operator.spec.ownership import service_of, target_of
-from taxi_operator.spec.policy import Policy, policy_of
+from taxi_operator.spec.policy import Mode, Policy, policy_of
 from taxi_operator.traffic import TrafficControl
 from taxi_store.registry.registry_async import AsyncRegistry
 
@@ -123,7 +123,6 @@ class Reconciler:
         status = await self._reporter.begin(found, status)
         try:
             policy = policy_of(found.get("spec") or {})
-            self._servers.require(policy.prometheus_url)
         except FieldError as error:
             status = await self._carry_on_promotion(found, status)
             await self._refuse(found, status, "InvalidSpec", str(error))
@@ -194,6 +193,11 @@ class Reconciler:
         context = ReconcileContext(found, policy, status, Seen(self._clock()))
         await self._guard(context, self._look_at_target)
         await self._guard(context, partial(self._take_steps, part=rescue))
+        try:
+            self._servers.require(policy.prometheus_url)
+        except FieldError as error:
+            # Its signals are held; rescue and the way back need none.
+            context.problems.append(self._reporter.problem_of(error))
         async with self._places.left():
             observation = await observe(policy, context.status, self._servers)
         context.see(readings=observation.readings, prometheus_now=observation.now)
@@ -268,22 +272,26 @@ class Reconciler:
             if any(isinstance(one, Select | AnnotateService) for one in plan.first + plan.then):
                 # What the Service remembers, and selects, is part of the next step.
                 await self._look_at_target(context)
-            if plan.decision is not None:
-                return
+            if plan.decision is not None or (part is decide and plan.note is not None):
+                return  # one decision a reconcile, also of those that a dry run would make
 
     async def _plan(self, context: ReconcileContext, part: Part, done: Done) -> tuple[Status, Plan]:
         """Look at what a part needs; return what is remembered then, and the part's next step."""
         policy, key = context.policy, context.key
         context.see(now=self._clock(), run=None)
         known = remembered(policy, key, context.status, context.seen)
-        if part is run and known.run is not None and known.run.is_open:
-            now = context.seen.now
-            context.see(run=await self._run_facts.look(policy, key, known.run, now))
+        one = known.run
+        # What is abandoned is not looked at: no outage may keep it going.
+        goes_on = policy.mode is Mode.ENFORCE or (one and one.state is RunState.PROMOTING)
+        if part is run and one is not None and one.is_open and goes_on:
+            seen = await self._run_facts.look(policy, key, one, context.seen.now)
+            context.see(run=seen)
         plan = part(policy, key, known, context.seen, done)
         if plan.asks_for_run:
             number = next_number(known, context.seen)
             next_run = await self._run_facts.next_run(policy, key, number, context.seen.now)
             context.see(next_run=next_run)
+            known = remembered(policy, key, context.status, context.seen)
             plan = part(policy, key, known, context.seen, done)
         return known, plan
 

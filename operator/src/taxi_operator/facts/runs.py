@@ -47,11 +47,11 @@ class RunFacts:
     async def _of_run(self, policy: Policy, key: PolicyKey, run: Run, now: float) -> SeenRun:
         seen = SeenRun(now)
         if run.state is RunState.STARTING and policy.retrain is not None:
-            name = run.cron_job or policy.retrain.cron_job
+            template = await self._template_of(run, policy.retrain.cron_job)
             own = await self._cluster.jobs(key.uid)
             others = [one for one in own if one["metadata"]["name"] != run.job_name]
             return replace(
-                seen, cron_job=await self.template(name),
+                seen, cron_job=template,
                 others_go_on=any(jobs.ended_at(one) is None for one in others),
             )  # fmt: skip
         if run.state is not RunState.RUNNING:
@@ -71,6 +71,15 @@ class RunFacts:
         return replace(
             seen, report=report, promotion=promotion_on(service, now), deployment=deployment
         )
+
+    async def _template_of(self, run: Run, present: str) -> Object:
+        """Return the CronJob that a run began with; the policy's present one where it is gone."""
+        try:
+            return await self.template(run.cron_job or present)
+        except TargetMissingError:
+            if run.cron_job in {None, present}:
+                raise
+            return await self.template(present)
 
     async def template(self, name: str) -> Object:
         """Return the CronJob that retrain Jobs are made from.

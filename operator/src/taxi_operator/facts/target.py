@@ -1,5 +1,8 @@
 """Looking at what a policy acts on: Service, Deployments, endpoints."""
 
+import logging
+
+from taxi_domain.errors import TaxiError
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.core.decisions import Traffic
 from taxi_operator.core.readiness import readiness_of, ready_pods
@@ -10,9 +13,11 @@ from taxi_operator.core.services import (
     selected_of,
 )
 from taxi_operator.memory.status import Status
-from taxi_operator.plan.seen import SeenTarget
+from taxi_operator.plan.seen import Object, SeenTarget
 from taxi_operator.spec.policy import Policy
 from taxi_operator.traffic import TrafficControl
+
+logger = logging.getLogger(__name__)
 
 
 class TargetFacts:
@@ -53,6 +58,16 @@ class TargetFacts:
             ready={one: ready_pods(deployment) for one, deployment in found.items()},
             arrived=status.is_swapping
             and followed is not None
-            and await self._traffic.arrived(policy.service, pod_labels(followed)),
+            and await self._has_arrived(policy.service, followed),
             only_watches=only_watches,
         )
+
+    async def _has_arrived(self, service: str, deployment: Object) -> bool:
+        """Tell whether a switch has ended; what cannot be read holds up nothing but its end."""
+        try:
+            return await self._traffic.arrived(service, pod_labels(deployment))
+        except TaxiError as error:
+            logger.warning(
+                "endpoints are not known", extra={"service": service, "problem": str(error)}
+            )
+            return False

@@ -167,8 +167,13 @@ def _was_moved(promotion: OpenPromotion, alias: AliasEntry | None) -> bool:
 def _begun_again(case: _Case, actual: str | None) -> Plan:
     """Move the alias, which a crash or a conflict kept where it was."""
     promotion, status, run = case.promotion, case.status, case.run
-    if actual == promotion.champion:
+    if actual == promotion.champion and case.seen.now - promotion.since <= _MAX_ROLLOUT:
         return Plan(replace(status, run=run), then=_forward(promotion, run.message))
+    if actual == promotion.champion:
+        # Nothing moved in all that time, so neither alias, pods nor candidate are touched.
+        message = f"the alias could not be moved to {promotion.candidate} in time"
+        over = ended(status, run, RunState.FAILED, message, case.seen.now)
+        return replace(over, first=(_forget(promotion),))
     message = (
         f"the champion is {actual} and not {promotion.champion}, which the candidate "
         f"{promotion.candidate} was compared with"

@@ -44,7 +44,8 @@ def _with_traffic(policy: Policy, status: Status, target: SeenTarget, now: float
 def _with_champion(status: Status, target: SeenTarget) -> Status:
     """Remember since when the champion is ready, or not, while something depends on it."""
     champion, before = target.champion, status.champion
-    matters = not champion.is_ready or status.traffic is Traffic.FALLBACK
+    away = {status.traffic, status.shadow.traffic if status.shadow else status.traffic}
+    matters = not champion.is_ready or Traffic.FALLBACK in away
     if matters != (before is not None) or (before and before.is_ready != champion.is_ready):
         return replace(status, champion=champion if matters else None)
     return status

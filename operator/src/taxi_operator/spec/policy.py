@@ -173,7 +173,6 @@ def _policy(spec: Spec) -> Policy:
         retains_traffic=retains(spec),
     )
     _check(policy)
-    _check_signals(policy)
     return policy
 
 
@@ -198,27 +197,6 @@ def _check(policy: Policy) -> None:
             )  # fmt: skip
         if rule.any_of and getattr(policy, field) is None:
             raise FieldError(f"spec.{field}", "is missing", f"spec.rules.{field} needs it")
-
-
-def _check_signals(policy: Policy) -> None:
-    """Check what the schema says of signals beside the rules: an older one did not."""
-    named = policy.retrain_rule.signals | policy.fallback_rule.signals
-    for one in policy.signals:
-        field = f"spec.signals[{one.name}]"
-        if named and one.name not in named:
-            raise FieldError(field, "is named by no rule", "name it in spec.rules, or leave it out")
-        at_once = one.enter.for_seconds == one.exit.for_seconds == 0
-        if at_once and one.enter.value == one.exit.value:
-            raise FieldError(
-                f"{field}.exit", "has the value of enter, and both hold at once",
-                "give enter.for or exit.for, or another exit.value",
-            )  # fmt: skip
-        for name, condition in (("enter", one.enter), ("exit", one.exit)):
-            if 0 < condition.for_seconds < policy.interval_seconds:
-                raise FieldError(
-                    f"{field}.{name}.for", "is shorter than spec.evaluation.intervalSeconds",
-                    "give at least as long, or 0s",
-                )  # fmt: skip
 
 
 def _url(prometheus: Spec) -> str:
@@ -274,11 +252,6 @@ def _retrain(one: Spec) -> Retrain:
 
     initial = bounds.duration(attempts, "retrain.attempts.initialBackoff", "1m")
     longest = bounds.duration(attempts, "retrain.attempts.maxBackoff", "1h")
-    if longest < initial:
-        raise FieldError(
-            "spec.retrain.attempts.maxBackoff", "is shorter than initialBackoff",
-            "give at least as long",
-        )  # fmt: skip
     deadline = one.get("activeDeadlineSeconds")
     if deadline is not None:
         deadline = bounds.number(one, "retrain.activeDeadlineSeconds", deadline)
