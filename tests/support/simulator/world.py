@@ -20,8 +20,10 @@ from support.simulator.prometheus import Monitoring
 from support.simulator.registry import Models
 from support.simulator.train_job import Outcome, TrainJobs
 from support.simulator.workloads import Workloads
+from taxi_domain.errors import FieldError
 from taxi_domain.kube import GROUP
 from taxi_domain.models import Alias, ModelState
+from taxi_operator.spec.policy import policy_of
 
 HEALTHY, BREACHED = 0.1, 5.0
 _RESTART = 10.0
@@ -145,11 +147,15 @@ class World:
         return self.policy(name).get("status") or {}
 
     def edit(self, name: str, **spec: Any) -> None:
-        """Change parts of a spec; None removes one."""
+        """Change parts of a spec; None removes one. What the schema refuses changes nothing."""
         found = self.objects.find(POLICIES, name)
         if found is None:
             return
         new = {field: one for field, one in {**found["spec"], **spec}.items() if one is not None}
+        try:
+            policy_of(new)
+        except FieldError:
+            return
         if new != found["spec"]:
             going = "deletionTimestamp" in found["metadata"]
             self._note_mode(name, "" if going else new["mode"], new)

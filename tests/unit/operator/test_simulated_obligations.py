@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from support.simulator.clock import DAY, HOUR, MINUTE
-from support.simulator.faults import Armed, Fault
+from support.simulator.cluster import SimulatedCluster
+from support.simulator.faults import Armed, Fault, Outage, Server
 from support.simulator.invariants import (
     budget_outlives_its_policy,
     obligations_end,
@@ -14,9 +15,10 @@ from support.simulator.invariants import (
 from support.simulator.policies import MAIN, spec_of
 from support.simulator.train_job import Outcome
 from support.simulator.troubles import STATUSES
-from support.simulator.world import BREACHED, World
+from support.simulator.world import BREACHED, HEALTHY, World
 
 from taxi_domain.runs import RunResult
+from taxi_operator.adapters.cluster import ApiError
 
 
 @pytest.fixture
@@ -110,3 +112,35 @@ def test_clock_that_is_set_back_moves_no_traffic_of_a_suspended_policy(world: Wo
     world.run(10 * MINUTE)
 
     assert world.selected(MAIN) == MAIN.fallback
+
+
+def test_endpoints_that_cannot_be_read_hold_no_rescue(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.signal(MAIN.error, BREACHED)
+    until(world, "move")
+    world.run(10 * MINUTE)
+
+    async def refuse(_cluster: SimulatedCluster, _service: str) -> set[str]:
+        raise ApiError("GET", "/endpointslices", 403, "Forbidden", "no")
+
+    monkeypatch.setattr(SimulatedCluster, "endpoint_pods", refuse)
+    world.signal(MAIN.error, HEALTHY)
+    world.run(15 * MINUTE)
+    assert world.selected(MAIN) == MAIN.champion
+
+    world.workloads.break_pods(MAIN.champion)
+    world.run(5 * MINUTE)
+
+    assert world.selected(MAIN) == MAIN.fallback
+
+
+def test_outage_keeps_no_run_that_is_abandoned(world: World) -> None:
+    world.signal(MAIN.drift, BREACHED)
+    until(world, "job")
+    world.network.outages[Server.REGISTRY] = Outage.DOWN
+
+    world.edit("main", mode="Suspend")
+    world.run(5 * MINUTE)
+
+    assert world.status("main")["run"]["state"] == "Abandoned"
