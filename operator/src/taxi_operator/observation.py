@@ -18,6 +18,8 @@ _AT_ONCE: Final = 4
 _MAX_EXPLANATION: Final = 600
 #: Word for conditions: nobody answered.
 _UNREACHABLE: Final = "PrometheusUnreachable"
+#: Another: the policy's address is not on the list.
+_REFUSED: Final = "InvalidSpec"
 #: Prometheus' own default: a sample is taken for the present value for so long, seconds.
 _MAX_LOOKBACK: Final = 300.0
 
@@ -30,13 +32,13 @@ class Observation:
         readings: One for each signal, in the policy's order.
         now: Prometheus' own time; None when it did not answer.
         problem: Why it did not answer, empty when it did.
-        bad_queries: Queries that cannot be used as they are written.
+        bad_queries: Queries, or an address, that cannot be used as they are written.
     """
 
     readings: tuple[Reading, ...]
     now: float | None
     problem: str = ""
-    bad_queries: tuple[QueryError, ...] = ()
+    bad_queries: tuple[QueryError | FieldError, ...] = ()
 
 
 async def observe(policy: Policy, status: Status, servers: Servers) -> Observation:
@@ -48,7 +50,13 @@ async def observe(policy: Policy, status: Status, servers: Servers) -> Observati
         prometheus = servers.of(policy.prometheus_url, policy.prometheus_timeout)
         deadline = asyncio.get_running_loop().time() + prometheus.deadline_seconds
         now = await prometheus.now()
-    except (FieldError, NotAvailableError, QueryError) as error:
+    except FieldError as error:
+        # It may not be asked: its signals are held; rescue and the way back need none.
+        refused = Observed(problem=str(error), failure=_REFUSED)
+        return Observation(
+            tuple(_reading(one, refused, status) for one in policy.signals), None, "", (error,)
+        )
+    except (NotAvailableError, QueryError) as error:
         unreachable = Observed(problem=str(error), failure=_UNREACHABLE)
         readings = tuple(_reading(one, unreachable, status) for one in policy.signals)
         return Observation(readings, None, str(error))

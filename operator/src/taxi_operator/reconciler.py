@@ -193,11 +193,6 @@ class Reconciler:
         context = ReconcileContext(found, policy, status, Seen(self._clock()))
         await self._guard(context, self._look_at_target)
         await self._guard(context, partial(self._take_steps, part=rescue))
-        try:
-            self._servers.require(policy.prometheus_url)
-        except FieldError as error:
-            # Its signals are held; rescue and the way back need none.
-            context.problems.append(self._reporter.problem_of(error))
         async with self._places.left():
             observation = await observe(policy, context.status, self._servers)
         context.see(readings=observation.readings, prometheus_now=observation.now)
@@ -261,8 +256,9 @@ class Reconciler:
         for _ in range(_STEPS_A_TICK):
             async with self._locks.of(context.policy.service):
                 known, plan = await self._plan(context, part, done)
+                context.holds = plan.holds or context.holds
                 if plan.is_rest(known):
-                    context.status, context.holds = plan.memory, plan.holds or context.holds
+                    context.status = plan.memory
                     if plan.note is not None:
                         await self._reporter.tell(context.found, plan.note)
                     return
@@ -272,7 +268,7 @@ class Reconciler:
             if any(isinstance(one, Select | AnnotateService) for one in plan.first + plan.then):
                 # What the Service remembers, and selects, is part of the next step.
                 await self._look_at_target(context)
-            if plan.decision is not None or (part is decide and plan.note is not None):
+            if part is decide:
                 return  # one decision a reconcile, also of those that a dry run would make
 
     async def _plan(self, context: ReconcileContext, part: Part, done: Done) -> tuple[Status, Plan]:

@@ -1,6 +1,7 @@
 """A dry run tells the whole story that would have been, not its first incident alone."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from taxi_operator.core.decisions import Traffic
 from taxi_operator.core.jobs import PolicyKey
@@ -8,12 +9,15 @@ from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.signals import Reading, SignalState
 from taxi_operator.memory.status import Status, document_of, status_of
 from taxi_operator.plan.policy import decide
-from taxi_operator.plan.seen import NOTHING_DONE, Seen, SeenTarget
+from taxi_operator.plan.seen import NOTHING_DONE, NextRun, Seen, SeenTarget
 from taxi_operator.spec.policy import Policy, policy_of
+from taxi_store.registry.runs import ModelRun
 
 KEY = PolicyKey("p", "0a1b2c3d-1111-2222-3333-444455556666")
 HOUR = 3600.0
 START = 1_800_000_000.0
+
+NO_OTHERS = NextRun(1, None)
 
 
 def policy(mode: str = "DryRun") -> Policy:
@@ -38,7 +42,7 @@ def policy(mode: str = "DryRun") -> Policy:
     )
 
 
-def seen(now: float, *breached: str) -> Seen:
+def seen(now: float, *breached: str, next_run: NextRun | None = NO_OTHERS) -> Seen:
     target = SeenTarget(
         {"metadata": {"name": "s"}}, Traffic.CHAMPION, Readiness(1, 0.0), False,
         dict.fromkeys(Traffic, 1),
@@ -49,7 +53,7 @@ def seen(now: float, *breached: str) -> Seen:
         else Reading(name, SignalState.HEALTHY, recovered=True)
         for name in ("drift", "error")
     )
-    return Seen(START + now, target, readings, jobs=(), has_template=True)
+    return Seen(START + now, target, readings, jobs=(), has_template=True, next_run=next_run)
 
 
 def told(status: Status, now: float, *breached: str) -> tuple[Status, list[str]]:
@@ -106,3 +110,16 @@ def test_words_that_are_none_begin_the_shadow_anew() -> None:
     kept = status_of({**document, "dryRun": half}, START).shadow
     assert kept is not None
     assert status.shadow == replace(kept, run_starts=(START,))
+
+
+def test_dry_run_counts_the_runs_that_the_registry_knows_of() -> None:
+    asked = decide(policy(), KEY, Status(), seen(0, "drift", next_run=None), NOTHING_DONE)
+    assert asked.asks_for_run
+
+    began = datetime.fromtimestamp(START - 60, UTC)
+    other = ModelRun("ffffffff-0001-1", began, began, is_better=True)
+    known = seen(0, "drift", next_run=NextRun(1, None, (other,)))
+
+    plan = decide(policy(), KEY, Status(), known, NOTHING_DONE)
+
+    assert (plan.note, plan.holds) == (None, ("Cooldown",))

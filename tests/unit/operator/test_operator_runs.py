@@ -181,7 +181,7 @@ def advance(cluster: Any, registry: Any, status: Status = RUNNING, now: float = 
         found, done = status, NOTHING_DONE
         while True:
             assert found.run is not None
-            seen = Seen(now, run=await facts.look(POLICY, KEY, found.run, now))
+            seen = Seen(now, jobs=(), run=await facts.look(POLICY, KEY, found.run, now))
             plan = run(POLICY, KEY, found, seen, done)
             done = await executor.carry_out(plan, write)
             found = plan.memory

@@ -48,12 +48,7 @@ class RunFacts:
         seen = SeenRun(now)
         if run.state is RunState.STARTING and policy.retrain is not None:
             template = await self._template_of(run, policy.retrain.cron_job)
-            own = await self._cluster.jobs(key.uid)
-            others = [one for one in own if one["metadata"]["name"] != run.job_name]
-            return replace(
-                seen, cron_job=template,
-                others_go_on=any(jobs.ended_at(one) is None for one in others),
-            )  # fmt: skip
+            return replace(seen, cron_job=template)
         if run.state is not RunState.RUNNING:
             return seen
         job = await self._cluster.job(run.job_name)

@@ -10,8 +10,8 @@ from taxi_operator.times import text_of
 
 Document = dict[str, Any]
 
-#: Why the fallback would serve, when it is not for a policy's rule.
-_RESCUED: Final = "ChampionUnavailable"
+#: Why the fallback serves, or would, when it is not for a policy's rule.
+RESCUED: Final = "ChampionUnavailable"
 _MAX_HISTORY: Final = 20
 _MAX_RUNS: Final = 32
 _MAX_BECAUSE: Final = 16
@@ -41,14 +41,13 @@ class Shadow:
         What a run would come to is not known: it is taken for one that ended well at once, so that
         the longer cooldown follows, and no second one before that.
         """
-        if not self.run_starts:
-            last, starts = facts.last_run_ended_at, facts.run_starts
-        else:
-            last, starts = self.run_starts[0], (*self.run_starts, *facts.run_starts)
+        real = (facts.last_run_ended_at, facts.last_run_succeeded)
+        ends = [real] if facts.last_run_ended_at is not None else []
+        last, has_succeeded = max([*ends, *((one, True) for one in self.run_starts)], default=real)
         return replace(
             facts, traffic=self.traffic, traffic_since=self.since, rescued=self.rescued,
-            run_open=False, last_run_ended_at=last, run_starts=starts,
-            last_run_succeeded=facts.last_run_succeeded or bool(self.run_starts),
+            run_open=False, last_run_ended_at=last, last_run_succeeded=has_succeeded,
+            run_starts=(*self.run_starts, *facts.run_starts),
         )  # fmt: skip
 
     def after(self, decision: Decision, now: float) -> "Shadow":
@@ -74,7 +73,7 @@ def shadow_of(found: Fields) -> Shadow | None:
     return Shadow(
         active,
         traffic.time("since"),
-        traffic.text("reason") == _RESCUED,
+        traffic.text("reason") == RESCUED,
         tuple(one for one in starts if one is not None),
         tuple(one for one in entries if one),
     )
@@ -86,7 +85,7 @@ def shadow_document(shadow: Shadow | None) -> Document | None:
         return None
     traffic = {
         "active": str(shadow.traffic), "since": text_of(shadow.since),
-        "reason": _RESCUED if shadow.rescued else None,
+        "reason": RESCUED if shadow.rescued else None,
     }  # fmt: skip
     parts: Document = {
         "traffic": {name: value for name, value in traffic.items() if value is not None},

@@ -10,13 +10,11 @@ from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.signals import Reading, SignalState
 from taxi_operator.memory.fields import Fields
 from taxi_operator.memory.run import Run, run_document, run_of
-from taxi_operator.memory.shadow import Shadow, shadow_document, shadow_of
+from taxi_operator.memory.shadow import RESCUED, Shadow, shadow_document, shadow_of
 from taxi_operator.times import text_of
 
 Document = dict[str, Any]
 
-#: Why the fallback serves, when it is not for a policy's rule.
-_RESCUED: Final = "ChampionUnavailable"
 #: Fields of a run that resources of earlier releases do not have.
 _NEW_IN_RUN: Final = {"cronJobName", "gate"}
 _MAX_HISTORY: Final = 20
@@ -172,7 +170,7 @@ def status_of(document: object, now: float = math.inf) -> Status:
         traffic_known=active is not None,
         traffic_since=traffic.time("since") if active else None,
         last_swap_seconds=traffic.seconds("lastSwapSeconds") if active else None,
-        rescued=traffic.text("reason") == _RESCUED,
+        rescued=traffic.text("reason") == RESCUED,
         champion=_champion(traffic),
         reset_at=found.time("signalsResetAt"),
         breached={one["name"]: bool(one.get("breached")) for one in signals},
@@ -193,7 +191,7 @@ def document_of(status: Status, generation: int) -> Document:
         "lastSwapSeconds": (
             None if status.last_swap_seconds is None else f"{status.last_swap_seconds:.2f}"
         ),
-        "reason": _RESCUED if status.rescued else None,
+        "reason": RESCUED if status.rescued else None,
         "championReadyPods": status.champion.pods if status.champion else None,
         "championSince": text_of(status.champion.since) if status.champion else None,
     }

@@ -189,6 +189,8 @@ def _dry(policy: Policy, status: Status, seen: Seen, facts: Facts) -> Plan:
     decision = decide(policy, seen.readings or (), shadow.over(facts))
     if decision.action is Action.NONE:
         return Plan(replace(status, shadow=shadow), holds=decision.holds)
+    if decision.action is Action.RETRAIN and seen.next_run is None:
+        return Plan(status, asks_for_run=True)
     if status.report_is_open:
         # Nobody makes the report of what a dry run takes the place of.
         status = status.with_report(url=None, start=None)

@@ -74,6 +74,8 @@ def run(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) 
         return Plan(status)
     target = Target(policy.service, policy.model, policy.deployment)
     promotion = promotion_of(found, key, target, seen.now)
+    if promotion is None and found.state is RunState.STARTING and _others_go_on(found, seen):
+        return Plan(status)
     if promotion is None:
         return next_step(policy, key, status, seen.run, done)
     step = carried_on(promotion, status, seen.run, done, may_begin=enforces)
@@ -82,6 +84,12 @@ def run(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) 
         reset_at = seen.prometheus_now or step.memory.reset_at
         return replace(step, memory=replace(step.memory, reset_at=reset_at))
     return step
+
+
+def _others_go_on(run: Run, seen: Seen) -> bool:
+    """Tell whether another Job may not have ended: two must not train at once."""
+    others = [one for one in seen.jobs or () if one["metadata"]["name"] != run.job_name]
+    return seen.jobs is None or any(jobs.ended_at(one) is None for one in others)
 
 
 def decide(policy: Policy, key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:

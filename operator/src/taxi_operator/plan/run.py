@@ -60,8 +60,8 @@ def _start(one: OpenRun) -> Plan:
         running = replace(run, state=RunState.RUNNING, message=_RUNNING)
         note = Note("RetrainStarted", f"decision {run.number}: Job {run.job_name}")
         return Plan(replace(one.status, run=running), note=note if one.done.created else None)
-    if one.seen.others_go_on or one.seen.cron_job is None:
-        return Plan(one.status)  # another Job of the policy goes on, or there is no template
+    if one.seen.cron_job is None:
+        return Plan(one.status)  # the look at the template has told why
     template = one.seen.cron_job["spec"]["jobTemplate"]
     manifest = jobs.job_manifest(
         template, one.key, run.number, run.attempt, one.retrain, run.gate or one.policy.gate

@@ -21,7 +21,6 @@ class SeenRun:
     Attributes:
         now: Present time of the API server, seconds since the epoch.
         cron_job: The CronJob that its Jobs are made from, None without one.
-        others_go_on: Another Job of the policy has not ended: two must not train at once.
         job: The attempt's Job, None without one.
         pods: Its pods.
         report: What it reported, None without one; read after the Job, so that what a Job that
@@ -34,7 +33,6 @@ class SeenRun:
 
     now: float
     cron_job: Object | None = None
-    others_go_on: bool = False
     job: Object | None = None
     pods: tuple[Object, ...] = ()
     report: RunEntry | None = None
