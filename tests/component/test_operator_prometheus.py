@@ -90,6 +90,7 @@ def test_policy_may_ask_only_what_the_platform_lists(
     (ready,) = (one for one in world.status()["conditions"] if one["type"] == "Ready")
     assert ready["message"].startswith("spec.prometheus.url: is not on the platform's list; leave")
     assert "operator.prometheus.allowedURLs" in ready["message"]
+    assert condition_of(world.policy(), "MetricsAvailable") == ("False", "InvalidSpec")
     assert world.jobs() == []
 
     world.apply_policy()

@@ -147,7 +147,9 @@ def _metrics(outcome: Outcome) -> Finding:
 
 
 #: Why nothing was learned of a signal, worst first.
-_FAILURES: Final = ("PrometheusUnreachable", "InvalidQuery", "AmbiguousQuery", "QueryFailed")
+_FAILURES: Final = (
+    "InvalidSpec", "PrometheusUnreachable", "InvalidQuery", "AmbiguousQuery", "QueryFailed",
+)  # fmt: skip
 
 
 def _drift(readings: Sequence[Reading]) -> Finding:

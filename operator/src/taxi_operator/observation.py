@@ -32,13 +32,15 @@ class Observation:
         readings: One for each signal, in the policy's order.
         now: Prometheus' own time; None when it did not answer.
         problem: Why it did not answer, empty when it did.
-        bad_queries: Queries, or an address, that cannot be used as they are written.
+        bad_queries: Queries that cannot be used as they are written.
+        refused: The address may not be asked: it is not on the list.
     """
 
     readings: tuple[Reading, ...]
     now: float | None
     problem: str = ""
-    bad_queries: tuple[QueryError | FieldError, ...] = ()
+    bad_queries: tuple[QueryError, ...] = ()
+    refused: FieldError | None = None
 
 
 async def observe(policy: Policy, status: Status, servers: Servers) -> Observation:
@@ -53,9 +55,8 @@ async def observe(policy: Policy, status: Status, servers: Servers) -> Observati
     except FieldError as error:
         # It may not be asked: its signals are held; rescue and the way back need none.
         refused = Observed(problem=str(error), failure=_REFUSED)
-        return Observation(
-            tuple(_reading(one, refused, status) for one in policy.signals), None, "", (error,)
-        )
+        held = tuple(_reading(one, refused, status) for one in policy.signals)
+        return Observation(held, None, refused=error)
     except (NotAvailableError, QueryError) as error:
         unreachable = Observed(problem=str(error), failure=_UNREACHABLE)
         readings = tuple(_reading(one, unreachable, status) for one in policy.signals)

@@ -197,6 +197,8 @@ class Reconciler:
             observation = await observe(policy, context.status, self._servers)
         context.see(readings=observation.readings, prometheus_now=observation.now)
         context.problems += [self._reporter.problem_of(one) for one in observation.bad_queries]
+        if observation.refused is not None:
+            context.problems.append(self._reporter.problem_of(observation.refused))
         if observation.problem:
             self._metrics[OPERATOR_API_ERRORS].labels("prometheus").inc()
         self._reporter.measure(found["metadata"]["name"], observation.readings)
