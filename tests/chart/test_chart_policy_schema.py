@@ -26,7 +26,7 @@ LEAST: dict[str, Any] = {
         }
     ],
     "evaluation": {},
-    "retrain": {"jobFrom": {"cronJobName": "t"}, "attempts": {}, "cooldown": {}, "budget": {}},
+    "retrain": {"jobFrom": {"cronJobName": "t"}, "attempts": {}, "pauseAfter": {}},
     "gate": {"champion": {}},
     "fallback": {"deploymentName": "f"},
 }  # fmt: skip

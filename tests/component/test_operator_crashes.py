@@ -184,7 +184,7 @@ def test_soak_operator(world: PolicyNamespace) -> None:
     world.say(drift=2)
     retrain = {
         "jobFrom": {"cronJobName": "taxi-train"}, "attempts": {"max": 1},
-        "cooldown": {"afterSuccess": "0s", "afterFailure": "0s"}, "budget": {"maxRuns": 100},
+        "pauseAfter": {"success": "0s", "failure": "0s"}, "maxPerDay": 400,
     }  # fmt: skip
     world.apply_policy(retrain=retrain)
     jobs, seed = TrainJobs(world), 7

@@ -176,7 +176,7 @@ def test_old_report_is_no_verdict_after_a_lost_status(world: PolicyNamespace) ->
     first = world.operator()
     world.say(drift=2)
     # The registry knows of the run all the same, and would hold the next one.
-    world.apply_policy(retrain={**RETRAIN, "cooldown": {"afterSuccess": "0s"}})
+    world.apply_policy(retrain={**RETRAIN, "pauseAfter": {"success": "0s"}})
     (job,) = eventually("a Job", world.jobs)
     world.write_report(job, RunResult.BETTER, world.version("better"))
     world.end_job(job, *ENDS_WELL)

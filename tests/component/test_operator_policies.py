@@ -56,11 +56,9 @@ def test_policy_needs_no_prometheus_and_may_say_that_silence_holds(
 @pytest.mark.parametrize(
     ("path", "value", "text"),
     [
-        (("retrain", "budget", "window"), "0s", "retrain.budget.window"),
-        (("retrain", "budget", "window"), "1ms", "must be 1h to 720h"),
         (("retrain", "attempts", "initialBackoff"), "87600h", "must be 1s to 24h"),
         (("retrain", "attempts", "maxBackoff"), "87600h", "attempts.maxBackoff"),
-        (("retrain", "cooldown", "afterFailure"), "87600h", "must be 0s to 720h"),
+        (("retrain", "pauseAfter", "failure"), "87600h", "must be 0s to 720h"),
         (("fallback", "minDwell"), "87600h", "fallback.minDwell"),
         (("fallback", "minDwell"), "9999999999999h", "fallback.minDwell"),
         (("signals", 0, "enter", "for"), "87600h", "enter.for"),
@@ -106,8 +104,8 @@ def test_policy_needs_no_prometheus_and_may_say_that_silence_holds(
         (("retrain", "attempts"), {"factor": 0}, "attempts.factor"),
         (("retrain", "attempts"), {"maxBackoff": "30s"}, "shorter than initialBackoff"),
         (("retrain", "attempts"), {"initialBackoff": "2h"}, "shorter than initialBackoff"),
-        (("retrain", "budget"), {"maxRuns": 0}, "budget.maxRuns"),
-        (("retrain", "budget"), {"maxRuns": 101}, "budget.maxRuns"),
+        (("retrain", "maxPerDay"), 0, "maxPerDay"),
+        (("retrain", "maxPerDay"), 401, "maxPerDay"),
         (("gate", "champion"), {"minLabelledRows": 99}, "minLabelledRows"),
         (("gate", "champion"), {"minRelativeGain": "2"}, "minRelativeGain"),
         (("gate", "champion"), {"confidence": "1"}, "confidence"),

@@ -60,8 +60,8 @@ def retraining(release: Release, name: str, **more: Any) -> dict[str, Any]:
         release, name, ALWAYS, {"retrain": {"anyOf": [{"allOf": [ALWAYS["name"]]}]}},
         retrain={
             "jobFrom": {"cronJobName": "taxi-train"},
-            "cooldown": {"afterSuccess": "30s", "afterFailure": "30s"},
-            "budget": {"maxRuns": 100},
+            "pauseAfter": {"success": "30s", "failure": "30s"},
+            "maxPerDay": 100,
         },
         **more,
     )  # fmt: skip

@@ -77,8 +77,8 @@ def retrain_of(target: Target) -> Document:
         "jobFrom": {"cronJobName": target.cron_job},
         "activeDeadlineSeconds": 600,
         "attempts": {"max": 2, "initialBackoff": "1m", "factor": 2, "maxBackoff": "5m"},
-        "cooldown": {"afterSuccess": "10m", "afterFailure": "2m"},
-        "budget": {"maxRuns": MAX_RUNS, "window": "24h"},
+        "pauseAfter": {"success": "10m", "failure": "2m"},
+        "maxPerDay": MAX_RUNS,
     }
 
 

@@ -26,7 +26,7 @@ POLICY = policy_of(
         "prometheus": {"url": "http://p"},
         "signals": [{"name": "drift", "promql": "q", "enter": CONDITION, "exit": CONDITION}],
         "rules": {"retrain": {"anyOf": [{"allOf": ["drift"]}]}},
-        "retrain": {"jobFrom": {"cronJobName": "train"}, "budget": {"maxRuns": 2}},
+        "retrain": {"jobFrom": {"cronJobName": "train"}, "maxPerDay": 2},
     }
 )
 

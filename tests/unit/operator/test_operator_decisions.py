@@ -30,7 +30,7 @@ SPEC: dict[str, Any] = {
         "retrain": {"anyOf": [{"allOf": ["inputs", "error"]}]},
         "fallback": {"anyOf": [{"allOf": ["critical"]}]},
     },
-    "retrain": {"jobFrom": {"cronJobName": "t"}, "budget": {"maxRuns": 2, "window": "24h"}},
+    "retrain": {"jobFrom": {"cronJobName": "t"}, "maxPerDay": 2},
     "fallback": {"deploymentName": "f", "minDwell": "5m"},
 }
 POLICY = policy_of(SPEC)

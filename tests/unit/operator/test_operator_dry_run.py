@@ -36,7 +36,7 @@ def policy(mode: str = "DryRun") -> Policy:
                 "retrain": {"anyOf": [{"allOf": ["drift"]}]},
                 "fallback": {"anyOf": [{"allOf": ["error"]}]},
             },
-            "retrain": {"jobFrom": {"cronJobName": "train"}, "budget": {"maxRuns": 2}},
+            "retrain": {"jobFrom": {"cronJobName": "train"}, "maxPerDay": 2},
             "fallback": {"deploymentName": "f"},
         }
     )

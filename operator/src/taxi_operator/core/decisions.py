@@ -7,7 +7,7 @@ from typing import Final
 
 from taxi_operator.core.readiness import GRACE_SECONDS, Readiness
 from taxi_operator.core.signals import Reading, SignalState
-from taxi_operator.spec.policy import Fallback, Mode, Policy, Rule
+from taxi_operator.spec.policy import LIMIT_SECONDS, Fallback, Mode, Policy, Rule
 
 #: Built-in signal; no signal of a policy can have this name.
 CHAMPION_UNAVAILABLE: Final = "championUnavailable"
@@ -191,23 +191,21 @@ def _retrain(policy: Policy, states: Mapping[str, SignalState], facts: Facts) ->
         return Decision(Action.NONE)
     if facts.retrain_blocked:
         return Decision(Action.NONE, because, facts.retrain_blocked)
-    cooldown = (
-        policy.retrain.cooldown_success
+    pause = (
+        policy.retrain.pause_after_success
         if facts.last_run_succeeded
-        else policy.retrain.cooldown_failure
+        else policy.retrain.pause_after_failure
     )
-    if facts.last_run_ended_at is not None and facts.now - facts.last_run_ended_at < cooldown:
+    if facts.last_run_ended_at is not None and facts.now - facts.last_run_ended_at < pause:
         return Decision(Action.NONE, because, "Cooldown")
-    if len(recent(facts.run_starts, facts.now, policy.retrain.window_seconds)) >= (
-        policy.retrain.max_runs
-    ):
+    if len(recent(facts.run_starts, facts.now)) >= (policy.retrain.max_per_day):
         return Decision(Action.NONE, because, "BudgetExhausted")
     return Decision(Action.RETRAIN, because)
 
 
-def recent(starts: Iterable[float], now: float, window_seconds: float) -> list[float]:
-    """Return the starts that the budget's window still holds."""
-    return [start for start in starts if now - start < window_seconds]
+def recent(starts: Iterable[float], now: float) -> list[float]:
+    """Return the starts that the limit of runs counts."""
+    return [start for start in starts if now - start < LIMIT_SECONDS]
 
 
 def backoff_seconds(attempt: int, initial: float, factor: float, longest: float) -> float:

@@ -13,7 +13,7 @@ from taxi_operator.memory.obligations import OpenPromotion, promotion_of, promot
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.plan.seen import NextRun, Object, SeenRun
 from taxi_operator.spec.ownership import Target
-from taxi_operator.spec.policy import Policy
+from taxi_operator.spec.policy import LIMIT_SECONDS, Policy
 from taxi_store.registry.entries import AliasEntry, UnreadableEntryError
 from taxi_store.registry.registry_async import AsyncRegistry
 
@@ -118,8 +118,7 @@ class RunFacts:
                 attempt += 1
         champion = await self.alias(policy.model)
         longest = max(
-            policy.retrain.window_seconds, policy.retrain.cooldown_success,
-            policy.retrain.cooldown_failure,
+            LIMIT_SECONDS, policy.retrain.pause_after_success, policy.retrain.pause_after_failure,
         )  # fmt: skip
         start = datetime.fromtimestamp(now - longest, UTC)
         of_model = await self._registry.runs_since(policy.model, start)

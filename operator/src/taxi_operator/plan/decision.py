@@ -96,8 +96,10 @@ def with_budget(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> S
     """Return a status that shows the budget."""
     if policy.retrain is None:
         return status
-    starts = recent(_run_starts(key, status, seen), seen.now, policy.retrain.window_seconds)
-    return replace(status, budget={"runsInWindow": len(starts), "maxRuns": policy.retrain.max_runs})
+    starts = recent(_run_starts(key, status, seen), seen.now)
+    return replace(
+        status, budget={"runsInWindow": len(starts), "maxRuns": policy.retrain.max_per_day}
+    )
 
 
 def rescued(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Plan:

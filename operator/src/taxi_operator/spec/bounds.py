@@ -17,9 +17,8 @@ DURATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "signals.exit.for": ("0s", "168h"),
     "retrain.attempts.initialBackoff": ("1s", "24h"),
     "retrain.attempts.maxBackoff": ("1s", "24h"),
-    "retrain.cooldown.afterSuccess": ("0s", "720h"),
-    "retrain.cooldown.afterFailure": ("0s", "720h"),
-    "retrain.budget.window": ("1h", "720h"),
+    "retrain.pauseAfter.success": ("0s", "720h"),
+    "retrain.pauseAfter.failure": ("0s", "720h"),
     "fallback.minDwell": ("0s", "24h"),
 }
 NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
@@ -31,7 +30,7 @@ NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
     "retrain.activeDeadlineSeconds": (30, 86_400),
     "retrain.attempts.max": (1, 10),
     "retrain.attempts.factor": (1, 10),
-    "retrain.budget.maxRuns": (1, 100),
+    "retrain.maxPerDay": (1, 400),
     "gate.champion.minLabelledRows": (100, 50_000),
     "fallback.minReady": (1, 100),
 }

@@ -20,6 +20,8 @@ _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "Less": operator.lt,
     "LessOrEqual": operator.le,
 }
+#: What the limit of runs looks back on, seconds.
+LIMIT_SECONDS: Final = 86_400.0
 #: So that noise around a threshold moves nothing; the schema has the same.
 _ENTER_FOR: Final = "5m"
 _EXIT_FOR: Final = "15m"
@@ -83,10 +85,9 @@ class Retrain:
     initial_backoff: float
     factor: float
     max_backoff: float
-    cooldown_success: float
-    cooldown_failure: float
-    max_runs: int
-    window_seconds: float
+    pause_after_success: float
+    pause_after_failure: float
+    max_per_day: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +248,7 @@ def _rule(one: Spec | None) -> Rule:
 
 
 def _retrain(one: Spec) -> Retrain:
-    attempts, cooldown = one.get("attempts") or {}, one.get("cooldown") or {}
-    budget = one.get("budget") or {}
-
+    attempts, pause = one.get("attempts") or {}, one.get("pauseAfter") or {}
     initial = bounds.duration(attempts, "retrain.attempts.initialBackoff", "1m")
     longest = bounds.duration(attempts, "retrain.attempts.maxBackoff", "1h")
     deadline = one.get("activeDeadlineSeconds")
@@ -262,10 +261,9 @@ def _retrain(one: Spec) -> Retrain:
         initial_backoff=initial,
         factor=bounds.number(attempts, "retrain.attempts.factor", 2),
         max_backoff=longest,
-        cooldown_success=bounds.duration(cooldown, "retrain.cooldown.afterSuccess", "6h"),
-        cooldown_failure=bounds.duration(cooldown, "retrain.cooldown.afterFailure", "1h"),
-        max_runs=bounds.number(budget, "retrain.budget.maxRuns", 4),
-        window_seconds=bounds.duration(budget, "retrain.budget.window", "24h"),
+        pause_after_success=bounds.duration(pause, "retrain.pauseAfter.success", "6h"),
+        pause_after_failure=bounds.duration(pause, "retrain.pauseAfter.failure", "1h"),
+        max_per_day=bounds.number(one, "retrain.maxPerDay", 4),
     )
 
 

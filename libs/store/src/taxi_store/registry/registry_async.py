@@ -25,7 +25,7 @@ from taxi_store.registry.entries import (
 )
 from taxi_store.registry.runs import ModelRun, RunEntry, model_run, run_entry
 
-#: More runs than that within a budget's window are more than any budget.
+#: More runs of a day than any policy may ask for.
 _MAX_RUNS: Final = 500
 
 
