@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.chart import environment, manifests, template
 
-from taxi_operator.core.decisions import Action
+from taxi_operator.core.decisions import Action, Decision
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.memory.status import Status
 from taxi_operator.reports import ReportSource, report_job
@@ -97,7 +97,7 @@ def test_operator_may_read_the_template_and_make_its_job_and_nothing_more() -> N
 
     assert granted == rules({})
     verbs = {one["resources"][0]: one["verbs"] for one in granted if one["apiGroups"] == ["batch"]}
-    assert verbs == {"cronjobs": ["get"], "jobs": ["create", "get", "list"]}
+    assert verbs == {"cronjobs": ["get"], "jobs": ["create", "get", "list", "patch"]}
 
 
 @pytest.mark.parametrize("where", ["decision", "history"])
@@ -105,7 +105,9 @@ def test_resource_has_a_field_for_each_fact_of_a_decision(where: str) -> None:
     (crd,) = (one for (kind, _), one in release({}).items() if kind == "CustomResourceDefinition")
     (version,) = crd["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"][where]
-    status = Status().decided(1, Action.RETRAIN, ["drift"], 1_760_000_000.0)
+    status = Status().decided(1, Decision(Action.RETRAIN, ("drift",)), 1_760_000_000.0, "why")
+    figures = {"candidate": "v", "gain": "g", "seconds": "s"}
+    status = status.with_outcome(1, "Promoted", 1_760_000_000.0, **figures)
     whole = status.with_report(url="u", start="s", job="j", message="m").decision
 
     assert whole is not None

@@ -410,7 +410,7 @@ def test_the_operator_may_do_exactly_what_its_code_does() -> None:
         "driftpolicies": {"get", "list", "watch", "patch"},
         "driftpolicies/status": {"patch"},
         "cronjobs": {"get"},
-        "jobs": {"create", "get", "list"},
+        "jobs": {"create", "get", "list", "patch"},
         "pods": {"list"},
         "services": {"get", "list", "patch"},
         "deployments": {"get", "patch"},

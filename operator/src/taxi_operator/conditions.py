@@ -227,7 +227,7 @@ def _fallback(status: Status, outcome: Outcome) -> Finding:
 
 _HOLDS_TRAFFIC: Final = {
     "FallbackNotReady", "ChampionNotReady", "ChampionSettling", "FallbackStays", "ManualRestore",
-    "MinDwell",
+    "MinDwell", "Forced",
 }  # fmt: skip
 
 

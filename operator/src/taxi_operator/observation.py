@@ -11,7 +11,8 @@ from taxi_operator.adapters.servers import Servers
 from taxi_operator.core.series import Series, step_of
 from taxi_operator.core.signals import Observed, Reading, SignalState, read
 from taxi_operator.memory.status import Status
-from taxi_operator.spec.policy import Condition, Policy, Signal
+from taxi_operator.spec.policy import Policy
+from taxi_operator.spec.signals import Condition, Signal
 from taxi_operator.texts import cut
 
 _AT_ONCE: Final = 4

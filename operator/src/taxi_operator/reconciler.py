@@ -122,7 +122,7 @@ class Reconciler:
         await self._reporter.heal(found, status)
         status = await self._reporter.begin(found, status)
         try:
-            policy = policy_of(found.get("spec") or {})
+            policy = policy_of(found.get("spec") or {}, found["metadata"]["namespace"])
         except FieldError as error:
             status = await self._carry_on_promotion(found, status)
             await self._refuse(found, status, "InvalidSpec", str(error))

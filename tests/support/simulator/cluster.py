@@ -36,6 +36,7 @@ class Namespace:
         self.decided: dict[str, tuple[object, object]] = {}
         self.job_pods: dict[str, list[Document]] = {}
         self.on_job: Callable[[Document], None] = lambda _job: None
+        self.on_end: Callable[[Document], None] = lambda _job: None
         #: Asked when a decision is written: how old the newest samples behind it are.
         self.sample_ages: Callable[[str, Document, Sequence[str]], dict[str, float]] = (
             lambda _caller, _policy, _because: {}
@@ -60,6 +61,13 @@ class Namespace:
             )  # fmt: skip
         self.on_job(job)
         return True
+
+    def end_job(self, name: str) -> None:
+        """Let a Job end by its deadline, if there is one that has not ended."""
+        job = self.objects.find(JOBS, name)
+        if job is not None and not job.get("status"):
+            self.journal.note("job ended by hand", name=name)
+            self.on_end(job)
 
     def unfinished(self, uid: str) -> list[str]:
         """Return the names of a policy's retrain Jobs that have not ended."""
@@ -194,6 +202,9 @@ class SimulatedCluster:
 
     async def create_job(self, manifest: Document) -> bool:
         return await self._change(lambda: self._namespace.create_job(manifest))
+
+    async def end_job(self, name: str) -> None:
+        await self._change(lambda: self._namespace.end_job(name))
 
     async def job(self, name: str) -> Document | None:
         return await self._read(lambda: self._objects.find(JOBS, name))

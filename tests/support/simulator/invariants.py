@@ -13,7 +13,10 @@ from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 _UNAWARE = 2.0
 #: Two steps of a range over two minutes.
 _TWO_STEPS = 24.0
-_ENFORCE, _RESCUE = "Enforce", "championUnavailable"
+_ENFORCE = "Enforce"
+_REQUEST = "retrainRequest"
+#: Reasons of decisions that are no signals.
+_NO_SIGNALS = {"championUnavailable", _REQUEST, "forceTraffic"}
 
 
 def one_run_at_a_time(world: World) -> None:
@@ -66,22 +69,22 @@ def actions_have_current_signals(world: World) -> None:
     for decision in world.journal.of("decision"):
         for signal, age in decision.facts["ages"].items():
             old = age > MAX_AGE + _TWO_STEPS
-            assert signal == _RESCUE or not old, f"{decision}: {signal} is {age:.0f} s old"
+            assert signal in _NO_SIGNALS or not old, f"{decision}: {signal} is {age:.0f} s old"
 
 
 def traffic_dwells(world: World) -> None:
     """Traffic does not move again within the dwell time, but away from pods that are not ready.
 
     It begins with the decision: a process that dies carries its move out when it is back. A clock
-    that is set forward makes time pass; a policy that is new, edited or without its memory, or
-    whose Service is new, does not know of the move before.
+    that is set forward makes time pass; a person may force it; a policy that is new, edited or
+    without its memory, or whose Service is new, does not know of the move before.
     """
     for target in world.targets:
         moves = [one for one in world.journal.of("move") if one.facts["service"] == target.service]
         for before, move in pairwise(moves):
             excused = not move.facts["before_ready"] or any(
                 one.facts.get("seconds", 1.0) > 0
-                for one in world.journal.of("memory", "mode", "jump", "service")
+                for one in world.journal.of("memory", "mode", "jump", "service", "force")
                 if before.at - MIN_DWELL <= one.at <= move.at
             )
             begun = [one for one in world.journal.of("decision") if one.at <= before.at] or [before]
@@ -106,6 +109,15 @@ def watching_changes_nothing(world: World) -> None:
                 unknown = "" in entry.facts["intended"] and min(forgot, default=entry.at) < entry.at
                 begun = wanted in entry.facts["intended"] or unknown
             assert begun, f"{entry}: its policy only watches"
+
+
+def requests_are_carried_out_once(world: World) -> None:
+    """No more runs start by request than were requested, also after the memory was lost."""
+    asked = [one for one in world.journal.of("request") if one.facts["what"] == "retrain"]
+    begun = [one for one in world.journal.of("decision") if _REQUEST in one.facts["because"]]
+    for number, decision in enumerate(begun, 1):
+        before = [one for one in asked if one.at <= decision.at]
+        assert number <= len(before), f"{decision}: was not asked for, or before"
 
 
 def no_defects(world: World) -> None:
@@ -157,7 +169,7 @@ def served(world: World) -> None:
 
 ALWAYS = (
     one_run_at_a_time, budget_holds, traffic_goes_to_ready_pods, actions_have_current_signals,
-    traffic_dwells, watching_changes_nothing, no_defects,
+    traffic_dwells, watching_changes_nothing, requests_are_carried_out_once, no_defects,
 )  # fmt: skip
 AT_REST = (alias_rests_on_a_version_that_starts, obligations_end, served)
 

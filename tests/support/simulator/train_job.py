@@ -60,6 +60,7 @@ class TrainJobs:
         self.outcomes: dict[str, Outcome] = {}
         self._made = 0
         namespace.on_job = self._run
+        namespace.on_end = lambda job: self._end(job, "DeadlineExceeded")
 
     def add_template(self, name: str, model: str) -> None:
         """Store a suspended CronJob."""
@@ -80,8 +81,8 @@ class TrainJobs:
 
     def _finish(self, job: Document, outcome: Outcome) -> None:
         name = job["metadata"]["name"]
-        if self._namespace.objects.find(JOBS, name) is not job:
-            return  # deleted, and its pod with it
+        if self._namespace.objects.find(JOBS, name) is not job or job.get("status"):
+            return  # deleted or ended, and its pod with it
         code = outcome.exit_code
         if outcome.result is not None:
             if Server.REGISTRY in self._network.outages:
@@ -96,6 +97,8 @@ class TrainJobs:
 
     def _end(self, job: Document, problem: str) -> None:
         if self._namespace.objects.find(JOBS, job["metadata"]["name"]) is not job:
+            return
+        if job.get("status"):
             return
         condition = {
             "type": "Failed" if problem else "Complete", "status": "True", "reason": problem,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.simulator.clock import Clock, SimulatedLoop
+from support.simulator.clock import Clock, SimulatedLoop, text_of
 from support.simulator.cluster import Namespace
 from support.simulator.faults import Network
 from support.simulator.journal import Journal
@@ -55,6 +55,7 @@ class World:
         self.processes: list[Process] = []
         self.pace = pace
         self._started = 0
+        self._asked = 0
         for target in targets:
             self._furnish(target)
 
@@ -161,6 +162,21 @@ class World:
             self._note_mode(name, "" if going else new["mode"], new)
             found["spec"] = new
             self.objects.touch(found, spec=True)
+
+    def request(self, name: str, what: str) -> str:
+        """Ask a policy for something by hand, by a new word; return the word."""
+        self._asked += 1
+        word = f"word-{self._asked}"
+        self.journal.note("request", policy=name, what=what)
+        self.edit(name, **{f"{what}Request": word})
+        return word
+
+    def force(self, name: str, to: str, seconds: float) -> None:
+        """Force the traffic of a policy for some time."""
+        until = text_of(self.clock.api + seconds)
+        self.journal.note("force", policy=name)
+        self.later(seconds, lambda: self.journal.note("force", policy=name))
+        self.edit(name, forceTraffic={"to": to, "until": until, "reason": "a trial"})
 
     # What may befall it
 

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
 from taxi_domain.kube import ATTEMPT_LABEL, DECISION_LABEL, POLICY_UID_LABEL, REPORT_LABEL
 from taxi_domain.reports import report_id
-from taxi_operator.core.decisions import CHAMPION_UNAVAILABLE, Action
+from taxi_operator.core.decisions import CHAMPION_UNAVAILABLE, Action, Decision
 from taxi_operator.core.jobs import PolicyKey, decision_number, job_name
 from taxi_operator.memory.status import Status, document_of, status_of
 from taxi_operator.metrics import Metrics
@@ -221,7 +221,7 @@ class Bench:
         self.found: Document = {"metadata": metadata}
 
     def decide(self, action: Action = Action.RETRAIN, number: int = 3) -> Status:
-        status = Status().decided(number, action, ["drift"], self.now)
+        status = Status().decided(number, Decision(action, ("drift",)), self.now)
         return asyncio.run(self.reports.planned(policy(), status))
 
     def look(self, status: Status) -> Status:
@@ -437,7 +437,7 @@ def test_next_decision_takes_the_link_of_a_report_that_was_not_made_along() -> N
         bench.decide(number=2), history=(*bench.decide(number=2).history, *made.history)
     )
 
-    after = open_one.decided(3, Action.RESTORE, [], NOW)
+    after = open_one.decided(3, Decision(Action.RESTORE), NOW)
 
     assert [one["number"] for one in after.history] == [3, 2, 1]
     assert ["reportURL" in one for one in after.history] == [False, False, True]

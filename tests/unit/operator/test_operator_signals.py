@@ -14,7 +14,8 @@ from taxi_operator.core.signals import Observed, SignalState, read
 from taxi_operator.memory.status import Status
 from taxi_operator.observation import Observation, observe
 from taxi_operator.spec.addresses import AllowList
-from taxi_operator.spec.policy import Condition, Signal, policy_of
+from taxi_operator.spec.policy import policy_of
+from taxi_operator.spec.signals import Condition, Signal
 
 SIGNAL = Signal(
     name="drift", promql="q", freshness_promql="age", max_age_seconds=60, explain_promql="",

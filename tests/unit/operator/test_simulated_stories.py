@@ -101,6 +101,19 @@ class Stories(RuleBasedStateMachine):
         self.world.run(seconds)
         self.world.edit(MAIN.policy, **spec_of(MAIN))
 
+    @rule(what=st.sampled_from(["retrain", "abort"]), then=_THEN)
+    def policy_is_asked(self, what: str, then: float) -> None:
+        self.world.request(MAIN.policy, what)
+        self.world.run(then)
+
+    @rule(
+        to=st.sampled_from(["Champion", "Fallback"]), seconds=st.sampled_from([30.0, 400.0]),
+        then=_THEN,
+    )  # fmt: skip
+    def traffic_is_forced(self, to: str, seconds: float, then: float) -> None:
+        self.world.force(MAIN.policy, to, seconds)
+        self.world.run(then)
+
     @rule(calls=st.integers(0, 8), fault=st.sampled_from(_FAULTS), more=st.integers(0, 8))
     def calls_are_to_fail(self, calls: int, fault: Fault, more: int) -> None:
         """A changing call fails; another one soon after, where the operator died of the first."""

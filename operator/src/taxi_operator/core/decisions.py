@@ -7,10 +7,13 @@ from typing import Final
 
 from taxi_operator.core.readiness import GRACE_SECONDS, Readiness
 from taxi_operator.core.signals import Reading, SignalState
-from taxi_operator.spec.policy import LIMIT_SECONDS, Fallback, Mode, Policy, Rule
+from taxi_operator.spec.orders import Force
+from taxi_operator.spec.policy import LIMIT_SECONDS, Fallback, Mode, Policy, Retrain, Rule
 
-#: Built-in signal; no signal of a policy can have this name.
+#: Reasons of decisions that no signal of a policy can be named after.
 CHAMPION_UNAVAILABLE: Final = "championUnavailable"
+RETRAIN_REQUEST: Final = "retrainRequest"
+FORCED: Final = "forceTraffic"
 
 
 class Action(StrEnum):
@@ -38,6 +41,7 @@ class Facts:
         traffic: Which predictor answers now.
         traffic_since: Since when; None when it never moved.
         rescued: It moved to the fallback since the champion was unavailable.
+        forced: It was moved to the fallback by hand.
         champion: Ready pods of the champion, and since when there are some, or none.
         fallback_ready: Ready pods of the fallback.
         run_open: A retrain run is under way.
@@ -45,12 +49,14 @@ class Facts:
         last_run_succeeded: Whether it promoted a candidate.
         run_starts: Starts of the runs that the budget counts.
         retrain_blocked: Why no run can be started now, empty when one can.
+        retrain_asked: A run is asked for by hand.
     """
 
     now: float
     traffic: Traffic = Traffic.CHAMPION
     traffic_since: float | None = None
     rescued: bool = False
+    forced: bool = False
     champion: Readiness = field(default_factory=lambda: Readiness(1, 0.0))
     fallback_ready: int = 1
     run_open: bool = False
@@ -58,6 +64,7 @@ class Facts:
     last_run_succeeded: bool = False
     run_starts: tuple[float, ...] = ()
     retrain_blocked: str = ""
+    retrain_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,11 @@ class Decision:
         """Whether the traffic leaves a champion that is unavailable."""
         return self.action is Action.FALLBACK and self.because == (CHAMPION_UNAVAILABLE,)
 
+    @property
+    def is_forced(self) -> bool:
+        """Whether the traffic moves, or a run starts, since a person asks for it."""
+        return bool({FORCED, RETRAIN_REQUEST} & set(self.because))
+
 
 def decide(policy: Policy, readings: Sequence[Reading], facts: Facts) -> Decision:
     """Return what to do next; at most one action.
@@ -102,6 +114,8 @@ def decide(policy: Policy, readings: Sequence[Reading], facts: Facts) -> Decisio
 
 
 def _traffic(policy: Policy, readings: Sequence[Reading], facts: Facts) -> Decision:
+    if policy.force is not None and facts.now < policy.force.until:
+        return _forced(policy, policy.force, facts)
     if facts.traffic is Traffic.FALLBACK:
         return _to_champion(policy, readings, facts)
     if policy.fallback is None:
@@ -110,6 +124,33 @@ def _traffic(policy: Policy, readings: Sequence[Reading], facts: Facts) -> Decis
         return _rescue(policy.fallback, facts)
     states = {one.name: one.state for one in readings}
     return _to_fallback(policy.fallback, _breached(policy.fallback_rule, states), facts)
+
+
+def _forced(policy: Policy, force: Force, facts: Facts) -> Decision:
+    """Keep the traffic where a person wants it, or bring it there: where pods are ready.
+
+    It waits for no dwell time, and needs no signal.
+    """
+    if facts.traffic is Traffic.FALLBACK:
+        return _forced_back(force, facts)
+    fallback = policy.fallback
+    if fallback is not None and facts.champion.unavailable(facts.now):
+        return _rescue(fallback, facts)
+    if fallback is None or not force.to_fallback:
+        return Decision(Action.NONE, reason="Forced")
+    if facts.fallback_ready < fallback.min_ready:
+        return Decision(Action.NONE, (FORCED,), "FallbackNotReady")
+    return Decision(Action.FALLBACK, (FORCED,))
+
+
+def _forced_back(force: Force, facts: Facts) -> Decision:
+    if force.to_fallback and facts.fallback_ready:
+        return Decision(Action.NONE, reason="Forced")
+    if not facts.champion.is_ready:
+        return Decision(Action.NONE, reason="ChampionNotReady")
+    if force.to_fallback:
+        return Decision(Action.RESTORE, reason="FallbackNotReady")
+    return Decision(Action.RESTORE, (FORCED,))
 
 
 def _rescue(fallback: Fallback, facts: Facts) -> Decision:
@@ -138,9 +179,10 @@ def _to_champion(policy: Policy, readings: Sequence[Reading], facts: Facts) -> D
         return Decision(Action.RESTORE, reason="FallbackRemoved")
     if facts.fallback_ready == 0:
         return Decision(Action.RESTORE, reason="FallbackNotReady")
-    if not fallback.restore_automatically:
+    if not fallback.restore_automatically and not facts.forced:
         return Decision(Action.NONE, reason="ManualRestore")
-    after = _after_rescue if facts.rescued else _after_rule
+    # What was done by hand was done for a while only.
+    after = _after_rescue if facts.rescued or facts.forced else _after_rule
     return after(policy, fallback, readings, facts)
 
 
@@ -186,21 +228,35 @@ def _dwelt(fallback: Fallback, facts: Facts) -> bool:
 def _retrain(policy: Policy, states: Mapping[str, SignalState], facts: Facts) -> Decision:
     if policy.retrain is None or facts.run_open:
         return Decision(Action.NONE)
-    because = _breached(policy.retrain_rule, states)
+    asked = facts.retrain_asked
+    because = (RETRAIN_REQUEST,) if asked else _breached(policy.retrain_rule, states)
     if not because:
         return Decision(Action.NONE)
     if facts.retrain_blocked:
         return Decision(Action.NONE, because, facts.retrain_blocked)
-    pause = (
-        policy.retrain.pause_after_success
-        if facts.last_run_succeeded
-        else policy.retrain.pause_after_failure
-    )
-    if facts.last_run_ended_at is not None and facts.now - facts.last_run_ended_at < pause:
+    pause = pause_after(policy.retrain, succeeded=facts.last_run_succeeded)
+    end = facts.last_run_ended_at
+    if not asked and end is not None and facts.now - end < pause:
         return Decision(Action.NONE, because, "Cooldown")
-    if len(recent(facts.run_starts, facts.now)) >= (policy.retrain.max_per_day):
+    if len(recent(facts.run_starts, facts.now)) >= policy.retrain.max_per_day:
         return Decision(Action.NONE, because, "BudgetExhausted")
     return Decision(Action.RETRAIN, because)
+
+
+def pause_after(retrain: Retrain, *, succeeded: bool) -> float:
+    """Return how long after the end of a run no other one starts by a rule, seconds."""
+    return retrain.pause_after_success if succeeded else retrain.pause_after_failure
+
+
+def next_start(retrain: Retrain, facts: Facts) -> float:
+    """Return from when on pause and limit let a run start by a rule, seconds since the epoch."""
+    end = facts.last_run_ended_at
+    pause = pause_after(retrain, succeeded=facts.last_run_succeeded)
+    free = 0.0 if end is None else end + pause
+    starts = sorted(recent(facts.run_starts, facts.now))
+    if len(starts) >= retrain.max_per_day:
+        free = max(free, starts[-retrain.max_per_day] + LIMIT_SECONDS)
+    return free
 
 
 def recent(starts: Iterable[float], now: float) -> list[float]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from taxi_operator.core.series import NOTHING, Series
-from taxi_operator.spec.policy import Condition, Signal
+from taxi_operator.spec.signals import Condition, Signal
 
 #: No count of rows is as large; a status has no room for it.
 _MAX_SAMPLES: Final = 1e9

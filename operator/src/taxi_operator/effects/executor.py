@@ -14,6 +14,7 @@ from taxi_operator.plan.effects import (
     AnnotateService,
     CreateJob,
     Effect,
+    EndJob,
     MoveAlias,
     Select,
     SetState,
@@ -108,6 +109,8 @@ class Executor:
         match effect:
             case CreateJob():
                 return await self._create(effect)
+            case EndJob():
+                await self._cluster.end_job(effect.job)
             case MoveAlias():
                 await self._move(effect)
             case SetState():

@@ -10,7 +10,7 @@ from taxi_operator.core import jobs
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.core.services import TargetMissingError
 from taxi_operator.memory.obligations import OpenPromotion, promotion_of, promotion_on
-from taxi_operator.memory.run import Run, RunState
+from taxi_operator.memory.run import HELD, Run, RunState
 from taxi_operator.plan.seen import NextRun, Object, SeenRun
 from taxi_operator.spec.ownership import Target
 from taxi_operator.spec.policy import LIMIT_SECONDS, Policy
@@ -49,7 +49,7 @@ class RunFacts:
         if run.state is RunState.STARTING and policy.retrain is not None:
             template = await self._template_of(run, policy.retrain.cron_job)
             return replace(seen, cron_job=template)
-        if run.state is not RunState.RUNNING:
+        if run.state not in HELD | {RunState.RUNNING}:
             return seen
         job = await self._cluster.job(run.job_name)
         pods = await self._cluster.pods({"batch.kubernetes.io/job-name": run.job_name})

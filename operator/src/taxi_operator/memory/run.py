@@ -12,14 +12,18 @@ Document = dict[str, Any]
 
 #: A backoff ends in the future; no policy may let it last longer, seconds.
 _MAX_BACKOFF: Final = 7 * 86_400.0
+#: Longest age of a verdict in runs of a release that did not ask, seconds.
+_DAY: Final = 86_400.0
 
 
 class RunState(StrEnum):
-    """Where a retrain run is; the first four are open."""
+    """Where a retrain run is."""
 
     STARTING = "Starting"
     RUNNING = "Running"
     BACKOFF = "Backoff"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    FROZEN = "Frozen"
     PROMOTING = "Promoting"
     PROMOTED = "Promoted"
     ABANDONED = "Abandoned"
@@ -27,7 +31,11 @@ class RunState(StrEnum):
     FAILED = "Failed"
 
 
-_OPEN: Final = {RunState.STARTING, RunState.RUNNING, RunState.BACKOFF, RunState.PROMOTING}
+#: The candidate is better, and something has to come before its promotion.
+HELD: Final = frozenset({RunState.AWAITING_APPROVAL, RunState.FROZEN})
+_OPEN: Final = HELD | {
+    RunState.STARTING, RunState.RUNNING, RunState.BACKOFF, RunState.PROMOTING
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,8 @@ def _gate(found: Fields) -> Gate | None:
     confidence = found.text("confidence")
     if rows is None or gain is None or confidence is None:
         return None
-    return Gate(rows, gain, confidence)
+    asks, age = found.text("approval") == "Required", found.integer("maxVerdictAgeSeconds")
+    return Gate(rows, gain, confidence, asks, _DAY if age is None else float(age))
 
 
 def _gate_document(gate: Gate | None) -> Document | None:
@@ -114,6 +123,8 @@ def _gate_document(gate: Gate | None) -> Document | None:
     return {
         "minLabelledRows": gate.min_labelled_rows, "minRelativeGain": gate.min_relative_gain,
         "confidence": gate.confidence,
+        "approval": "Required" if gate.asks_for_approval else "None",
+        "maxVerdictAgeSeconds": int(gate.max_verdict_age),
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ Document = dict[str, Any]
 
 #: Why the fallback serves, or would, when it is not for a policy's rule.
 RESCUED: Final = "ChampionUnavailable"
+FORCED_BY_HAND: Final = "Forced"
 _MAX_HISTORY: Final = 20
 _MAX_RUNS: Final = 32
 _MAX_BECAUSE: Final = 16
@@ -25,6 +26,7 @@ class Shadow:
         traffic: Which predictor would answer.
         since: Since when, seconds since the epoch; None when it never moved.
         rescued: It would be the fallback since the champion was unavailable.
+        forced: It would be the fallback since a person wants it there.
         run_starts: When runs would have started, newest first.
         history: What would have been decided, newest first.
     """
@@ -32,6 +34,7 @@ class Shadow:
     traffic: Traffic
     since: float | None = None
     rescued: bool = False
+    forced: bool = False
     run_starts: tuple[float, ...] = ()
     history: tuple[Mapping[str, Any], ...] = ()
 
@@ -46,6 +49,7 @@ class Shadow:
         last, has_succeeded = max([*ends, *((one, True) for one in self.run_starts)], default=real)
         return replace(
             facts, traffic=self.traffic, traffic_since=self.since, rescued=self.rescued,
+            forced=self.forced,
             run_open=False, last_run_ended_at=last, last_run_succeeded=has_succeeded,
             run_starts=(*self.run_starts, *facts.run_starts),
         )  # fmt: skip
@@ -59,7 +63,14 @@ class Shadow:
         if decision.action is Action.RETRAIN:
             return replace(told, run_starts=(now, *self.run_starts)[:_MAX_RUNS])
         to = Traffic.FALLBACK if decision.action is Action.FALLBACK else Traffic.CHAMPION
-        return replace(told, traffic=to, since=now, rescued=decision.is_rescue)
+        return replace(
+            told, traffic=to, since=now, rescued=decision.is_rescue, forced=decision.is_forced
+        )  # fmt: skip
+
+
+def reason_of(*, rescued: bool, forced: bool) -> str | None:
+    """Return the word for why the traffic is where it is, None when it is for a rule."""
+    return RESCUED if rescued else FORCED_BY_HAND if forced else None
 
 
 def shadow_of(found: Fields) -> Shadow | None:
@@ -74,6 +85,7 @@ def shadow_of(found: Fields) -> Shadow | None:
         active,
         traffic.time("since"),
         traffic.text("reason") == RESCUED,
+        traffic.text("reason") == FORCED_BY_HAND,
         tuple(one for one in starts if one is not None),
         tuple(one for one in entries if one),
     )
@@ -85,7 +97,7 @@ def shadow_document(shadow: Shadow | None) -> Document | None:
         return None
     traffic = {
         "active": str(shadow.traffic), "since": text_of(shadow.since),
-        "reason": RESCUED if shadow.rescued else None,
+        "reason": reason_of(rescued=shadow.rescued, forced=shadow.forced),
     }  # fmt: skip
     parts: Document = {
         "traffic": {name: value for name, value in traffic.items() if value is not None},

@@ -5,19 +5,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from taxi_operator.core.decisions import Action, Traffic
+from taxi_operator.core.decisions import Decision, Traffic
 from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.signals import Reading, SignalState
 from taxi_operator.memory.fields import Fields
 from taxi_operator.memory.run import Run, run_document, run_of
-from taxi_operator.memory.shadow import RESCUED, Shadow, shadow_document, shadow_of
+from taxi_operator.memory.shadow import (
+    FORCED_BY_HAND,
+    RESCUED,
+    Shadow,
+    reason_of,
+    shadow_document,
+    shadow_of,
+)
+from taxi_operator.spec.orders import REQUESTS
 from taxi_operator.times import text_of
 
 Document = dict[str, Any]
 
-#: Fields of a run that resources of earlier releases do not have.
+#: Fields that resources of earlier releases do not have, of the whole and of a run; and those that
+#: they have of a decision.
+_NEW: Final = {"dryRun", "requests"}
+_OLD_IN_DECISION: Final = {"id", "number", "action", "because", "at"}
 _NEW_IN_RUN: Final = {"cronJobName", "gate"}
 _MAX_HISTORY: Final = 20
+#: No run waits longer for the one before it, seconds.
+_MAX_PAUSE: Final = 31 * 86_400.0
 _MAX_CONDITIONS: Final = 16
 _MAX_SIGNALS: Final = 16
 _MAX_BECAUSE: Final = 16
@@ -38,6 +51,10 @@ class Status:
     last_swap_seconds: float | None = None
     #: The fallback serves since the champion was unavailable.
     rescued: bool = False
+    #: The traffic was moved by hand.
+    forced: bool = False
+    #: The requests that were taken up, by the word for each; None: nobody looked at them yet.
+    requests: Mapping[str, str] | None = None
     #: How ready the champion was at the last look; remembered while something depends on it.
     champion: Readiness | None = None
     reset_at: float | None = None
@@ -56,18 +73,50 @@ class Status:
         """Whether a switch of the traffic was decided and has not been seen to end."""
         return self.traffic_since is not None and self.last_swap_seconds is None
 
-    def decided(self, number: int, action: Action, because: Sequence[str], now: float) -> "Status":
+    def decided(
+        self, number: int, decision: Decision, now: float, message: str = ""
+    ) -> "Status":  # fmt: skip
         """Return the status with a decision written down."""
-        decision = {
-            "id": f"{number:04d}", "number": number, "action": str(action),
-            "because": list(because), "at": text_of(now),
+        entry = {
+            "id": f"{number:04d}", "number": number, "action": str(decision.action),
+            "because": list(decision.because), "at": text_of(now),
+            **({"message": message} if message else {}),
         }  # fmt: skip
         # Nobody makes the report of an older decision any more.
         before = self.with_report(url=None, start=None) if self.report_is_open else self
         return replace(
-            self, number=number, decision=decision,
-            history=(decision, *before.history)[:_MAX_HISTORY],
+            self, number=number, decision=entry,
+            history=(entry, *before.history)[:_MAX_HISTORY],
         )  # fmt: skip
+
+    def with_outcome(
+        self, number: int, outcome: str, now: float, **figures: str | None
+    ) -> "Status":
+        """Return the status with what became of a decision; it is told once.
+
+        Args:
+            number: The decision.
+            outcome: What became of it, as a word.
+            now: When that was, seconds since the epoch.
+            figures: Fields of the resource's `history` beside it; those without a value are not
+                written.
+        """
+        told: Document = {"outcome": outcome, "endedAt": text_of(now)}
+        told |= {name: value for name, value in figures.items() if value not in {None, ""}}
+
+        def after(one: Mapping[str, Any]) -> Mapping[str, Any]:
+            is_meant = one.get("number") == number and "outcome" not in one
+            return {**one, **told} if is_meant else one
+
+        # What a dry run would do stands under the number of what was decided last.
+        newest = self.decision
+        if newest is not None and not str(newest.get("action", "")).startswith("DryRun"):
+            newest = after(newest)
+        return replace(self, decision=newest, history=tuple(map(after, self.history)))
+
+    def took(self, request: str, word: str) -> "Status":
+        """Return the status with a request taken up: it acts once."""
+        return replace(self, requests={**(self.requests or {}), request: word})
 
     @property
     def report_is_open(self) -> bool:
@@ -118,7 +167,7 @@ class Status:
         """
         return replace(
             self, traffic=Traffic.CHAMPION, traffic_known=False, traffic_since=None,
-            last_swap_seconds=None, rescued=False,
+            last_swap_seconds=None, rescued=False, forced=False,
         )  # fmt: skip
 
     def forgotten(self) -> "Status":
@@ -171,6 +220,8 @@ def status_of(document: object, now: float = math.inf) -> Status:
         traffic_since=traffic.time("since") if active else None,
         last_swap_seconds=traffic.seconds("lastSwapSeconds") if active else None,
         rescued=traffic.text("reason") == RESCUED,
+        forced=traffic.text("reason") == FORCED_BY_HAND,
+        requests=_requests(found.part("requests")),
         champion=_champion(traffic),
         reset_at=found.time("signalsResetAt"),
         breached={one["name"]: bool(one.get("breached")) for one in signals},
@@ -191,7 +242,7 @@ def document_of(status: Status, generation: int) -> Document:
         "lastSwapSeconds": (
             None if status.last_swap_seconds is None else f"{status.last_swap_seconds:.2f}"
         ),
-        "reason": RESCUED if status.rescued else None,
+        "reason": reason_of(rescued=status.rescued, forced=status.forced),
         "championReadyPods": status.champion.pods if status.champion else None,
         "championSince": text_of(status.champion.since) if status.champion else None,
     }
@@ -206,6 +257,7 @@ def document_of(status: Status, generation: int) -> Document:
         "budget": status.budget,
         "signalsResetAt": text_of(status.reset_at),
         "history": list(status.history),
+        "requests": None if status.requests is None else dict(status.requests),
         "dryRun": shadow_document(status.shadow),
     }
     return {name: value for name, value in parts.items() if value not in (None, [], {})}
@@ -213,19 +265,28 @@ def document_of(status: Status, generation: int) -> Document:
 
 def for_older_resource(document: Document) -> Document:
     """Return the form of a status without what resources of earlier releases do not have."""
-    kept = {name: value for name, value in document.items() if name != "dryRun"}
+    kept = {name: value for name, value in document.items() if name not in _NEW}
     if "run" in kept:
         run = kept["run"].items()
         kept["run"] = {name: value for name, value in run if name not in _NEW_IN_RUN}
     if "decision" in kept:
-        kept["decision"] = _without_report(kept["decision"])
+        kept["decision"] = _as_before(kept["decision"])
     if "history" in kept:
-        kept["history"] = [_without_report(one) for one in kept["history"]]
+        kept["history"] = [_as_before(one) for one in kept["history"]]
+    if "budget" in kept:
+        budget = kept["budget"].items()
+        kept["budget"] = {name: value for name, value in budget if name != "nextEligibleAt"}
     return kept
 
 
-def _without_report(decision: Mapping[str, Any]) -> Document:
-    return {name: value for name, value in decision.items() if not name.startswith("report")}
+def _as_before(decision: Mapping[str, Any]) -> Document:
+    return {name: value for name, value in decision.items() if name in _OLD_IN_DECISION}
+
+
+def _requests(found: Fields) -> Mapping[str, str] | None:
+    if not found.found:
+        return None
+    return {word: found.text(word) or "" for word in REQUESTS}
 
 
 def _champion(traffic: Fields) -> Readiness | None:
@@ -243,6 +304,9 @@ def _decision(found: Fields) -> Mapping[str, Any] | None:
         "reportURL": found.text("reportURL"), "reportFrom": text_of(found.time("reportFrom")),
         "reportJobName": found.text("reportJobName"),
         "reportMessage": found.text("reportMessage"),
+        "outcome": found.text("outcome"), "endedAt": text_of(found.time("endedAt")),
+        "candidate": found.text("candidate"), "gain": found.text("gain"),
+        "seconds": found.text("seconds"), "message": found.text("message"),
     }  # fmt: skip
     if shown["number"] is None:
         found.note("", "has no number")
@@ -291,4 +355,10 @@ def _candidate(found: Fields) -> Mapping[str, Any] | None:
 
 def _budget(found: Fields) -> Mapping[str, Any] | None:
     runs, most = found.integer("runsInWindow"), found.integer("maxRuns")
-    return None if runs is None or most is None else {"runsInWindow": runs, "maxRuns": most}
+    if runs is None or most is None:
+        return None
+    # Of the future, so that it is no time that can have been seen.
+    free = text_of(found.time("nextEligibleAt", ahead=_MAX_PAUSE))
+    return {
+        "runsInWindow": runs, "maxRuns": most, **({"nextEligibleAt": free} if free else {})
+    }  # fmt: skip

@@ -5,7 +5,16 @@ from typing import Any, Final
 
 from taxi_operator.conditions import was_held
 from taxi_operator.core import jobs
-from taxi_operator.core.decisions import Action, Decision, Facts, Traffic, decide, recent
+from taxi_operator.core.decisions import (
+    RETRAIN_REQUEST,
+    Action,
+    Decision,
+    Facts,
+    Traffic,
+    decide,
+    next_start,
+    recent,
+)
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.services import RETAINED_ANNOTATION, is_retained
@@ -21,7 +30,7 @@ from taxi_operator.times import seconds_since_epoch, text_of
 _NOBODY: Final = Readiness(0, 0.0)
 
 
-def facts_of(key: PolicyKey, status: Status, seen: Seen) -> Facts:
+def facts_of(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Facts:
     """Return what a decision is made from."""
     run, target = status.run, seen.target
     ended_at, has_succeeded = _last_run(key, status, seen)
@@ -30,6 +39,7 @@ def facts_of(key: PolicyKey, status: Status, seen: Seen) -> Facts:
         traffic=status.traffic,
         traffic_since=status.traffic_since,
         rescued=status.rescued,
+        forced=status.forced,
         champion=target.champion if target else replace(_NOBODY, since=seen.now),
         fallback_ready=target.ready[Traffic.FALLBACK] if target else 0,
         run_open=bool(run and run.is_open),
@@ -38,6 +48,7 @@ def facts_of(key: PolicyKey, status: Status, seen: Seen) -> Facts:
         last_run_succeeded=has_succeeded,
         run_starts=_run_starts(key, status, seen),
         retrain_blocked=_retrain_blocked(seen),
+        retrain_asked=is_asked(policy, status, "retrain"),
     )
 
 
@@ -96,10 +107,15 @@ def with_budget(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> S
     """Return a status that shows the budget."""
     if policy.retrain is None:
         return status
-    starts = recent(_run_starts(key, status, seen), seen.now)
-    return replace(
-        status, budget={"runsInWindow": len(starts), "maxRuns": policy.retrain.max_per_day}
-    )
+    facts = facts_of(policy, key, status, seen)
+    budget: dict[str, Any] = {
+        "runsInWindow": len(recent(facts.run_starts, seen.now)),
+        "maxRuns": policy.retrain.max_per_day,
+    }
+    free = next_start(policy.retrain, facts)
+    if free > seen.now:
+        budget["nextEligibleAt"] = text_of(free)
+    return replace(status, budget=budget)
 
 
 def rescued(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Plan:
@@ -112,8 +128,8 @@ def rescued(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Plan:
         or not target.champion.unavailable(seen.now)
     ):
         return Plan(status)
-    decision = decide(policy, (), facts_of(key, status, seen))
-    if decision.is_rescue:
+    decision = decide(policy, (), facts_of(policy, key, status, seen))
+    if decision.action is Action.FALLBACK:
         return _moved(policy, status, seen, target, decision)
     if was_held(status):
         return Plan(status)
@@ -126,7 +142,7 @@ def decided(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Plan:
     """Return what a policy decides, and how that begins."""
     if seen.target is None:
         return Plan(status)
-    facts = facts_of(key, status, seen)
+    facts = facts_of(policy, key, status, seen)
     if policy.mode is Mode.DRY_RUN:
         return _dry(policy, status, seen, facts)
     status = replace(status, shadow=None)
@@ -151,9 +167,11 @@ def _moved(
     """Begin to move the traffic."""
     to = Traffic.FALLBACK if decision.action is Action.FALLBACK else Traffic.CHAMPION
     number = next_number(status, seen)
+    reason = policy.force.reason if policy.force and decision.is_forced else ""
     memory = replace(
-        status.decided(number, decision.action, decision.because, seen.now),
+        status.decided(number, decision, seen.now, reason),
         traffic=to, traffic_since=seen.now, last_swap_seconds=None, rescued=decision.is_rescue,
+        forced=decision.is_forced,
     )  # fmt: skip
     effects: list[Effect] = []
     retained = policy.retains_traffic and to is Traffic.FALLBACK
@@ -181,8 +199,25 @@ def _run_begun(  # noqa: PLR0913, PLR0917 - a policy, its memory, what is seen, 
         cron_job=policy.retrain.cron_job if policy.retrain else None,
         gate=policy.gate,
     )
-    status = status.decided(next_run.number, decision.action, decision.because, seen.now)
+    status = _taken(policy, status.decided(next_run.number, decision, seen.now), decision)
     return Plan(replace(status, run=run, candidate=None), decision=decision)
+
+
+def is_asked(policy: Policy, status: Status, request: str) -> bool:
+    """Tell whether something is asked for by hand that was not taken up yet.
+
+    What was asked when nobody had looked yet, as after a status was lost, is none: it may have been
+    done.
+    """
+    word = policy.requests[request]
+    return bool(word) and status.requests is not None and status.requests.get(request) != word
+
+
+def _taken(policy: Policy, status: Status, decision: Decision) -> Status:
+    """Take up the request behind a decision, in the same write."""
+    if decision.because != (RETRAIN_REQUEST,):
+        return status
+    return status.took("retrain", policy.requests["retrain"])
 
 
 def _dry(policy: Policy, status: Status, seen: Seen, facts: Facts) -> Plan:
@@ -204,4 +239,5 @@ def _dry(policy: Policy, status: Status, seen: Seen, facts: Facts) -> Plan:
     why = ", ".join(decision.because) or decision.reason
     note = Note("DryRun", f"would {decision.action} because of {why}")
     memory = replace(status, decision=entry, shadow=shadow.after(decision, seen.now))
+    memory = _taken(policy, memory, decision)
     return Plan(memory, note=note)

@@ -59,4 +59,11 @@ class Select:
     traffic: Traffic
 
 
-Effect = CreateJob | MoveAlias | SetState | AnnotatePods | AnnotateService | Select
+@dataclass(frozen=True, slots=True)
+class EndJob:
+    """A Job ends now, its pods too; it stays to be looked at, and counted."""
+
+    job: str
+
+
+Effect = CreateJob | EndJob | MoveAlias | SetState | AnnotatePods | AnnotateService | Select

@@ -7,7 +7,8 @@ from taxi_domain.errors import TaxiError
 from taxi_operator.core.decisions import Decision
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.status import Status
-from taxi_operator.plan.effects import Effect
+from taxi_operator.plan.effects import Effect, EndJob
+from taxi_operator.texts import cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Plan:
         return self.memory == memory and not effects and self.problem is None
 
 
+#: Of a message that history keeps.
+_MAX_MESSAGE: Final = 300
 _REASONS: Final = {
     RunState.PROMOTED: "CandidatePromoted",
     RunState.REFUSED: "CandidateRefused",
@@ -63,6 +66,11 @@ _REASONS: Final = {
 def ended(status: Status, run: Run, state: RunState, message: str, now: float) -> Plan:
     """Return the last step of a run."""
     over = replace(run, state=state, ended_at=now, next_attempt_at=None, message=message)
+    candidate = status.candidate or {}
+    status = status.with_outcome(
+        run.number, str(state), now, message=cut(message, _MAX_MESSAGE),
+        candidate=candidate.get("version"), gain=candidate.get("gain"),
+    )  # fmt: skip
     note = Note(
         _REASONS[state], f"decision {run.number}: {message}", warning=state is RunState.FAILED
     )
@@ -79,3 +87,16 @@ def abandoned(status: Status, why: str, now: float) -> Plan:
         return Plan(status)
     # Nobody knows what the verdict is worth when decisions are made again.
     return ended(status, run, RunState.ABANDONED, f"{why}: the verdict is not waited for", now)
+
+
+def aborted(status: Status, word: str, now: float) -> Plan:
+    """Return what gives the open run up, and ends its Job, since a person asks for it."""
+    run = status.run
+    taken = status.took("abort", word)
+    if run is None or not run.is_open:
+        return Plan(taken, note=Note("AbortRefused", "no run is open"))
+    if run.state is RunState.PROMOTING:
+        text = f"decision {run.number}: {run.candidate} is being promoted; that ends or goes back"
+        return Plan(taken, note=Note("AbortRefused", text, warning=True))
+    over = ended(taken, run, RunState.ABANDONED, f"aborted by request {word}", now)
+    return replace(over, first=(EndJob(run.job_name),))

@@ -13,8 +13,8 @@ from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.memory.obligations import promotion_of
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.status import Status
-from taxi_operator.plan.decision import decided, rescued, with_budget
-from taxi_operator.plan.plan import Plan, abandoned
+from taxi_operator.plan.decision import decided, is_asked, rescued, with_budget
+from taxi_operator.plan.plan import Plan, abandoned, aborted
 from taxi_operator.plan.promotion import carried_on
 from taxi_operator.plan.run import next_step
 from taxi_operator.plan.seen import Done, Object, Seen
@@ -28,6 +28,8 @@ Part = Callable[[Policy, PolicyKey, Status, Seen, Done], Plan]
 
 def remembered(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Status:
     """Return a status that knows what Service, Deployments, Jobs and signals say."""
+    if status.requests is None:
+        status = replace(status, requests=policy.requests)
     if seen.target is not None:
         status = recognised(policy, key, status, seen.target, seen.now)
     if seen.jobs is not None:
@@ -61,6 +63,13 @@ def switch(policy: Policy, _key: PolicyKey, status: Status, seen: Seen, _done: D
     if seen.target is None or not status.is_swapping:
         return Plan(status)
     return switch_carried_on(policy, status, seen.target, seen.now)
+
+
+def abort(policy: Policy, _key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:
+    """Give the open run up when a person asks for it."""
+    if not is_asked(policy, status, "abort"):
+        return Plan(status)
+    return aborted(status, policy.requests["abort"], seen.now)
 
 
 def run(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) -> Plan:
@@ -98,4 +107,4 @@ def decide(policy: Policy, key: PolicyKey, status: Status, seen: Seen, _done: Do
 
 
 #: Asked in this order once the signals are known; the rescue before that.
-PARTS: Final[tuple[Part, ...]] = (switch, run, decide)
+PARTS: Final[tuple[Part, ...]] = (switch, abort, run, decide)

@@ -19,14 +19,14 @@ from taxi_operator.plan.candidate import candidate_of
 from taxi_operator.plan.effects import AnnotatePods, AnnotateService, Effect, MoveAlias, SetState
 from taxi_operator.plan.plan import Note, Plan, ended
 from taxi_operator.plan.seen import NOTHING_DONE, Done, SeenRun
+from taxi_operator.spec.freeze import frozen_until
 from taxi_operator.spec.policy import Policy
+from taxi_operator.times import text_of
 from taxi_store.registry.entries import AliasEntry
 from taxi_store.registry.runs import RunEntry
 
 #: Names the Job whose candidate was taken back; set on the pod template beside the version.
 ROLLED_BACK_ANNOTATION: Final = f"{GROUP}/rolled-back"
-#: An older verdict is not carried out: it compared on data of that time, seconds.
-MAX_VERDICT_AGE: Final = 86_400.0
 #: A promotion ends within this, or within the Deployment's own deadline and some more, seconds.
 _MAX_ROLLOUT: Final = 900.0
 _PROGRESS_MARGIN: Final = 300.0
@@ -51,10 +51,13 @@ def begun(
         message = f"run {report.run_id}: reports Better, but names no candidate or no champion"
         return ended(status, run, RunState.FAILED, message, seen.now)
     age = seen.now - (report.finished_at or report.started_at).timestamp()
-    if age > MAX_VERDICT_AGE:
+    if age > (run.gate or policy.gate).max_verdict_age:
         message = f"the verdict on {version} is {age / 3600:.0f} h old: the data went on"
         refused = replace(status, candidate=candidate_of(report, "Refused"))
         return ended(refused, run, RunState.FAILED, message, seen.now)
+    held = _held(policy, status, run, report, version, seen.now)
+    if held is not None:
+        return held
     blocked = _rollout_blocked(policy.deployment, seen.deployment)
     if blocked:
         return Plan(status, problem=TaxiError(blocked))
@@ -76,6 +79,28 @@ def begun(
         replace(status, run=promoting, candidate=candidate_of(report, "Promoting")),
         then=_forward(promotion, report.message),
         note=note,
+    )
+
+
+def _held(
+    policy: Policy, status: Status, run: Run, report: RunEntry, version: str, now: float
+) -> Plan | None:  # fmt: skip
+    """Return the wait for what has to come before the promotion; None when nothing has to."""
+    frozen = frozen_until(policy.freeze_windows, now)
+    if (run.gate or policy.gate).asks_for_approval and policy.approved != version:
+        state, reason = RunState.AWAITING_APPROVAL, "ApprovalNeeded"
+        text = f"{version} waits for spec.approvedCandidate to name it (taxi-policy approve)"
+    elif frozen is not None:
+        state, reason = RunState.FROZEN, "PromotionFrozen"
+        text = f"{version} waits for the end of a freeze window at {text_of(frozen)}"
+    else:
+        return None
+    if run.state is state and run.message == text:
+        return Plan(status)
+    waiting = replace(status, candidate=candidate_of(report, str(state)))
+    return Plan(
+        replace(waiting, run=replace(run, state=state, message=text)),
+        note=Note(reason, f"decision {run.number}: {text}. {report.message}"),
     )
 
 

@@ -82,6 +82,15 @@ def _look(one: OpenRun) -> Plan:
     return _failed(one, outcome)
 
 
+def _waited(one: OpenRun) -> Plan:
+    """Promote the candidate once nothing has to come before; its report tells all of it."""
+    verdict = _verdict(one)
+    if verdict is not None:
+        return verdict
+    message = "the report of the run is gone"
+    return ended(one.status, one.run, RunState.FAILED, message, one.seen.now)
+
+
 def _verdict(one: OpenRun) -> Plan | None:
     """Return what follows from the report, None while there is no verdict."""
     status, run, report, now = one.status, one.run, one.seen.report, one.seen.now
@@ -133,6 +142,8 @@ _PHASES: Final[Mapping[RunState, Callable[[OpenRun], Plan]]] = {
     RunState.STARTING: _start,
     RunState.RUNNING: _look,
     RunState.BACKOFF: _after_backoff,
+    RunState.AWAITING_APPROVAL: _waited,
+    RunState.FROZEN: _waited,
 }
 
 

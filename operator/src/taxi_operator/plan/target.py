@@ -30,7 +30,7 @@ def _with_traffic(policy: Policy, status: Status, target: SeenTarget, now: float
         # It did not move the traffic, or another policy does: it sees it, and does not keep it.
         return replace(
             status, traffic=target.selected or Traffic.CHAMPION, traffic_known=False,
-            traffic_since=None, rescued=False,
+            traffic_since=None, rescued=False, forced=False,
         )  # fmt: skip
     # A new policy, or one whose status was lost.
     status = replace(status, traffic_known=True)
@@ -65,4 +65,5 @@ def switch_carried_on(policy: Policy, status: Status, target: SeenTarget, now: f
         f"decision {status.number}: {policy.service} switched in {seconds:.1f} s",
         warning=to_fallback,
     )
+    status = status.with_outcome(status.number, "Switched", now, seconds=f"{seconds:.1f}")
     return Plan(replace(status, last_swap_seconds=seconds), note=note)

@@ -19,6 +19,7 @@ DURATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "retrain.attempts.maxBackoff": ("1s", "24h"),
     "retrain.pauseAfter.success": ("0s", "720h"),
     "retrain.pauseAfter.failure": ("0s", "720h"),
+    "gate.maxVerdictAge": ("1h", "720h"),
     "fallback.minDwell": ("0s", "24h"),
 }
 NUMBERS: Final[Mapping[str, tuple[int, int]]] = {

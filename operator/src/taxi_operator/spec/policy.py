@@ -1,7 +1,6 @@
 """A DriftPolicy's spec as values. The CRD's schema checks it first; what it cannot, is here."""
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -10,21 +9,15 @@ from taxi_domain.errors import FieldError
 from taxi_domain.models import MODEL_NAME
 from taxi_operator.spec import bounds
 from taxi_operator.spec.addresses import address_of
+from taxi_operator.spec.freeze import FreezeWindow, windows_of
+from taxi_operator.spec.orders import Force, force_of, requests_of
+from taxi_operator.spec.signals import Signal, signals_of
 from taxi_operator.texts import cut
 
 Spec = Mapping[str, Any]
 
-_COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
-    "Greater": operator.gt,
-    "GreaterOrEqual": operator.ge,
-    "Less": operator.lt,
-    "LessOrEqual": operator.le,
-}
 #: What the limit of runs looks back on, seconds.
 LIMIT_SECONDS: Final = 86_400.0
-#: So that noise around a threshold moves nothing; the schema has the same.
-_ENTER_FOR: Final = "5m"
-_EXIT_FOR: Final = "15m"
 
 
 class Mode(StrEnum):
@@ -33,34 +26,6 @@ class Mode(StrEnum):
     ENFORCE = "Enforce"
     DRY_RUN = "DryRun"
     SUSPEND = "Suspend"
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A comparison that must hold for some time (seconds)."""
-
-    op: str
-    value: float
-    for_seconds: float
-
-    def holds(self, value: float) -> bool:
-        """Tell whether one value satisfies it."""
-        return _COMPARE[self.op](value, self.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """One signal: queries, when it is breached, when it is healthy again."""
-
-    name: str
-    promql: str
-    freshness_promql: str
-    max_age_seconds: float
-    explain_promql: str
-    enter: Condition
-    exit: Condition
-    min_samples_promql: str
-    min_samples: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +57,21 @@ class Retrain:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What the train Job asks of a candidate; texts, as they go to its command line."""
+    """What a candidate has to show; texts, as they go to the Job's command line.
+
+    Attributes:
+        min_labelled_rows: Fewest rows that it is compared on.
+        min_relative_gain: Fewest relative gain in RMSE, a share.
+        confidence: Confidence of the gain's interval, a share.
+        asks_for_approval: A person, or another system, has to name it before it is promoted.
+        max_verdict_age: An older verdict is not carried out, seconds: the data went on.
+    """
 
     min_labelled_rows: int
     min_relative_gain: str
     confidence: str
+    asks_for_approval: bool = False
+    max_verdict_age: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +105,26 @@ class Policy:
     gate: Gate
     fallback: Fallback | None
     retains_traffic: bool
+    #: What is asked for by hand, by the word for it; empty texts where nothing is.
+    requests: Mapping[str, str]
+    force: Force | None
+    #: The candidate that may be promoted where the gate asks for approval; empty: none.
+    approved: str
+    freeze_windows: tuple[FreezeWindow, ...]
 
 
-def policy_of(spec: Spec) -> Policy:
+def policy_of(spec: Spec, namespace: str = "default") -> Policy:
     """Read a spec.
+
+    Args:
+        spec: The spec.
+        namespace: Where the policy is: its presets ask about the monitor of this namespace.
 
     Raises:
         FieldError: names the field that cannot be used.
     """
     try:
-        return _policy(spec)
+        return _policy(spec, namespace)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FieldError(
             "spec", f"is not complete ({cut(repr(error), 200)})", "see docs/drift-policy.md"
@@ -151,27 +136,31 @@ def retains(spec: object) -> bool:
     return isinstance(spec, Mapping) and spec.get("deletionPolicy") == "Retain"
 
 
-def _policy(spec: Spec) -> Policy:
+def _policy(spec: Spec, namespace: str) -> Policy:
     target, prometheus = spec["target"], spec.get("prometheus") or {}
     evaluation = spec.get("evaluation") or {}
     rules = spec.get("rules") or {}
-    signals = tuple(_signal(one, f"spec.signals[{one['name']}]") for one in spec["signals"])
+    model, force = spec.get("modelName", MODEL_NAME), spec.get("forceTraffic")
     policy = Policy(
         mode=Mode(spec.get("mode", Mode.ENFORCE)),
-        model=spec.get("modelName", MODEL_NAME),
+        model=model,
         deployment=target["deploymentName"],
         service=target["activeServiceName"],
         prometheus_url=_url(prometheus),
         prometheus_timeout=_timeout(prometheus),
         interval_seconds=bounds.number(evaluation, "evaluation.intervalSeconds", 30),
         settle_seconds=bounds.number(evaluation, "evaluation.settleSeconds", 30),
-        signals=signals,
+        signals=signals_of(spec, namespace, model),
         retrain_rule=_rule(rules.get("retrain")),
         fallback_rule=_rule(rules.get("fallback")),
         retrain=_retrain(spec["retrain"]) if spec.get("retrain") else None,
-        gate=_gate((spec.get("gate") or {}).get("champion") or {}),
+        gate=_gate(spec.get("gate") or {}),
         fallback=_fallback(spec["fallback"]) if spec.get("fallback") else None,
         retains_traffic=retains(spec),
+        requests=requests_of(spec),
+        force=force_of(force),
+        approved=str(spec.get("approvedCandidate", "")),
+        freeze_windows=windows_of(spec.get("freezeWindows") or [], "spec.freezeWindows"),
     )
     _check(policy)
     return policy
@@ -188,6 +177,8 @@ def _check(policy: Policy) -> None:
             "spec.fallback.deploymentName", "is the champion's Deployment",
             "name the fallback's; without one, leave spec.fallback out",
         )  # fmt: skip
+    if policy.force is not None and policy.force.to_fallback and policy.fallback is None:
+        raise FieldError("spec.fallback", "is missing", "spec.forceTraffic needs it")
     if len(set(names)) != len(names):
         raise FieldError("spec.signals", "two have the same name", "give each its own name")
     for field, rule in (("retrain", policy.retrain_rule), ("fallback", policy.fallback_rule)):
@@ -209,37 +200,6 @@ def _timeout(prometheus: Spec) -> float | None:
     if prometheus.get("timeoutSeconds") is None:
         return None
     return bounds.number(prometheus, "prometheus.timeoutSeconds", 0)
-
-
-def _signal(one: Spec, field: str) -> Signal:
-    if one.get("onNoData", "Hold") != "Hold":
-        raise FieldError(
-            f"{field}.onNoData", "can only be Hold: a policy never acts on silence",
-            "remove it, and alert on absence in Alertmanager",
-        )  # fmt: skip
-    samples = one.get("minSamples") or {}
-    asked = bool(samples)
-    return Signal(
-        name=one["name"],
-        promql=bounds.query(one, "promql", field),
-        freshness_promql=bounds.query(one, "freshnessPromql", field, optional=True),
-        max_age_seconds=bounds.number(one, "signals.maxAgeSeconds", 120, f"{field}.maxAgeSeconds"),
-        explain_promql=bounds.query(one, "explainPromql", field, optional=True),
-        enter=_condition(one["enter"], "signals.enter.for", _ENTER_FOR, f"{field}.enter.for"),
-        exit=_condition(one["exit"], "signals.exit.for", _EXIT_FOR, f"{field}.exit.for"),
-        min_samples_promql=(
-            bounds.query(samples, "promql", f"{field}.minSamples") if asked else ""
-        ),
-        min_samples=(
-            bounds.number(samples, "signals.minSamples.value", 0, f"{field}.minSamples.value")
-            if asked
-            else 0
-        ),
-    )
-
-
-def _condition(one: Spec, path: str, default: str, field: str) -> Condition:
-    return Condition(one["op"], float(one["value"]), bounds.duration(one, path, default, field))
 
 
 def _rule(one: Spec | None) -> Rule:
@@ -267,11 +227,16 @@ def _retrain(one: Spec) -> Retrain:
     )
 
 
-def _gate(one: Spec) -> Gate:
+def _gate(gate: Spec) -> Gate:
+    one, approval = gate.get("champion") or {}, gate.get("approval", "None")
+    if approval not in {"None", "Required"}:
+        raise FieldError("spec.gate.approval", "is neither", "give None or Required")
     return Gate(
         bounds.number(one, "gate.champion.minLabelledRows", 1000),
         bounds.share(one, "gate.champion.minRelativeGain", "0.02"),
         bounds.share(one, "gate.champion.confidence", "0.95"),
+        approval == "Required",
+        bounds.duration(gate, "gate.maxVerdictAge", "24h"),
     )
 
 
