@@ -4,7 +4,10 @@ import copy
 from typing import Any
 
 import pytest
+import yaml
 from support.control_plane import ControlPlane
+
+from taxi_stories.story import EXAMPLES
 
 pytestmark = pytest.mark.component
 
@@ -109,6 +112,24 @@ def test_policy_needs_no_prometheus_and_may_say_that_silence_holds(
         (("gate", "champion"), {"minLabelledRows": 99}, "minLabelledRows"),
         (("gate", "champion"), {"minRelativeGain": "2"}, "minRelativeGain"),
         (("gate", "champion"), {"confidence": "1"}, "confidence"),
+        (("gate", "approval"), "Sometimes", "gate.approval"),
+        (("gate", "maxVerdictAge"), "1m", "must be 1h to 720h"),
+        (("signals", 0, "preset"), "inputs", "either preset"),
+        (("signals",), [{"name": "drift", "preset": "weather"}], "preset"),
+        (("signals",), [{"name": "drift", "promql": "q"}], "enter and exit are needed"),
+        (("signals", 0, "minSamples"), {"value": 5}, "minSamples needs promql"),
+        (("retrainRequest",), "x" * 65, "retrainRequest"),
+        (("forceTraffic",), {"to": "Fallback", "until": "2026-01-01T00:00:00Z"}, "reason"),
+        (("forceTraffic",), {"to": "Both", "until": "2026-01-01T00:00:00Z", "reason": "r"}, "to"),
+        (("forceTraffic",), {"to": "Champion", "until": "noon", "reason": "r"}, "until"),
+        (("freezeWindows",), [{"days": ["Fri"], "from": "18:00"}], "give days, from and to"),
+        (("freezeWindows",), [{"days": ["Friday"], "from": "18:00", "to": "08:00"}], "days"),
+        (("freezeWindows",), [{"days": ["Fri"], "from": "6 pm", "to": "08:00"}], "from"),
+        (
+            ("freezeWindows",),
+            [{"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"}],
+            "end must be after start",
+        ),
         (("fallback", "minReady"), 0, "fallback.minReady"),
         (("fallback", "restore"), "Never", "fallback.restore"),
     ],
@@ -118,6 +139,20 @@ def test_policy_out_of_bounds_is_refused_with_the_field(
 ) -> None:
     with pytest.raises(RuntimeError, match=text):
         control_plane.api.apply(changed(path, value), "default")
+
+
+def test_smallest_example_is_taken_and_has_fifteen_lines(control_plane: ControlPlane) -> None:
+    text = (EXAMPLES / "smallest.yaml").read_text()
+    policy = yaml.safe_load(text)
+
+    control_plane.api.apply(policy, "default")
+    assert len([one for one in text.splitlines() if not one.startswith("#")]) == 15
+    policy["spec"]["fallback"] = None
+    policy["spec"]["forceTraffic"] = {
+        "to": "Fallback", "until": "2026-01-01T00:00:00Z", "reason": "a trial",
+    }  # fmt: skip
+    with pytest.raises(RuntimeError, match=r"spec\.forceTraffic needs spec\.fallback"):
+        control_plane.api.apply(policy, "default")
 
 
 @pytest.mark.parametrize(

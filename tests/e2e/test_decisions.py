@@ -80,14 +80,11 @@ def test_refused_candidate_changes_nothing_and_leaves_its_numbers(breakable: Rel
     delete_policy(breakable, "hopeless")
 
 
-def error_signal(release: Release) -> dict[str, Any]:
+def error_signal() -> dict[str, Any]:
     """Return the signal of the example for production, in a hurry."""
     policy = yaml.safe_load((EXAMPLES / "production.yaml").read_text())
     (signal,) = [one for one in policy["spec"]["signals"] if one["name"] == "error-critical"]
-    text = yaml.safe_dump(signal).replace(
-        'namespace="taxi"', f'namespace="{release.kubectl.namespace}"'
-    )
-    found: dict[str, Any] = yaml.safe_load(text)
+    found: dict[str, Any] = signal
     found["enter"]["for"] = found["exit"]["for"] = "10s"
     found["minSamples"]["value"] = 300
     return found
@@ -121,7 +118,7 @@ def test_traffic_leaves_a_champion_that_errs_and_returns_when_it_is_well(
             return str(httpx.get(f"{predictor.url()}/v1/model", timeout=10).json()["model_role"])
 
     send_rides(breakable, uncut(some_rides(WINDOW)))
-    breakable.kubectl.apply(falling_back(breakable, "errs", error_signal(breakable)))
+    breakable.kubectl.apply(falling_back(breakable, "errs", error_signal()))
     wait_for("first look", lambda: status_of(breakable, "errs").get("signals"))
     # Longer than the policy needs to act.
     where = f'{{namespace="{breakable.kubectl.namespace}",model_role="champion"}}[20s]'

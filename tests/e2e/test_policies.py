@@ -8,6 +8,7 @@ from support.cluster_load import send_rides, some_rides
 from support.cluster_policies import condition_of, delete_policy
 from support.waiting import wait_for
 
+from taxi_operator.spec.policy import policy_of
 from taxi_stories.kubectl import CommandError
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
@@ -17,19 +18,28 @@ from taxi_stories.story import EXAMPLES
 pytestmark = pytest.mark.e2e
 
 
+#: Examples beside the stories'.
+OF_A_RELEASE = ("smallest", "production")
+
+
 def test_every_example_is_applied_by_a_test() -> None:
-    """The stories apply theirs; the next test applies the one for production."""
+    """The stories apply theirs; the next test applies the others, which are of one release."""
     told = {f"{name}.yaml" for name in SCENARIOS}
 
-    assert {path.name for path in EXAMPLES.glob("*.yaml")} == told | {"production.yaml"}
+    assert {path.name for path in EXAMPLES.glob("*.yaml")} == told | {
+        f"{name}.yaml" for name in OF_A_RELEASE
+    }
 
 
-def test_example_for_production_is_served_and_its_queries_are_usable(
-    installed: Release, prometheus: Prometheus
+@pytest.mark.parametrize("example", OF_A_RELEASE)
+def test_example_is_served_and_its_queries_are_usable(
+    installed: Release, prometheus: Prometheus, example: str
 ) -> None:
     send_rides(installed, some_rides(600))
-    name = production()["metadata"]["name"]
-    installed.kubectl("apply", "-f", str(EXAMPLES / "production.yaml"))
+    path = EXAMPLES / f"{example}.yaml"
+    policy = yaml.safe_load(path.read_text())
+    name = policy["metadata"]["name"]
+    installed.kubectl("apply", "-f", str(path))
     try:
         wait_for("Ready", lambda: condition_of(installed, name, "Ready").get("status") == "True")
         # No query is refused and none is without data.
@@ -39,9 +49,9 @@ def test_example_for_production_is_served_and_its_queries_are_usable(
             seconds=120,
         )
         assert condition_of(installed, name, "Ready")["reason"] == "PolicyAccepted"
-        for signal in production()["spec"]["signals"]:
-            queries = (signal["promql"], signal["freshnessPromql"], signal["minSamples"]["promql"])
-            assert all(len(prometheus.query(query)) == 1 for query in queries), signal["name"]
+        for signal in policy_of(policy["spec"], installed.kubectl.namespace).signals:
+            queries = (signal.promql, signal.freshness_promql, signal.min_samples_promql)
+            assert all(len(prometheus.query(query)) == 1 for query in queries), signal.name
     finally:
         delete_policy(installed, name)
 

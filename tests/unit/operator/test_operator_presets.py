@@ -38,11 +38,21 @@ def test_preset_is_safe_without_a_word_more() -> None:
 
 def test_what_stands_beside_a_preset_wins() -> None:
     enter = {"op": "GreaterOrEqual", "value": "1.5", "for": "2m"}
-    found = signal_of({"name": "e", "preset": "error", "enter": enter, "maxAgeSeconds": 30})
+    found = signal_of(
+        {
+            "name": "e",
+            "preset": "error",
+            "enter": enter,
+            "maxAgeSeconds": 30,
+            "minSamples": {"value": 500},
+        }
+    )
 
     assert (found.enter.value, found.enter.for_seconds) == (1.5, 120.0)
     assert found.exit.value == 0.8
     assert found.max_age_seconds == 30
+    assert found.min_samples == 500
+    assert "taxi_monitor_window_labelled_rows" in found.min_samples_promql
 
 
 @pytest.mark.parametrize(
@@ -51,6 +61,7 @@ def test_what_stands_beside_a_preset_wins() -> None:
         ({"preset": "weather"}, r"signals\[e\].preset"),
         ({"preset": ["error"]}, r"signals\[e\].preset"),
         ({"preset": "error", "promql": "x"}, r"signals\[e\].promql"),
+        ({"preset": "error", "minSamples": {"promql": "x", "value": 5}}, "minSamples.promql"),
         ({"preset": "error", "enter": {"op": "Less", "value": "1"}}, r"signals\[e\].exit"),
         ({"preset": "error", "enter": {"op": "Greater", "value": "0.5"}}, r"signals\[e\].exit"),
     ],

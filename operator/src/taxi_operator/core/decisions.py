@@ -182,7 +182,7 @@ def _to_champion(policy: Policy, readings: Sequence[Reading], facts: Facts) -> D
     if not fallback.restore_automatically and not facts.forced:
         return Decision(Action.NONE, reason="ManualRestore")
     # What was done by hand was done for a while only.
-    after = _after_rescue if facts.rescued or facts.forced else _after_rule
+    after = _without_recovery if facts.rescued or facts.forced else _after_rule
     return after(policy, fallback, readings, facts)
 
 
@@ -200,19 +200,21 @@ def _after_rule(
     return Decision(Action.RESTORE, tuple(sorted(wanted)))
 
 
-def _after_rescue(
+def _without_recovery(
     policy: Policy, fallback: Fallback, readings: Sequence[Reading], facts: Facts
 ) -> Decision:
-    """Go back to a champion that has been ready for a while, unless a rule keeps the fallback.
+    """Go back to the champion after a rescue, or after a hand, unless a rule keeps the fallback.
 
-    The rule's signals need not have recovered: they were not the reason. One that is breached and
-    has fallen silent still keeps the traffic away.
+    One that was unavailable has to have been ready for a while. The rule's signals need not have
+    recovered: they were not the reason. One that is breached and has fallen silent still keeps the
+    traffic away.
     """
     held = {one.name for one in readings if one.breached}
     if any(group and held.issuperset(group) for group in policy.fallback_rule.any_of):
         return Decision(Action.NONE, reason="FallbackStays")
     steady = facts.now - facts.champion.since
-    if steady < max(fallback.min_dwell_seconds, GRACE_SECONDS) or not _dwelt(fallback, facts):
+    settles = facts.rescued and steady < max(fallback.min_dwell_seconds, GRACE_SECONDS)
+    if settles or not _dwelt(fallback, facts):
         return Decision(Action.NONE, reason="ChampionSettling")
     return Decision(Action.RESTORE, reason="ChampionReady")
 

@@ -63,6 +63,11 @@ def filled(signal: Spec, field: str, namespace: str, model: str) -> Spec:
             f"{field}.{given[0]}", f"stands beside the preset {name}, which brings its own",
             "leave out one of the two",
         )  # fmt: skip
+    samples = signal.get("minSamples") or {}
+    if samples.get("promql"):
+        raise FieldError(
+            f"{field}.minSamples.promql", f"stands beside the preset {name}", "give value alone"
+        )
     of = _selected(namespace, model)
     brought: dict[str, Any] = {
         "promql": of(preset.score),
@@ -72,9 +77,10 @@ def filled(signal: Spec, field: str, namespace: str, model: str) -> Spec:
         "minSamples": {"promql": of(preset.rows), "value": _MIN_ROWS},
     }
     if preset.parts:
-        # With a name for each: there may be several pods of a monitor during a rollout.
+        # By name alone: there may be several pods of a monitor during a rollout.
         brought["explainPromql"] = of(preset.parts, by="feature")
-    return {**brought, **signal}
+    rows = {**brought["minSamples"], **samples}
+    return {**brought, **signal, "minSamples": rows}
 
 
 def _selected(namespace: str, model: str) -> Callable[..., str]:
