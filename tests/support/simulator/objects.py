@@ -49,7 +49,8 @@ class Objects:
         self._version += 1
         metadata = stored.setdefault("metadata", {})
         metadata.update(
-            name=name, uid=f"{self._version:08x}-0000-4000-8000-000000000000", generation=1,
+            name=name, namespace="simulated", generation=1,
+            uid=f"{self._version:08x}-0000-4000-8000-000000000000",
             resourceVersion=str(self._version), creationTimestamp=self._clock.api_text,
         )  # fmt: skip
         self._kinds.setdefault(kind, {})[name] = stored

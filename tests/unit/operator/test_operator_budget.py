@@ -19,12 +19,12 @@ from taxi_store.registry.runs import ModelRun
 KEY = PolicyKey("p", "0a1b2c3d-1111-2222-3333-444455556666")
 BEFORE = "ffffffff"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-CONDITION = {"op": "Greater", "value": "1"}
+ENTER, EXIT = {"op": "Greater", "value": "1"}, {"op": "Less", "value": "1"}
 POLICY = policy_of(
     {
         "target": {"deploymentName": "c", "activeServiceName": "s"},
         "prometheus": {"url": "http://p"},
-        "signals": [{"name": "drift", "promql": "q", "enter": CONDITION, "exit": CONDITION}],
+        "signals": [{"name": "drift", "promql": "q", "enter": ENTER, "exit": EXIT}],
         "rules": {"retrain": {"anyOf": [{"allOf": ["drift"]}]}},
         "retrain": {"jobFrom": {"cronJobName": "train"}, "maxPerDay": 2},
     }
