@@ -224,7 +224,7 @@ def test_no_world_breaks_the_rules(found: tuple[SignalState, ...], facts: Facts)
     if decision.action is Action.RETRAIN:
         assert by_name["inputs"] is by_name["error"] is SignalState.BREACHED
         assert not facts.run_open
-        assert len(recent(facts.run_starts, facts.now, 86_400)) < 2
+        assert len(recent(facts.run_starts, facts.now)) < 2
     if decision.action is Action.FALLBACK:
         unavailable = facts.champion.unavailable(facts.now)
         assert by_name["critical"] is SignalState.BREACHED or unavailable

@@ -17,7 +17,10 @@ PAST = "2025-10-01T00:00:00Z"
 RUN = {
     "number": 3, "attempt": 1, "state": "Running", "jobName": "j", "startedAt": PAST,
     "cronJobName": "train",
-    "gate": {"minLabelledRows": 1000, "minRelativeGain": "0.02", "confidence": "0.95"},
+    "gate": {
+        "minLabelledRows": 1000, "minRelativeGain": "0.02", "confidence": "0.95",
+        "approval": "Required", "maxVerdictAgeSeconds": 7200,
+    },
 }  # fmt: skip
 TRAFFIC = {"active": "Fallback", "since": PAST, "lastSwapSeconds": "1.20"}
 CONDITION = {
@@ -27,7 +30,8 @@ CONDITION = {
 DECISION = {
     "id": "0003", "number": 3, "action": "Retrain", "because": ["s"], "at": PAST,
     "reportURL": "http://m/reports/r", "reportFrom": PAST, "reportJobName": "j",
-    "reportMessage": "m",
+    "reportMessage": "m", "outcome": "Promoted", "endedAt": PAST, "candidate": "v", "gain": "0.1",
+    "message": "m", "seconds": "1.2",
 }  # fmt: skip
 WHOLE: dict[str, Any] = {
     "conditions": [CONDITION],
@@ -36,7 +40,8 @@ WHOLE: dict[str, Any] = {
     "run": RUN,
     "candidate": {"state": "Promoting", "ci": ["0.1", "0.2"], "evaluatedRows": 9},
     "traffic": TRAFFIC,
-    "budget": {"runsInWindow": 1, "maxRuns": 4},
+    "budget": {"runsInWindow": 1, "maxRuns": 4, "nextEligibleAt": PAST},
+    "requests": {"retrain": "w", "abort": ""},
     "signalsResetAt": PAST,
     "history": [DECISION],
     "dryRun": {

@@ -43,7 +43,7 @@ class FakeCluster:
         self.found = {
             name: {
                 "metadata": {
-                    "name": name, "uid": f"uid-{name}", "generation": 1, "resourceVersion": "1",
+                    "name": name, "namespace": "n", "uid": f"uid-{name}", "generation": 1, "resourceVersion": "1",
                     "creationTimestamp": created,
                 },
                 "spec": copy.deepcopy(SPEC),
