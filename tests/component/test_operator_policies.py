@@ -147,7 +147,7 @@ def test_smallest_example_is_taken_and_has_fifteen_lines(control_plane: ControlP
 
     control_plane.api.apply(policy, "default")
     assert len([one for one in text.splitlines() if not one.startswith("#")]) == 15
-    policy["spec"]["fallback"] = None
+    del policy["spec"]["fallback"]
     policy["spec"]["forceTraffic"] = {
         "to": "Fallback", "until": "2026-01-01T00:00:00Z", "reason": "a trial",
     }  # fmt: skip

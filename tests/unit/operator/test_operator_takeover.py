@@ -43,8 +43,8 @@ class FakeCluster:
         self.found = {
             name: {
                 "metadata": {
-                    "name": name, "namespace": "n", "uid": f"uid-{name}", "generation": 1, "resourceVersion": "1",
-                    "creationTimestamp": created,
+                    "name": name, "namespace": "n", "uid": f"uid-{name}", "generation": 1,
+                    "resourceVersion": "1", "creationTimestamp": created,
                 },
                 "spec": copy.deepcopy(SPEC),
                 "status": {},
