@@ -152,6 +152,41 @@ def evaluate(
             compare(Run(database, settings.model, _run_id(settings), _now), candidate, rules)
 
 
+@app.command()
+def observe(  # noqa: PLR0913, PLR0917 - one for each option
+    champion: Annotated[str, typer.Option(help="Model version that serves, and is observed.")],
+    before: Annotated[str, typer.Option(help="The champion before it, which could come back.")],
+    since: Annotated[str, typer.Option(help="Only rows answered from this time on (RFC 3339).")],
+    min_labelled_rows: Rows = 500,
+    min_relative_gain: Gain = 0.02,
+    confidence: Confidence = 0.95,
+    max_rows: MaxRows = 100_000,
+) -> None:
+    """Compare the champion's logged answers with those of the version before, and report."""
+    from taxi_train.runs.observing import Observation
+    from taxi_train.runs.observing import observe as look
+    from taxi_train.runs.run import Run
+
+    rules = GateRules(min_labelled_rows, min_relative_gain, confidence)
+    with command(_EXIT_CODES):
+        what = Observation(champion, before, _moment(since), max_rows)
+        settings = read(Settings)
+        with _database(settings) as database:
+            look(Run(database, settings.model, _run_id(settings), _now), what, rules)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise FieldError(
+            "--since", f"{text[:40]} is no time with a zone", "write it as 2026-01-01T12:00:00Z"
+        )
+    return moment
+
+
 def _given_schema(settings: Settings) -> Schema | None:
     return read_schema(Path(settings.schema_file)) if settings.schema_file else None
 

@@ -1,4 +1,4 @@
-"""What a train or evaluate Job reports: its `runs` document and its exit code."""
+"""What a train, evaluate or observe Job reports: its `runs` document and its exit code."""
 
 from enum import StrEnum
 from typing import Final
@@ -24,3 +24,7 @@ class RunResult(StrEnum):
     SCHEMA_CHANGED = "SchemaChanged"
     TOO_FEW_LABELS = "TooFewLabels"
     DATA_QUALITY_FAILED = "DataQualityFailed"
+    #: Of an observation: the version before answers the champion's rows better.
+    WORSE = "Worse"
+    #: Of an observation: that was not shown.
+    NOT_WORSE = "NotWorse"

@@ -23,17 +23,17 @@ from taxi_train.artifact.onnx_model import (
     GraphError,
     check_graph,
     check_limits,
-    model_of,
     schema_of,
 )
 from taxi_train.data import quality
 from taxi_train.data.quality import DataQualityError, QualityRules
-from taxi_train.data.rows import features_of, within_limits
+from taxi_train.data.rows import within_limits
 from taxi_train.data.split import Split, split
 from taxi_train.data.views import Views, last
 from taxi_train.fitting.candidates import MAX_ROWS, Trainer
 from taxi_train.fitting.estimators import Candidates, default_candidates
 from taxi_train.runs import gate
+from taxi_train.runs.answers import answers_of
 from taxi_train.runs.gate import Answers, GateRules, GateVerdict
 from taxi_train.runs.run import Run
 from taxi_train.runs.schema_changes import client_changes, fallback_changes
@@ -183,7 +183,7 @@ def compare(
     schema = schema_of(candidate)
     rows = views.of(schema)
     answers = Answers(
-        rows.target, _answers(champion, views), _answers(candidate, views), schema.target.unit
+        rows.target, answers_of(champion, views), answers_of(candidate, views), schema.target.unit
     )
     verdict = gate.compare(answers, rules, slices_of(schema, rows.columns, rows.event_times))
     if verdict.result is not RunResult.BETTER:
@@ -199,13 +199,6 @@ def compare(
         f"takes it all the same. {verdict.message}"
     )
     return GateVerdict(RunResult.SCHEMA_CHANGED, message, verdict.numbers, verdict.slices)
-
-
-def _answers(artifact: Artifact, views: Views) -> Floats:
-    """Return a model's answers, shape (n,), in the target's unit."""
-    model = model_of(artifact)
-    rows = views.of(model.schema)
-    return model.predict(features_of(model.schema, rows)) if len(rows) else np.empty(0)
 
 
 def _fallback(run: Run) -> tuple[Artifact, ...]:
@@ -229,7 +222,7 @@ def _beside(fallback: Sequence[Artifact], views: Views, rows: LabelledRows) -> d
         return {}
     (artifact,) = fallback
     try:
-        rmse = float(np.sqrt(np.mean((_answers(artifact, views) - rows.target) ** 2)))
+        rmse = float(np.sqrt(np.mean((answers_of(artifact, views) - rows.target) ** 2)))
     except GraphError as error:
         logger.warning("the fallback %s cannot be compared: %s", artifact.version, error)
         return {}

@@ -9,6 +9,7 @@ from typing import Final
 
 from pymongo.database import Database
 
+from taxi_domain.models import Alias
 from taxi_domain.mongodb import PREDICTIONS
 from taxi_domain.records import PredictionRecord
 from taxi_store.connection import Document, translated
@@ -28,13 +29,14 @@ class LabelledRow:
     label: float
 
 
-def labelled_pieces(
+def labelled_pieces(  # noqa: PLR0913 - one keyword for each restriction
     database: Database[Document],
     model: str,
     *,
     limit: int,
     unreadable: Unreadable,
     since: datetime | None = None,
+    version: str | None = None,
 ) -> Iterator[list[LabelledRow]]:
     """Yield labelled rows in pieces: all of them, or a sample of `limit`.
 
@@ -47,12 +49,15 @@ def labelled_pieces(
 
     Args:
         database: Where the log is.
-        model: Name of the model whose rows are wanted (any version).
+        model: Name of the model whose rows are wanted.
         limit: Most rows of all pieces.
         unreadable: Is told what cannot be read; it is left out.
         since: Only rows answered at or after this time.
+        version: Only rows that it answered as the champion; None: those of all versions and roles.
     """
     selector: Document = {"model": model}
+    if version is not None:
+        selector |= {"model_version": version, "model_role": str(Alias.CHAMPION)}
     if since is not None:
         selector["ts"] = {"$gte": since}
     newest = 0

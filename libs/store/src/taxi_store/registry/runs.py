@@ -1,4 +1,4 @@
-"""What train and evaluate Jobs report: one document a run."""
+"""What train, evaluate and observe Jobs report: one document a run."""
 
 import math
 from collections.abc import Mapping, Sequence
