@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from taxi_operator.core.decisions import Traffic
 from taxi_operator.core.signals import Reading, SignalState
-from taxi_operator.memory.status import Status
+from taxi_operator.memory.status import REFUSED, Status
 from taxi_operator.times import text_of
 
 Document = dict[str, Any]
@@ -77,7 +77,7 @@ def rebuilt(status: Status) -> str:
 def _accepted(status: Status) -> Finding:
     if status.unreadable:
         return Finding(READY, "True", "StatusRebuilt", rebuilt(status))
-    return Finding(READY, "True", "PolicyAccepted")
+    return Finding(READY, "True", "PolicyAccepted", (status.requests or {}).get(REFUSED, ""))
 
 
 def merged(

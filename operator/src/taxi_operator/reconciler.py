@@ -30,10 +30,11 @@ from taxi_operator.metrics import Metrics
 from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
 from taxi_operator.places import Places
-from taxi_operator.plan.decision import next_number
+from taxi_operator.plan.decision import is_asked, next_number
 from taxi_operator.plan.effects import AnnotateService, Select
 from taxi_operator.plan.plan import Plan, abandoned
-from taxi_operator.plan.policy import PARTS, Part, decide, remembered, rescue, run
+from taxi_operator.plan.policy import PARTS, Part, decide, remembered, request, rescue, run
+from taxi_operator.plan.rollback import ROLLBACK
 from taxi_operator.plan.seen import NOTHING_DONE, Done, Seen
 from taxi_operator.promotions import Promotions
 from taxi_operator.reconcile_context import ReconcileContext
@@ -280,10 +281,12 @@ class Reconciler:
         known = remembered(policy, key, context.status, context.seen)
         one = known.run
         # What is abandoned is not looked at: no outage may keep it going.
-        goes_on = policy.mode is Mode.ENFORCE or (one and one.state is RunState.PROMOTING)
+        goes_on = policy.mode is Mode.ENFORCE or (one and one.is_moving)
         if part is run and one is not None and one.is_open and goes_on:
             seen = await self._run_facts.look(policy, key, one, context.seen.now)
             context.see(run=seen)
+        if part is request and is_asked(policy, known, ROLLBACK):
+            context.see(rollback=await self._run_facts.of_rollback(policy))
         plan = part(policy, key, known, context.seen, done)
         if plan.asks_for_run:
             number = next_number(known, context.seen)

@@ -25,6 +25,8 @@ DECISION_LABEL: Final = f"{GROUP}/decision"
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
 #: Decision that a report Job is about; of the labels of retrain Jobs it has the policy alone.
 REPORT_LABEL: Final = f"{GROUP}/report-of"
+#: Decision whose promotion an observation Job looks at; of the others it has the policy alone, too.
+OBSERVATION_LABEL: Final = f"{GROUP}/observation-of"
 
 #: Values of `app.kubernetes.io/component`; `active` is the Service that clients use.
 ACTIVE: Final = "active"

@@ -13,6 +13,7 @@ from taxi_operator.spec.policy import LIMIT_SECONDS, Fallback, Mode, Policy, Ret
 #: Reasons of decisions that no signal of a policy can be named after.
 CHAMPION_UNAVAILABLE: Final = "championUnavailable"
 RETRAIN_REQUEST: Final = "retrainRequest"
+ROLLBACK_REQUEST: Final = "rollbackRequest"
 FORCED: Final = "forceTraffic"
 
 
@@ -23,6 +24,8 @@ class Action(StrEnum):
     RETRAIN = "Retrain"
     FALLBACK = "Fallback"
     RESTORE = "Restore"
+    #: Back to the champion before; only ever requested.
+    ROLLBACK = "Rollback"
 
 
 class Traffic(StrEnum):

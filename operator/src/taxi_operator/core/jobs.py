@@ -115,48 +115,74 @@ def job_manifest(
 ) -> Manifest:
     """Return the Job of an attempt, made from the suspended CronJob's template.
 
-    Only the arguments, the run's id, the limits and the labels are set: writing a
-    policy must not be enough to run arbitrary pods.
-
     Raises:
         FieldError: the template has no container `train`.
+    """
+    arguments = [
+        "run",
+        "--min-labelled-rows", str(gate.min_labelled_rows),
+        "--min-relative-gain", gate.min_relative_gain,
+        "--confidence", gate.confidence,
+    ]  # fmt: skip
+    labels = {
+        POLICY_LABEL: policy.label, POLICY_UID_LABEL: policy.uid,
+        DECISION_LABEL: str(number), ATTEMPT_LABEL: str(attempt),
+    }  # fmt: skip
+    job = Identity(
+        job_name(policy, number, attempt), run_id(policy.uid, number, attempt), labels, arguments,
+        retrain.cron_job,
+    )  # fmt: skip
+    return made_from(template, policy, job, retrain.deadline_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells a Job from others of its CronJob."""
+
+    name: str
+    run_id: str
+    labels: Mapping[str, str]
+    arguments: Sequence[str]
+    cron_job: str
+
+
+def made_from(
+    template: Mapping[str, Any],
+    policy: PolicyKey,
+    job: Identity,
+    deadline_seconds: int | None,
+) -> Manifest:
+    """Make a Job from the suspended CronJob's template.
+
+    Only the arguments, the run's id, the limits and the labels are set: writing a
+    policy must not be enough to run arbitrary pods.
     """
     spec: Manifest = copy.deepcopy(dict(template["spec"]))
     pod = spec["template"]["spec"]
     containers = [one for one in pod["containers"] if one["name"] == _CONTAINER]
     if not containers:
         raise FieldError(
-            "spec.retrain.jobFrom.cronJobName", f"{retrain.cron_job} has no container {_CONTAINER}",
+            "spec.retrain.jobFrom.cronJobName", f"{job.cron_job} has no container {_CONTAINER}",
             "name the chart's suspended CronJob",
         )  # fmt: skip
     (container,) = containers
-    container["args"] = [
-        "run",
-        "--min-labelled-rows", str(gate.min_labelled_rows),
-        "--min-relative-gain", gate.min_relative_gain,
-        "--confidence", gate.confidence,
-    ]  # fmt: skip
+    container["args"] = list(job.arguments)
     others = [one for one in container.get("env") or [] if one["name"] != RUN_ID_VARIABLE]
-    identity = run_id(policy.uid, number, attempt)
-    container["env"] = [*others, {"name": RUN_ID_VARIABLE, "value": identity}]
+    container["env"] = [*others, {"name": RUN_ID_VARIABLE, "value": job.run_id}]
     spec["backoffLimit"] = 0
-    limits = (retrain.deadline_seconds, spec.get("activeDeadlineSeconds"))
+    limits = (deadline_seconds, spec.get("activeDeadlineSeconds"))
     spec["activeDeadlineSeconds"] = min((one for one in limits if one), default=_MAX_RUN)
-    labels = {
-        POLICY_LABEL: policy.label, POLICY_UID_LABEL: policy.uid,
-        DECISION_LABEL: str(number), ATTEMPT_LABEL: str(attempt),
-    }  # fmt: skip
     inherited = (template.get("metadata") or {}).get("labels") or {}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": job_name(policy, number, attempt),
-            "labels": {**inherited, **labels},
+            "name": job.name,
+            "labels": {**inherited, **job.labels},
             "ownerReferences": [owner_reference(policy)],
         },
         "spec": spec,
-    }  # fmt: skip
+    }
 
 
 def template_problem(cron_job: Mapping[str, Any] | None, name: str, instance: str) -> str:

@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from taxi_operator.memory.fields import Fields
-from taxi_operator.spec.policy import Gate
+from taxi_operator.memory.looks import Looks, observation_document, observation_of
+from taxi_operator.spec.policy import Gate, Observation, Policy
 from taxi_operator.times import text_of
 
 Document = dict[str, Any]
@@ -17,7 +18,7 @@ _DAY: Final = 86_400.0
 
 
 class RunState(StrEnum):
-    """Where a retrain run is."""
+    """Where a run is."""
 
     STARTING = "Starting"
     RUNNING = "Running"
@@ -25,37 +26,46 @@ class RunState(StrEnum):
     AWAITING_APPROVAL = "AwaitingApproval"
     FROZEN = "Frozen"
     PROMOTING = "Promoting"
+    OBSERVING = "Observing"
+    ROLLING_BACK = "RollingBack"
     PROMOTED = "Promoted"
     ABANDONED = "Abandoned"
     REFUSED = "Refused"
     FAILED = "Failed"
+    ROLLED_BACK = "RolledBack"
 
 
 #: The candidate is better, and something has to come before its promotion.
 HELD: Final = frozenset({RunState.AWAITING_APPROVAL, RunState.FROZEN})
-_OPEN: Final = HELD | {
-    RunState.STARTING, RunState.RUNNING, RunState.BACKOFF, RunState.PROMOTING
+#: Alias and pods are on their way, and do not agree.
+_MOVING: Final = frozenset({RunState.PROMOTING, RunState.ROLLING_BACK})
+_OPEN: Final = HELD | _MOVING | {
+    RunState.STARTING, RunState.RUNNING, RunState.BACKOFF, RunState.OBSERVING
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The newest retrain run.
+    """The newest retrain run, or the rollback that was requested after it.
 
     Attributes:
         number: Decision that it belongs to.
         attempt: Attempt, from 1.
         state: Where it is.
-        job_name: Job of the attempt.
+        job_name: Job of the attempt; empty for a rollback that was requested.
         started_at: Time of the decision.
         next_attempt_at: When a backoff ends.
-        candidate: Version that is being promoted.
-        champion: Version that the alias is expected to point at.
+        candidate: Version that is promoted; of a rollback the one that is left.
+        champion: Version that the alias is expected to point at before; a rollback leads to it.
         model: Model that it was begun for.
         deployment: Deployment whose pods a promotion rolls.
-        promoting_since: When its promotion began.
+        promoting_since: When its promotion, or its rollback, began.
         cron_job: CronJob that its Jobs are made from; an edit of the policy is for the next run.
-        gate: What its candidate has to show.
+        gate: What its candidate has to show; None when that is not known.
+        observation: How its promotion is observed, None when it is not.
+        looks: How far that is.
+        by_request: It is a rollback that was requested, and no retrain run.
+        alias_revision: Revision of the alias when a rollback began.
         ended_at: End, for a run that is over.
         message: For people.
     """
@@ -73,6 +83,10 @@ class Run:
     promoting_since: float | None = None
     cron_job: str | None = None
     gate: Gate | None = None
+    observation: Observation | None = None
+    looks: Looks | None = None
+    by_request: bool = False
+    alias_revision: int | None = None
     ended_at: float | None = None
     message: str = ""
 
@@ -81,17 +95,31 @@ class Run:
         """Whether it still goes on."""
         return self.state in _OPEN
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether alias and pods are on their way: that is carried to its end in every mode."""
+        return self.state in _MOVING
+
+    def observation_by(self, policy: Policy) -> Observation | None:
+        """Return how its promotion is observed: as the policy asked when it began.
+
+        Of a run that is known from its Job alone nothing of that is known.
+        """
+        return policy.observation if self.gate is None else self.observation
+
 
 def run_of(found: Fields) -> Run | None:
     """Read what was written; None when it is not complete."""
     if not found.found:
         return None
     number, attempt = found.integer("number"), found.integer("attempt")
-    state, job_name = found.word("state", RunState), found.text("jobName")
-    started_at = found.time("startedAt")
-    if number is None or attempt is None or state is None or not job_name or started_at is None:
+    state, job_name = found.word("state", RunState), found.text("jobName") or ""
+    started_at, by_request = found.time("startedAt"), found.found.get("byRequest") is True
+    is_named = bool(job_name) or by_request
+    if number is None or attempt is None or state is None or not is_named or started_at is None:
         found.note("", "is not complete")
         return None
+    observation, looks = observation_of(found.part("observation"))
     run = Run(
         number=number, attempt=max(attempt, 1), state=state, job_name=job_name,
         started_at=started_at,
@@ -100,10 +128,15 @@ def run_of(found: Fields) -> Run | None:
         model=found.text("modelName"), deployment=found.text("deploymentName"),
         promoting_since=found.time("promotingSince"),
         cron_job=found.text("cronJobName"), gate=_gate(found.part("gate")),
+        observation=observation, looks=looks, by_request=by_request,
+        alias_revision=found.integer("aliasRevision"),
         ended_at=found.time("endedAt"), message=found.text("message") or "",
     )  # fmt: skip
-    if state is RunState.PROMOTING and not (run.candidate and run.champion):
+    if (run.is_moving or state is RunState.OBSERVING) and not (run.candidate and run.champion):
         found.note("", "promotes, and names no candidate or no champion")
+        return None
+    if state is RunState.OBSERVING and (observation is None or looks is None):
+        found.note("", "observes, and does not say how, or since when")
         return None
     return run
 
@@ -134,11 +167,14 @@ def run_document(run: Run | None) -> Document | None:
         return None
     parts = {
         "number": run.number, "attempt": run.attempt, "state": str(run.state),
-        "jobName": run.job_name, "startedAt": text_of(run.started_at),
+        "jobName": run.job_name or None, "startedAt": text_of(run.started_at),
         "nextAttemptAt": text_of(run.next_attempt_at), "candidate": run.candidate,
         "champion": run.champion, "modelName": run.model, "deploymentName": run.deployment,
         "promotingSince": text_of(run.promoting_since), "cronJobName": run.cron_job,
-        "gate": _gate_document(run.gate), "endedAt": text_of(run.ended_at),
+        "gate": _gate_document(run.gate),
+        "observation": observation_document(run.observation, run.looks),
+        "byRequest": run.by_request or None, "aliasRevision": run.alias_revision,
+        "endedAt": text_of(run.ended_at),
         "message": run.message or None,
     }  # fmt: skip
     return {name: value for name, value in parts.items() if value is not None}

@@ -62,6 +62,8 @@ class Shadow:
         told = replace(self, history=(entry, *self.history)[:_MAX_HISTORY])
         if decision.action is Action.RETRAIN:
             return replace(told, run_starts=(now, *self.run_starts)[:_MAX_RUNS])
+        if decision.action is Action.ROLLBACK:
+            return told
         to = Traffic.FALLBACK if decision.action is Action.FALLBACK else Traffic.CHAMPION
         return replace(
             told, traffic=to, since=now, rescued=decision.is_rescue, forced=decision.is_forced

@@ -27,7 +27,9 @@ Document = dict[str, Any]
 #: they have of a decision.
 _NEW: Final = {"dryRun", "requests"}
 _OLD_IN_DECISION: Final = {"id", "number", "action", "because", "at"}
-_NEW_IN_RUN: Final = {"cronJobName", "gate"}
+_NEW_IN_RUN: Final = {"cronJobName", "gate", "observation", "byRequest", "aliasRevision"}
+#: Under `status.requests`, beside the words: why the newest request to go back was refused.
+REFUSED: Final = "refused"
 _MAX_HISTORY: Final = 20
 #: No run waits longer for the one before it, seconds.
 _MAX_PAUSE: Final = 31 * 86_400.0
@@ -117,6 +119,11 @@ class Status:
     def took(self, request: str, word: str) -> "Status":
         """Return the status with a request taken up: it acts once."""
         return replace(self, requests={**(self.requests or {}), request: word})
+
+    def refused(self, why: str) -> "Status":
+        """Return the status with why the newest rollback was refused; empty: it was not."""
+        known = {name: word for name, word in (self.requests or {}).items() if name != REFUSED}
+        return replace(self, requests={**known, REFUSED: why} if why else known)
 
     @property
     def report_is_open(self) -> bool:
@@ -286,7 +293,9 @@ def _as_before(decision: Mapping[str, Any]) -> Document:
 def _requests(found: Fields) -> Mapping[str, str] | None:
     if not found.found:
         return None
-    return {word: found.text(word) or "" for word in REQUESTS}
+    words = {word: found.text(word) or "" for word in REQUESTS}
+    refused = found.text(REFUSED)
+    return {**words, REFUSED: refused} if refused else words
 
 
 def _champion(traffic: Fields) -> Readiness | None:
@@ -341,12 +350,12 @@ def _condition(found: Fields) -> Mapping[str, Any] | None:
 
 
 def _candidate(found: Fields) -> Mapping[str, Any] | None:
-    """Return what is shown of a candidate: texts, but for two fields."""
+    """Return what is shown of a candidate: texts, but for three fields."""
     shown: Document = {}
     for name in found.found:
         if name == "ci":
             shown[name] = found.texts(name, 2)
-        elif name == "evaluatedRows":
+        elif name in {"evaluatedRows", "observedRows"}:
             shown[name] = found.integer(name)
         else:
             shown[name] = found.text(name)

@@ -79,7 +79,7 @@ def _run_starts(key: PolicyKey, status: Status, seen: Seen) -> tuple[float, ...]
     for entry in status.history:
         if entry.get("action") == Action.RETRAIN:
             starts.setdefault(entry["number"], seconds_since_epoch(entry.get("at")) or 0.0)
-    if status.run is not None:
+    if status.run is not None and not status.run.by_request:
         starts.setdefault(status.run.number, status.run.started_at)
     for one in seen.next_run.of_model if seen.next_run else ():
         own, began = jobs.number_of(one.run_id, key), one.started_at.timestamp()
@@ -198,6 +198,7 @@ def _run_begun(  # noqa: PLR0913, PLR0917 - a policy, its memory, what is seen, 
         deployment=policy.deployment,
         cron_job=policy.retrain.cron_job if policy.retrain else None,
         gate=policy.gate,
+        observation=policy.observation,
     )
     status = _taken(policy, status.decided(next_run.number, decision, seen.now), decision)
     return Plan(replace(status, run=run, candidate=None), decision=decision)
@@ -228,16 +229,21 @@ def _dry(policy: Policy, status: Status, seen: Seen, facts: Facts) -> Plan:
         return Plan(replace(status, shadow=shadow), holds=decision.holds)
     if decision.action is Action.RETRAIN and seen.next_run is None:
         return Plan(status, asks_for_run=True)
+    return dry_told(_taken(policy, status, decision), decision, seen.now)
+
+
+def dry_told(status: Status, decision: Decision, now: float) -> Plan:
+    """Write down what a dry run would do now."""
+    shadow = status.shadow or Shadow(status.traffic)
     if status.report_is_open:
         # Nobody makes the report of what a dry run takes the place of.
         status = status.with_report(url=None, start=None)
     entry: dict[str, Any] = {
         "id": f"{status.number:04d}", "number": status.number,
         "action": f"DryRun{decision.action}", "because": list(decision.because),
-        "at": text_of(seen.now),
+        "at": text_of(now),
     }  # fmt: skip
     why = ", ".join(decision.because) or decision.reason
     note = Note("DryRun", f"would {decision.action} because of {why}")
-    memory = replace(status, decision=entry, shadow=shadow.after(decision, seen.now))
-    memory = _taken(policy, memory, decision)
+    memory = replace(status, decision=entry, shadow=shadow.after(decision, now))
     return Plan(memory, note=note)

@@ -60,31 +60,39 @@ _REASONS: Final = {
     RunState.REFUSED: "CandidateRefused",
     RunState.FAILED: "RetrainFailed",
     RunState.ABANDONED: "RetrainAbandoned",
+    RunState.ROLLED_BACK: "ChampionRolledBack",
 }
+
+
+_BAD: Final = {RunState.FAILED, RunState.ROLLED_BACK}
 
 
 def ended(status: Status, run: Run, state: RunState, message: str, now: float) -> Plan:
     """Return the last step of a run."""
     over = replace(run, state=state, ended_at=now, next_attempt_at=None, message=message)
-    candidate = status.candidate or {}
+    candidate = {} if run.by_request else status.candidate or {}
     status = status.with_outcome(
         run.number, str(state), now, message=cut(message, _MAX_MESSAGE),
-        candidate=candidate.get("version"), gain=candidate.get("gain"),
+        candidate=candidate.get("version") or run.candidate, gain=candidate.get("gain"),
     )  # fmt: skip
+    failed_back = state is RunState.FAILED and run.state is RunState.ROLLING_BACK
     note = Note(
-        _REASONS[state], f"decision {run.number}: {message}", warning=state is RunState.FAILED
-    )
+        "RollbackFailed" if failed_back else _REASONS[state],
+        f"decision {run.number}: {message}", warning=state in _BAD,
+    )  # fmt: skip
     return Plan(replace(status, run=over), note=note)
 
 
 def abandoned(status: Status, why: str, now: float) -> Plan:
     """Return what ends a run whose verdict is not waited for; nothing when there is none.
 
-    A promotion is no such run: it is carried to its end or back.
+    A promotion is no such run: it is carried to its end or back. One that is observed stands.
     """
     run = status.run
-    if run is None or not run.is_open or run.state is RunState.PROMOTING:
+    if run is None or not run.is_open or run.is_moving:
         return Plan(status)
+    if run.state is RunState.OBSERVING:
+        return unobserved(status, run, why, now)
     # Nobody knows what the verdict is worth when decisions are made again.
     return ended(status, run, RunState.ABANDONED, f"{why}: the verdict is not waited for", now)
 
@@ -95,8 +103,21 @@ def aborted(status: Status, word: str, now: float) -> Plan:
     taken = status.took("abort", word)
     if run is None or not run.is_open:
         return Plan(taken, note=Note("AbortRefused", "no run is open"))
-    if run.state is RunState.PROMOTING:
+    if run.is_moving:
         text = f"decision {run.number}: {run.candidate} is being promoted; that ends or goes back"
         return Plan(taken, note=Note("AbortRefused", text, warning=True))
+    if run.state is RunState.OBSERVING:
+        over = unobserved(taken, run, f"aborted by request {word}", now)
+        job = run.looks.job_name if run.looks else None
+        return replace(over, first=(EndJob(job),) if job else ())
     over = ended(taken, run, RunState.ABANDONED, f"aborted by request {word}", now)
     return replace(over, first=(EndJob(run.job_name),))
+
+
+def unobserved(status: Status, run: Run, why: str, now: float) -> Plan:
+    """Return what ends an observation without a verdict: the promotion stands, and that is told."""
+    candidate = {**(status.candidate or {}), "state": "Promoted"}
+    message = f"{run.candidate} stays, and was not observed: {why}"
+    over = ended(replace(status, candidate=candidate), run, RunState.PROMOTED, message, now)
+    note = Note("PromotionNotObserved", f"decision {run.number}: {message}", warning=True)
+    return replace(over, note=note)

@@ -14,8 +14,10 @@ from taxi_operator.memory.obligations import promotion_of
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.status import Status
 from taxi_operator.plan.decision import decided, is_asked, rescued, with_budget
+from taxi_operator.plan.observing import next_look
 from taxi_operator.plan.plan import Plan, abandoned, aborted
 from taxi_operator.plan.promotion import carried_on
+from taxi_operator.plan.rollback import requested
 from taxi_operator.plan.run import next_step
 from taxi_operator.plan.seen import Done, Object, Seen
 from taxi_operator.plan.target import recognised, switch_carried_on
@@ -73,20 +75,21 @@ def abort(policy: Policy, _key: PolicyKey, status: Status, seen: Seen, _done: Do
 
 
 def run(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) -> Plan:
-    """Carry on a run that is open, or its promotion."""
+    """Carry on a run that is open, its promotion, or the observation of that."""
     found, enforces = status.run, policy.mode is Mode.ENFORCE
     if found is None or not found.is_open:
         return Plan(status)
-    if found.state is not RunState.PROMOTING and not enforces:
+    if not found.is_moving and not enforces:
         return abandoned(status, f"spec.mode is {policy.mode}", seen.now)
     if seen.run is None:
         return Plan(status)
     target = Target(policy.service, policy.model, policy.deployment)
     promotion = promotion_of(found, key, target, seen.now)
-    if promotion is None and found.state is RunState.STARTING and _others_go_on(found, seen):
-        return Plan(status)
+    if found.state is RunState.OBSERVING:
+        return next_look(policy, key, status, seen.run, done)
     if promotion is None:
-        return next_step(policy, key, status, seen.run, done)
+        waits = found.state is RunState.STARTING and _others_go_on(found, seen)
+        return Plan(status) if waits else next_step(policy, key, status, seen.run, done)
     step = carried_on(promotion, status, seen.run, done, may_begin=enforces)
     if step.memory.reset_at not in {None, status.reset_at}:
         # Prometheus' clock, since ranges are cut by it.
@@ -101,10 +104,15 @@ def _others_go_on(run: Run, seen: Seen) -> bool:
     return seen.jobs is None or any(jobs.ended_at(one) is None for one in others)
 
 
+def request(policy: Policy, key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:
+    """Follow a new word of the spec that asks for a rollback."""
+    return requested(policy, key, status, seen)
+
+
 def decide(policy: Policy, key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:
     """Decide anew."""
     return decided(policy, key, status, seen)
 
 
 #: Asked in this order once the signals are known; the rescue before that.
-PARTS: Final[tuple[Part, ...]] = (switch, abort, run, decide)
+PARTS: Final[tuple[Part, ...]] = (switch, abort, run, request, decide)

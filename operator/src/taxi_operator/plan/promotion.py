@@ -1,7 +1,8 @@
 """Making a candidate the champion: alias, pods, and back when the pods do not come up. Pure.
 
 An open promotion is an obligation: the active Service remembers it from before the alias moves
-until alias and pods agree again, whatever becomes of the policy.
+until alias and pods agree again, whatever becomes of the policy. A rollback is one, too: it
+promotes the champion before.
 """
 
 from collections.abc import Mapping
@@ -12,15 +13,16 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.kube import GROUP, MODEL_VERSION_ANNOTATION
 from taxi_domain.models import ModelState
 from taxi_operator.core.jobs import PolicyKey
+from taxi_operator.memory.looks import Looks
 from taxi_operator.memory.obligations import PROMOTION_ANNOTATION, OpenPromotion
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.status import Status
 from taxi_operator.plan.candidate import candidate_of
 from taxi_operator.plan.effects import AnnotatePods, AnnotateService, Effect, MoveAlias, SetState
-from taxi_operator.plan.plan import Note, Plan, ended
+from taxi_operator.plan.plan import Note, Plan, ended, unobserved
 from taxi_operator.plan.seen import NOTHING_DONE, Done, SeenRun
 from taxi_operator.spec.freeze import frozen_until
-from taxi_operator.spec.policy import Policy
+from taxi_operator.spec.policy import Observation, Policy
 from taxi_operator.times import text_of
 from taxi_store.registry.entries import AliasEntry
 from taxi_store.registry.runs import RunEntry
@@ -58,26 +60,23 @@ def begun(
     held = _held(policy, status, run, report, version, seen.now)
     if held is not None:
         return held
-    blocked = _rollout_blocked(policy.deployment, seen.deployment)
+    blocked = blocked_by(policy, key, seen.deployment, seen.promotion)
     if blocked:
         return Plan(status, problem=TaxiError(blocked))
-    other = seen.promotion
-    if other is not None and other.policy_uid != key.uid:
-        problem = TaxiError(
-            f"Service {policy.service}: the promotion of {other.candidate}, which policy "
-            f"{other.policy} began, is still open; it ends or goes back by itself"
-        )
-        return Plan(status, problem=problem)
     promotion = OpenPromotion(
         policy=key.name, policy_uid=key.uid, service=policy.service, model=policy.model,
         deployment=policy.deployment, candidate=version, champion=champion,
         number=run.number, attempt=run.attempt, job_name=run.job_name, since=seen.now,
     )  # fmt: skip
-    promoting = replace(promotion.run(run), message=report.message)
+    observation = run.observation_by(policy)
     note = Note("CandidateBetter", f"decision {run.number}: {version}: {report.message}")
+    if observation is not None and seen.lost:
+        observation = None
+        note = Note("NotObservable", f"{note.message}; it is not observed: {seen.lost}", True)
+    promoting = replace(promotion.run(run), message=report.message, observation=observation)
     return Plan(
         replace(status, run=promoting, candidate=candidate_of(report, "Promoting")),
-        then=_forward(promotion, report.message),
+        then=forward(promotion, report.message),
         note=note,
     )
 
@@ -137,15 +136,12 @@ def carried_on(
         return _undone(case, message, _pods_back(case, actual) if actual is not None else ())
     limit = _longest_rollout(seen.deployment)
     is_late = seen.now - promotion.since > limit
-    has_version = _version_of(seen.deployment) == promotion.candidate
-    if seen.deployment is not None and not has_version and not is_late:
-        return Plan(replace(status, run=run), then=_forward(promotion, run.message)[2:])
+    is_told = _told(seen.deployment).items() >= _pods_of(promotion).items()
+    if seen.deployment is not None and not is_told and not is_late:
+        return Plan(replace(status, run=run), then=forward(promotion, run.message)[2:])
     problem = rollout_problem(seen.deployment)
-    if not problem and has_version and rolled_out(seen.deployment):
-        candidate = {**(status.candidate or {}), "state": "Promoted"}
-        status = replace(status, candidate=candidate, reset_at=seen.now).forgotten()
-        over = ended(status, run, RunState.PROMOTED, run.message, seen.now)
-        return replace(over, first=(_forget(promotion),))
+    if not problem and is_told and rolled_out(seen.deployment):
+        return _arrived(case, is_served=may_begin)
     if not problem and is_late:
         problem = f"not ready after {limit:.0f} s"
     if problem:
@@ -154,15 +150,60 @@ def carried_on(
     return Plan(replace(status, run=run))
 
 
-def _rollout_blocked(name: str, deployment: Mapping[str, Any] | None) -> str:
-    """Return why a Deployment cannot roll, whatever the candidate is; empty when it can.
+def _arrived(case: _Case, *, is_served: bool) -> Plan:
+    """Return what follows once all pods have the candidate: its end, or its observation."""
+    promotion, run, now = case.promotion, case.run, case.seen.now
+    status = replace(case.status, reset_at=now).forgotten()
+    if promotion.rollback is not None:
+        message = f"{run.message}; {run.champion} is the champion again, and not {run.candidate}"
+        shown = status.candidate or {}
+        if shown.get("version") == run.candidate:
+            status = replace(
+                status, candidate={**shown, "state": "RolledBack", "message": run.message}
+            )
+        over = ended(status, run, RunState.ROLLED_BACK, message, now)
+        left = SetState(promotion.champion, ModelState.REJECTED, run.message)
+        return replace(over, first=(left, _forget(promotion)))
+    if run.observation is None:
+        status = replace(status, candidate={**(status.candidate or {}), "state": "Promoted"})
+        over = ended(status, run, RunState.PROMOTED, run.message, now)
+    elif case.seen.lost or not is_served:
+        over = unobserved(status, run, case.seen.lost or "its policy does not act any more", now)
+    else:
+        over = _observed_from_now_on(status, run, run.observation, now)
+    return replace(over, first=(_forget(promotion),))
+
+
+def _observed_from_now_on(status: Status, run: Run, settings: Observation, now: float) -> Plan:
+    """Begin to observe. The promotion is over: it stands, whatever becomes of the policy."""
+    looks = Looks(since=now, at=now + settings.for_seconds)
+    message = f"{run.candidate} serves; its error is looked at {text_of(looks.at)}"
+    observing = replace(run, state=RunState.OBSERVING, looks=looks, message=message)
+    candidate = {**(status.candidate or {}), "state": "Observing"}
+    note = Note("ObservationStarted", f"decision {run.number}: {message}")
+    return Plan(replace(status, run=observing, candidate=candidate), note=note)
+
+
+def blocked_by(
+    policy: Policy,
+    key: PolicyKey,
+    deployment: Mapping[str, Any] | None,
+    other: OpenPromotion | None,
+) -> str:
+    """Return why no version can be promoted, whatever it is; empty when one can.
 
     A candidate is not begun with then, and so not blamed for it.
     """
+    name = policy.deployment
     if deployment is None:
         return f"Deployment {name}: is not there; the candidate waits for it"
     if (deployment.get("spec") or {}).get("paused"):
         return f"Deployment {name}: is paused, and the candidate waits; resume its rollout"
+    if other is not None and other.policy_uid != key.uid:
+        return (
+            f"Service {policy.service}: the promotion of {other.candidate}, which policy "
+            f"{other.policy} began, is still open; it ends or goes back by itself"
+        )
     return ""
 
 
@@ -174,46 +215,64 @@ def is_ours(promotion: OpenPromotion, alias: AliasEntry | None) -> bool:
     )
 
 
-def _forward(promotion: OpenPromotion, message: str) -> tuple[Effect, ...]:
+def forward(promotion: OpenPromotion, message: str) -> tuple[Effect, ...]:
     """Return what makes a candidate the champion: the note on the Service comes first."""
+    again = "" if promotion.rollback is None else "is the champion again: "
     return (
         AnnotateService(promotion.service, {PROMOTION_ANNOTATION: promotion.text}),
         MoveAlias(promotion.model, to=promotion.candidate, expected=promotion.champion),
-        SetState(promotion.candidate, ModelState.ACCEPTED, message),
-        AnnotatePods(promotion.deployment, {MODEL_VERSION_ANNOTATION: promotion.candidate}),
+        SetState(promotion.candidate, ModelState.ACCEPTED, again + message),
+        AnnotatePods(promotion.deployment, _pods_of(promotion)),
     )
+
+
+def _pods_of(promotion: OpenPromotion) -> dict[str, str]:
+    """Return the annotations by which the pods of a candidate are told.
+
+    Of a rollback the version alone would be a template that was there before.
+    """
+    version = {MODEL_VERSION_ANNOTATION: promotion.candidate}
+    if promotion.rollback is None:
+        return version
+    return {**version, ROLLED_BACK_ANNOTATION: promotion.job_name}
 
 
 def _was_moved(promotion: OpenPromotion, alias: AliasEntry | None) -> bool:
     """Tell whether the alias has been on the candidate, and left it by one move since."""
-    return alias is not None and alias.previous == promotion.candidate
+    if alias is None:
+        return False
+    if promotion.revision is not None:
+        return alias.revision != promotion.revision
+    return alias.previous == promotion.candidate
 
 
 def _begun_again(case: _Case, actual: str | None) -> Plan:
     """Move the alias, which a crash or a conflict kept where it was."""
     promotion, status, run = case.promotion, case.status, case.run
     if actual == promotion.champion and case.seen.now - promotion.since <= _MAX_ROLLOUT:
-        return Plan(replace(status, run=run), then=_forward(promotion, run.message))
+        return Plan(replace(status, run=run), then=forward(promotion, run.message))
     if actual == promotion.champion:
         # Nothing moved in all that time, so neither alias, pods nor candidate are touched.
         message = f"the alias could not be moved to {promotion.candidate} in time"
-        over = ended(status, run, RunState.FAILED, message, case.seen.now)
-        return replace(over, first=(_forget(promotion),))
+        return _came_to_nothing(case, message, {})
     message = (
         f"the champion is {actual} and not {promotion.champion}, which the candidate "
         f"{promotion.candidate} was compared with"
     )
-    refused = replace(status, candidate={**(status.candidate or {}), "state": "Refused"})
-    first = (SetState(promotion.candidate, ModelState.REJECTED, message), _forget(promotion))
-    return replace(ended(refused, run, RunState.REFUSED, message, case.seen.now), first=first)
+    if promotion.rollback is not None:
+        return _came_to_nothing(case, message, {})
+    first = (SetState(promotion.candidate, ModelState.REJECTED, message),)
+    return _came_to_nothing(case, message, {"state": "Refused"}, first, RunState.REFUSED)
 
 
 def _back(case: _Case, problem: str) -> Plan:
     """Undo a promotion whose pods do not become ready; the old ones serve all the time."""
     promotion = case.promotion
+    refused = SetState(promotion.candidate, ModelState.REJECTED, problem)
     first = (
         MoveAlias(promotion.model, to=promotion.champion, expected=promotion.candidate),
-        SetState(promotion.candidate, ModelState.REJECTED, problem),
+        # What was the champion before may be well: it can be asked for again.
+        *((refused,) if promotion.rollback is None else ()),
         *_pods_back(case, promotion.champion),
     )
     message = f"{promotion.deployment} did not roll out: {problem}; {promotion.champion} is back"
@@ -224,17 +283,14 @@ def _lost(case: _Case, problem: str) -> Plan:
     """End a run whose candidate went away; alias and pods that a crash left on it go back."""
     promotion, alias = case.promotion, case.seen.alias
     first: list[Effect] = []
-    if alias is not None and promotion.candidate in {alias.version, alias.previous}:
+    if alias is not None and (alias.version == promotion.candidate or _was_moved(promotion, alias)):
         back = alias.version
         if back == promotion.candidate:
             back = promotion.champion
             first.append(MoveAlias(promotion.model, to=back, expected=promotion.candidate))
         # Also when the alias left it by hand, or by us before a crash.
         first.extend(_pods_back(case, back))
-    first.append(_forget(promotion))
-    refused = replace(case.status, candidate={**(case.status.candidate or {}), "state": "Refused"})
-    over = ended(refused, case.run, RunState.FAILED, problem, case.seen.now)
-    return replace(over, first=tuple(first))
+    return _came_to_nothing(case, problem, {"state": "Refused"}, tuple(first))
 
 
 def _pods_back(case: _Case, version: str) -> tuple[Effect, ...]:
@@ -253,9 +309,30 @@ def _pods_back(case: _Case, version: str) -> tuple[Effect, ...]:
 
 def _undone(case: _Case, message: str, first: tuple[Effect, ...]) -> Plan:
     """End a promotion that came to nothing."""
-    candidate = {**(case.status.candidate or {}), "state": "RolledBack", "message": message}
-    undone = replace(case.status, candidate=candidate)
-    over = ended(undone, case.run, RunState.FAILED, message, case.seen.now)
+    return _came_to_nothing(case, message, {"state": "RolledBack", "message": message}, first)
+
+
+def _came_to_nothing(
+    case: _Case,
+    message: str,
+    shown: Mapping[str, str],
+    first: tuple[Effect, ...] = (),
+    state: RunState = RunState.FAILED,
+) -> Plan:
+    """End a promotion, or a rollback, that came to nothing.
+
+    Args:
+        case: It.
+        message: Why.
+        shown: Of the candidate; a rollback that fails leaves it the champion.
+        first: What has to be done before it ends.
+        state: Of the run.
+    """
+    status, before = case.status, case.status.candidate or {}
+    if case.promotion.rollback is not None:
+        shown = {"state": "Promoted"} if before.get("version") == case.run.candidate else {}
+    status = replace(status, candidate={**before, **shown})
+    over = ended(status, case.run, state, message, case.seen.now)
     return replace(over, first=(*first, _forget(case.promotion)))
 
 
@@ -263,11 +340,10 @@ def _forget(promotion: OpenPromotion) -> Effect:
     return AnnotateService(promotion.service, {PROMOTION_ANNOTATION: None})
 
 
-def _version_of(deployment: Mapping[str, Any] | None) -> str | None:
-    """Return the model version that a Deployment's pod template names."""
+def _told(deployment: Mapping[str, Any] | None) -> Mapping[str, str]:
+    """Return the annotations of a Deployment's pod template."""
     metadata = (((deployment or {}).get("spec") or {}).get("template") or {}).get("metadata") or {}
-    version: str | None = (metadata.get("annotations") or {}).get(MODEL_VERSION_ANNOTATION)
-    return version
+    return metadata.get("annotations") or {}
 
 
 def _longest_rollout(deployment: Mapping[str, Any] | None) -> float:

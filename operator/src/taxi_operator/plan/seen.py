@@ -8,7 +8,7 @@ from taxi_operator.core.decisions import Traffic
 from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.signals import Reading
 from taxi_operator.memory.obligations import OpenPromotion
-from taxi_store.registry.entries import AliasEntry
+from taxi_store.registry.entries import AliasEntry, ModelEntry
 from taxi_store.registry.runs import ModelRun, RunEntry
 
 Object = Mapping[str, Any]
@@ -29,6 +29,8 @@ class SeenRun:
         alias: Where the champion's alias points.
         promotion: The open promotion that the active Service remembers.
         deployment: The champion's Deployment, None without one.
+        lost: Why a promotion cannot be observed: the version before is gone; empty when it is not.
+        no_template: Why there is no CronJob for the Job of a look; empty when there is one.
     """
 
     now: float
@@ -40,6 +42,23 @@ class SeenRun:
     alias: AliasEntry | None = None
     promotion: OpenPromotion | None = None
     deployment: Object | None = None
+    lost: str = ""
+    no_template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRollback:
+    """What a rollback that is requested follows from.
+
+    Attributes:
+        alias: Where the champion's alias points, and pointed before.
+        before: The version that it pointed at before; None when it is gone.
+        deployment: The champion's Deployment, None without one.
+    """
+
+    alias: AliasEntry | None
+    before: ModelEntry | None
+    deployment: Object | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +134,7 @@ class Seen:
         has_template: The CronJob that Jobs are made from is there.
         run: What is seen of the open run; None without one, or when it is not known.
         next_run: For a decision to retrain; looked up once there is one.
+        rollback: For a rollback that is requested; looked up once there is a new word.
     """
 
     now: float
@@ -125,3 +145,4 @@ class Seen:
     has_template: bool = False
     run: SeenRun | None = None
     next_run: NextRun | None = None
+    rollback: SeenRollback | None = None

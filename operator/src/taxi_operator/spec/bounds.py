@@ -20,6 +20,7 @@ DURATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "retrain.pauseAfter.success": ("0s", "720h"),
     "retrain.pauseAfter.failure": ("0s", "720h"),
     "gate.maxVerdictAge": ("1h", "720h"),
+    "observation.for": ("1s", "168h"),
     "fallback.minDwell": ("0s", "24h"),
 }
 NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
@@ -33,12 +34,14 @@ NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
     "retrain.attempts.factor": (1, 10),
     "retrain.maxPerDay": (1, 400),
     "gate.champion.minLabelledRows": (100, 50_000),
+    "observation.minLabelledRows": (100, 50_000),
     "fallback.minReady": (1, 100),
 }
 #: Decimal texts, as the train Job takes them.
 SHARES: Final[Mapping[str, tuple[float, float]]] = {
     "gate.champion.minRelativeGain": (0.0, 1.0),
     "gate.champion.confidence": (0.5, 0.999),
+    "observation.confidence": (0.5, 0.999),
 }
 MAX_SIGNALS: Final = 16
 MAX_QUERY: Final = 2000

@@ -11,7 +11,7 @@ Spec = Mapping[str, Any]
 
 #: Fields of a spec by the word that a status has for each. A new text asks once.
 REQUESTS: Final[Mapping[str, str]] = {
-    "retrain": "retrainRequest", "abort": "abortRequest",
+    "retrain": "retrainRequest", "abort": "abortRequest", "rollback": "rollbackRequest",
 }  # fmt: skip
 MAX_REQUEST: Final = 64
 MAX_REASON: Final = 300

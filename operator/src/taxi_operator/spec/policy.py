@@ -1,5 +1,6 @@
 """A DriftPolicy's spec as values. The CRD's schema checks it first; what it cannot, is here."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -75,6 +76,21 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Observation:
+    """When the realised error of a promoted candidate is looked at, and what is asked of it.
+
+    Attributes:
+        for_seconds: Time after the rollout, and between two looks.
+        min_labelled_rows: Fewest labelled rows that the candidate answered as the champion.
+        confidence: Of the interval; a text, as it goes to the Job's command line.
+    """
+
+    for_seconds: int
+    min_labelled_rows: int
+    confidence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fallback:
     """When and how the traffic moves."""
 
@@ -111,6 +127,8 @@ class Policy:
     #: The candidate that may be promoted where the gate asks for approval; empty: none.
     approved: str
     freeze_windows: tuple[FreezeWindow, ...]
+    #: None: a promotion ends with its rollout.
+    observation: Observation | None
 
 
 def policy_of(spec: Spec, namespace: str = "default") -> Policy:
@@ -161,6 +179,7 @@ def _policy(spec: Spec, namespace: str) -> Policy:
         force=force_of(force),
         approved=str(spec.get("approvedCandidate", "")),
         freeze_windows=windows_of(spec.get("freezeWindows") or [], "spec.freezeWindows"),
+        observation=_observation(spec.get("observation")),
     )
     _check(policy)
     return policy
@@ -237,6 +256,16 @@ def _gate(gate: Spec) -> Gate:
         bounds.share(one, "gate.champion.confidence", "0.95"),
         approval == "Required",
         bounds.duration(gate, "gate.maxVerdictAge", "24h"),
+    )
+
+
+def _observation(one: Spec | None) -> Observation | None:
+    if one is None:
+        return None
+    return Observation(
+        math.ceil(bounds.duration(one, "observation.for", "1h")),
+        bounds.number(one, "observation.minLabelledRows", 500),
+        bounds.share(one, "observation.confidence", "0.95"),
     )
 
 
