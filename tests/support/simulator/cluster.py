@@ -18,7 +18,12 @@ from support.simulator.objects import (
     copied,
 )
 from support.simulator.workloads import Workloads
-from taxi_domain.kube import ATTEMPT_LABEL, DECISION_LABEL, POLICY_UID_LABEL
+from taxi_domain.kube import (
+    ATTEMPT_LABEL,
+    DECISION_LABEL,
+    OBSERVATION_LABEL,
+    POLICY_UID_LABEL,
+)
 from taxi_operator.adapters.cluster import ApiError, PolicyChangedError
 
 JOB_NAME: Final = "batch.kubernetes.io/job-name"
@@ -51,13 +56,17 @@ class Namespace:
             raise ApiError("POST", "/jobs", 403, "Forbidden", f"jobs {name}: exceeded quota")
         job = self.objects.add(JOBS, name, manifest)
         labels = manifest["metadata"].get("labels") or {}
+        owner = manifest["metadata"]["ownerReferences"][0]["name"]
+        if OBSERVATION_LABEL in labels:
+            number = int(labels[OBSERVATION_LABEL])
+            self.journal.note("look", name=name, policy=owner, number=number)
         if POLICY_UID_LABEL in labels:
             uid, number = labels[POLICY_UID_LABEL], int(labels[DECISION_LABEL])
             beside = [one for one in self.unfinished(uid) if one != name]
             self.journal.note(
                 "job", name=name, uid=uid, number=number, attempt=int(labels[ATTEMPT_LABEL]),
-                policy=manifest["metadata"]["ownerReferences"][0]["name"], beside=beside,
-                promotions=self.promotions(uid),
+                policy=owner, beside=beside, promotions=self.promotions(uid),
+                state=self._run_state(owner),
             )  # fmt: skip
         self.on_job(job)
         return True
@@ -77,6 +86,10 @@ class Namespace:
             if (job["metadata"].get("labels") or {}).get(POLICY_UID_LABEL) == uid
             and not (job.get("status") or {}).get("conditions")
         ]
+
+    def _run_state(self, policy: str) -> str:
+        found = self.objects.find(POLICIES, policy) or {}
+        return str(((found.get("status") or {}).get("run") or {}).get("state", ""))
 
     def promotions(self, uid: str = "") -> list[str]:
         """Return what the Services remember of open promotions, of all policies or of one."""

@@ -1,7 +1,9 @@
 """What must hold in every story; each function fails with the moment at which it did not."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from support.simulator.journal import Entry
 from support.simulator.objects import POLICIES
@@ -14,19 +16,25 @@ _UNAWARE = 2.0
 #: Two steps of a range over two minutes.
 _TWO_STEPS = 24.0
 _ENFORCE = "Enforce"
-_REQUEST = "retrainRequest"
+_REQUESTS = {"retrain": "retrainRequest", "rollback": "rollbackRequest"}
 #: Reasons of decisions that are no signals.
-_NO_SIGNALS = {"championUnavailable", _REQUEST, "forceTraffic"}
+_NO_SIGNALS = {"championUnavailable", "forceTraffic", *_REQUESTS.values()}
 
 
 def one_run_at_a_time(world: World) -> None:
-    """A policy never has two unfinished Jobs, nor one beside a promotion, nor one Job twice."""
+    """A policy never has two unfinished Jobs, nor one Job twice.
+
+    Nor has it one beside a promotion, or while that is observed.
+    """
     made: dict[str, float] = {}
     deleted = [one.at for one in world.journal.of("jobs deleted")]
     for job in world.journal.of("job"):
         name = job.facts["name"]
         assert not job.facts["beside"], f"{job}: another one has not ended"
         assert not job.facts["promotions"], f"{job}: a promotion is open"
+        by_hand = any(0 <= job.at - one.at < _UNAWARE for one in world.journal.of("memory"))
+        observed = job.facts["state"] == "Observing" and not by_hand
+        assert not observed, f"{job}: a promotion is observed"
         before = made.get(name)
         again = before is not None and not any(before <= at <= job.at for at in deleted)
         assert not again, f"{job}: was made before"
@@ -112,12 +120,53 @@ def watching_changes_nothing(world: World) -> None:
 
 
 def requests_are_carried_out_once(world: World) -> None:
-    """No more runs start by request than were requested, also after the memory was lost."""
-    asked = [one for one in world.journal.of("request") if one.facts["what"] == "retrain"]
-    begun = [one for one in world.journal.of("decision") if _REQUEST in one.facts["because"]]
-    for number, decision in enumerate(begun, 1):
-        before = [one for one in asked if one.at <= decision.at]
-        assert number <= len(before), f"{decision}: was not asked for, or before"
+    """Not more is begun by request than was requested, also after the memory was lost."""
+    for what, reason in _REQUESTS.items():
+        asked = [one for one in world.journal.of("request") if one.facts["what"] == what]
+        begun = [one for one in world.journal.of("decision") if reason in one.facts["because"]]
+        for number, decision in enumerate(begun, 1):
+            before = [one for one in asked if one.at <= decision.at]
+            assert number <= len(before), f"{decision}: was not asked for, or before"
+
+
+def alias_goes_back_for_a_reason(world: World) -> None:
+    """An alias leaves what serves for the version before by a verdict, or by a request, alone.
+
+    Each move is one that the Service remembers: of a promotion, of one whose pods do not come up,
+    or of a rollback. A Service that is gone remembers nothing.
+    """
+    gone = bool(world.journal.of("service gone"))
+    for move in world.journal.of("alias"):
+        noted = [json.loads(one) for one in move.facts["promotions"]]
+        noted = [one for one in noted if one["model"] == move.facts["model"]]
+        assert noted or gone, f"{move}: no Service remembers it"
+        for one in noted:
+            versions = {move.facts["to"], move.facts["before"]}
+            assert versions == {one["candidate"], one["champion"]}, f"{move}: is not {one}"
+            assert "rollback" not in one or _has_reason(world, move, one), f"{move}: for nothing"
+
+
+def _has_reason(world: World, move: Entry, rollback: Mapping[str, Any]) -> bool:
+    if rollback["rollback"] == "Request":
+        found = [one for one in world.journal.of("request") if one.facts["what"] == "rollback"]
+    else:
+        found = [
+            one
+            for one in world.journal.of("verdict")
+            if (one.facts["result"], one.facts["of"]) == ("Worse", rollback["champion"])
+        ]
+    return any(one.facts["policy"] == rollback["policy"] and one.at <= move.at for one in found)
+
+
+def one_job_a_look(world: World) -> None:
+    """No look has two Jobs, unless a hand deleted the first one."""
+    made: dict[str, float] = {}
+    deleted = [one.at for one in world.journal.of("jobs deleted")]
+    for look in world.journal.of("look"):
+        before = made.get(look.facts["name"])
+        again = before is not None and not any(before <= at <= look.at for at in deleted)
+        assert not again, f"{look}: was made before"
+        made[look.facts["name"]] = look.at
 
 
 def no_defects(world: World) -> None:
@@ -146,13 +195,16 @@ def alias_rests_on_a_version_that_starts(world: World) -> None:
         assert loaded == {version}, f"{target}: pods have {loaded}, and not {version}"
 
 
+_OPEN = {"Starting", "Running", "Backoff", "Promoting", "Observing", "RollingBack"}
+
+
 def obligations_end(world: World) -> None:
-    """Once there is rest, no run, no promotion and no switch is open."""
+    """Once there is rest, no run, no promotion, no observation and no switch is open."""
     assert not world.namespace.promotions(), "a promotion is open"
     for policy in world.objects.all(POLICIES):
         status, name = policy.get("status") or {}, policy["metadata"]["name"]
         state = (status.get("run") or {}).get("state")
-        assert state not in {"Starting", "Running", "Backoff", "Promoting"}, f"{name}: is {state}"
+        assert state not in _OPEN, f"{name}: is {state}"
         traffic = status.get("traffic") or {}
         swapping = "since" in traffic and "lastSwapSeconds" not in traffic
         assert not swapping, f"{name}: its switch to the {traffic['active']} did not end"
@@ -169,7 +221,8 @@ def served(world: World) -> None:
 
 ALWAYS = (
     one_run_at_a_time, budget_holds, traffic_goes_to_ready_pods, actions_have_current_signals,
-    traffic_dwells, watching_changes_nothing, requests_are_carried_out_once, no_defects,
+    traffic_dwells, watching_changes_nothing, requests_are_carried_out_once,
+    alias_goes_back_for_a_reason, one_job_a_look, no_defects,
 )  # fmt: skip
 AT_REST = (alias_rests_on_a_version_that_starts, obligations_end, served)
 

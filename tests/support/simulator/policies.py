@@ -82,6 +82,10 @@ def retrain_of(target: Target) -> Document:
     }
 
 
+#: How promotions are observed, where they are.
+OBSERVATION: Document = {"for": "3m", "minLabelledRows": 500, "confidence": "0.95"}
+
+
 def fallback_of(target: Target) -> Document:
     return {"deploymentName": target.fallback, "minReady": 1, "minDwell": "5m"}
 

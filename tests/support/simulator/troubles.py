@@ -7,7 +7,7 @@ from typing import Any, Final
 from support.simulator.clock import DAY
 from support.simulator.faults import Outage, Server
 from support.simulator.objects import CRON_JOBS, POLICIES, SERVICES
-from support.simulator.policies import MAIN, fallback_of, retrain_of, spec_of
+from support.simulator.policies import MAIN, OBSERVATION, fallback_of, retrain_of, spec_of
 from support.simulator.prometheus import Trouble
 from support.simulator.train_job import Outcome
 from support.simulator.world import BREACHED, HEALTHY, World
@@ -34,13 +34,18 @@ STATUSES: Final[dict[str, Document | None]] = {
         "traffic": {"since": _AHEAD, "championSince": _AHEAD},
     },
     "next release": {
-        "memoryVersion": 2, "run": {"state": "Observing", "digest": "sha256:1"},
+        "memoryVersion": 2, "run": {"state": "Shadowing", "digest": "sha256:1"},
         "traffic": {"active": "Canary", "weight": 10}, "outbox": [{"id": "0001"}],
     },
     "a run without a Job": {"run": _RUN},
     "a promotion of nothing": {
         "run": {**_RUN, "state": "Promoting", "candidate": "nothing", "champion": "main-first"}
     },
+    "an observation of nothing": {"run": {"state": "Observing"}},
+    "a rollback of nothing": {
+        "run": {**_RUN, "state": "RollingBack", "candidate": "main-first", "champion": "nothing"}
+    },
+    "a hand on the requests": {"requests": {"rollback": 5, "refused": ["?"]}},
     "a hand on the traffic": {"traffic": {"active": "Fallback"}},
 }  # fmt: skip
 EDITS: Final[dict[str, Document]] = {
@@ -54,6 +59,7 @@ EDITS: Final[dict[str, Document]] = {
             "fallback": {"anyOf": [{"allOf": ["error"]}]},
         },
     },
+    "observed": {"observation": OBSERVATION}, "not observed": {"observation": None},
     "another model": {"modelName": "spare-model"},
     "invalid": {"signals": [{"name": "drift"}]},
     "as it was": spec_of(MAIN),
@@ -63,6 +69,18 @@ OUTCOMES: Final = [
     Outcome(exit_code=1, reason="OOMKilled"), Outcome(result=None),
     *(Outcome(result=None, exit_code=code) for code in (None, 1, 2)),
     *(Outcome(result=one) for one in RunResult if one is not RunResult.PENDING),
+]  # fmt: skip
+#: How the Jobs go that observe.
+OBSERVED: Final = [
+    *(
+        Outcome(result=one, seconds=30.0)
+        for one in (
+            RunResult.WORSE, RunResult.WORSE, RunResult.NOT_WORSE, RunResult.TOO_FEW_LABELS,
+            RunResult.DATA_QUALITY_FAILED,
+        )
+    ),
+    Outcome(result=RunResult.WORSE, readable=False),
+    *(Outcome(result=None, exit_code=code) for code in (None, 0, 1, 2)),
 ]  # fmt: skip
 _VALUES: Final = {
     "breached": BREACHED, "healthy": HEALTHY, "between": 0.9, "no number": float("nan"),
@@ -102,6 +120,7 @@ def _service(world: World) -> None:
     if world.objects.find(SERVICES, MAIN.service) is None:
         world.add_service(MAIN)
     else:
+        world.journal.note("service gone", service=MAIN.service)
         world.objects.remove(SERVICES, MAIN.service)
 
 

@@ -188,6 +188,10 @@ class World:
         """Let the Jobs of a target that start from now on go so."""
         self.jobs.outcomes[target.model] = outcome
 
+    def observe(self, target: Target, outcome: Outcome) -> None:
+        """Let the Jobs of a target that observe, and start from now on, go so."""
+        self.jobs.observed[target.model] = outcome
+
     def jump(self, *, api: float = 0.0, prometheus: float = 0.0) -> None:
         """Set the servers' clocks."""
         self.clock.api_ahead += api
@@ -230,6 +234,7 @@ class World:
         self.namespace.quota = False
         self.workloads.endpoint_delay = 1.0
         self.jobs.outcomes.clear()
+        self.jobs.observed.clear()
         for policy in self.objects.all(POLICIES):
             self.objects.release(POLICIES, policy["metadata"]["name"])
         for target in self.targets:

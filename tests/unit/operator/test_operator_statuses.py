@@ -14,14 +14,24 @@ from taxi_operator.times import seconds_since_epoch
 
 NOW = 1_760_000_000.0
 PAST = "2025-10-01T00:00:00Z"
-RUN = {
+RUN: dict[str, Any] = {
     "number": 3, "attempt": 1, "state": "Running", "jobName": "j", "startedAt": PAST,
     "cronJobName": "train",
     "gate": {
         "minLabelledRows": 1000, "minRelativeGain": "0.02", "confidence": "0.95",
         "approval": "Required", "maxVerdictAgeSeconds": 7200,
     },
+    "observation": {
+        "forSeconds": 3600, "minLabelledRows": 500, "confidence": "0.95", "since": PAST,
+        "look": 2, "lookAt": PAST, "jobName": "j-observe-2",
+    },
 }  # fmt: skip
+OBSERVING = {**RUN, "state": "Observing", "candidate": "v2", "champion": "v1"}
+ROLLING_BACK = {
+    **OBSERVING, "state": "RollingBack", "promotingSince": PAST, "byRequest": True,
+    "aliasRevision": 7,
+}  # fmt: skip
+del ROLLING_BACK["jobName"]
 TRAFFIC = {"active": "Fallback", "since": PAST, "lastSwapSeconds": "1.20"}
 CONDITION = {
     "type": "Ready", "status": "True", "reason": "r", "message": "m", "observedGeneration": 1,
@@ -41,9 +51,9 @@ WHOLE: dict[str, Any] = {
     "candidate": {"state": "Promoting", "ci": ["0.1", "0.2"], "evaluatedRows": 9},
     "traffic": TRAFFIC,
     "budget": {"runsInWindow": 1, "maxRuns": 4, "nextEligibleAt": PAST},
-    "requests": {"retrain": "w", "abort": ""},
     "signalsResetAt": PAST,
     "history": [DECISION],
+    "requests": {"retrain": "", "abort": "x", "rollback": "y", "refused": "z"},
     "dryRun": {
         "traffic": {"active": "Fallback", "since": PAST, "reason": "ChampionUnavailable"},
         "runs": [{"at": PAST}],
@@ -60,10 +70,24 @@ def test_status_of_this_release_is_read_whole() -> None:
     assert document_of(status, 1) == {**WHOLE, "observedGeneration": 1}
 
 
+@pytest.mark.parametrize("run", [OBSERVING, ROLLING_BACK])
+def test_run_behind_its_promotion_is_read_whole(run: dict[str, Any]) -> None:
+    status = status_of({"run": run}, NOW)
+
+    assert status.unreadable == {}
+    assert document_of(status, 1)["run"] == run
+
+
 @pytest.mark.parametrize(
     ("part", "value"),
     [
+        ("run", {**RUN, "state": "Shadowing"}),
         ("run", {**RUN, "state": "Observing"}),
+        ("run", {**OBSERVING, "observation": {**RUN["observation"], "since": "yesterday"}}),
+        ("run", {**OBSERVING, "observation": {**RUN["observation"], "look": 0}}),
+        ("run", {**OBSERVING, "observation": None}),
+        ("run", {**RUN, "state": "RollingBack"}),
+        ("run", {**RUN, "jobName": ""}),
         ("run", {**RUN, "number": "many"}),
         ("run", {**RUN, "startedAt": "0000-01-01T00:00:00Z"}),
         ("run", {"state": "Running"}),

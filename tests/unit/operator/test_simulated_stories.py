@@ -29,9 +29,9 @@ from hypothesis.stateful import (
 from support.simulator.clock import HOUR, MINUTE
 from support.simulator.faults import Armed, Fault
 from support.simulator.invariants import ALWAYS, AT_REST, neighbour_is_left_alone
-from support.simulator.policies import MAIN, OTHER, spec_of
+from support.simulator.policies import MAIN, OBSERVATION, OTHER, spec_of
 from support.simulator.train_job import Outcome
-from support.simulator.troubles import EDITS, OF_A_POLICY, OF_ALL, OUTCOMES
+from support.simulator.troubles import EDITS, OBSERVED, OF_A_POLICY, OF_ALL, OUTCOMES
 from support.simulator.world import BREACHED, HEALTHY, World
 
 _STORIES: Final = int(os.environ.get("TAXI_MACHINE_STORIES", "0"))
@@ -48,12 +48,12 @@ _COUNTS: Final[Counter[str]] = Counter()
 class Stories(RuleBasedStateMachine):
     """A policy that everything befalls, and a healthy one beside it."""
 
-    @initialize(seed=st.integers(0, 9999), breached=st.booleans())
-    def begin(self, seed: int, breached: bool) -> None:
+    @initialize(seed=st.integers(0, 9999), breached=st.booleans(), observed=st.booleans())
+    def begin(self, seed: int, breached: bool, observed: bool) -> None:
         self.world = World(MAIN, OTHER, seed=seed, pace=30.0)
         self.world.start()
         self.world.add_policy(OTHER, evaluation={"intervalSeconds": 120})
-        self.world.add_policy(MAIN)
+        self.world.add_policy(MAIN, **({"observation": OBSERVATION} if observed else {}))
         if breached:
             self.world.signal(MAIN.drift, BREACHED)
         self.world.run(MINUTE)
@@ -68,6 +68,16 @@ class Stories(RuleBasedStateMachine):
         self.world.train(MAIN, outcome)
         self.world.signal(MAIN.drift, BREACHED)
         self._wait("job")
+        self.world.run(after)
+
+    @rule(outcome=st.sampled_from(OBSERVED), after=st.sampled_from([0.0, 5.0, 40.0, 90.0]))
+    def promotion_is_observed(self, outcome: Outcome, after: float) -> None:
+        """Something shall befall the policy in the middle of an observation, or of its end."""
+        self.world.edit(MAIN.policy, observation=OBSERVATION)
+        self.world.train(MAIN, Outcome(seconds=5.0))
+        self.world.observe(MAIN, outcome)
+        self.world.signal(MAIN.drift, BREACHED)
+        self._wait("look", minutes=10)
         self.world.run(after)
 
     @rule(
@@ -101,7 +111,7 @@ class Stories(RuleBasedStateMachine):
         self.world.run(seconds)
         self.world.edit(MAIN.policy, **spec_of(MAIN))
 
-    @rule(what=st.sampled_from(["retrain", "abort"]), then=_THEN)
+    @rule(what=st.sampled_from(["retrain", "abort", "rollback"]), then=_THEN)
     def policy_is_asked(self, what: str, then: float) -> None:
         self.world.request(MAIN.policy, what)
         self.world.run(then)
@@ -121,10 +131,10 @@ class Stories(RuleBasedStateMachine):
         if fault is Fault.KILL_AFTER:
             self.world.network.armed.append(Armed(calls + more + 1, Fault.KILL_BEFORE))
 
-    def _wait(self, kind: str) -> None:
+    def _wait(self, kind: str, *, minutes: int = 4) -> None:
         """Let time pass until the operator does something; it may be kept from that."""
         before = len(self.world.journal.of(kind))
-        for _ in range(24):
+        for _ in range(minutes * 6):
             self.world.run(10.0)
             if len(self.world.journal.of(kind)) > before:
                 break
@@ -162,6 +172,10 @@ def _count(world: World) -> None:
         "runs": len({(one.facts["uid"], one.facts["number"]) for one in journal.of("job")}),
         "jobs": len(journal.of("job")),
         "promotions": len(journal.of("alias")),
+        "looks": len(journal.of("look")),
+        "rollbacks": sum(
+            '"rollback"' in "".join(one.facts["promotions"]) for one in journal.of("alias")
+        ),
         "moves": len(moves),
         "emergencies": sum(not one.facts["before_ready"] for one in moves),
     }

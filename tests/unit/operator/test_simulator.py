@@ -1,6 +1,7 @@
 """The simulated world itself: its adapters have the real ones' methods, its invariants can fail."""
 
 import inspect
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,12 +10,14 @@ from support.simulator.cluster import SimulatedCluster
 from support.simulator.faults import Armed, Fault, Outage, Server
 from support.simulator.invariants import (
     actions_have_current_signals,
+    alias_goes_back_for_a_reason,
     alias_rests_on_a_version_that_starts,
     budget_holds,
     budget_outlives_its_policy,
     neighbour_is_left_alone,
     no_defects,
     obligations_end,
+    one_job_a_look,
     one_run_at_a_time,
     served,
     traffic_dwells,
@@ -64,7 +67,7 @@ def test_adapters_have_the_methods_of_the_real_ones(real: type, simulated: type)
 
 def _job(world: World, number: int, **facts: object) -> None:
     known = {"name": f"j{number}", "uid": "u", "policy": "main", "number": number}
-    world.journal.note("job", **{**known, "beside": [], "promotions": [], **facts})
+    world.journal.note("job", **{**known, "beside": [], "promotions": [], "state": "", **facts})
 
 
 def _move(world: World, to: str, **facts: object) -> None:
@@ -77,7 +80,9 @@ def _breaks(check: Callable[[World], None], world: World) -> None:
         check(world)
 
 
-@pytest.mark.parametrize("beside", [{"beside": ["j0"]}, {"promotions": ["{}"]}])
+@pytest.mark.parametrize(
+    "beside", [{"beside": ["j0"]}, {"promotions": ["{}"]}, {"state": "Observing"}]
+)
 def test_job_beside_another_or_a_promotion_is_found(
     world: World, beside: dict[str, object]
 ) -> None:
@@ -97,6 +102,49 @@ def test_job_that_is_made_twice_is_found_unless_a_hand_deleted_it(world: World) 
     world.run(1)
     _job(world, 1)
     _breaks(one_run_at_a_time, world)
+
+
+def test_second_job_of_a_look_is_found_unless_a_hand_deleted_the_first(world: World) -> None:
+    world.journal.note("look", name="look-1")
+    world.journal.note("look", name="look-2")
+    world.delete_jobs("main")
+    world.run(1)
+    world.journal.note("look", name="look-1")
+    one_job_a_look(world)
+    world.run(1)
+    world.journal.note("look", name="look-1")
+    _breaks(one_job_a_look, world)
+
+
+def _alias(world: World, to: str, before: str, **note: object) -> None:
+    noted = {"model": MAIN.model, "candidate": "v2", "champion": "v1", "policy": "main", **note}
+    texts = [json.dumps(noted)] if note else []
+    world.journal.note("alias", model=MAIN.model, to=to, before=before, promotions=texts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "rollback"),
+    [
+        ("verdict", {"result": "Worse", "of": "v2", "policy": "main"}, "Observation"),
+        ("request", {"what": "rollback", "policy": "main"}, "Request"),
+    ],
+)
+def test_alias_that_goes_back_without_a_reason_is_found(
+    world: World, kind: str, facts: dict[str, object], rollback: str
+) -> None:
+    back = {"candidate": "v1", "champion": "v2", "rollback": rollback}
+    _alias(world, "v2", "v1", number=1)
+    _alias(world, "v1", "v2", number=1)  # its pods did not come up
+    alias_goes_back_for_a_reason(world)
+    world.journal.note(kind, **{**facts, "policy": "another"})
+    _alias(world, "v1", "v2", **back)
+    _breaks(alias_goes_back_for_a_reason, world)
+    world.journal.entries.pop()
+    world.journal.note(kind, **facts)
+    _alias(world, "v1", "v2", **back)
+    alias_goes_back_for_a_reason(world)
+    _alias(world, "v1", "v2")
+    _breaks(alias_goes_back_for_a_reason, world)
 
 
 def test_run_over_the_budget_is_found(world: World) -> None:
@@ -181,7 +229,11 @@ def test_alias_that_is_left_on_what_no_pod_can_load_is_found(world: World) -> No
 
 @pytest.mark.parametrize(
     "status",
-    [{"run": {"state": "Running"}}, {"traffic": {"active": "Fallback", "since": "2025-10-09"}}],
+    [
+        {"run": {"state": "Running"}},
+        {"run": {"state": "Observing"}},
+        {"traffic": {"active": "Fallback", "since": "2025-10-09"}},
+    ],
 )
 def test_run_or_switch_that_is_left_open_is_found(world: World, status: dict[str, object]) -> None:
     obligations_end(world)

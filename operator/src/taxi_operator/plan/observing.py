@@ -189,17 +189,17 @@ def _is_over(one: _Observed) -> bool:
 
 
 #: Figures of a comparison: all of them, or none is shown.
-_FIGURES: Final = {"gain", "champion_rmse", "before_rmse", "evaluated_rows"}
+_FIGURES: Final = {"champion_rmse", "before_rmse", "evaluated_rows"}
 
 
 def _with_figures(status: Status, report: RunEntry, state: str) -> Mapping[str, Any]:
     """Return what is shown of the candidate once it was observed."""
     shown, numbers = {**(status.candidate or {}), "state": state}, report.numbers
-    if numbers.keys() >= _FIGURES:
+    if numbers.keys() >= _FIGURES and numbers["before_rmse"] > 0:
         shown |= {
             "realisedRmse": figure(numbers["champion_rmse"]),
             "beforeRmse": figure(numbers["before_rmse"]),
-            "observedGain": f"{-numbers['gain']:.4f}",
+            "observedGain": f"{1 - numbers['champion_rmse'] / numbers['before_rmse']:.4f}",
             "observedRows": int(numbers["evaluated_rows"]),
         }
     return shown
