@@ -28,6 +28,7 @@ LEAST: dict[str, Any] = {
     "evaluation": {},
     "retrain": {"jobFrom": {"cronJobName": "t"}, "attempts": {}, "pauseAfter": {}},
     "gate": {"champion": {}},
+    "observation": {},
     "fallback": {"deploymentName": "f"},
 }  # fmt: skip
 

@@ -46,6 +46,7 @@ from taxi_train.fitting.candidates import Trainer
 from taxi_train.runs.bootstrap import bootstrap
 from taxi_train.runs.explain import explanation
 from taxi_train.runs.gate import GateRules
+from taxi_train.runs.observing import Observation, observe
 from taxi_train.runs.retraining import RunRules, evaluate, retrain
 from taxi_train.runs.run import Run
 from taxi_train.runs.unseen import LOG_UNTIL
@@ -229,6 +230,58 @@ def test_verdict_of_an_evaluation_is_final(
     assert result is RunResult.BETTER
     assert run is not None
     assert run.message == "so it was"
+
+
+def answered(database: Database[Document], version: str, answers: np.ndarray) -> None:
+    """Let the log have a version's answers, as the champion's."""
+    for number, answer in enumerate(answers.tolist()):
+        change = {"model_version": version, "prediction": answer}
+        database["predictions"].update_one({"_id": f"ride-{number:06d}"}, {"$set": change})
+
+
+@pytest.mark.parametrize(
+    ("off", "result"),
+    [(6.0, RunResult.WORSE), (0.0, RunResult.NOT_WORSE)],
+    ids=["worse", "as good"],
+)
+def test_realised_error_of_a_champion_is_compared_with_that_of_the_one_before(
+    database: Database[Document], versions: dict[Alias, str], off: float, result: RunResult
+) -> None:
+    """The champion's answers are the log's, those of the version before are made now."""
+    rides, before = after()[:1200], versions[Alias.CHAMPION]
+    new = versions[Alias.FALLBACK]
+    log_rides(database, rides)
+    old_model = model_of(Registry(database).load(before))
+    answered(database, new, old_model.predict(features_of(SCHEMA, rides)) + off)
+    others = [
+        {"model_version": before},
+        {"model_role": "fallback"},
+        {"ts": NOW - timedelta(days=1)},
+    ]
+    for number, other in enumerate(others):
+        database["predictions"].update_one({"_id": f"ride-{number:06d}"}, {"$set": other})
+    what = Observation(new, before, NOW, 100_000)
+    rules = GateRules(min_labelled_rows=1000)
+
+    found = observe(Run(database, MODEL_NAME, "look-1", clock), what, rules)
+    again = observe(Run(database, MODEL_NAME, "look-1", clock), what, rules)
+
+    run = RunStore(database).get("look-1")
+    assert found is again is result
+    assert run is not None
+    assert (run.kind, run.champion, run.candidate) == ("observe", new, None)
+    assert run.numbers["labelled_rows"] == run.numbers["evaluated_rows"] == len(rides) - len(others)
+    if not off:
+        assert run.numbers["champion_rmse"] == pytest.approx(run.numbers["before_rmse"], rel=1e-6)
+    few = replace(rules, min_labelled_rows=1198)
+    too_few = observe(Run(database, MODEL_NAME, "look-2", clock), what, few)
+    assert too_few is RunResult.TOO_FEW_LABELS
+
+    with pytest.raises(DataQualityError, match="gone cannot be compared with"):
+        observe(Run(database, MODEL_NAME, "look-3", clock), replace(what, before="gone"), rules)
+    lost = RunStore(database).get("look-3")
+    assert lost is not None
+    assert (lost.result, lost.champion) == (RunResult.DATA_QUALITY_FAILED, new)
 
 
 def age(database: Database[Document], alias: Alias) -> str:

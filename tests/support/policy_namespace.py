@@ -235,20 +235,31 @@ class PolicyNamespace:
                 artifact, model=self.namespace, state=ModelState.CANDIDATE, now=_now()
             )
 
-    def write_report(self, job: Manifest, result: RunResult, candidate: str | None = None) -> None:
-        """Report as the Job's pod would."""
+    def write_report(
+        self, job: Manifest, result: RunResult, candidate: str | None = None, *,
+        observed: str | None = None,
+    ) -> None:  # fmt: skip
+        """Report as the Job's pod would.
+
+        Args:
+            job: The Job.
+            result: Its verdict.
+            candidate: Version that it made.
+            observed: Version that it observes; None for one that trains.
+        """
         (container,) = job["spec"]["template"]["spec"]["containers"]
         (run_id,) = (one["value"] for one in container["env"] if one["name"] == RUN_ID_VARIABLE)
         numbers = {
             "gain": 0.25, "ci_low": 0.2, "ci_high": 0.3, "champion_rmse": 8.0,
-            "candidate_rmse": 6.0, "evaluated_rows": 1500,
+            "candidate_rmse": 6.0, "before_rmse": 6.0, "evaluated_rows": 1500,
         }  # fmt: skip
         with connect(self._mongodb_uri, app_name="test") as client:
             runs = RunStore(client["taxi"])
-            runs.start(run_id, "train", [], _now(), model=self.namespace)
+            kind = "observe" if observed else "train"
+            runs.start(run_id, kind, [], _now(), model=self.namespace)
             runs.finish(
                 run_id, result, now=_now(), message=f"it is {result}", candidate=candidate,
-                champion=self.champion, numbers=numbers,
+                champion=observed or self.champion, numbers=numbers,
             )  # fmt: skip
 
     def end_job(self, job: Manifest, *kinds: str) -> None:

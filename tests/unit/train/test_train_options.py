@@ -21,6 +21,13 @@ NUMBERS = [
     for name, kind in get_type_hints(command.callback).items()
     if kind in {int, float}
 ]
+#: What a command asks for beside its numbers.
+NEEDED = {
+    "taxi-train evaluate": ["--candidate", "abc"],
+    "taxi-train observe": [
+        "--champion", "abc", "--before", "abd", "--since", "2026-01-01T00:00:00Z",
+    ],
+}  # fmt: skip
 
 
 def outcome(title: str, *words: str) -> tuple[int, str]:
@@ -32,13 +39,13 @@ def outcome(title: str, *words: str) -> tuple[int, str]:
 
 def test_all_numbers_are_found() -> None:
     assert ("taxi-models gc", "--min-age-hours") in NUMBERS
-    assert len(NUMBERS) == 12
+    assert len(NUMBERS) == 16
 
 
 @pytest.mark.parametrize(("title", "option"), NUMBERS, ids=" ".join)
 @pytest.mark.parametrize("text", SENSELESS, ids=lambda text: text[:6])
 def test_a_senseless_number_is_refused_by_name(title: str, option: str, text: str) -> None:
-    needed = ["--candidate", "abc"] if title == "taxi-train evaluate" else []
+    needed = NEEDED.get(title, [])
 
     code, printed = outcome(title, *needed, option, text)
 

@@ -1,6 +1,5 @@
 """An observation: would the version before have answered the champion's rows better?"""
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,8 +26,6 @@ from taxi_train.runs.gate import Answers, GateRules, GateVerdict
 from taxi_train.runs.run import Run
 
 Floats = NDArray[np.float64]
-
-logger = logging.getLogger(__name__)
 
 #: What is wrong with a version, as a word of the report.
 UNUSABLE: Final = "VersionUnusable"
@@ -75,33 +72,38 @@ def observe(run: Run, what: Observation, rules: GateRules) -> RunResult:
                 OTHER_MEANING, len(changed),
                 f"rows and labels mean something else by {what.before}: {'; '.join(changed)}",
             )  # fmt: skip
-        answers, numbers = _answers(run, what, schema, before)
-    known.numbers.update(numbers)
-    return run.finish(compare(answers, rules), known)
+        unreadable = Unreadable()
+        pieces = labelled_pieces(
+            run.database, run.model, limit=what.max_rows, unreadable=unreadable, since=what.since,
+            version=what.champion,
+        )  # fmt: skip
+        found, numbers = answers(pieces, schema, before)
+    known.numbers.update(numbers, unreadable_documents=unreadable.count)
+    return run.finish(compare(found, rules), known)
 
 
-def compare(answers: Answers, rules: GateRules) -> GateVerdict:
+def compare(found: Answers, rules: GateRules) -> GateVerdict:
     """Ask the gate the other way round: is the version before better than the champion?
 
     Args:
-        answers: The champion's logged answers, and as the candidate's those of the version before.
+        found: The champion's logged answers, and as the candidate's those of the version before.
         rules: What the version before must reach.
     """
-    rows = len(answers.target)
+    rows = len(found.target)
     if rows < rules.min_labelled_rows:
         message = f"{rows} labelled rows of the champion, {rules.min_labelled_rows} are needed"
         return GateVerdict(RunResult.TOO_FEW_LABELS, message, {"evaluated_rows": rows})
-    found = gate.compare(answers, rules)
-    if "gain" not in found.numbers:
+    verdict = gate.compare(found, rules)
+    if "gain" not in verdict.numbers:
         # It could not take the champion's place.
-        lost = int(np.count_nonzero(~np.isfinite(answers.candidate)))
+        lost = int(np.count_nonzero(~np.isfinite(found.candidate)))
         message = f"the version before has no finite answer for {lost} of {rows} labelled rows"
-        return GateVerdict(RunResult.NOT_WORSE, message, found.numbers)
-    is_worse = found.result is RunResult.BETTER
+        return GateVerdict(RunResult.NOT_WORSE, message, verdict.numbers)
+    is_worse = verdict.result is RunResult.BETTER
     return GateVerdict(
         RunResult.WORSE if is_worse else RunResult.NOT_WORSE,
-        _message(found.numbers, rules, answers.unit),
-        {_NAMES.get(name, name): number for name, number in found.numbers.items()},
+        _message(verdict.numbers, rules, found.unit),
+        {_NAMES.get(name, name): number for name, number in verdict.numbers.items()},
     )
 
 
@@ -120,29 +122,27 @@ def _message(numbers: Mapping[str, float], rules: GateRules, unit: str) -> str:
     )
 
 
-def _answers(
-    run: Run, what: Observation, schema: Schema, before: Artifact
+def answers(
+    pieces: Iterable[Sequence[LabelledRow]], schema: Schema, before: Artifact
 ) -> tuple[Answers, dict[str, float]]:
-    """Return both versions' answers for the rows of the log, and figures for the report."""
-    unreadable = Unreadable()
+    """Return both versions' answers for the same rows, and figures for the report.
+
+    Args:
+        pieces: Labelled rows of the champion, as `labelled_pieces` gives them.
+        schema: The champion's; its limits say which labels errors count.
+        before: The version before, which sees the rows by its own schema.
+    """
     logged: list[Floats] = []
-    pieces = labelled_pieces(
-        run.database, run.model, limit=what.max_rows, unreadable=unreadable, since=what.since,
-        version=what.champion,
-    )  # fmt: skip
     views = views_of([schema, schema_of(before)], _kept(pieces, logged))
-    if unreadable.count:
-        logger.warning("%d documents of the log cannot be read", unreadable.count)
     realised = np.concatenate([*reversed(logged), np.empty(0)])
     mask = within_limits(schema, views.of(schema))
     views, realised = views[mask], realised[mask]
     rows = views.of(schema)
     numbers: dict[str, float] = {
         "labelled_rows": len(rows), "outside_rows": len(mask) - len(rows),
-        "unreadable_documents": unreadable.count,
     }  # fmt: skip
-    answers = Answers(rows.target, realised, answers_of(before, views), schema.target.unit)
-    return answers, numbers
+    found = Answers(rows.target, realised, answers_of(before, views), schema.target.unit)
+    return found, numbers
 
 
 def _kept(
