@@ -144,7 +144,7 @@ class Namespace:
         if self.workloads.template(deployment) != before:
             self.journal.note("roll", deployment=deployment, promotions=self.promotions())
 
-    def apply_status(self, caller: str, policy: Document, status: Document) -> None:
+    def apply_status(self, caller: str, policy: Document, status: Document) -> Document:
         """Write a status, and note the decision that is new in it."""
         found = self.objects.apply_status(policy, status)
         uid, decision = found["metadata"]["uid"], status.get("decision") or {"action": "DryRun"}
@@ -163,6 +163,7 @@ class Namespace:
         for one in status.get("conditions") or []:
             if "a defect of the operator" in one["message"]:
                 self.journal.note("defect", policy=found["metadata"]["name"], text=one["message"])
+        return found
 
     def _service(self, name: str) -> Document:
         found = self.objects.find(SERVICES, name)
@@ -196,19 +197,21 @@ class SimulatedCluster:
 
     async def apply_status(self, policy: Document, status: Document) -> None:
         await self._change_status(
-            lambda: self._namespace.apply_status(self._caller.name, policy, status)
+            policy, lambda: self._namespace.apply_status(self._caller.name, policy, status)
         )
 
     async def remove_status(self, policy: Document, parts: Mapping[str, Any]) -> None:
-        await self._change_status(lambda: self._objects.remove_status(policy, parts))
+        await self._change_status(policy, lambda: self._objects.remove_status(policy, parts))
 
-    async def _change_status(self, act: Callable[[], None]) -> None:
+    async def _change_status(self, policy: Document, act: Callable[[], Document]) -> None:
         try:
-            await self._change(act)
+            found = await self._change(act)
         except ApiError as error:
             if error.status in {404, 409}:
                 raise PolicyChangedError(str(error)) from error
             raise
+        # Not before: who never hears of its writing knows the version before it.
+        policy["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
 
     async def cron_job(self, name: str) -> Document | None:
         return await self._read(lambda: self._objects.find(CRON_JOBS, name))

@@ -96,10 +96,9 @@ class Objects:
         uid = found["metadata"]["uid"]
         self._foreign[uid] = _without(self._foreign.get(uid, {}), status)
         self._set_status(found, _overlaid(self._foreign[uid], copied(status)))
-        policy["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
         return found
 
-    def remove_status(self, policy: Document, parts: Mapping[str, Any]) -> None:
+    def remove_status(self, policy: Document, parts: Mapping[str, Any]) -> Document:
         """Remove parts of a status, whoever wrote them: None stands for what goes.
 
         Raises:
@@ -109,7 +108,7 @@ class Objects:
         foreign = self._foreign.get(found["metadata"]["uid"], {})
         self._foreign[found["metadata"]["uid"]] = _merged(foreign, parts)
         self._set_status(found, _merged(found.get("status") or {}, parts))
-        policy["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+        return found
 
     def write_status(self, name: str, changes: Mapping[str, Any] | None) -> None:
         """Change a status by another hand; None loses it, as a restore without status does."""

@@ -46,6 +46,8 @@ RUN = Run(
     deployment="p", observation=SETTINGS, looks=Looks(NOW - 3600, NOW, 1, "look"),
 )  # fmt: skip
 ALIAS = AliasEntry("m", Alias.CHAMPION, "v2", "v1", 5, datetime.now(UTC), "t")
+TEMPLATE = {"spec": {"template": {"spec": {"containers": [{"name": "train", "image": "i"}]}}}}
+CRON_JOB: dict[str, Any] = {"metadata": {"name": "train"}, "spec": {"jobTemplate": TEMPLATE}}
 DEPLOYMENT: dict[str, Any] = {"metadata": {"generation": 1}, "spec": {}}
 
 
@@ -122,6 +124,32 @@ def test_clock_that_was_set_back_lengthens_no_wait() -> None:
     assert run_of(plan).looks == Looks(NOW - 60, NOW + 3600)
 
 
+@pytest.mark.parametrize(
+    ("days", "number", "state"),
+    [
+        (6.9, 1, RunState.OBSERVING),
+        (7.0, 1, RunState.PROMOTED),
+        (1.0, 4, RunState.OBSERVING),
+        (1.0, 5, RunState.PROMOTED),
+    ],
+)
+def test_looks_that_compare_nothing_are_limited(days: float, number: int, state: RunState) -> None:
+    looks = Looks(NOW - days * 86_400, NOW, number, "look")
+
+    plan = step(SeenRun(NOW, report=report(RunResult.TOO_FEW_LABELS)), replace(RUN, looks=looks))
+
+    assert run_of(plan).state is state
+    if state is RunState.OBSERVING:
+        assert run_of(plan).looks == Looks(looks.since, NOW + 3600, number + 1)
+
+
+def test_job_that_cannot_be_made_is_waited_for_no_longer_than_eight_days() -> None:
+    for days, state in ((7.9, RunState.OBSERVING), (8.1, RunState.PROMOTED)):
+        old = replace(RUN, looks=Looks(NOW - days * 86_400, NOW - 60))
+
+        assert run_of(step(SeenRun(NOW, cron_job=CRON_JOB), old)).state is state
+
+
 def test_job_that_never_ends_is_waited_for_no_longer_than_eight_days() -> None:
     job = {"metadata": {"name": "look"}, "status": {}}
     for days, state in ((7.9, RunState.OBSERVING), (8.1, RunState.PROMOTED)):
@@ -131,10 +159,7 @@ def test_job_that_never_ends_is_waited_for_no_longer_than_eight_days() -> None:
 
 
 def test_job_of_a_look_is_no_attempt_of_a_run() -> None:
-    template = {"spec": {"template": {"spec": {"containers": [{"name": "train", "image": "i"}]}}}}
-    cron_job = {"metadata": {"name": "train"}, "spec": {"jobTemplate": template}}
-
-    job = observation_job(cron_job, KEY, Look(7, 2, "v2", "v1", NOW), SETTINGS, 300)
+    job = observation_job(CRON_JOB, KEY, Look(7, 2, "v2", "v1", NOW), SETTINGS, 300)
 
     labels = job["metadata"]["labels"]
     assert labels.keys().isdisjoint({POLICY_UID_LABEL, DECISION_LABEL, ATTEMPT_LABEL})

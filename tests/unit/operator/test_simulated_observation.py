@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.simulator.clock import DAY, HOUR, MINUTE
+from support.simulator.clock import HOUR, MINUTE
 from support.simulator.faults import Armed, Fault
 from support.simulator.invariants import ALWAYS, AT_REST
 from support.simulator.policies import MAIN, OBSERVATION
 from support.simulator.train_job import Outcome
 from support.simulator.world import BREACHED, HEALTHY, World
 
+from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
 from taxi_operator.plan.observing import MAX_LOOKS
@@ -142,7 +143,7 @@ def test_comparison_that_is_not_possible_is_tried_again_and_ends(
     world: World, outcome: Outcome
 ) -> None:
     observe(world, outcome)
-    world.run(DAY)
+    world.run(2 * HOUR)
 
     assert len(world.journal.of("look")) == MAX_LOOKS
     assert run_of(world)["state"] == "Promoted"
@@ -164,15 +165,6 @@ def test_second_look_may_find_labels(world: World) -> None:
     assert world.models.champion(MAIN.model) == FIRST
 
 
-def test_no_look_begins_after_seven_days(world: World) -> None:
-    late = {**OBSERVATION, "for": "100h"}
-    observe(world, Outcome(result=RunResult.TOO_FEW_LABELS, seconds=5.0), observation=late)
-    world.run(8 * DAY)
-
-    assert len(world.journal.of("look")) == 1
-    assert "it was looked at once" in run_of(world)["message"]
-
-
 @pytest.mark.parametrize(
     "outcome",
     [
@@ -191,22 +183,15 @@ def test_comparison_that_will_never_be_possible_is_not_tried_again(
     assert (run_of(world)["state"], story(world)[-1]) == ("Promoted", "PromotionNotObserved")
 
 
-def test_quota_and_a_lost_template_end_an_observation_too(world: World) -> None:
+def test_observation_whose_template_is_gone_ends(world: World) -> None:
     observe(world)
     world.objects.remove("cronjobs", MAIN.cron_job)
     world.run(HOUR)
+
     assert (run_of(world)["state"], world.journal.of("look")) == ("Promoted", [])
     assert "is not there" in run_of(world)["message"]
-
-
-def test_quota_that_lasts_ends_an_observation_after_eight_days(world: World) -> None:
-    observe(world)
-    world.namespace.quota = True
-    world.run(7 * DAY)
-    assert run_of(world)["state"] == "Observing"
-    world.run(2 * DAY)
-    assert run_of(world)["state"] == "Promoted"
-    assert "could not be made" in run_of(world)["message"]
+    world.heal()
+    world.run(2 * MINUTE)
 
 
 @pytest.mark.parametrize("how", ["Suspend", "DryRun", "delete"])
@@ -238,9 +223,8 @@ def test_alias_that_a_hand_moved_is_left_alone(world: World) -> None:
 
     assert run_of(world)["state"] == "Promoted"
     assert f"the champion is {FIRST} now" in run_of(world)["message"]
-    world.workloads.break_pods(MAIN.champion)  # the hand replaces the pods
-    world.workloads.break_pods(MAIN.champion, broken=False)
-    world.run(MINUTE)
+    world.workloads.annotate(MAIN.champion, {MODEL_VERSION_ANNOTATION: FIRST})
+    world.run(5 * MINUTE)
 
 
 def test_version_before_that_is_gone_is_told_before_the_promotion(world: World) -> None:

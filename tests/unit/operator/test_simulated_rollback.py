@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.simulator.clock import DAY, HOUR, MINUTE
+from support.simulator.clock import HOUR, MINUTE
 from support.simulator.faults import Armed, Fault
 from support.simulator.invariants import ALWAYS, AT_REST
 from support.simulator.policies import MAIN, MAX_RUNS, OBSERVATION
@@ -136,7 +136,7 @@ def test_open_run_keeps_its_alias(world: World) -> None:
 
 def test_paused_deployment_is_no_way_back(world: World) -> None:
     promote(world)
-    world.workloads.pause(MAIN.champion)
+    world.workloads.pause(MAIN.champion, paused=True)
     world.request(MAIN.policy, "rollback")
     world.run(5 * MINUTE)
     world.workloads.pause(MAIN.champion, paused=False)
@@ -247,7 +247,7 @@ def test_kill_between_any_two_effects_ends_the_same(fault: Fault, calls: int) ->
         promote(world)
         world.network.armed.append(Armed(calls, fault))
         world.request(MAIN.policy, "rollback")
-        world.run(DAY)
+        world.run(20 * MINUTE)
 
         assert world.models.champion(MAIN.model) == FIRST
         assert world.models.get(CANDIDATE).state is ModelState.REJECTED

@@ -148,21 +148,21 @@ def test_version_that_cannot_answer_does_not_come_back() -> None:
     assert f"no finite answer for 1 of {ROWS}" in found.message
 
 
-def test_noise_is_no_difference() -> None:
-    """Both are alike, and the one before is ahead by chance."""
-    rng = np.random.default_rng(5)
-    target = rng.normal(0, 1, 500)
-    old, new = (target + rng.normal(0, 5, 500) for _ in range(2))
-    rules = replace(RULES, min_relative_gain=0.0)
-    ahead, behind = sorted((old, new), key=lambda one: float(np.mean((one - target) ** 2)))
+def test_noise_is_seldom_a_difference() -> None:
+    """Both are alike: by chance one is ahead with as much confidence in one case of forty."""
+    rules, found = replace(RULES, min_relative_gain=0.0), 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        target = rng.normal(0, 1, 500)
+        old, new = (target + rng.normal(0, 5, 500) for _ in range(2))
+        found += compare(Answers(target, new, old), rules).result is RunResult.WORSE
 
-    assert compare(Answers(target, behind, ahead), rules).result is RunResult.NOT_WORSE
+    assert found <= 4
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-01-01", "2026-01-01T00:00:00", ""])
-def test_time_without_a_zone_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TAXI_MONGODB_URI", "mongodb://nowhere.invalid/taxi")
+def test_time_without_a_zone_is_refused(text: str, caplog: pytest.LogCaptureFixture) -> None:
     done = CliRunner().invoke(app, ["observe", "--champion", "a", "--before", "b", "--since", text])
 
     assert done.exit_code == EXIT_USAGE
-    assert "--since" in done.stderr
+    assert "--since" in caplog.text
