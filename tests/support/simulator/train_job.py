@@ -126,8 +126,8 @@ class TrainJobs:
         run_id, model = environment[RUN_ID_VARIABLE], environment[_MODEL_VARIABLE]
         if Server.REGISTRY in self._network.outages:
             return
-        if champion := _observed(job):
-            self._report_observation(job, result, champion, readable=outcome.readable)
+        if observed := _observed(job):
+            self._report_observation(job, result, observed, readable=outcome.readable)
             return
         candidate = None
         if result not in {RunResult.PENDING, RunResult.TOO_FEW_LABELS}:

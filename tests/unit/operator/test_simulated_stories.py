@@ -53,7 +53,9 @@ class Stories(RuleBasedStateMachine):
         self.world = World(MAIN, OTHER, seed=seed, pace=30.0)
         self.world.start()
         self.world.add_policy(OTHER, evaluation={"intervalSeconds": 120})
-        self.world.add_policy(MAIN, **({"observation": OBSERVATION} if observed else {}))
+        self.world.add_policy(MAIN)
+        if observed:
+            self.world.edit(MAIN.policy, observation=OBSERVATION)
         if breached:
             self.world.signal(MAIN.drift, BREACHED)
         self.world.run(MINUTE)
