@@ -11,7 +11,8 @@ from support.simulator.policies import MAIN, MAX_RUNS, OBSERVATION
 from support.simulator.train_job import Outcome
 from support.simulator.world import BREACHED, HEALTHY, World
 
-from taxi_domain.models import ModelState
+from taxi_domain.kube import MODEL_VERSION_ANNOTATION
+from taxi_domain.models import Alias, ModelState
 
 FIRST, CANDIDATE = "main-first", "candidate-1"
 
@@ -219,6 +220,27 @@ def test_rollback_whose_pods_do_not_come_up_can_be_asked_for_again(world: World)
     world.request(MAIN.policy, "rollback")
     world.run(10 * MINUTE)
     assert world.models.champion(MAIN.model) == FIRST
+
+
+def test_pods_that_are_told_the_version_before_already_are_replaced_all_the_same(
+    world: World,
+) -> None:
+    """A hand moved the alias alone, and a pod that was replaced loaded what it points at."""
+    world.add_policy(MAIN)
+    world.workloads.annotate(MAIN.champion, {MODEL_VERSION_ANNOTATION: FIRST})
+    world.run(MINUTE)
+    world.models.add("by-hand", MAIN.model, ModelState.ACCEPTED)
+    world.models.point(MAIN.model, Alias.CHAMPION, "by-hand", by="a hand")
+    world.workloads.remove(MAIN.champion)
+    world.workloads.add(MAIN.champion)
+    world.workloads.annotate(MAIN.champion, {MODEL_VERSION_ANNOTATION: FIRST})
+    world.run(2 * MINUTE)
+    assert world.workloads.versions(MAIN.champion) == {"by-hand"}
+
+    world.request(MAIN.policy, "rollback")
+    world.run(5 * MINUTE)
+
+    assert world.workloads.versions(MAIN.champion) == {FIRST}
 
 
 @pytest.mark.parametrize("how", ["Suspend", "DryRun", "delete"])
