@@ -1,6 +1,7 @@
 """What people and tools see of a policy: its status, its events, its metrics."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -18,6 +19,7 @@ from taxi_operator.adapters.prometheus import QueryError
 from taxi_operator.conditions import READY, Finding, Outcome, rebuilt
 from taxi_operator.core.services import TargetMissingError
 from taxi_operator.core.signals import Reading
+from taxi_operator.figures import Figures
 from taxi_operator.memory.status import Status, document_of, for_older_resource
 from taxi_operator.metrics import Metrics
 from taxi_operator.plan.plan import Note, Plan
@@ -36,18 +38,19 @@ _UNDECLARED: Final = "not declared in schema"
 
 
 class Reporter:
-    """Writes what is to be seen; only changes are written."""
+    """Writes what is to be seen; only changes are written, and those of figures seldom."""
 
     def __init__(self, cluster: Cluster, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._cluster = cluster
         self.metrics = metrics
         self.clock = clock
+        self._figures = Figures(_seconds)
         self._told_of_resource = False
 
     async def write(self, found: Document, status: Status) -> None:
         """Write a status; the policy at hand then has it too."""
         document = bounded(document_of(status, found["metadata"]["generation"]))
-        if document != (found.get("status") or {}):
+        if self._figures.is_news(found["metadata"]["name"], found.get("status") or {}, document):
             found["status"] = await self._apply(found, document)
 
     async def _apply(self, found: Document, document: Document) -> Document:
@@ -183,6 +186,10 @@ class Reporter:
         elif isinstance(error, TargetMissingError):
             reason = "TargetMissing"
         return Finding(READY, "False", reason, str(error))
+
+
+def _seconds() -> float:
+    return time.monotonic()
 
 
 def _left(before: object, kept: object) -> Document | None:
