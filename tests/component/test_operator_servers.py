@@ -13,8 +13,10 @@ import pytest
 from support.certificates import Authority
 from support.lying_prometheus import NOW, Handler, LyingPrometheus, lying_prometheus, result, send
 
+from taxi_domain.errors import NotAvailableError
 from taxi_operator.adapters import servers as pool
 from taxi_operator.adapters.credentials import Credentials
+from taxi_operator.adapters.server import MAX_CONNECTIONS
 from taxi_operator.adapters.servers import Servers
 from taxi_operator.core.breaker import FIRST_PAUSE, MAX_FAILURES
 from taxi_operator.core.signals import SignalState
@@ -30,14 +32,14 @@ HEALTHY = result("matrix", [{"metric": {}, "values": [[NOW, "0"]]}])
 
 
 def policy(url: str = "", *, timeout: float | None = None, signals: int = 1) -> Policy:
-    """Return a policy that asks one range twice for each signal."""
+    """Return a policy that asks for one range of each signal."""
     return policy_of(
         {
             "target": {"deploymentName": "p", "activeServiceName": "s"},
             "prometheus": {"timeoutSeconds": timeout, **({"url": url} if url else {})},
             "signals": [
                 {
-                    "name": f"s{number}", "promql": "q",
+                    "name": f"s{number}", "promql": f"q{number}",
                     "enter": {"op": "GreaterOrEqual", "value": "1", "for": "0s"},
                     "exit": {"op": "Less", "value": "0.9", "for": "0s"},
                 }
@@ -116,7 +118,7 @@ def test_token_and_tenant_go_to_the_platform_s_own_server_alone(
     ]
     assert other.headers
     own, below = (False, "Bearer first", "ml"), (True, None, None)
-    assert told == [own] * 6 + [below] * 3 + [(False, "Bearer second", "ml")] * 3
+    assert told == [own] * 4 + [below] * 2 + [(False, "Bearer second", "ml")] * 2
 
 
 def test_user_and_password_of_the_secret_are_sent(liar: LyingPrometheus, tmp_path: Path) -> None:
@@ -166,7 +168,7 @@ def test_server_with_an_authority_of_its_own_is_trusted_by_the_bundle_of_the_sec
 
         run(story, lambda: Servers(AllowList(liar.url), Credentials(secret)))
 
-        assert len(liar.paths) == 3
+        assert len(liar.paths) == 2
 
 
 def test_bundle_is_for_the_platform_s_server_alone(tmp_path: Path) -> None:
@@ -251,6 +253,27 @@ def test_all_queries_of_a_reconcile_have_one_deadline(liar: LyingPrometheus) -> 
         assert {(one.reason, one.failure) for one in late} == {
             ("Prometheus: no answer to all queries within 2 s", "PrometheusUnreachable")
         }
+
+    run(story, lambda: Servers(AllowList(liar.url)))
+
+
+def test_slow_queries_keep_nobody_from_asking_whether_the_server_is_there(
+    liar: LyingPrometheus,
+) -> None:
+    """More queries than there are connections wait for answers, or for one of the connections."""
+    liar.answer = slow(3)
+
+    async def story(servers: Servers) -> None:
+        prometheus = servers.of("", 2)
+        queries = [
+            asyncio.create_task(prometheus.value(f"q{number}", NOW, 1))
+            for number in range(MAX_CONNECTIONS + 8)
+        ]
+        await asyncio.sleep(0.2)
+        for _ in range(2 * MAX_FAILURES):
+            assert await servers.of("", 1).now() == NOW
+        found = await asyncio.gather(*queries, return_exceptions=True)
+        assert {type(one) for one in found} == {NotAvailableError}
 
     run(story, lambda: Servers(AllowList(liar.url)))
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from taxi_domain.errors import FieldError, NotAvailableError
-from taxi_operator.adapters.prometheus import Prometheus, QueryError, QueryFailedError
+from taxi_operator.adapters.prometheus import QueryError, QueryFailedError
 from taxi_operator.adapters.servers import Servers
-from taxi_operator.core.series import Series, step_of
 from taxi_operator.core.signals import Observed, Reading, SignalState, read
+from taxi_operator.facts.queries import Queries
 from taxi_operator.memory.status import Status
 from taxi_operator.spec.policy import Policy
-from taxi_operator.spec.signals import Condition, Signal
+from taxi_operator.spec.signals import Signal
 from taxi_operator.texts import cut
 
 _AT_ONCE: Final = 4
@@ -62,10 +62,13 @@ async def observe(policy: Policy, status: Status, servers: Servers) -> Observati
         unreachable = Observed(problem=str(error), failure=_UNREACHABLE)
         readings = tuple(_reading(one, unreachable, status) for one in policy.signals)
         return Observation(readings, None, str(error))
-    limit = asyncio.Semaphore(_AT_ONCE)
-    asked = await asyncio.gather(
-        *(_ask(prometheus, policy, one, now, status, limit, deadline) for one in policy.signals)
-    )
+    # Values of before a promotion, and of just after it, speak of the old model.
+    since = 0.0 if status.reset_at is None else status.reset_at + policy.settle_seconds
+    look = _Look(
+        Queries(prometheus, now, since), status, now < since, asyncio.Semaphore(_AT_ONCE), deadline,
+        f"Prometheus: no answer to all queries within {prometheus.deadline_seconds:.0f} s",
+    )  # fmt: skip
+    asked = await asyncio.gather(*(look.ask(one) for one in policy.signals))
     bad = tuple(error for _, error in asked if error is not None)
     return Observation(tuple(reading for reading, _ in asked), now, "", bad)
 
@@ -74,88 +77,68 @@ def _reading(signal: Signal, observed: Observed, status: Status) -> Reading:
     return read(signal, observed, status.breached.get(signal.name, False))
 
 
-async def _ask(
-    prometheus: Prometheus,
-    policy: Policy,
-    signal: Signal,
-    now: float,
-    status: Status,
-    limit: asyncio.Semaphore,
-    deadline: float,
-) -> tuple[Reading, QueryError | None]:
-    late = f"Prometheus: no answer to all queries within {prometheus.deadline_seconds:.0f} s"
-    observed = Observed(problem=late, failure=_UNREACHABLE)
-    bad: QueryError | None = None
-    explanation = ""
-    with suppress(TimeoutError):
-        async with asyncio.timeout_at(deadline), limit:
-            try:
-                observed = await _observed(prometheus, policy, signal, now, status)
-            except QueryError as error:
-                observed, bad = Observed(problem=str(error), failure=error.reason), error.bare()
-            is_breached = _reading(signal, observed, status).state is SignalState.BREACHED
-            if is_breached and signal.explain_promql:
-                explanation = await _explanation(prometheus, signal)
-    return replace(_reading(signal, observed, status), explanation=explanation), bad
-
-
-async def _observed(
-    prometheus: Prometheus, policy: Policy, signal: Signal, now: float, status: Status
-) -> Observed:
-    # Values of before the promotion, and of just after it, speak of the old model.
-    since = 0.0 if status.reset_at is None else status.reset_at + policy.settle_seconds
-    if now < since:
-        return Observed(settling=True)
-    asked = _Asked(prometheus, now, since, min(signal.max_age_seconds, _MAX_LOOKBACK))
-    try:
-        return Observed(
-            enter=await asked.series(signal.promql, signal.enter),
-            exit=await asked.series(signal.promql, signal.exit),
-            age_seconds=await asked.value(signal.freshness_promql),
-            samples=await asked.value(signal.min_samples_promql),
-        )
-    except QueryFailedError as error:
-        return Observed(problem=str(error), failure=error.reason)
-    except NotAvailableError as error:
-        return Observed(problem=str(error), failure=_UNREACHABLE)
-
-
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """The queries of a reconcile: all for one time, none of them looking further back than it may.
+class _Look:
+    """One look at the signals of a policy.
 
     Attributes:
-        prometheus: The server that is asked.
-        now: Its present time.
-        since: Samples before this time are of another model.
-        lookback: A sample that is older than these seconds is no present value. Without it a
-            series that ends without Prometheus' mark of staleness has values 5 minutes longer.
+        queries: What Prometheus is asked.
+        status: What is remembered.
+        settles: The model was promoted a moment ago.
+        limit: Places of signals that are asked for at the same time.
+        deadline: When all have to be answered, in the event loop's time.
+        late: What is told of a signal that was not.
     """
 
-    prometheus: Prometheus
-    now: float
-    since: float
-    lookback: float
+    queries: Queries
+    status: Status
+    settles: bool
+    limit: asyncio.Semaphore
+    deadline: float
+    late: str
 
-    async def value(self, promql: str) -> float | None:
-        """Return the value of a query, None without one."""
-        if not promql:
-            return None
-        return await self.prometheus.value(promql, self.now, self.lookback)
+    async def ask(self, signal: Signal) -> tuple[Reading, QueryError | None]:
+        """Return what a signal says, and what is wrong with its queries."""
+        observed = Observed(problem=self.late, failure=_UNREACHABLE)
+        bad: QueryError | None = None
+        explanation = ""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self.deadline), self.limit:
+                try:
+                    observed = await self._observed(signal)
+                except QueryError as error:
+                    observed, bad = Observed(problem=str(error), failure=error.reason), error.bare()
+                is_breached = self._reading(signal, observed).state is SignalState.BREACHED
+                if is_breached and signal.explain_promql:
+                    explanation = await self._explanation(signal)
+        return replace(self._reading(signal, observed), explanation=explanation), bad
 
-    async def series(self, promql: str, condition: Condition) -> Series:
-        """Return the samples over a condition's `for`, none of them older than `since`."""
-        start, step = self.now - condition.for_seconds, step_of(condition.for_seconds)
-        samples = await self.prometheus.samples(
-            promql, max(start, self.since), self.now, step, self.lookback
-        )
-        return Series(samples, start, self.now, step)
+    def _reading(self, signal: Signal, observed: Observed) -> Reading:
+        return _reading(signal, observed, self.status)
 
+    async def _observed(self, signal: Signal) -> Observed:
+        if self.settles:
+            return Observed(settling=True)
+        lookback = min(signal.max_age_seconds, _MAX_LOOKBACK)
+        try:
+            enter, leave = await self.queries.series(
+                signal.promql, signal.enter, signal.exit, lookback
+            )
+            return Observed(
+                enter=enter,
+                exit=leave,
+                age_seconds=await self.queries.value(signal.freshness_promql, lookback),
+                samples=await self.queries.value(signal.min_samples_promql, lookback),
+            )
+        except QueryFailedError as error:
+            return Observed(problem=str(error), failure=error.reason)
+        except NotAvailableError as error:
+            return Observed(problem=str(error), failure=_UNREACHABLE)
 
-async def _explanation(prometheus: Prometheus, signal: Signal) -> str:
-    """Return what a breach comes from, for people; that it is missing stops nothing."""
-    try:
-        ranked = await prometheus.ranking(signal.explain_promql)
-    except (NotAvailableError, QueryError) as error:
-        return cut(f"not explained: {error}", _MAX_EXPLANATION)
-    return cut("; ".join(f"{name} {value:.3g}" for name, value in ranked), _MAX_EXPLANATION)
+    async def _explanation(self, signal: Signal) -> str:
+        """Return what a breach comes from, for people; that it is missing stops nothing."""
+        try:
+            ranked = await self.queries.ranking(signal.explain_promql)
+        except (NotAvailableError, QueryError) as error:
+            return cut(f"not explained: {error}", _MAX_EXPLANATION)
+        return cut("; ".join(f"{name} {value:.3g}" for name, value in ranked), _MAX_EXPLANATION)

@@ -91,7 +91,7 @@ class Prometheus:
             NotAvailableError: it is not, or was not a moment ago.
         """
         with self._server.breaker.attempt():
-            kind, result = await self._get("query", "time()")
+            kind, result = await self._get("query", "time()", is_quick=True)
             now = _number("time()", result) if kind == "scalar" else math.nan
             if not 0 < now < _LATEST:
                 raise NotAvailableError("Prometheus: its time is no time; is it a Prometheus?")
@@ -172,13 +172,15 @@ class Prometheus:
         ]
         return sorted(ranked, key=lambda one: -one[1])[:_MAX_RANKED]
 
-    async def _get(self, path: str, query: str, **numbers: float) -> tuple[str, Any]:
+    async def _get(
+        self, path: str, query: str, *, is_quick: bool = False, **numbers: float
+    ) -> tuple[str, Any]:
         """Return type and value of a query's result."""
         parameters = {"query": query}
         parameters |= {name: f"{one:.3f}".removesuffix(".000") for name, one in numbers.items()}
         try:
             answer = await self._server.get(
-                f"api/v1/{path}", parameters, self._timeout, MAX_BODY_BYTES
+                f"api/v1/{path}", parameters, self._timeout, MAX_BODY_BYTES, is_quick=is_quick
             )
         except BodyTooLargeError:
             raise QueryError(

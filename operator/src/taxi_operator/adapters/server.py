@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +14,11 @@ from taxi_operator.adapters.answers import body_of, words_of
 from taxi_operator.adapters.credentials import Credentials
 from taxi_operator.core.breaker import Breaker
 
-#: So many queries at a time; others wait for a connection.
-_MAX_CONNECTIONS: Final = 32
+#: So many requests at a time; others wait for a connection.
+MAX_CONNECTIONS: Final = 32
+#: Of them for requests that every server can answer at once: whether it answers at all is asked
+#: without a wait behind slow queries.
+_RESERVED: Final = 8
 #: What is read of an answer before anybody looks at it, bytes.
 _BUFFER: Final = 16 * 1024
 
@@ -57,8 +61,9 @@ class Server:
         self._credentials = credentials
         #: Requests that are under way.
         self.asked = 0
+        self._places = asyncio.Semaphore(MAX_CONNECTIONS - _RESERVED)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, socket_factory=_socket),
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, socket_factory=_socket),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             # A compressed body has a size that nobody knows before it is in memory.
             headers={"Accept-Encoding": "identity"},
@@ -68,8 +73,9 @@ class Server:
         )
 
     async def get(
-        self, path: str, parameters: Mapping[str, str], timeout: float, most_bytes: int
-    ) -> Answer:
+        self, path: str, parameters: Mapping[str, str], timeout: float, most_bytes: int,
+        *, is_quick: bool = False,
+    ) -> Answer:  # fmt: skip
         """Ask the server; no redirect is followed.
 
         Args:
@@ -77,6 +83,7 @@ class Server:
             parameters: Of the query.
             timeout: Longest time, the answer and the wait for a connection included, seconds.
             most_bytes: Longest body that is read.
+            is_quick: Every server answers this at once, so it waits behind no other request.
 
         Raises:
             BodyTooLargeError: the body is longer.
@@ -86,19 +93,18 @@ class Server:
             raise NotAvailableError("Prometheus: too many servers are asked at the same time")
         self.asked += 1
         try:
-            return await self._get(path, parameters, timeout, most_bytes)
+            async with asyncio.timeout(timeout), nullcontext() if is_quick else self._places:
+                return await self._get(path, parameters, most_bytes)
         # The cause is left out: it has headers, and texts of the server.
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise NotAvailableError(f"Prometheus: {words_of(error)}") from None
         finally:
             self.asked -= 1
 
-    async def _get(
-        self, path: str, parameters: Mapping[str, str], timeout: float, most_bytes: int
-    ) -> Answer:
+    async def _get(self, path: str, parameters: Mapping[str, str], most_bytes: int) -> Answer:
         headers = self._credentials.headers() if self._credentials else {}
         tls = self._credentials.tls() if self._credentials else True
-        async with asyncio.timeout(timeout), self._session.get(
+        async with self._session.get(
             f"{self._address}/{path}", params=parameters, headers=headers, ssl=tls,
             allow_redirects=False,
         ) as answer:  # fmt: skip
