@@ -405,15 +405,15 @@ def test_the_operator_may_do_exactly_what_its_code_does() -> None:
             if "patch" in rule["verbs"] and resource in {"services", "deployments"}:
                 assert rule["resourceNames"], f"{resource} may be changed by name only"
 
-    # The calls of operator/src/taxi_operator/adapters/cluster.py, and kopf's watch.
+    # The calls of operator/src/taxi_operator/adapters/cluster.py, its watches, and kopf's.
     assert granted == {
         "driftpolicies": {"get", "list", "watch", "patch"},
         "driftpolicies/status": {"patch"},
-        "cronjobs": {"get"},
-        "jobs": {"create", "get", "list", "patch"},
+        "cronjobs": {"get", "list", "watch"},
+        "jobs": {"create", "get", "list", "watch", "patch"},
         "pods": {"list"},
-        "services": {"get", "list", "patch"},
-        "deployments": {"get", "patch"},
+        "services": {"get", "list", "watch", "patch"},
+        "deployments": {"get", "list", "watch", "patch"},
         "endpointslices": {"list"},
         "events": {"create"},
     }

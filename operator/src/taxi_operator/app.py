@@ -9,10 +9,14 @@ from typing import Any, Final
 import kopf
 from prometheus_client import CollectorRegistry
 
+from taxi_domain.errors import TaxiError
 from taxi_domain.kube import GROUP, PLURAL, VERSION
+from taxi_domain.metrics import OPERATOR_API_ERRORS
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.adapters.credentials import Credentials
+from taxi_operator.adapters.kinds import POLICIES
 from taxi_operator.adapters.servers import Servers
+from taxi_operator.adapters.view import View
 from taxi_operator.metrics import Metrics, serve
 from taxi_operator.places import Places
 from taxi_operator.reconciler import Reconciler
@@ -35,12 +39,14 @@ class Operator:
     """The running operator: its connections and its scheduler, made inside of kopf's event loop."""
 
     def __init__(
-        self, scheduler: Scheduler, cluster: Cluster, servers: Servers, mongodb: Any
+        self, scheduler: Scheduler, cluster: Cluster, view: View, servers: Servers, mongodb: Any
     ) -> None:
         self.scheduler = scheduler
+        self._view = view
         self._servers = servers
         self._cluster = cluster
         self._mongodb = mongodb
+        view.start()
         self._task = asyncio.create_task(scheduler.run(), name="scheduler")
 
     @classmethod
@@ -61,18 +67,36 @@ class Operator:
             settings.report_cron_job, settings.report_url, settings.report_span_seconds
         )
         servers, places = servers_of(settings), Places(settings.concurrency)
+
+        def failed(_error: TaxiError) -> None:
+            metrics[OPERATOR_API_ERRORS].labels("kubernetes").inc()
+
+        view = View(cluster, failed)
         reconciler = Reconciler(
             cluster, AsyncRegistry(async_database_of(mongodb)), metrics, reports, servers, places,
-            instance=settings.instance, failpoint=failpoint,
+            view=view, instance=settings.instance, failpoint=failpoint,
         )  # fmt: skip
-        return cls(Scheduler(reconciler, metrics, places), cluster, servers, mongodb)
+        return cls(Scheduler(reconciler, metrics, places), cluster, view, servers, mongodb)
 
     async def stop(self) -> None:
         """End the scheduler and close the connections."""
         self._task.cancel()
+        self._view.stop()
         await self._servers.close()
         await self._cluster.close()
         await self._mongodb.close()
+
+    def saw(self, name: str, event: kopf.RawEvent) -> None:
+        """Take an event of kopf's watch: it may be ahead of the view's, and wakes its policy."""
+        found = event["object"]
+        if event["type"] == "DELETED":
+            self._view.remove(POLICIES, found)
+            self.scheduler.lost(name)
+            return
+        self._view.bring(POLICIES, found)
+        metadata = found["metadata"]
+        version = (metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp"))
+        self.scheduler.saw(name, version)
 
     def liveness_failure(self) -> str:
         """Return why the process has to be started anew, empty when it is well."""
@@ -93,9 +117,7 @@ def servers_of(settings: Settings) -> Servers:
     return Servers(allowed, credentials, settings.prometheus_timeout_seconds)
 
 
-def register(  # noqa: C901 - one small function a handler
-    registry: kopf.OperatorRegistry, settings: Settings
-) -> None:
+def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
     """Hang the operator's handlers onto a kopf registry."""
     own = settings
     operator: Operator | None = None
@@ -117,13 +139,9 @@ def register(  # noqa: C901 - one small function a handler
 
     # Events only tell that there is something to look at; state is read at each reconcile.
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def saw(event: kopf.RawEvent, name: str, meta: kopf.Meta, **_: Any) -> None:
+    async def saw(event: kopf.RawEvent, name: str, **_: Any) -> None:
         assert operator is not None  # kopf watches after its startup
-        if event["type"] == "DELETED":
-            operator.scheduler.lost(name)
-            return
-        version = (meta["uid"], meta.get("generation"), meta.get("deletionTimestamp"))
-        operator.scheduler.saw(name, version)
+        operator.saw(name, event)
 
     # Any other exception would make kopf try this probe again under a lock, for ever.
     @kopf.on.probe(id="scheduler", registry=registry)

@@ -2,29 +2,44 @@
 
 from typing import Any
 
-from taxi_operator.adapters.cluster import Cluster
-from taxi_operator.spec.ownership import conflicting_policy_of, enforces, service_of
+from taxi_operator.adapters.reads import Reads
+from taxi_operator.spec.ownership import Holders, enforces, service_of
 from taxi_operator.traffic import TrafficControl
 
 Document = dict[str, Any]
 
 
 class Claims:
-    """Lists policies, and knows which of them act and which only watch."""
+    """Lists policies, and knows which of them act and which only watch.
 
-    def __init__(self, cluster: Cluster, traffic: TrafficControl) -> None:
-        self._cluster = cluster
+    Args:
+        reads: Where they are looked at.
+        traffic: Knows the Services of other releases.
+        direct: Where they are looked at before something is done; None: in the same place.
+    """
+
+    def __init__(
+        self, reads: Reads, traffic: TrafficControl, direct: Reads | None = None
+    ) -> None:  # fmt: skip
+        self._reads = reads
+        self._direct = direct or reads
         self._traffic = traffic
         self._conflicting: dict[tuple[str, int], str | None] = {}
         #: Policies that only watch a target which another one claims.
         self._onlookers: set[str] = set()
 
-    async def policies(self) -> list[Document]:
-        """List all policies; owners of targets are known from it until the next listing."""
+    async def policies(self, *, surely: bool = False) -> list[Document]:
+        """List all policies; owners of targets are known from it until the next listing.
+
+        Args:
+            surely: Something is to be done: they are read as they are now.
+        """
         foreign = await self._traffic.foreign()
-        policies = [one for one in await self._cluster.policies() if service_of(one) not in foreign]
+        found = await (self._direct if surely else self._reads).policies()
+        policies = [one for one in found if service_of(one) not in foreign]
+        holders = Holders(policies)
         self._conflicting = {
-            _version_of(one): conflicting_policy_of(one, policies) for one in policies
+            _version_of(one): holders.conflicting_policy_of(one) for one in policies
         }
         claimed = {service_of(one) for one in policies if enforces(one)}
         self._onlookers = {

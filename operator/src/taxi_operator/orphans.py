@@ -5,6 +5,7 @@ from typing import Any
 
 from taxi_domain.errors import TaxiError
 from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.facts.looks import Looks
 from taxi_operator.memory.obligations import PROMOTION_ANNOTATION, OpenPromotion, promotion_on
 from taxi_operator.memory.status import Status
 from taxi_operator.plan.plan import Plan
@@ -18,7 +19,15 @@ Document = dict[str, Any]
 
 
 class Orphans:
-    """Carries on what the active Services remember and no policy does."""
+    """Carries on what the active Services remember and no policy does.
+
+    Args:
+        cluster: The API server.
+        promotions: Takes the steps.
+        traffic: Reads the Services.
+        reporter: Tells people.
+        seen: Where it is looked at first whether there is any; None: nowhere.
+    """
 
     def __init__(
         self,
@@ -26,7 +35,9 @@ class Orphans:
         promotions: Promotions,
         traffic: TrafficControl,
         reporter: Reporter,
+        seen: Looks | None = None,
     ) -> None:
+        self._seen = seen
         self._cluster = cluster
         self._promotions = promotions
         self._traffic = traffic
@@ -38,11 +49,9 @@ class Orphans:
         Raises:
             TaxiError: a promotion could not be carried on; the others were.
         """
-        found = [
-            one
-            for one in await self._traffic.services()
-            if PROMOTION_ANNOTATION in (one["metadata"].get("annotations") or {})
-        ]
+        if self._seen is not None and not await self._are_left(self._seen):
+            return
+        found = await _remembering(self._traffic)
         if not found:
             return
         uids = {one["metadata"]["uid"] for one in await self._cluster.policies()}
@@ -54,6 +63,15 @@ class Orphans:
                 problems.append(str(error))
         if problems:
             raise TaxiError("; ".join(problems))
+
+    async def _are_left(self, seen: Looks) -> bool:
+        """Tell whether a Service remembers a promotion that no policy carries on."""
+        found = await _remembering(seen.traffic)
+        if not found:
+            return False
+        uids = {one["metadata"]["uid"] for one in await seen.reads.policies()}
+        noted = [promotion_on(one, self._reporter.clock()) for one in found]
+        return not all(one is not None and one.policy_uid in uids for one in noted)
 
     async def _carry_on(self, service: Document, uids: set[str]) -> None:
         now = self._reporter.clock()
@@ -81,6 +99,15 @@ class Orphans:
         await self._reporter.emit_event(
             service, "PromotionUnreadable", text, warning=True, kind="Service"
         )
+
+
+async def _remembering(traffic: TrafficControl) -> list[Document]:
+    """Return the active Services that remember a promotion."""
+    return [
+        one
+        for one in await traffic.services()
+        if PROMOTION_ANNOTATION in (one["metadata"].get("annotations") or {})
+    ]
 
 
 def _status_of(promotion: OpenPromotion) -> Status:

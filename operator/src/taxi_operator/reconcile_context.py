@@ -23,6 +23,7 @@ class ReconcileContext:
         seen: What is seen so far.
         problems: What went wrong; the first is shown.
         holds: Why nothing is done although something could be.
+        is_sure: What is seen was read directly: something may be done.
     """
 
     found: Document
@@ -31,6 +32,7 @@ class ReconcileContext:
     seen: Seen
     problems: list[Finding] = field(default_factory=list)
     holds: tuple[str, ...] = ()
+    is_sure: bool = False
 
     @property
     def key(self) -> PolicyKey:

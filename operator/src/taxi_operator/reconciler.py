@@ -15,13 +15,13 @@ from taxi_domain.metrics import (
 )
 from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
 from taxi_operator.adapters.servers import Servers
+from taxi_operator.adapters.view import View
 from taxi_operator.claims import Claims
 from taxi_operator.conditions import READY, Finding, Outcome
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.core.services import TargetMissingError
 from taxi_operator.effects.executor import Executor
-from taxi_operator.facts.runs import RunFacts
-from taxi_operator.facts.target import TargetFacts
+from taxi_operator.facts.looks import Looks
 from taxi_operator.locks import Locks
 from taxi_operator.memory.obligations import promotion_of, recalled
 from taxi_operator.memory.run import RunState
@@ -45,7 +45,6 @@ from taxi_operator.selector_keeper import SelectorKeeper
 from taxi_operator.settings import Failpoint
 from taxi_operator.spec.ownership import service_of, target_of
 from taxi_operator.spec.policy import Mode, Policy, policy_of
-from taxi_operator.traffic import TrafficControl
 from taxi_store.registry.registry_async import AsyncRegistry
 
 logger = logging.getLogger(__name__)
@@ -77,6 +76,7 @@ class Reconciler:
         servers: Servers,
         places: Places,
         *,
+        view: View | None = None,
         instance: str = "",
         failpoint: Callable[[Failpoint], None] = lambda _point: None,
     ) -> None:
@@ -85,15 +85,19 @@ class Reconciler:
         self._metrics = metrics
         self._servers, self._places = servers, places
         self._locks = Locks()
-        self._traffic = TrafficControl(cluster, instance)
-        self._claims = Claims(cluster, self._traffic)
+        self._view = view
+        direct = self._direct = Looks.of(cluster, cluster, registry, instance)
+        viewed = self._viewed = Looks.of(view or cluster, cluster, registry, instance)
+        self._claims = Claims(viewed.reads, viewed.traffic, cluster)
         self._reporter = Reporter(cluster, metrics, self._clock)
-        self._executor = Executor(cluster, registry, self._traffic, failpoint)
-        self._run_facts = RunFacts(cluster, registry, instance)
-        self._target_facts = TargetFacts(cluster, self._traffic)
-        self._promotions = Promotions(self._run_facts, self._executor, self._clock, self._locks)
-        self._selectors = SelectorKeeper(self._claims, self._traffic, self._reporter, self._locks)
-        self._orphans = Orphans(cluster, self._promotions, self._traffic, self._reporter)
+        self._executor = Executor(cluster, registry, direct.traffic, failpoint)
+        self._promotions = Promotions(direct.runs, self._executor, self._clock, self._locks)
+        self._selectors = SelectorKeeper(
+            self._claims, viewed.traffic, self._reporter, self._locks, direct.traffic
+        )
+        self._orphans = Orphans(
+            cluster, self._promotions, direct.traffic, self._reporter, viewed if view else None
+        )
         self._reports = Reports(cluster, self._reporter, report_source, failpoint)
         self._report_ends = ReportEnds(cluster, self._reporter)
 
@@ -106,14 +110,16 @@ class Reconciler:
             logger.info(
                 "policy changed during its reconcile", extra={"policy": name, "how": str(change)}
             )
+            if self._view is not None:
+                self._view.doubt(name)
             return _CHANGE_LOOK
 
     async def _reconcile(self, name: str) -> float:
-        found = await self._cluster.policy(name)
+        found = await self._viewed.reads.policy(name)
         if found is None:
             self._metrics.forget(name)
             return _LOOK_AGAIN
-        if service_of(found) in await self._traffic.foreign():
+        if service_of(found) in await self._viewed.traffic.foreign():
             return _LOOK_AGAIN
         status = status_of(found.get("status"), self._clock())
         if found["metadata"].get("deletionTimestamp"):
@@ -165,11 +171,12 @@ class Reconciler:
         if target is None:
             return status
         key = PolicyKey(found["metadata"]["name"], found["metadata"]["uid"])
-        service = await self._cluster.service(target.service)
+        service = await self._viewed.reads.service(target.service)
         status = recalled(status, service, key.uid, self._clock())
         promotion = promotion_of(status.run, key, target, self._clock())
         if promotion is None:
             return status
+        await self._require_unchanged(found)
 
         async def write(plan: Plan) -> None:
             await self._reporter.take(found, status, plan)
@@ -191,7 +198,9 @@ class Reconciler:
 
         What an unavailable champion asks for comes before everything that needs Prometheus.
         """
-        context = ReconcileContext(found, policy, status, Seen(self._clock()))
+        context = ReconcileContext(
+            found, policy, status, Seen(self._clock()), is_sure=self._view is None
+        )
         await self._guard(context, self._look_at_target)
         await self._guard(context, partial(self._take_steps, part=rescue))
         async with self._places.left():
@@ -231,7 +240,7 @@ class Reconciler:
         """See what the policy acts on; without it nothing is decided."""
         policy, watches = context.policy, self._claims.only_watches(context.found)
         context.see(now=self._clock(), target=None)
-        target = await self._target_facts.look(
+        target = await self._look(context).target.look(
             policy, context.status, context.seen.now, only_watches=watches
         )
         context.see(target=target)
@@ -244,13 +253,14 @@ class Reconciler:
         )
 
     async def _look_at_jobs(self, context: ReconcileContext) -> None:
-        context.see(jobs=tuple(await self._cluster.jobs(context.key.uid)))
+        context.see(jobs=tuple(await self._look(context).reads.jobs(context.key.uid)))
 
     async def _look_at_template(self, context: ReconcileContext) -> None:
         retrain = context.policy.retrain
         if retrain is None:
             return
-        await self._run_facts.template(retrain.cron_job)
+        context.see(has_template=False)
+        await self._look(context).runs.template(retrain.cron_job)
         context.see(has_template=True)
 
     async def _take_steps(self, context: ReconcileContext, part: Part) -> None:
@@ -259,6 +269,9 @@ class Reconciler:
         for _ in range(_STEPS_A_TICK):
             async with self._locks.of(context.policy.service):
                 known, plan = await self._plan(context, part, done)
+                if not context.is_sure and (plan.note is not None or not plan.is_rest(known)):
+                    await self._make_sure(context)
+                    known, plan = await self._plan(context, part, done)
                 context.holds = plan.holds or context.holds
                 if plan.is_rest(known):
                     context.status = plan.memory
@@ -274,6 +287,36 @@ class Reconciler:
             if part is decide:
                 return  # one decision a reconcile, also of those that a dry run would make
 
+    def _look(self, context: ReconcileContext) -> Looks:
+        return self._direct if context.is_sure else self._viewed
+
+    async def _make_sure(self, context: ReconcileContext) -> None:
+        """Look again, directly, before something is done: watches tell that there is something.
+
+        What they tell may be some moments old; what is to be done is planned anew.
+        """
+        await self._require_unchanged(context.found)
+        context.is_sure = True
+        await self._look_at_target(context)
+        if context.seen.jobs is not None:
+            await self._look_at_jobs(context)
+        if context.seen.has_template:
+            await self._look_at_template(context)
+
+    async def _require_unchanged(self, found: Document) -> None:
+        """Check that a policy is still as it was seen.
+
+        Raises:
+            PolicyChangedError: it is not; the next reconcile sees it.
+        """
+        if self._view is None:
+            return
+        name, seen = found["metadata"]["name"], found["metadata"]["resourceVersion"]
+        now = await self._cluster.policy(name)
+        version = None if now is None else now["metadata"]["resourceVersion"]
+        if version != seen:
+            raise PolicyChangedError(f"{name}: is at version {version}, and was seen at {seen}")
+
     async def _plan(self, context: ReconcileContext, part: Part, done: Done) -> tuple[Status, Plan]:
         """Look at what a part needs; return what is remembered then, and the part's next step."""
         policy, key = context.policy, context.key
@@ -283,14 +326,14 @@ class Reconciler:
         # What is abandoned is not looked at: no outage may keep it going.
         goes_on = policy.mode is Mode.ENFORCE or (one and one.is_moving)
         if part is run and one is not None and one.is_open and goes_on:
-            seen = await self._run_facts.look(policy, key, one, context.seen.now)
+            seen = await self._look(context).runs.look(policy, key, one, context.seen.now)
             context.see(run=seen)
         if part is request and is_asked(policy, known, ROLLBACK):
-            context.see(rollback=await self._run_facts.of_rollback(policy))
+            context.see(rollback=await self._look(context).runs.of_rollback(policy))
         plan = part(policy, key, known, context.seen, done)
         if plan.asks_for_run:
             number = next_number(known, context.seen)
-            next_run = await self._run_facts.next_run(policy, key, number, context.seen.now)
+            next_run = await self._direct.runs.next_run(policy, key, number, context.seen.now)
             context.see(next_run=next_run)
             known = remembered(policy, key, context.status, context.seen)
             plan = part(policy, key, known, context.seen, done)

@@ -6,6 +6,7 @@ from typing import Any
 
 from taxi_domain.kube import INSTANCE_LABEL
 from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.adapters.reads import Reads
 from taxi_operator.core.decisions import Traffic
 from taxi_operator.core.readiness import ready_pods
 from taxi_operator.core.services import (
@@ -30,22 +31,24 @@ class TrafficControl:
     Args:
         cluster: The API server.
         instance: The release whose Services are ours; empty when all of the namespace are.
+        reads: Where Services and Deployments are looked at; None: the API server.
     """
 
-    def __init__(self, cluster: Cluster, instance: str = "") -> None:
+    def __init__(self, cluster: Cluster, instance: str = "", reads: Reads | None = None) -> None:
         self._cluster = cluster
+        self._reads: Reads = reads or cluster
         self._ours = f"{INSTANCE_LABEL}={instance}" if instance else ""
         self._others = f"{INSTANCE_LABEL},{INSTANCE_LABEL}!={instance}" if instance else ""
 
     async def services(self) -> list[dict[str, Any]]:
         """Return the active Services that are ours."""
-        return await self._cluster.services(",".join(filter(None, (ACTIVE_SERVICES, self._ours))))
+        return await self._reads.services(",".join(filter(None, (ACTIVE_SERVICES, self._ours))))
 
     async def foreign(self) -> set[str]:
         """Return the active Services of other releases; their own operators serve them."""
         if not self._others:
             return set()
-        found = await self._cluster.services(f"{ACTIVE_SERVICES},{self._others}")
+        found = await self._reads.services(f"{ACTIVE_SERVICES},{self._others}")
         return {one["metadata"]["name"] for one in found}
 
     async def service(self, name: str) -> dict[str, Any]:
@@ -54,7 +57,7 @@ class TrafficControl:
         Raises:
             TargetMissingError: it is not there, or no active Service.
         """
-        found = await self._cluster.service(name)
+        found = await self._reads.service(name)
         if found is None:
             raise TargetMissingError(f"Service {name}: is not there")
         if (found["metadata"].get("labels") or {}).get(ACTIVE_LABEL) != "true":
@@ -85,8 +88,13 @@ class TrafficControl:
         champion = deployment_name(service, Traffic.CHAMPION)
         if is_retained(service) or champion is None:
             return None
-        ready = ready_pods(await self._cluster.deployment(champion))
+        ready = ready_pods(await self._reads.deployment(champion))
         return Traffic.CHAMPION if ready else None
+
+    async def stays_away(self, service: Object, wanted: Traffic) -> bool:
+        """Tell whether a Service is left at the other of the two: the wanted has no ready pod."""
+        deployment = await self._deployment(service, wanted)
+        return deployment is not None and not ready_pods(deployment)
 
     async def mark_retained(self, service: Object, *, retained: bool) -> None:
         """Note on a Service whether its traffic stays when no policy speaks for it any more."""
@@ -129,10 +137,10 @@ class TrafficControl:
 
     async def arrived(self, service: str, labels: Mapping[str, str]) -> bool:
         """Tell whether a Service sends to ready pods with these labels, and to no other pod."""
-        pods = {one["metadata"]["name"] for one in await self._cluster.pods(labels)}
-        endpoints = await self._cluster.endpoint_pods(service)
+        pods = {one["metadata"]["name"] for one in await self._reads.pods(labels)}
+        endpoints = await self._reads.endpoint_pods(service)
         return bool(endpoints) and endpoints <= pods
 
     async def _deployment(self, service: Object, traffic: Traffic) -> dict[str, Any] | None:
         name = deployment_name(service, traffic)
-        return await self._cluster.deployment(name) if name else None
+        return await self._reads.deployment(name) if name else None

@@ -1,7 +1,7 @@
 """The operator's adapter of the API server, without one: the same methods, the same errors."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 
 from support.simulator.clock import BEGIN, Clock
@@ -9,6 +9,7 @@ from support.simulator.faults import Answer, Caller, Server
 from support.simulator.journal import Journal
 from support.simulator.objects import (
     CRON_JOBS,
+    DEPLOYMENTS,
     JOBS,
     POLICIES,
     PROMOTION,
@@ -17,6 +18,7 @@ from support.simulator.objects import (
     Objects,
     copied,
 )
+from support.simulator.watches import Changes
 from support.simulator.workloads import Workloads
 from taxi_domain.kube import (
     ATTEMPT_LABEL,
@@ -24,10 +26,18 @@ from taxi_domain.kube import (
     OBSERVATION_LABEL,
     POLICY_UID_LABEL,
 )
+from taxi_operator.adapters import kinds
 from taxi_operator.adapters.cluster import ApiError, PolicyChangedError
+from taxi_operator.adapters.kinds import Kind, matches
+from taxi_operator.adapters.watch import Page
 
 JOB_NAME: Final = "batch.kubernetes.io/job-name"
 _CLOCK_STEP: Final = 2.0
+#: Names of the stored kinds by those of the operator's.
+_NAMES: Final = {
+    "driftpolicies": POLICIES, "services": SERVICES, "deployments": DEPLOYMENTS, "jobs": JOBS,
+    "cronjobs": CRON_JOBS,
+}  # fmt: skip
 
 
 class Namespace:
@@ -36,6 +46,9 @@ class Namespace:
     def __init__(self, clock: Clock, journal: Journal, workloads: Workloads, objects: Objects):
         self.clock, self.journal = clock, journal
         self.workloads, self.objects = workloads, objects
+        self.changes = Changes(clock)
+        self.changes.shown = self.shown
+        objects.on_change = self.changes.note
         self.quota = False
         #: Number and action of the newest decision, by the policy's uid.
         self.decided: dict[str, tuple[object, object]] = {}
@@ -46,6 +59,12 @@ class Namespace:
         self.sample_ages: Callable[[str, Document, Sequence[str]], dict[str, float]] = (
             lambda _caller, _policy, _because: {}
         )
+
+    def shown(self, kind: str, document: Document) -> Document:
+        """Return an object as it is read; a Deployment has its status."""
+        if kind != DEPLOYMENTS:
+            return document
+        return self.workloads.document(document["metadata"]["name"]) or document
 
     def create_job(self, manifest: Document) -> bool:
         """Store a Job and let it run."""
@@ -182,6 +201,7 @@ class SimulatedCluster:
         self._caller = caller
         self._offset = BEGIN
         self.refused_logins = 0
+        self._tell: Callable[[Kind, Mapping[str, Any]], None] = lambda _kind, _object: None
 
     def clock(self) -> float:
         return self._namespace.clock.seconds + self._offset
@@ -189,8 +209,35 @@ class SimulatedCluster:
     async def close(self) -> None:
         """Nothing is open."""
 
+    def tells(self, tell: Callable[[Kind, Mapping[str, Any]], None]) -> None:
+        self._tell = tell
+
+    async def page(self, kind: Kind, after: str) -> Page:
+        del after
+        return await self._call(
+            lambda: Page(
+                [
+                    kind.kept(copied(self._namespace.shown(_NAMES[kind.name], one)))
+                    for one in self._labelled(_NAMES[kind.name], kind.labels)
+                ],
+                self._objects.version, "",
+            )
+        )  # fmt: skip
+
+    async def changes(
+        self, kind: Kind, version: int, seconds: int
+    ) -> AsyncGenerator[tuple[str, Mapping[str, Any]], None]:
+        watch = self._namespace.changes.follow(
+            self._caller, _NAMES[kind.name], version, seconds
+        )  # fmt: skip
+        async with aclosing(watch):
+            async for event, document in watch:
+                labels = (document.get("metadata") or {}).get("labels")
+                if event in {"", "ERROR"} or matches(labels, kind.labels):
+                    yield event, document
+
     async def policy(self, name: str) -> Document | None:
-        return await self._read(lambda: self._objects.find(POLICIES, name))
+        return await self._find(kinds.POLICIES, name)
 
     async def policies(self) -> list[Document]:
         return await self._read(lambda: self._objects.all(POLICIES))
@@ -205,7 +252,8 @@ class SimulatedCluster:
 
     async def _change_status(self, policy: Document, act: Callable[[], Document]) -> None:
         try:
-            found = await self._change(act)
+            name = policy["metadata"]["name"]
+            found = await self._change(act, kinds.POLICIES, name)
         except ApiError as error:
             if error.status in {404, 409}:
                 raise PolicyChangedError(str(error)) from error
@@ -214,16 +262,17 @@ class SimulatedCluster:
         policy["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
 
     async def cron_job(self, name: str) -> Document | None:
-        return await self._read(lambda: self._objects.find(CRON_JOBS, name))
+        return await self._find(kinds.CRON_JOBS, name)
 
     async def create_job(self, manifest: Document) -> bool:
-        return await self._change(lambda: self._namespace.create_job(manifest))
+        name = manifest["metadata"]["name"]
+        return await self._change(lambda: self._namespace.create_job(manifest), kinds.JOBS, name)
 
     async def end_job(self, name: str) -> None:
-        await self._change(lambda: self._namespace.end_job(name))
+        await self._change(lambda: self._namespace.end_job(name), kinds.JOBS, name)
 
     async def job(self, name: str) -> Document | None:
-        return await self._read(lambda: self._objects.find(JOBS, name))
+        return await self._find(kinds.JOBS, name)
 
     async def jobs(self, policy_uid: str) -> list[Document]:
         return await self._read(lambda: self._labelled(JOBS, f"{POLICY_UID_LABEL}={policy_uid}"))
@@ -235,22 +284,26 @@ class SimulatedCluster:
         return await self._read(lambda: self._workloads.pods(selector))
 
     async def deployment(self, name: str) -> Document | None:
-        return await self._read(lambda: self._workloads.document(name))
+        return await self._find(kinds.DEPLOYMENTS, name)
 
     async def annotate_pods(self, deployment: str, annotations: Mapping[str, str]) -> None:
-        await self._change(lambda: self._namespace.roll(deployment, annotations))
+        await self._change(
+            lambda: self._namespace.roll(deployment, annotations), kinds.DEPLOYMENTS, deployment
+        )
 
     async def services(self, selector: str) -> list[Document]:
         return await self._read(lambda: self._labelled(SERVICES, selector))
 
     async def service(self, name: str) -> Document | None:
-        return await self._read(lambda: self._objects.find(SERVICES, name))
+        return await self._find(kinds.SERVICES, name)
 
     async def select_pods(self, service: str, labels: Mapping[str, str]) -> None:
-        await self._change(lambda: self._namespace.select(service, labels))
+        await self._change(lambda: self._namespace.select(service, labels), kinds.SERVICES, service)
 
     async def annotate_service(self, service: str, annotations: Mapping[str, str | None]) -> None:
-        await self._change(lambda: self._namespace.annotate_service(service, annotations))
+        await self._change(
+            lambda: self._namespace.annotate_service(service, annotations), kinds.SERVICES, service
+        )
 
     async def endpoint_pods(self, service: str) -> set[str]:
         return await self._call(lambda: set(self._workloads.endpoints.get(service, ())))
@@ -267,13 +320,28 @@ class SimulatedCluster:
         )
 
     def _labelled(self, kind: str, selector: str) -> list[Document]:
-        return [one for one in self._objects.all(kind) if _matches(one, selector)]
+        found = self._objects.all(kind)
+        return [one for one in found if matches(one["metadata"].get("labels"), selector)]
+
+    def _shown(self, kind: Kind, name: str) -> Document | None:
+        found = self._objects.find(_NAMES[kind.name], name)
+        return None if found is None else copied(self._namespace.shown(_NAMES[kind.name], found))
+
+    async def _find(self, kind: Kind, name: str) -> Document | None:
+        found = await self._call(lambda: self._shown(kind, name))
+        if found is not None:
+            self._tell(kind, found)
+        return found
 
     async def _read(self, act: Callable[[], Answer]) -> Answer:
         return await self._call(lambda: copied(act()))
 
-    async def _change(self, act: Callable[[], Answer]) -> Answer:
-        return await self._call(act, changes=True)
+    async def _change(self, act: Callable[[], Answer], kind: Kind, name: str) -> Answer:
+        """Change an object; the answer has it as it is then."""
+        answer, found = await self._call(lambda: (act(), self._shown(kind, name)), changes=True)
+        if found is not None:
+            self._tell(kind, found)
+        return answer
 
     async def _call(self, act: Callable[[], Answer], *, changes: bool = False) -> Answer:
         answer = await self._caller.call(Server.CLUSTER, act, changes=changes)
@@ -281,10 +349,3 @@ class SimulatedCluster:
         if abs(ahead - self._offset) > _CLOCK_STEP:
             self._offset = ahead
         return answer
-
-
-def _matches(document: Mapping[str, Any], selector: str) -> bool:
-    labels = document["metadata"].get("labels") or {}
-    return all(
-        labels.get(name) == value for name, value in re.findall(r"([^,=]+)=([^,]*)", selector)
-    )

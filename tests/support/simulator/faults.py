@@ -131,6 +131,10 @@ class Caller:
             raise _unavailable(server)
         return answer
 
+    def outage(self, server: Server) -> Outage | None:
+        """Return how a server does not answer now, None when it does."""
+        return self._network.outages.get(server)
+
     def kill(self) -> None:
         """End the process.
 

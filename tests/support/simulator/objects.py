@@ -33,6 +33,9 @@ class Objects:
         #: What people, and other releases, wrote into a policy's status, by its uid.
         self._foreign: dict[str, Document] = {}
         self._version = 0
+        self._kind_of: dict[str, str] = {}
+        #: Called with each change: kind, word of a watch, and the object.
+        self.on_change: Callable[[str, str, Document], None] = lambda _kind, _event, _object: None
         self.on_removed: Callable[[str, Document], None] = lambda _kind, _document: None
 
     def all(self, kind: str) -> list[Document]:
@@ -54,6 +57,8 @@ class Objects:
             resourceVersion=str(self._version), creationTimestamp=self._clock.api_text,
         )  # fmt: skip
         self._kinds.setdefault(kind, {})[name] = stored
+        self._kind_of[metadata["uid"]] = kind
+        self.on_change(kind, "ADDED", stored)
         return stored
 
     def touch(self, document: Document, *, spec: bool = False) -> None:
@@ -61,6 +66,12 @@ class Objects:
         self._version += 1
         document["metadata"]["resourceVersion"] = str(self._version)
         document["metadata"]["generation"] += spec
+        self.on_change(self._kind_of[document["metadata"]["uid"]], "MODIFIED", document)
+
+    @property
+    def version(self) -> int:
+        """The version of the newest change."""
+        return self._version
 
     def remove(self, kind: str, name: str) -> None:
         """Delete an object; one with a finalizer is only marked. What it owns goes with it."""
@@ -72,6 +83,9 @@ class Objects:
             self.touch(found, spec=True)
             return
         del self._kinds[kind][name]
+        self._version += 1
+        found["metadata"]["resourceVersion"] = str(self._version)
+        self.on_change(kind, "DELETED", found)
         self.on_removed(kind, found)
         for job in self.all(JOBS):
             owners = {one["uid"] for one in job["metadata"].get("ownerReferences") or []}

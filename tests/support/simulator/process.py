@@ -1,6 +1,7 @@
 """A process of the operator: the real reconciler on adapters of a world, and its loop."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
@@ -9,10 +10,13 @@ from prometheus_client import CollectorRegistry
 from support.simulator.clock import SimulatedLoop
 from support.simulator.cluster import Namespace, SimulatedCluster
 from support.simulator.faults import Caller, Killed, Network
-from support.simulator.objects import POLICIES
+from support.simulator.objects import POLICIES, Document, copied
 from support.simulator.prometheus import Monitoring, SimulatedServers
 from support.simulator.registry import Models, SimulatedRegistry
 from taxi_domain.errors import TaxiError
+from taxi_operator.adapters import kinds
+from taxi_operator.adapters.view import View
+from taxi_operator.adapters.watch import Pace
 from taxi_operator.metrics import Metrics
 from taxi_operator.places import Places
 from taxi_operator.reconciler import Reconciler
@@ -36,16 +40,19 @@ class Outside(Protocol):
     pace: float
 
 
-def reconciler_of(world: Outside, caller: Caller) -> Reconciler:
+def reconciler_of(world: Outside, caller: Caller) -> tuple[Reconciler, View]:
     """Put the operator together on simulated adapters."""
     cluster = SimulatedCluster(world.namespace, caller)
     registry = SimulatedRegistry(world.models, caller)
-
+    # Slower than in truth: a day of watches has to be simulated within a second.
+    jitter = random.Random(caller.name)
+    view = View(cluster, pace=Pace(200, 250, 300.0, 3600.0, world.loop.time, jitter))
     servers = SimulatedServers(world.monitoring, caller)
-    return Reconciler(
+    reconciler = Reconciler(
         cluster, registry, Metrics(CollectorRegistry()), ReportSource(),  # type: ignore[arg-type]
-        servers, Places(_PLACES),  # type: ignore[arg-type]
+        servers, Places(_PLACES), view=view,  # type: ignore[arg-type]
     )  # fmt: skip
+    return reconciler, view
 
 
 class Process:
@@ -61,7 +68,7 @@ class Process:
         self.caller = Caller(name, world.network, self._die)
         self._world = world
         self._on_death = on_death
-        self._reconciler = reconciler_of(world, self.caller)
+        self._reconciler, self._view = reconciler_of(world, self.caller)
         self._due: dict[str, float] = {}
         self._seen: dict[str, object] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -70,6 +77,7 @@ class Process:
     def stop(self) -> None:
         """End the process: nothing of it does anything any more."""
         self.caller.dead = True
+        self._view.stop()
         for task in (self._loop, *self._running.values()):
             task.cancel()
 
@@ -81,6 +89,7 @@ class Process:
 
     async def _run(self) -> None:
         clock, keep_at = self._world.loop.time, 0.0
+        self._view.start()
         while True:
             self._see()
             for name, due in list(self._due.items()):
@@ -93,18 +102,20 @@ class Process:
             await asyncio.sleep(min(max(soonest - clock(), 0.5), self._world.pace))
 
     def _see(self) -> None:
-        """Look at the policies as the watch does."""
-        found = {one["metadata"]["name"]: one["metadata"] for one in self._policies()}
-        for name, metadata in found.items():
+        """Look at the policies as kopf's watch does."""
+        found = {one["metadata"]["name"]: one for one in self._policies()}
+        for name, policy in found.items():
+            metadata = policy["metadata"]
             version = (metadata["uid"], metadata["generation"], metadata.get("deletionTimestamp"))
             if self._seen.get(name) != version:
+                self._view.bring(kinds.POLICIES, copied(policy))
                 self._seen[name] = version
                 self._due[name] = 0.0
         for name in set(self._due) - set(found):
             del self._due[name]
             del self._seen[name]
 
-    def _policies(self) -> list[dict[str, dict[str, str]]]:
+    def _policies(self) -> list[Document]:
         return self._world.namespace.objects.all(POLICIES)
 
     def _start(self, name: str, act: Awaitable[None]) -> None:

@@ -52,7 +52,10 @@ def template(model: str) -> Document:
     """Return a CronJob with the template of a model's train Jobs."""
     container = {"name": "train", "env": [{"name": _MODEL_VARIABLE, "value": model}]}
     spec = {"template": {"spec": {"containers": [container]}}}
-    return {"spec": {"suspend": True, "jobTemplate": {"metadata": {}, "spec": spec}}}
+    return {
+        "metadata": {"labels": {COMPONENT_LABEL: TRAIN}},
+        "spec": {"suspend": True, "jobTemplate": {"metadata": {}, "spec": spec}},
+    }
 
 
 class TrainJobs:
@@ -75,8 +78,7 @@ class TrainJobs:
 
     def add_template(self, name: str, model: str) -> None:
         """Store a suspended CronJob."""
-        found = self._namespace.objects.add(CRON_JOBS, name, template(model))
-        found["metadata"]["labels"] = {COMPONENT_LABEL: TRAIN}
+        self._namespace.objects.add(CRON_JOBS, name, template(model))
 
     def _run(self, job: Document) -> None:
         environment, name = _environment(job), job["metadata"]["name"]

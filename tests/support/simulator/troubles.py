@@ -149,6 +149,18 @@ def _quota(world: World) -> None:
     world.namespace.quota = not world.namespace.quota
 
 
+def _slow_watches(lag: float, world: World) -> None:
+    world.namespace.changes.lag = lag
+
+
+def _silent_watches(seconds: float, world: World) -> None:
+    world.namespace.changes.silent_until = world.clock.seconds + seconds
+
+
+def _cut_watches(world: World) -> None:
+    world.namespace.changes.cuts += 1
+
+
 def _slow_endpoints(delay: float, world: World) -> None:
     world.workloads.endpoint_delay = delay
 
@@ -203,5 +215,9 @@ OF_ALL: Final[dict[str, Befall]] = {
     "the operator is killed": World.kill,
     "another operator goes or comes": _operators,
     "the quota is used up or not": _quota,
+    **{f"watches tell after {one}": partial(_slow_watches, one) for one in (0.0, 10.0, 90.0)},
+    **{f"watches are silent for {one}": partial(_silent_watches, one) for one in (60.0, 400.0)},
+    "watches are cut": _cut_watches,
+    "what watches missed is forgotten": lambda world: world.namespace.changes.forget(),
     "the registry is collected": lambda world: world.models.collect(),
 }

@@ -13,6 +13,7 @@ START: Final = 20.0
 RETRY: Final = 30.0
 PROGRESS_DEADLINE: Final = 120
 _OBSERVED_AFTER: Final = 1.0
+_SOON: Final = 0.01
 
 Later = Callable[[float, Callable[[], object]], None]
 
@@ -62,6 +63,7 @@ class Workloads:
         self._rollouts: dict[str, Rollout] = {}
         self.endpoint_delay = 1.0
         self.endpoints: dict[str, set[str]] = {}
+        self._told: dict[str, Document] = {}
 
     def add(self, name: str, *, ready: bool = False) -> None:
         """Make a Deployment of one pod, which is ready at once or starts now."""
@@ -80,10 +82,12 @@ class Workloads:
         self._roll(name)
         if ready:
             self._start(name, rollout.pods[0])
+        self._tell(name)
 
     def remove(self, name: str) -> None:
         """Delete a Deployment and its pods."""
         self._objects.remove(DEPLOYMENTS, name)
+        self._told.pop(name, None)
         if self._rollouts.pop(name, None) is not None:
             self.follow()
 
@@ -120,7 +124,9 @@ class Workloads:
     def document(self, name: str) -> Document | None:
         """Return a Deployment with its status."""
         found = self._objects.find(DEPLOYMENTS, name)
-        return None if found is None else {**found, "status": self._status(found)}
+        if found is None or name not in self._rollouts:
+            return found
+        return {**found, "status": self._status(found)}
 
     def ready(self, name: str) -> int:
         """Return the ready pods of a Deployment, 0 without one."""
@@ -166,6 +172,8 @@ class Workloads:
         name = found["metadata"]["name"]
         self._rollouts[name].changed_at = self._clock.seconds
         self._later(_OBSERVED_AFTER, lambda: self._roll(name))
+        self._tell(name)
+        self._later(_OBSERVED_AFTER + _SOON, lambda: self._tell(name))
 
     def _roll(self, name: str) -> None:
         found, rollout = self._objects.find(DEPLOYMENTS, name), self._rollouts.get(name)
@@ -180,6 +188,7 @@ class Workloads:
             rollout.began_at, rollout.complete = self._clock.seconds, False
             pod = self._new_pod(name)
             self._later(START, lambda: self._start(name, pod))
+            self._later(PROGRESS_DEADLINE + _SOON, lambda: self._tell(name))
         self._note(name)
 
     def _new_pod(self, name: str) -> Pod:
@@ -217,7 +226,18 @@ class Workloads:
         if bool(ready) is (rollout.unready_since is not None):
             rollout.unready_since = None if ready else self._clock.seconds
             rollout.available_text = self._clock.api_text
+        self._tell(name)
         self.follow()
+
+    def _tell(self, name: str) -> None:
+        """Let watches know of a Deployment whose status is another one than before."""
+        found = self._objects.find(DEPLOYMENTS, name)
+        if found is None or name not in self._rollouts:
+            return
+        status = self._status(found)
+        if status != self._told.get(name):
+            self._told[name] = status
+            self._objects.touch(found)
 
     def _status(self, found: Document) -> Document:
         name, generation = found["metadata"]["name"], found["metadata"]["generation"]

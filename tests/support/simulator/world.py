@@ -231,6 +231,7 @@ class World:
     def heal(self) -> None:
         """End all faults, and give back what was taken away."""
         self.network.heal()
+        self.namespace.changes.heal()
         self.namespace.quota = False
         self.workloads.endpoint_delay = 1.0
         self.jobs.outcomes.clear()

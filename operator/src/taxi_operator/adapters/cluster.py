@@ -1,45 +1,24 @@
-"""The API server: the only file that knows a Kubernetes client."""
+"""The objects of a namespace: what the operator asks the API server for."""
 
-import json
-import re
-import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
-from kubernetes.aio import client, config
-
 from taxi_domain.errors import NotAvailableError, TaxiError
-from taxi_domain.kube import FIELD_MANAGER, GROUP, KIND, PLURAL, POLICY_UID_LABEL, VERSION
-from taxi_operator.adapters.answers import words_of
-from taxi_operator.texts import cut
+from taxi_domain.kube import FIELD_MANAGER, GROUP, KIND, POLICY_UID_LABEL, VERSION
+from taxi_operator.adapters.api_server import ApiError as ApiError
+from taxi_operator.adapters.api_server import ApiServer, document_of
+from taxi_operator.adapters.kinds import CRON_JOBS, DEPLOYMENTS, JOBS, POLICIES, SERVICES, Kind
+from taxi_operator.adapters.store import version_of
+from taxi_operator.adapters.watch import Page
 
 Document = dict[str, Any]
 
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
-#: The header has whole seconds: a smaller difference says nothing.
-_CLOCK_STEP: Final = 2.0
-_UNAUTHORIZED: Final = 401
-_MAX_MESSAGE: Final = 500
-_REASON: Final = re.compile("[A-Za-z]{0,64}")
-_POLICIES: Final = f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/{PLURAL}"
-
-
-class ApiError(TaxiError):
-    """The API server refused a call.
-
-    Attributes:
-        status: HTTP status.
-        reason: Kubernetes' word for it, for example Forbidden.
-    """
-
-    def __init__(self, verb: str, path: str, status: int, reason: str, message: str) -> None:
-        self.status = status
-        self.reason = reason if _REASON.fullmatch(reason) else ""
-        super().__init__(f"{verb} {path}: {status} {self.reason}: {cut(message, _MAX_MESSAGE)}")
+#: Objects of a part of a list: whole ones are large.
+_PAGE: Final = 100
 
 
 class PolicyChangedError(TaxiError):
@@ -47,41 +26,92 @@ class PolicyChangedError(TaxiError):
 
 
 class Cluster:
-    """Calls in one namespace."""
+    """Calls in one namespace.
 
-    def __init__(self, namespace: str, timeout_seconds: float) -> None:
+    Args:
+        namespace: The namespace.
+        api: Its API server.
+    """
+
+    def __init__(self, namespace: str, api: ApiServer) -> None:
         self._namespace = namespace
-        self._timeout = timeout_seconds
-        self._client = client.ApiClient()
-        self._offset = time.time() - time.monotonic()
-        #: Calls in a row that were answered with 401; the login has to be made anew.
-        self.refused_logins = 0
-
-    def clock(self) -> float:
-        """Return the API server's time: its objects' times are compared with it."""
-        return time.monotonic() + self._offset
+        self._api = api
+        self._tell: Callable[[Kind, Mapping[str, Any]], None] = lambda _kind, _object: None
 
     @classmethod
-    async def connect(cls, namespace: str, timeout_seconds: float) -> "Cluster":
-        """Log in: as the pod's service account, or by the kubeconfig outside of a cluster."""
-        try:
-            config.load_incluster_config()  # type: ignore[no-untyped-call]
-        except config.ConfigException:
-            await config.load_kube_config()  # type: ignore[no-untyped-call]
-        return cls(namespace, timeout_seconds)
+    async def connect(
+        cls, namespace: str, timeout_seconds: float, kubeconfig: Path | None = None
+    ) -> "Cluster":
+        """Log in: as the pod's service account, or by a kubeconfig outside of a cluster."""
+        return cls(namespace, await ApiServer.connect(timeout_seconds, kubeconfig))
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()  # type: ignore[no-untyped-call]
+        await self._api.close()
+
+    @property
+    def refused_logins(self) -> int:
+        """Calls in a row that were answered with 401; the login has to be made anew."""
+        return self._api.refused_logins
+
+    def clock(self) -> float:
+        """Return the API server's time: its objects' times are compared with it."""
+        return self._api.clock()
+
+    def tells(self, tell: Callable[[Kind, Mapping[str, Any]], None]) -> None:
+        """Let somebody know of every object of the watched kinds that a call is answered with."""
+        self._tell = tell
+
+    async def page(self, kind: Kind, after: str) -> Page:
+        """Return a part of the list of a kind, as the kind keeps its objects.
+
+        Args:
+            kind: What is listed.
+            after: Token of the part, empty for the first one.
+        """
+        query = [("limit", str(_PAGE))]
+        query += [("labelSelector", kind.labels)] if kind.labels else []
+        query += [("continue", after)] if after else []
+        found = await self._api.call("GET", self._path(kind), query=query)
+        try:
+            version = version_of(found)
+        except (KeyError, ValueError):
+            raise NotAvailableError(f"API server: {kind.name} have no versions") from None
+        objects = [kind.kept(one) for one in found["items"]]
+        return Page(objects, version, found["metadata"].get("continue") or "")
+
+    async def changes(
+        self, kind: Kind, version: int, seconds: int
+    ) -> AsyncGenerator[tuple[str, Mapping[str, Any]], None]:
+        """Yield the changes of a kind's objects; an empty word once the server has answered.
+
+        Args:
+            kind: What is watched.
+            version: The last one that is known.
+            seconds: How long.
+        """
+        query = [
+            ("watch", "1"), ("resourceVersion", str(version)), ("allowWatchBookmarks", "true"),
+            ("timeoutSeconds", str(seconds)),
+            *([("labelSelector", kind.labels)] if kind.labels else []),
+        ]  # fmt: skip
+        async for line in self._api.lines(self._path(kind), query):
+            if not line:
+                yield "", {}
+                continue
+            found = document_of(line)
+            if found is None:
+                raise NotAvailableError(f"API server: the watch of {kind.name} is no JSON")
+            yield str(found.get("type")), found.get("object") or {}
 
     async def policy(self, name: str) -> Document | None:
         """Return a DriftPolicy, None when it is gone."""
-        return await self._find(f"{self._policies()}/{name}")
+        return await self._find(POLICIES, name)
 
     async def policies(self) -> list[Document]:
         """Return all DriftPolicies of the namespace; there is none when the CRD was removed."""
         try:
-            return await self._list(self._policies())
+            return await self._list(self._path(POLICIES))
         except ApiError as error:
             if error.status == 404:
                 return []
@@ -122,9 +152,9 @@ class Cluster:
         The version is a precondition, so that what was decided for one policy is not written onto
         its heir of the same name. (The uid is none: the status' endpoint does not look at it.)
         """
-        path = f"{self._policies()}/{policy['metadata']['name']}/status"
+        path = f"{self._path(POLICIES)}/{policy['metadata']['name']}/status"
         try:
-            found = await self._call("PATCH", path, body, **how)
+            found = await self._one(POLICIES, "PATCH", path, body, **how)
         except ApiError as error:
             if error.status in {404, 409}:
                 raise PolicyChangedError(str(error)) from error
@@ -133,12 +163,12 @@ class Cluster:
 
     async def cron_job(self, name: str) -> Document | None:
         """Return a CronJob, None when there is none."""
-        return await self._find(f"/apis/batch/v1/namespaces/{self._namespace}/cronjobs/{name}")
+        return await self._find(CRON_JOBS, name)
 
     async def create_job(self, manifest: Document) -> bool:
         """Create a Job; False when one of that name exists already."""
         try:
-            await self._call("POST", self._jobs(), manifest)
+            await self._one(JOBS, "POST", self._path(JOBS), manifest)
         except ApiError as error:
             if error.status == 409 and error.reason == "AlreadyExists":
                 return False
@@ -152,18 +182,18 @@ class Cluster:
         """
         body = {"spec": {"activeDeadlineSeconds": 1}}
         try:
-            await self._call("PATCH", f"{self._jobs()}/{name}", body, content_type=_MERGE)
+            await self._patch(JOBS, name, body, content_type=_MERGE)
         except ApiError as error:
             if error.status != 404:
                 raise
 
     async def job(self, name: str) -> Document | None:
         """Return a Job, None when there is none."""
-        return await self._find(f"{self._jobs()}/{name}")
+        return await self._find(JOBS, name)
 
     async def jobs(self, policy_uid: str) -> list[Document]:
         """Return the Jobs of a policy."""
-        return await self._list(self._jobs(), f"{POLICY_UID_LABEL}={policy_uid}")
+        return await self._list(self._path(JOBS), f"{POLICY_UID_LABEL}={policy_uid}")
 
     async def pods(self, selector: Mapping[str, str]) -> list[Document]:
         """Return the pods with all these labels."""
@@ -172,7 +202,7 @@ class Cluster:
 
     async def deployment(self, name: str) -> Document | None:
         """Return a Deployment, None when there is none."""
-        return await self._find(f"{self._deployments()}/{name}")
+        return await self._find(DEPLOYMENTS, name)
 
     async def annotate_pods(self, deployment: str, annotations: Mapping[str, str]) -> None:
         """Set annotations of a Deployment's pod template; only these fields become ours."""
@@ -180,15 +210,15 @@ class Cluster:
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": deployment},
             "spec": {"template": {"metadata": {"annotations": dict(annotations)}}},
         }  # fmt: skip
-        await self._call("PATCH", f"{self._deployments()}/{deployment}", body, **_FORCED)
+        await self._patch(DEPLOYMENTS, deployment, body, **_FORCED)
 
     async def services(self, selector: str) -> list[Document]:
         """Return the Services with these labels."""
-        return await self._list(f"/api/v1/namespaces/{self._namespace}/services", selector)
+        return await self._list(self._path(SERVICES), selector)
 
     async def service(self, name: str) -> Document | None:
         """Return a Service, None when there is none."""
-        return await self._find(self._service(name))
+        return await self._find(SERVICES, name)
 
     async def select_pods(
         self,
@@ -200,12 +230,12 @@ class Cluster:
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": service},
             "spec": {"selector": dict(labels)},
         }  # fmt: skip
-        await self._call("PATCH", self._service(service), body, **_FORCED)
+        await self._patch(SERVICES, service, body, **_FORCED)
 
     async def annotate_service(self, service: str, annotations: Mapping[str, str | None]) -> None:
         """Set annotations of a Service, also of other field managers; None removes one."""
         body = {"metadata": {"annotations": dict(annotations)}}
-        await self._call("PATCH", self._service(service), body, content_type=_MERGE)
+        await self._patch(SERVICES, service, body, content_type=_MERGE)
 
     async def endpoint_pods(self, service: str) -> set[str]:
         """Return the names of the pods that a Service sends to now."""
@@ -238,83 +268,35 @@ class Cluster:
             "message": message, "firstTimestamp": now, "lastTimestamp": now, "count": 1,
             "source": {"component": FIELD_MANAGER}, "reportingComponent": FIELD_MANAGER,
         }  # fmt: skip
-        await self._call("POST", f"/api/v1/namespaces/{self._namespace}/events", body)
+        await self._api.call("POST", f"/api/v1/namespaces/{self._namespace}/events", body)
 
-    def _policies(self) -> str:
-        return _POLICIES.format(namespace=self._namespace)
+    def _path(self, kind: Kind) -> str:
+        return kind.path.format(namespace=self._namespace)
 
-    def _service(self, name: str) -> str:
-        return f"/api/v1/namespaces/{self._namespace}/services/{name}"
-
-    def _jobs(self) -> str:
-        return f"/apis/batch/v1/namespaces/{self._namespace}/jobs"
-
-    def _deployments(self) -> str:
-        return f"/apis/apps/v1/namespaces/{self._namespace}/deployments"
-
-    async def _find(self, path: str) -> Document | None:
+    async def _find(self, kind: Kind, name: str) -> Document | None:
         try:
-            return await self._call("GET", path)
+            return await self._one(kind, "GET", f"{self._path(kind)}/{name}")
         except ApiError as error:
             if error.status == 404:
                 return None
             raise
 
-    async def _list(self, path: str, labels: str = "") -> list[Document]:
-        found = await self._call("GET", path, query=[("labelSelector", labels)] if labels else [])
-        items: list[Document] = found["items"]
-        return items
+    async def _patch(self, kind: Kind, name: str, body: Document, **how: Any) -> None:
+        await self._one(kind, "PATCH", f"{self._path(kind)}/{name}", body, **how)
 
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        body: Document | None = None,
-        *,
-        query: list[tuple[str, str]] | None = None,
-        content_type: str = "application/json",
+    async def _one(
+        self, kind: Kind, method: str, path: str, body: Document | None = None, **how: Any
     ) -> Document:
-        request = await self._client.param_serialize(
-            method, path, query_params=query or [], body=body,
-            header_params={"Accept": "application/json", "Content-Type": content_type},
-            auth_settings=["BearerToken"],
-        )  # fmt: skip
-        try:
-            answer = await self._client.call_api(*request, _request_timeout=self._timeout)
-            data = await answer.read()  # type: ignore[no-untyped-call]
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            # The cause is left out: it has the request's headers, and so the login.
-            raise NotAvailableError(f"API server: {method} {path}: {words_of(error)}") from None
-        self.refused_logins = self.refused_logins + 1 if answer.status == _UNAUTHORIZED else 0
-        self._set_clock(answer.headers.get("Date"))
-        found = _document_of(data)
-        if answer.status >= 400:
-            # A kind that the server does not know is answered in plain text; so is much of a 5xx.
-            plain = {"reason": "NotFound" if answer.status == 404 else "", "message": "no JSON"}
-            told = found or plain
-            reason, message = str(told.get("reason") or ""), str(told.get("message") or "")
-            raise ApiError(method, path, answer.status, reason, message)
-        if found is None:
-            raise NotAvailableError(f"API server: {method} {path}: answers without a JSON object")
+        """Call the API server for one object, and tell of it as it is then."""
+        found = await self._api.call(method, path, body, **how)
+        self._tell(kind, found)
         return found
 
-    def _set_clock(self, date: str | None) -> None:
-        if date is None:
-            return
-        try:
-            offset = parsedate_to_datetime(date).timestamp() - time.monotonic()
-        except ValueError:
-            return  # whatever stands between writes its own
-        if abs(offset - self._offset) > _CLOCK_STEP:
-            self._offset = offset
-
-
-def _document_of(data: bytes) -> Document | None:
-    try:
-        found = json.loads(data)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+    async def _list(self, path: str, labels: str = "") -> list[Document]:
+        query = [("labelSelector", labels)] if labels else []
+        found = await self._api.call("GET", path, query=query)
+        items: list[Document] = found["items"]
+        return items
 
 
 _FORCED: Final[dict[str, Any]] = {

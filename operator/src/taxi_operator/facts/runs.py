@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from taxi_domain.models import Alias
 from taxi_domain.runs import RunResult
-from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.adapters.reads import Reads
 from taxi_operator.core import jobs
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.core.observation_jobs import observation_id
@@ -24,13 +24,21 @@ class RunFacts:
     """Reads what the next step of a run follows from, and no more than that.
 
     Args:
-        cluster: The API server.
+        cluster: Where objects are looked at.
         registry: Reports, versions and aliases.
         instance: The release whose CronJobs are ours; empty when all of the namespace are.
+        whole: Where a CronJob is read whole, to make a Job from it; None: in the same place.
     """
 
-    def __init__(self, cluster: Cluster, registry: AsyncRegistry, instance: str = "") -> None:
+    def __init__(
+        self,
+        cluster: Reads,
+        registry: AsyncRegistry,
+        instance: str = "",
+        whole: Reads | None = None,
+    ) -> None:
         self._cluster = cluster
+        self._whole = whole or cluster
         self._registry = registry
         self._instance = instance
 
@@ -137,19 +145,22 @@ class RunFacts:
     async def _template_of(self, run: Run, present: str) -> Object:
         """Return the CronJob that a run began with; the policy's present one where it is gone."""
         try:
-            return await self.template(run.cron_job or present)
+            return await self._template(run.cron_job or present, self._whole)
         except TargetMissingError:
             if run.cron_job in {None, present}:
                 raise
-            return await self.template(present)
+            return await self._template(present, self._whole)
 
     async def template(self, name: str) -> Object:
-        """Return the CronJob that retrain Jobs are made from.
+        """Return the CronJob that retrain Jobs are made from, as far as it is looked at.
 
         Raises:
             TargetMissingError: there is none, or it is no template of ours.
         """
-        found = await self._cluster.cron_job(name)
+        return await self._template(name, self._cluster)
+
+    async def _template(self, name: str, reads: Reads) -> Object:
+        found = await reads.cron_job(name)
         problem = jobs.template_problem(found, name, self._instance)
         if found is None or problem:
             raise TargetMissingError(problem)

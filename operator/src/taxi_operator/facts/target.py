@@ -3,7 +3,7 @@
 import logging
 
 from taxi_domain.errors import TaxiError
-from taxi_operator.adapters.cluster import Cluster
+from taxi_operator.adapters.reads import Reads
 from taxi_operator.core.decisions import Traffic
 from taxi_operator.core.readiness import readiness_of, ready_pods
 from taxi_operator.core.services import (
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 class TargetFacts:
     """Reads what the traffic of a policy depends on."""
 
-    def __init__(self, cluster: Cluster, traffic: TrafficControl) -> None:
+    def __init__(self, cluster: Reads, traffic: TrafficControl) -> None:
         self._cluster = cluster
         self._traffic = traffic
 

@@ -241,6 +241,11 @@ def status_of(document: object, now: float = math.inf) -> Status:
     )
 
 
+def traffic_of(document: object) -> Traffic | None:
+    """Read where a status has the traffic, and nothing else; None when it does not know."""
+    return Fields(document, "", math.inf, {}).part("traffic").word("active", Traffic)
+
+
 def document_of(status: Status, generation: int) -> Document:
     """Return the form that is written; empty parts are left out."""
     traffic = {

@@ -48,27 +48,31 @@ def enforces(policy: Object) -> bool:
     return isinstance(spec, Mapping) and spec.get("mode", Mode.ENFORCE) == Mode.ENFORCE
 
 
-def conflicting_policy_of(policy: Object, others: Sequence[Object]) -> str | None:
-    """Return the name of the older policy that has the target or model of one that claims it.
+class Holders:
+    """The oldest policy that claims each target and each model.
 
-    None when there is none, and for a policy that only watches. A policy that is being deleted
-    keeps its claim until it is gone.
+    Args:
+        policies: All of them. One that is being deleted keeps its claim until it is gone.
     """
-    holder = holder_of(policy, others)
-    if not enforces(policy) or holder is None or age_of(holder) >= age_of(policy):
-        return None
-    return str(holder["metadata"]["name"])
 
+    def __init__(self, policies: Sequence[Object]) -> None:
+        self._oldest: dict[tuple[str, str], Object] = {}
+        for one in sorted(filter(enforces, policies), key=age_of):
+            for target in _targets(one):
+                self._oldest.setdefault(target, one)
 
-def holder_of(policy: Object, others: Sequence[Object]) -> Object | None:
-    """Return the oldest other policy that claims the target or the model of a policy."""
-    uid = policy["metadata"]["uid"]
-    conflicting = [
-        one
-        for one in others
-        if one["metadata"]["uid"] != uid and enforces(one) and _targets(one) & _targets(policy)
-    ]
-    return min(conflicting, key=age_of, default=None)
+    def conflicting_policy_of(self, policy: Object) -> str | None:
+        """Return the name of the oldest policy that has the target or model of one that claims it.
+
+        None when there is none that is older, and for a policy that only watches.
+        """
+        if not enforces(policy):
+            return None
+        found = [self._oldest[one] for one in _targets(policy) if one in self._oldest]
+        oldest = min(found, key=age_of, default=policy)
+        if age_of(oldest) >= age_of(policy):
+            return None
+        return str(oldest["metadata"]["name"])
 
 
 def age_of(policy: Object) -> tuple[str, str]:
