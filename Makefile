@@ -146,6 +146,13 @@ pictures: setup ## Draw the pictures of docs/reports.md again
 requirements: setup ## Compile the pins from the pyprojects; they stay but for PACKAGES ("--upgrade": all)
 	@PATH="$(VENV)/bin:$$PATH" $(TIMED) "requirements" tools/requirements/compile.sh $(PACKAGES)
 
+.PHONY: bench-operator
+# No file of the folder may be named after a module of Python: it would take its place.
+bench-operator: setup ## Measure the operator with 200 policies (BASE=commit: beside an earlier one)
+	@mongod=$$($(BUILDER) mongod); tools=$$($(GO_TOOLS)); \
+	   TAXI_MONGOD="$$mongod" TAXI_GO_TOOLS="$$tools" $(TIMED) "bench operator" \
+	   $(PYTHON) benchmarks/operator_load.py $(if $(BASE),--base "$(BASE)")
+
 bench-%: setup ## Measure: predict, score, check, fit, report; gate, offline-stories (DATA=folder of whole months)
 	@$(WITH_ALL_TOOLS) mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" \
 	   $(TIMED) "bench $*" $(PYTHON) benchmarks/$(subst -,_,$*).py $(if $(DATA),--data "$(DATA)")
@@ -165,7 +172,7 @@ soak-stories: setup ## 200 random stories around the operator's code; invariants
 	   $(TIMED) "soak stories" $(PYTHON) -m pytest tests/unit/operator/test_simulated_stories.py --timeout 0
 
 .PHONY: soak-operator
-soak-operator: setup ## Kill the operator at random moments, 50 times; count the Jobs
+soak-operator: setup ## Kill the operator at random moments, 200 times; count the Jobs
 	@mongod=$$($(BUILDER) mongod); tools=$$($(GO_TOOLS)); \
 	   TAXI_MONGOD="$$mongod" TAXI_GO_TOOLS="$$tools" $(TIMED) "soak operator" \
 	   $(PYTHON) -m pytest tests/component/test_operator_crashes.py -m soak
