@@ -9,7 +9,7 @@ from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_operator.adapters.prometheus import Prometheus, QueryError, QueryFailedError
 from taxi_operator.adapters.servers import Servers
 from taxi_operator.core.series import Series, step_of
-from taxi_operator.core.signals import Observed, Reading, SignalState, read
+from taxi_operator.core.signals import Observed, Reading, SignalState, lookback_of, read
 from taxi_operator.memory.status import Status
 from taxi_operator.spec.policy import Policy
 from taxi_operator.spec.signals import Condition, Signal
@@ -21,8 +21,6 @@ _MAX_EXPLANATION: Final = 600
 _UNREACHABLE: Final = "PrometheusUnreachable"
 #: Another: the policy's address is not on the list.
 _REFUSED: Final = "InvalidSpec"
-#: Prometheus' own default: a sample is taken for the present value for so long, seconds.
-_MAX_LOOKBACK: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ async def _observed(
     since = 0.0 if status.reset_at is None else status.reset_at + policy.settle_seconds
     if now < since:
         return Observed(settling=True)
-    asked = _Asked(prometheus, now, since, min(signal.max_age_seconds, _MAX_LOOKBACK))
+    asked = _Asked(prometheus, now, since, lookback_of(signal))
     try:
         return Observed(
             enter=await asked.series(signal.promql, signal.enter),
