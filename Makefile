@@ -146,7 +146,7 @@ pictures: setup ## Draw the pictures of docs/reports.md again
 requirements: setup ## Compile the pins from the pyprojects; they stay but for PACKAGES ("--upgrade": all)
 	@PATH="$(VENV)/bin:$$PATH" $(TIMED) "requirements" tools/requirements/compile.sh $(PACKAGES)
 
-bench-%: setup ## Measure: predict, score, check, fit, report; gate, offline-stories (DATA=folder of whole months)
+bench-%: setup ## Measure: predict, score, check, fit, report, replay; gate, offline-stories (DATA=folder of whole months)
 	@$(WITH_ALL_TOOLS) mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" \
 	   $(TIMED) "bench $*" $(PYTHON) benchmarks/$(subst -,_,$*).py $(if $(DATA),--data "$(DATA)")
 

@@ -63,11 +63,22 @@ class Cluster:
 
     @classmethod
     async def connect(cls, namespace: str, timeout_seconds: float) -> "Cluster":
-        """Log in: as the pod's service account, or by the kubeconfig outside of a cluster."""
+        """Log in: as the pod's service account, or by the kubeconfig outside of a cluster.
+
+        Raises:
+            NotAvailableError: there is neither.
+        """
         try:
             config.load_incluster_config()  # type: ignore[no-untyped-call]
         except config.ConfigException:
-            await config.load_kube_config()  # type: ignore[no-untyped-call]
+            try:
+                await config.load_kube_config()  # type: ignore[no-untyped-call]
+            except (config.ConfigException, OSError, ValueError) as error:
+                # The cause is left out: it may hold what is secret.
+                raise NotAvailableError(
+                    f"API server: no kubeconfig can be used ({type(error).__name__}); set "
+                    "KUBECONFIG, and a context"
+                ) from None
         return cls(namespace, timeout_seconds)
 
     async def close(self) -> None:
@@ -85,6 +96,22 @@ class Cluster:
         except ApiError as error:
             if error.status == 404:
                 return []
+            raise
+
+    async def change_policy(self, policy: Document, spec: Mapping[str, Any]) -> Document:
+        """Change fields of a policy's spec, None removes one; return the policy as it is then.
+
+        Raises:
+            PolicyChangedError: the policy is not any more as it was read.
+        """
+        version = policy["metadata"]["resourceVersion"]
+        change = {"metadata": {"resourceVersion": version}, "spec": dict(spec)}
+        path = f"{self._policies()}/{policy['metadata']['name']}"
+        try:
+            return await self._call("PATCH", path, change, content_type=_MERGE)
+        except ApiError as error:
+            if error.status in {404, 409}:
+                raise PolicyChangedError(str(error)) from error
             raise
 
     async def apply_status(self, policy: Document, status: Document) -> None:
