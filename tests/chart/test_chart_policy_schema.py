@@ -10,6 +10,7 @@ from support.chart import manifests, template
 from taxi_operator.spec.addresses import MAX_URL
 from taxi_operator.spec.bounds import DURATIONS, MAX_QUERY, MAX_SIGNALS, NUMBERS, SHARES
 from taxi_operator.spec.policy import policy_of
+from taxi_operator.spec.shape import SPEC, Group, Items, Leaf, Words
 
 pytestmark = pytest.mark.chart
 
@@ -121,3 +122,24 @@ def test_defaults_are_the_operator_s(spec: Schema) -> None:
     assert whole["signals"][0]["enter"]["for"] == "5m"
     assert whole["signals"][0]["exit"]["for"] == "15m"
     assert policy_of(whole) == policy_of(LEAST)
+
+
+def shape_of(schema: Schema) -> Any:
+    """Return what `taxi-policy lint` knows of a part of the schema."""
+    if "enum" in schema:
+        return Words(tuple(schema["enum"]))
+    match schema["type"]:
+        case "object":
+            fields = {name: shape_of(one) for name, one in schema["properties"].items()}
+            return Group(fields, frozenset(schema.get("required", ())))
+        case "array":
+            return Items(shape_of(schema["items"]))
+        case "integer":
+            return Leaf.INTEGER
+        case "string":
+            return Leaf.TEXT
+    raise AssertionError(schema["type"])
+
+
+def test_lint_knows_the_fields_of_the_schema(spec: Schema) -> None:
+    assert shape_of(spec) == SPEC

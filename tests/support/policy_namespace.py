@@ -164,15 +164,23 @@ class PolicyNamespace:
         one = OperatorProcess(
             self._folder,
             {
-                "TAXI_OPERATOR_NAMESPACE": self.namespace, "TAXI_MONGODB_URI": self._mongodb_uri,
-                "KUBECONFIG": str(self.plane.kubeconfig()), "TAXI_OPERATOR_API_TIMEOUT": "3",
-                "TAXI_OPERATOR_FAULT": fault, "TAXI_OPERATOR_INSTANCE": instance,
-                "TAXI_OPERATOR_PROMETHEUS_URL": self._prometheus, **(links if reports else {}),
+                **self.variables(), "TAXI_OPERATOR_FAULT": fault,
+                "TAXI_OPERATOR_INSTANCE": instance, **(links if reports else {}),
                 **{f"TAXI_OPERATOR_{name}": value for name, value in settings.items()},
             },
         )  # fmt: skip
         self._operators.append(one)
         return one
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of an operator's pod, as far as all have it."""
+        return {
+            "TAXI_OPERATOR_NAMESPACE": self.namespace,
+            "TAXI_MONGODB_URI": self._mongodb_uri,
+            "KUBECONFIG": str(self.plane.kubeconfig()),
+            "TAXI_OPERATOR_API_TIMEOUT": "3",
+            "TAXI_OPERATOR_PROMETHEUS_URL": self._prometheus,
+        }
 
     def apply_policy(self, name: str = "p", **spec: Any) -> None:
         """Apply a policy: `drift` retrains, `error` moves the traffic.

@@ -8,7 +8,7 @@ from typing import Final
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_operator.adapters.prometheus import QueryError, QueryFailedError
 from taxi_operator.adapters.servers import Servers
-from taxi_operator.core.signals import Observed, Reading, SignalState, read
+from taxi_operator.core.signals import Observed, Reading, SignalState, lookback_of, read
 from taxi_operator.facts.queries import Queries
 from taxi_operator.memory.status import Status
 from taxi_operator.spec.policy import Policy
@@ -21,8 +21,6 @@ _MAX_EXPLANATION: Final = 600
 _UNREACHABLE: Final = "PrometheusUnreachable"
 #: Another: the policy's address is not on the list.
 _REFUSED: Final = "InvalidSpec"
-#: Prometheus' own default: a sample is taken for the present value for so long, seconds.
-_MAX_LOOKBACK: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,7 @@ class _Look:
     async def _observed(self, signal: Signal) -> Observed:
         if self.settles:
             return Observed(settling=True)
-        lookback = min(signal.max_age_seconds, _MAX_LOOKBACK)
+        lookback = lookback_of(signal)
         try:
             enter, leave = await self.queries.series(
                 signal.promql, signal.enter, signal.exit, lookback

@@ -28,22 +28,9 @@ MIN_REPORT_SPAN: Final = 3600
 MAX_REPORT_SPAN: Final = 31 * 86_400
 
 
-class Settings(Environment):
-    """Settings of the operator; each is an environment variable."""
+class PrometheusSettings(Environment):
+    """Which Prometheus is asked, and with what."""
 
-    #: The namespace that is served.
-    namespace: Name = Field(alias="TAXI_OPERATOR_NAMESPACE", min_length=1)
-    #: The release (`app.kubernetes.io/instance`) whose active Services are served; empty: all.
-    instance: str = Field(default="", alias="TAXI_OPERATOR_INSTANCE")
-    #: Where registry and runs are.
-    mongodb_uri: MongodbUri = Field(alias="TAXI_MONGODB_URI", min_length=1)
-    #: Ports of the health check and of the metrics.
-    health_port: int = Field(default=8080, alias="TAXI_OPERATOR_HEALTH_PORT", ge=1, le=65535)
-    metrics_port: int = Field(default=9090, alias="TAXI_OPERATOR_METRICS_PORT", ge=1, le=65535)
-    #: Policies that are evaluated at the same time.
-    concurrency: int = Field(default=8, alias="TAXI_OPERATOR_CONCURRENCY", ge=1, le=100)
-    #: Time-out of a call to the API server, seconds.
-    api_timeout_seconds: float = Field(default=15.0, alias="TAXI_OPERATOR_API_TIMEOUT", gt=0)
     #: The Prometheus of policies that name none; empty: each has to name one.
     prometheus_url: str = Field(default="", alias="TAXI_OPERATOR_PROMETHEUS_URL", pattern=r"^\S*$")
     #: Addresses that policies may name beside it, with spaces between them; paths below are meant.
@@ -60,6 +47,33 @@ class Settings(Environment):
         default="X-Scope-OrgID", alias="TAXI_OPERATOR_PROMETHEUS_TENANT_HEADER",
         pattern=r"^[A-Za-z0-9-]{1,100}$",
     )  # fmt: skip
+
+    @field_validator("prometheus_url", "prometheus_allowed")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        try:
+            AllowList("", value.split())
+        except FieldError as error:
+            raise ValueError(f"{error.problem}; {error.remedy}") from None
+        return value
+
+
+class Settings(PrometheusSettings):
+    """Settings of the operator; each is an environment variable."""
+
+    #: The namespace that is served.
+    namespace: Name = Field(alias="TAXI_OPERATOR_NAMESPACE", min_length=1)
+    #: The release (`app.kubernetes.io/instance`) whose active Services are served; empty: all.
+    instance: str = Field(default="", alias="TAXI_OPERATOR_INSTANCE")
+    #: Where registry and runs are.
+    mongodb_uri: MongodbUri = Field(alias="TAXI_MONGODB_URI", min_length=1)
+    #: Ports of the health check and of the metrics.
+    health_port: int = Field(default=8080, alias="TAXI_OPERATOR_HEALTH_PORT", ge=1, le=65535)
+    metrics_port: int = Field(default=9090, alias="TAXI_OPERATOR_METRICS_PORT", ge=1, le=65535)
+    #: Policies that are evaluated at the same time.
+    concurrency: int = Field(default=8, alias="TAXI_OPERATOR_CONCURRENCY", ge=1, le=100)
+    #: Time-out of a call to the API server, seconds.
+    api_timeout_seconds: float = Field(default=15.0, alias="TAXI_OPERATOR_API_TIMEOUT", gt=0)
     #: Base address of the monitor in links to reports, as their readers know it.
     report_url: HttpUrl = Field(default="", alias="TAXI_OPERATOR_REPORT_URL")
     #: CronJob that the reports of decisions are made from; empty: none are made.
@@ -74,15 +88,6 @@ class Settings(Environment):
     #: Where to die, for tests only.
     fault: Failpoint = Field(default=Failpoint.NONE, alias="TAXI_OPERATOR_FAULT")
 
-    @field_validator("prometheus_url", "prometheus_allowed")
-    @classmethod
-    def _are_addresses(cls, value: str) -> str:
-        try:
-            AllowList("", value.split())
-        except FieldError as error:
-            raise ValueError(f"{error.problem}; {error.remedy}") from None
-        return value
-
     @field_validator("report_url")
     @classmethod
     def _is_public(cls, value: str) -> str:
@@ -96,3 +101,16 @@ class Settings(Environment):
         if value and not others.data.get("report_url"):
             raise ValueError("needs an address for links; give TAXI_OPERATOR_REPORT_URL too")
         return value
+
+
+class ToolSettings(PrometheusSettings):
+    """Settings of the command line `taxi-policy`: in the operator's pod those of the operator."""
+
+    #: The namespace whose policies are meant.
+    namespace: str = Field(default="", alias="TAXI_OPERATOR_NAMESPACE", pattern=r"^[a-z0-9-]*$")
+    #: The release whose CronJobs are meant; empty: all of the namespace.
+    instance: str = Field(default="", alias="TAXI_OPERATOR_INSTANCE")
+    #: Where registry and runs are; empty: what only they know is told as not known.
+    mongodb_uri: str = Field(default="", alias="TAXI_MONGODB_URI")
+    #: Time-out of a call to the API server, seconds.
+    api_timeout_seconds: float = Field(default=15.0, alias="TAXI_OPERATOR_API_TIMEOUT", gt=0)

@@ -67,12 +67,22 @@ class ApiServer:
         Args:
             timeout_seconds: Longest time of a call.
             kubeconfig: The file; None: the user's.
+
+        Raises:
+            NotAvailableError: there is neither.
         """
         try:
             config.load_incluster_config()  # type: ignore[no-untyped-call]
         except config.ConfigException:
             name = None if kubeconfig is None else str(kubeconfig)
-            await config.load_kube_config(config_file=name)  # type: ignore[no-untyped-call]
+            try:
+                await config.load_kube_config(config_file=name)  # type: ignore[no-untyped-call]
+            except (config.ConfigException, OSError, ValueError) as error:
+                # The cause is left out: it may hold what is secret.
+                raise NotAvailableError(
+                    f"API server: no kubeconfig can be used ({type(error).__name__}); set "
+                    "KUBECONFIG, and a context"
+                ) from None
         return cls(timeout_seconds)
 
     async def close(self) -> None:

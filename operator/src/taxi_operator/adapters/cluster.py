@@ -42,7 +42,11 @@ class Cluster:
     async def connect(
         cls, namespace: str, timeout_seconds: float, kubeconfig: Path | None = None
     ) -> "Cluster":
-        """Log in: as the pod's service account, or by a kubeconfig outside of a cluster."""
+        """Log in: as the pod's service account, or by a kubeconfig outside of a cluster.
+
+        Raises:
+            NotAvailableError: there is neither.
+        """
         return cls(namespace, await ApiServer.connect(timeout_seconds, kubeconfig))
 
     async def close(self) -> None:
@@ -115,6 +119,22 @@ class Cluster:
         except ApiError as error:
             if error.status == 404:
                 return []
+            raise
+
+    async def change_policy(self, policy: Document, spec: Mapping[str, Any]) -> Document:
+        """Change fields of a policy's spec, None removes one; return the policy as it is then.
+
+        Raises:
+            PolicyChangedError: the policy is not any more as it was read.
+        """
+        version = policy["metadata"]["resourceVersion"]
+        change = {"metadata": {"resourceVersion": version}, "spec": dict(spec)}
+        path = f"{self._path(POLICIES)}/{policy['metadata']['name']}"
+        try:
+            return await self._one(POLICIES, "PATCH", path, change, content_type=_MERGE)
+        except ApiError as error:
+            if error.status in {404, 409}:
+                raise PolicyChangedError(str(error)) from error
             raise
 
     async def apply_status(self, policy: Document, status: Document) -> None:

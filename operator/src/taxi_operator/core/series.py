@@ -1,8 +1,11 @@
 """Samples of a range query, with their times: what was asked for, and what there was. Pure."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Final
+
+from taxi_operator.spec.signals import Condition
 
 #: Share of the expected samples that a range must have: holes within it are tolerated.
 COVERAGE: Final = 0.8
@@ -14,22 +17,40 @@ _MILLISECOND: Final = 0.001
 _MAX_SAMPLES: Final = 5_000
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """The samples of one series over the `for` of a condition.
+class Span(ABC):
+    """What there was over the `for` of a condition, wherever its samples are kept.
 
     Attributes:
-        samples: Pairs of time (seconds since the epoch, of Prometheus) and value, oldest first.
-        start: Begin of the `for`. There may be no samples of its first part, for example of
-            before a promotion.
+        start: Begin of the `for`, seconds since the epoch. There may be no samples of its first
+            part, for example of before a promotion.
         end: End of it: the present time of Prometheus.
         step: Seconds between two samples of a range without holes.
     """
 
-    samples: tuple[tuple[float, float], ...] = ()
-    start: float = 0.0
-    end: float = 0.0
-    step: float = 1.0
+    __slots__ = ()
+
+    start: float
+    end: float
+    step: float
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """Samples that there are."""
+
+    @property
+    @abstractmethod
+    def oldest_at(self) -> float | None:
+        """Time of the oldest sample, None when there is none."""
+
+    @property
+    @abstractmethod
+    def newest(self) -> tuple[float, float] | None:
+        """Time and value of the newest sample, None when there is none."""
+
+    @abstractmethod
+    def all_hold(self, condition: Condition) -> bool:
+        """Tell whether every sample is a number that satisfies a condition."""
 
     @property
     def seconds(self) -> float:
@@ -39,12 +60,13 @@ class Series:
     @property
     def covered_seconds(self) -> float:
         """Seconds of the `for` that the samples really cover, holes not counted."""
-        return min(max(len(self.samples) - 1, 0) * self.step, self.seconds)
+        return min(max(self.count - 1, 0) * self.step, self.seconds)
 
     @property
     def age_seconds(self) -> float | None:
         """Age of the newest sample, None when there is none."""
-        return self.end - self.samples[-1][0] if self.samples else None
+        newest = self.newest
+        return None if newest is None else self.end - newest[0]
 
     @property
     def is_current(self) -> bool:
@@ -55,14 +77,53 @@ class Series:
     @property
     def is_covered(self) -> bool:
         """Whether the samples cover the `for` from its begin to its end, but for inner holes."""
-        if not self.is_current or self.samples[0][0] - self.start > self._tolerance:
+        oldest_at, newest, tolerance = self.oldest_at, self.newest, self._tolerance
+        if oldest_at is None or newest is None or oldest_at - self.start > tolerance:
+            return False
+        if self.end - newest[0] > tolerance:
             return False
         expected = math.floor(self.seconds / self.step + 1e-9) + 1
-        return len(self.samples) >= math.ceil(COVERAGE * expected)
+        return self.count >= math.ceil(COVERAGE * expected)
 
     @property
     def _tolerance(self) -> float:
         return _END_STEPS * self.step + _MILLISECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Series(Span):
+    """The samples of one range query.
+
+    Attributes:
+        samples: Pairs of time (seconds since the epoch, of Prometheus) and value, oldest first.
+        start: Begin of the `for`.
+        end: End of it.
+        step: Seconds between two samples of a range without holes.
+    """
+
+    samples: tuple[tuple[float, float], ...] = ()
+    start: float = 0.0
+    end: float = 0.0
+    step: float = 1.0
+
+    @property
+    def count(self) -> int:
+        """Samples that there are."""
+        return len(self.samples)
+
+    @property
+    def oldest_at(self) -> float | None:
+        """Time of the oldest sample, None when there is none."""
+        return self.samples[0][0] if self.samples else None
+
+    @property
+    def newest(self) -> tuple[float, float] | None:
+        """Time and value of the newest sample, None when there is none."""
+        return self.samples[-1] if self.samples else None
+
+    def all_hold(self, condition: Condition) -> bool:
+        """Tell whether every sample is a number that satisfies a condition."""
+        return all(math.isfinite(value) and condition.holds(value) for _, value in self.samples)
 
 
 NOTHING: Final = Series()

@@ -5,11 +5,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from taxi_operator.core.series import NOTHING, Series
+from taxi_operator.core.series import NOTHING, Span
 from taxi_operator.spec.signals import Condition, Signal
 
 #: No count of rows is as large; a status has no room for it.
 _MAX_SAMPLES: Final = 1e9
+
+
+#: Prometheus' own default: a sample is taken for the present value for so long, seconds.
+_MAX_LOOKBACK: Final = 300.0
+
+
+def lookback_of(signal: Signal) -> float:
+    """Return how old a sample may be that is taken for a present value, seconds."""
+    return min(signal.max_age_seconds, _MAX_LOOKBACK)
 
 
 class SignalState(StrEnum):
@@ -38,8 +47,8 @@ class Observed:
         settling: The model was promoted a moment ago; what there is speaks of the old one.
     """
 
-    enter: Series = NOTHING
-    exit: Series = NOTHING
+    enter: Span = NOTHING
+    exit: Span = NOTHING
     age_seconds: float | None = None
     samples: float | None = None
     problem: str = ""
@@ -89,11 +98,12 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
             signal.name, SignalState.NO_DATA, was_breached, reason=observed.problem,
             failure=observed.failure,
         )  # fmt: skip
-    value = observed.enter.samples[-1][1] if observed.enter.samples else None
+    newest = observed.enter.newest
+    value = None if newest is None else newest[1]
     samples = observed.samples
     if samples is not None and not 0 <= samples < _MAX_SAMPLES:
         samples = None
-    missing = _absence(signal, observed)
+    missing = _absence(signal, observed, value)
     if missing:
         # Silence starts nothing and ends nothing.
         return Reading(
@@ -113,14 +123,13 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
     )  # fmt: skip
 
 
-def _absence(signal: Signal, observed: Observed) -> str:
+def _absence(signal: Signal, observed: Observed, value: float | None) -> str:
     """Return why there is no value that may be used, empty when there is one."""
-    if not observed.enter.samples:
+    if value is None:
         return observed.problem or "the query has no result"
     if not observed.enter.is_current:
         age = f"the newest sample is {observed.enter.age_seconds:.0f} s old"
         return f"{age}; {_coverage(observed.enter)}"
-    _, value = observed.enter.samples[-1]
     if not math.isfinite(value):
         return f"the value is {value}"
     if signal.freshness_promql:
@@ -151,12 +160,10 @@ def _state(
     return SignalState.HEALTHY, f"{value:.4g}"
 
 
-def _lasted(condition: Condition, series: Series) -> bool:
+def _lasted(condition: Condition, series: Span) -> bool:
     """Tell whether all samples satisfy a condition, and cover its `for`."""
-    return series.is_covered and all(
-        math.isfinite(value) and condition.holds(value) for _, value in series.samples
-    )
+    return series.is_covered and series.all_hold(condition)
 
 
-def _coverage(series: Series) -> str:
+def _coverage(series: Span) -> str:
     return f"samples cover {series.covered_seconds:.0f} s of {series.seconds:.0f} s"

@@ -77,8 +77,8 @@ def _run_starts(key: PolicyKey, status: Status, seen: Seen) -> tuple[float, ...]
         number, created = jobs.decision_number(job), jobs.created_at(job)
         starts[number] = min(created, starts.get(number, created))
     for entry in status.history:
-        if entry.get("action") == Action.RETRAIN:
-            starts.setdefault(entry["number"], seconds_since_epoch(entry.get("at")) or 0.0)
+        if entry.get("action") == Action.RETRAIN and entry["number"] not in starts:
+            starts[entry["number"]] = seconds_since_epoch(entry.get("at")) or 0.0
     if status.run is not None and not status.run.by_request:
         starts.setdefault(status.run.number, status.run.started_at)
     for one in seen.next_run.of_model if seen.next_run else ():
@@ -115,7 +115,7 @@ def with_budget(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> S
     free = next_start(policy.retrain, facts)
     if free > seen.now:
         budget["nextEligibleAt"] = text_of(free)
-    return replace(status, budget=budget)
+    return status if status.budget == budget else replace(status, budget=budget)
 
 
 def rescued(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Plan:
@@ -145,7 +145,8 @@ def decided(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Plan:
     facts = facts_of(policy, key, status, seen)
     if policy.mode is Mode.DRY_RUN:
         return _dry(policy, status, seen, facts)
-    status = replace(status, shadow=None)
+    if status.shadow is not None:
+        status = replace(status, shadow=None)
     decision = decide(policy, seen.readings or (), facts)
     if decision.action is Action.NONE:
         return Plan(status, holds=decision.holds)

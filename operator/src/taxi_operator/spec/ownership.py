@@ -75,6 +75,17 @@ class Holders:
         return str(oldest["metadata"]["name"])
 
 
+def holder_of(policy: Object, others: Sequence[Object]) -> Object | None:
+    """Return the oldest other policy that claims the target or the model of a policy."""
+    uid, wanted = policy["metadata"]["uid"], _targets(policy)
+    conflicting = [
+        one
+        for one in others
+        if one["metadata"]["uid"] != uid and enforces(one) and _targets(one) & wanted
+    ]
+    return min(conflicting, key=age_of, default=None)
+
+
 def age_of(policy: Object) -> tuple[str, str]:
     """Return what policies are ordered by, the oldest first."""
     return policy["metadata"]["creationTimestamp"], policy["metadata"]["uid"]

@@ -1,0 +1,1 @@
+"""`taxi-policy`: the command line for policies, one file a command."""

@@ -1,0 +1,1 @@
+"""What a policy would have done: the fold of the operator's plan over Prometheus' history."""
