@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from support.simulator.clock import HOUR, MINUTE
+from support.simulator.clock import MINUTE
 from support.simulator.faults import Armed, Fault
 from support.simulator.invariants import ALWAYS
 from support.simulator.objects import JOBS
@@ -72,17 +72,15 @@ def test_limit_is_kept_and_each_policy_gets_its_turn(world: World) -> None:
     decided = {one.facts["policy"] for one in world.journal.of("decision")}
     assert len(decided) == MOST, "who waits has decided nothing yet"
 
-    first = watch(world, 16 * MINUTE)
-    assert first == {target.policy: 1 for target in TARGETS} | {
-        one.facts["policy"]: first[one.facts["policy"]] for one in world.journal.of("job")
-    }
-    assert set(watch(world, HOUR).values()) == {3}, "as many as each may have in a day"
+    first = watch(world, 10 * MINUTE)
+    assert set(first) == {target.policy for target in TARGETS}
+    assert set(watch(world, 40 * MINUTE).values()) == {3}, "as many as each may have in a day"
 
 
 def test_attempt_that_follows_a_failure_waits_too(world: World) -> None:
     for target in TARGETS:
         world.train(target, Outcome(result=None, exit_code=1, seconds=240.0))
-    watch(world, HOUR)
+    watch(world, 35 * MINUTE)
 
     attempts = [one.facts["attempt"] for one in world.journal.of("job")]
     assert attempts.count(2) >= len(TARGETS)
@@ -90,18 +88,17 @@ def test_attempt_that_follows_a_failure_waits_too(world: World) -> None:
     assert any("again in" in one for one in messages)
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("fault", [Fault.KILL_BEFORE, Fault.KILL_AFTER, Fault.LOST])
-def test_limit_is_kept_by_a_process_that_dies_at_any_call(seed: int, fault: Fault) -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_limit_is_kept_by_a_process_that_dies_at_any_call(seed: int) -> None:
+    faults = (Fault.KILL_AFTER, Fault.KILL_BEFORE, Fault.LOST)
     world = world_of(seed)
-    world.network.armed += [Armed(calls, fault) for calls in range(4 + seed, 80, 7)]
-    watch(world, 40 * MINUTE)
-    world.heal()
-    for target in TARGETS:
-        world.signal(target.drift, BREACHED)
-    counts = watch(world, HOUR)
+    world.network.armed += [
+        Armed(calls, faults[number % 3]) for number, calls in enumerate(range(3 + seed, 90, 5))
+    ]
+    counts = watch(world, 25 * MINUTE)
     world.close()
 
+    assert len(world.journal.of("kill")) > 5
     assert set(counts) == {target.policy for target in TARGETS}
 
 
