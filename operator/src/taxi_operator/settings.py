@@ -62,12 +62,10 @@ class Settings(Environment):
     )  # fmt: skip
     #: Retrain Jobs of all policies together that may go on at the same time.
     max_runs: int = Field(default=2, alias="TAXI_OPERATOR_MAX_RUNS", ge=1, le=100)
-    #: Where notices of decisions are sent to; empty: none are.
+    #: Folder that has the file `key`, which signs notices of decisions.
+    webhook_secret: Path | None = Field(default=None, alias="TAXI_OPERATOR_WEBHOOK_SECRET")
+    #: Where they are sent to; empty: nobody is told.
     webhook_url: HttpUrl = Field(default="", alias="TAXI_OPERATOR_WEBHOOK_URL")
-    #: Folder that has the file `key`, which signs them.
-    webhook_secret: Path | None = Field(
-        default=None, alias="TAXI_OPERATOR_WEBHOOK_SECRET", validate_default=True
-    )
     #: What the cluster is called in them.
     cluster_name: str = Field(default="", alias="TAXI_OPERATOR_CLUSTER_NAME", max_length=100)
     #: Base address of the monitor in links to reports, as their readers know it.
@@ -102,16 +100,11 @@ class Settings(Environment):
 
     @field_validator("webhook_url")
     @classmethod
-    def _has_no_password(cls, value: str) -> str:
+    def _is_told_signed(cls, value: str, others: ValidationInfo) -> str:
         if "@" in urlsplit(value).netloc:
             raise ValueError("has a user or a password; notices are signed, give it without")
-        return value
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _signs(cls, value: Path | None, others: ValidationInfo) -> Path | None:
-        if value is None and others.data.get("webhook_url"):
-            raise ValueError("is missing, and notices are signed; name the folder with the key")
+        if value and not others.data.get("webhook_secret"):
+            raise ValueError("needs a key that signs; give TAXI_OPERATOR_WEBHOOK_SECRET too")
         return value
 
     @field_validator("report_cron_job")

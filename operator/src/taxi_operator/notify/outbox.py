@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 #: Notices that wait at the same time; what has no room is offered again by later reconciles.
 MAX_WAITING: Final = 1000
 #: Pauses between the tries of a notice: the first, each twice as long, the longest, seconds.
-FIRST_PAUSE: Final = 5.0
+FIRST_PAUSE: Final = 2.0
 MAX_PAUSE: Final = 300.0
 _MAX_DOUBLINGS: Final = 16
 _JITTER: Final = 0.2
