@@ -13,7 +13,7 @@ from typing import Any
 from taxi_operator.notify.notice import ID_HEADER, SIGNATURE_HEADER
 
 Handler = BaseHTTPRequestHandler
-Answer = Callable[[Handler], None]
+Answer = Callable[[Handler], object]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The outbox: at least once, with pauses that grow and an end, and nobody waits for it."""
 
 import asyncio
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from support.simulator.clock import BEGIN, Clock, SimulatedLoop
 
 from taxi_domain.errors import NotAvailableError
+from taxi_operator.app import Operator
 from taxi_operator.core.decisions import Action, Decision
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.status import Status, document_of, status_of
@@ -301,3 +303,30 @@ def test_end_of_an_open_run_that_fell_out_is_counted(bench: Bench) -> None:
         bench.decide()
 
     assert bench.count("dropped") == 1
+
+
+def test_process_without_its_outbox_is_not_alive() -> None:
+    class Runs:
+        """A scheduler that goes on, or an outbox that does or ends."""
+
+        beat = math.inf
+
+        def __init__(self, seconds: float) -> None:
+            self._seconds = seconds
+
+        async def run(self) -> None:
+            await asyncio.sleep(self._seconds)
+
+    class Cluster:
+        refused_logins = 0
+
+    async def failure(seconds: float) -> str:
+        parts: Any = (Runs(60), Runs(seconds), [], Cluster())
+        operator = Operator(*parts)
+        await asyncio.sleep(0.01)
+        found = operator.liveness_failure()
+        await operator.stop()
+        return found
+
+    assert asyncio.run(failure(60)) == ""
+    assert "outbox" in asyncio.run(failure(0))
