@@ -101,9 +101,9 @@ class Reporter:
         return plan.memory
 
     def count_run(self, name: str, before: Status, after: Status) -> None:
-        """Count a policy's run that ended by a step."""
+        """Count a policy's retrain run that ended by a step."""
         was, run = before.run, after.run
-        if run is None or run.is_open:
+        if run is None or run.is_open or run.by_request:
             return
         if was is None or was.is_open or was.number != run.number:
             self.metrics[OPERATOR_RUNS].labels(name, str(run.state)).inc()

@@ -89,9 +89,7 @@ def run(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) 
     if found.state is RunState.OBSERVING:
         return next_look(policy, key, status, seen.run, done)
     if promotion is None:
-        if found.state is RunState.STARTING:
-            return _started(policy, key, status, seen, done)
-        return next_step(policy, key, status, seen.run, done)
+        return _trained(policy, key, status, seen, done)
     step = carried_on(promotion, status, seen.run, done, may_begin=enforces)
     if step.memory.reset_at not in {None, status.reset_at}:
         # Prometheus' clock, since ranges are cut by it.
@@ -100,15 +98,16 @@ def run(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) 
     return step
 
 
-def _started(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) -> Plan:
-    """Make the Job of a run once there is a place for it, and no other one of the policy."""
+def _trained(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) -> Plan:
+    """Carry on a run up to its verdict; its Job waits for a place, and for others of the policy."""
     run = status.run
     assert run is not None
     assert seen.run is not None
-    if _others_go_on(run, seen):
+    begins = run.state is RunState.STARTING
+    if begins and _others_go_on(run, seen):
         return Plan(status)
     step = next_step(policy, key, status, seen.run, done)
-    if not step.then or seen.place is Place.FREE:
+    if not begins or not step.then or seen.place is Place.FREE:
         return step
     if seen.place is Place.UNKNOWN:
         return Plan(status, asks_for_place=run.job_name)
