@@ -38,6 +38,7 @@ def test_second_policy_waits_until_the_first_one_s_job_has_ended(world: PolicyNa
     eventually("its turn", lambda: len(world.jobs()) == 2)
     owners = {one["metadata"]["ownerReferences"][0]["name"] for one in world.jobs()}
     assert owners == {"p", "q"}
-    assert operator.metric("taxi_operator_runs_total", 'result="Refused"') == 1
+    refused = 'result="Refused"'
+    eventually("it is counted", lambda: operator.metric("taxi_operator_runs_total", refused) == 1)
     present = f'policy="{other}",status="True",type="RetrainInProgress"'
     eventually("it is told", lambda: operator.metric("taxi_operator_policy_condition", present))
