@@ -18,7 +18,6 @@ from taxi_operator.adapters.servers import Servers
 from taxi_operator.adapters.view import View
 from taxi_operator.claims import Claims
 from taxi_operator.conditions import READY, Finding, Outcome
-from taxi_operator.core.decisions import QUEUED
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.core.services import TargetMissingError
 from taxi_operator.effects.executor import Executor
@@ -32,6 +31,7 @@ from taxi_operator.metrics import Metrics
 from taxi_operator.notify.outbox import Outbox
 from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
+from taxi_operator.pauses import pause_of
 from taxi_operator.places import Places
 from taxi_operator.plan.decision import is_asked, next_number
 from taxi_operator.plan.effects import AnnotateService, Select
@@ -58,15 +58,6 @@ _STEPS_A_TICK: Final = 4
 _LOOK_AGAIN: Final = 30.0
 _DELETION_LOOK: Final = 2.0
 _CHANGE_LOOK: Final = 1.0
-#: Policies with a fallback are looked at as often whatever their interval: when the champion is
-#: ready, and when it is not, seconds.
-_MAX_PAUSE: Final = 60.0
-_CHAMPION_LOOK: Final = 10.0
-#: A switch is followed to its endpoints as often, for as long; then at the usual pace, seconds.
-_SWAP_LOOK: Final = 0.5
-_SWAP_PATIENCE: Final = 30.0
-#: A run that waits for others is looked at as often, so that its turn does not pass, seconds.
-_QUEUE_LOOK: Final = 30.0
 
 
 class Reconciler:
@@ -231,7 +222,7 @@ class Reconciler:
         await self._guard(context, self._reports.carry_on)
         await self._guard(context, self._report_ends.look)
         await self._reporter.report(found, context.status, context.outcome(observation.problem))
-        return _pause(context)
+        return pause_of(context)
 
     async def _guard(
         self, context: ReconcileContext, stage: Callable[[ReconcileContext], Awaitable[None]]
@@ -392,16 +383,3 @@ class Reconciler:
             context.problems.append(self._reporter.problem_of(error))
             return False
         return True
-
-
-def _pause(context: ReconcileContext) -> float:
-    """Return the seconds until a policy wants to be looked at again."""
-    policy, status, seen = context.policy, context.status, context.seen
-    if status.is_swapping and seen.now - (status.traffic_since or 0.0) < _SWAP_PATIENCE:
-        return _SWAP_LOOK
-    longest = _QUEUE_LOOK if QUEUED in context.holds else policy.interval_seconds
-    if policy.fallback is None:
-        return min(policy.interval_seconds, longest)
-    is_ready = seen.target is not None and seen.target.champion.is_ready
-    look = _MAX_PAUSE if is_ready else _CHAMPION_LOOK
-    return min(policy.interval_seconds, longest, look)

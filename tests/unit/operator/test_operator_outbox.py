@@ -320,8 +320,15 @@ def test_process_without_its_outbox_is_not_alive() -> None:
     class Cluster:
         refused_logins = 0
 
+    class View:
+        """Watches nothing."""
+
+        def start(self) -> None: ...
+
+        def stop(self) -> None: ...
+
     async def failure(seconds: float) -> str:
-        parts: Any = (Runs(60), Runs(seconds), [], Cluster())
+        parts: Any = (Runs(60), Runs(seconds), Cluster(), View(), [])
         operator = Operator(*parts)
         await asyncio.sleep(0.01)
         found = operator.liveness_failure()
