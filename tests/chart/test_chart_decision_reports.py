@@ -8,6 +8,7 @@ from support.chart import environment, manifests, template
 
 from taxi_operator.core.decisions import Action, Decision
 from taxi_operator.core.jobs import PolicyKey
+from taxi_operator.memory.notices import Told
 from taxi_operator.memory.status import Status
 from taxi_operator.reports import ReportSource, report_job
 from taxi_operator.settings import Settings
@@ -108,7 +109,9 @@ def test_resource_has_a_field_for_each_fact_of_a_decision(where: str) -> None:
     status = Status().decided(1, Decision(Action.RETRAIN, ("drift",)), 1_760_000_000.0, "why")
     figures = {"candidate": "v", "gain": "g", "seconds": "s"}
     status = status.with_outcome(1, "Promoted", 1_760_000_000.0, **figures)
-    whole = status.with_report(url="u", start="s", job="j", message="m").decision
+    status = status.with_report(url="u", start="s", job="j", message="m")
+    assert status.decision is not None
+    whole = status.with_notice(status.decision, Told.DUE).decision
 
     assert whole is not None
     assert set(schema.get("items", schema)["properties"]) == set(whole)

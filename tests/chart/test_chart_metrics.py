@@ -155,6 +155,8 @@ def test_every_metric_of_the_catalogue_that_people_look_at_is_on_the_dashboard()
         "taxi_operator_champion_unavailable",
         "taxi_operator_rescues_total",
         "taxi_operator_last_switch_seconds",
+        "taxi_operator_policy_condition",
+        "taxi_operator_webhook_pending",
     }
 
 

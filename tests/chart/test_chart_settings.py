@@ -43,7 +43,9 @@ def release() -> list[dict[str, Any]]:
         "existingSecret": "prometheus", "tenant": "ml",
         "allowedURLs": ["http://a:9090", "https://b.example/prometheus"],
     }  # fmt: skip
-    return manifests(template({"batchReport": report, "operator": {"prometheus": prometheus}}))
+    webhook = {"url": "https://hooks.example", "existingSecret": "hooks", "clusterName": "eu"}
+    operator = {"prometheus": prometheus, "webhook": webhook}
+    return manifests(template({"batchReport": report, "operator": operator}))
 
 
 def containers(name: str) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import kopf
@@ -15,9 +16,12 @@ from taxi_domain.metrics import OPERATOR_API_ERRORS
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.adapters.credentials import Credentials
 from taxi_operator.adapters.kinds import POLICIES
+from taxi_operator.adapters.receiver import Receiver
 from taxi_operator.adapters.servers import Servers
 from taxi_operator.adapters.view import View
 from taxi_operator.metrics import Metrics, serve
+from taxi_operator.notify.outbox import Outbox
+from taxi_operator.notify.webhook import Webhook
 from taxi_operator.places import Places
 from taxi_operator.reconciler import Reconciler
 from taxi_operator.reports import ReportSource
@@ -39,15 +43,16 @@ class Operator:
     """The running operator: its connections and its scheduler, made inside of kopf's event loop."""
 
     def __init__(
-        self, scheduler: Scheduler, cluster: Cluster, view: View, servers: Servers, mongodb: Any
-    ) -> None:
+        self, scheduler: Scheduler, outbox: Outbox, cluster: Cluster, view: View,
+        closes: Sequence[Callable[[], Awaitable[None]]],
+    ) -> None:  # fmt: skip
         self.scheduler = scheduler
         self._view = view
-        self._servers = servers
         self._cluster = cluster
-        self._mongodb = mongodb
+        self._closes = closes
         view.start()
         self._task = asyncio.create_task(scheduler.run(), name="scheduler")
+        self._deliveries = asyncio.create_task(outbox.run(), name="outbox")
 
     @classmethod
     async def start(cls, settings: Settings) -> "Operator":
@@ -67,6 +72,8 @@ class Operator:
             settings.report_cron_job, settings.report_url, settings.report_span_seconds
         )
         servers, places = servers_of(settings), Places(settings.concurrency)
+        webhook = webhook_of(settings, cluster.clock)
+        outbox = Outbox(webhook, metrics, cluster.clock)
 
         def failed(_error: TaxiError) -> None:
             metrics[OPERATOR_API_ERRORS].labels("kubernetes").inc()
@@ -74,17 +81,20 @@ class Operator:
         view = View(cluster, failed)
         reconciler = Reconciler(
             cluster, AsyncRegistry(async_database_of(mongodb)), metrics, reports, servers, places,
-            view=view, instance=settings.instance, failpoint=failpoint,
+            view=view, instance=settings.instance, max_runs=settings.max_runs, outbox=outbox,
+            failpoint=failpoint,
         )  # fmt: skip
-        return cls(Scheduler(reconciler, metrics, places), cluster, view, servers, mongodb)
+        closes = [servers.close, cluster.close, mongodb.close]
+        closes += [webhook.close] if webhook is not None else []
+        return cls(Scheduler(reconciler, metrics, places), outbox, cluster, view, closes)
 
     async def stop(self) -> None:
-        """End the scheduler and close the connections."""
+        """End what runs and close the connections."""
         self._task.cancel()
+        self._deliveries.cancel()
         self._view.stop()
-        await self._servers.close()
-        await self._cluster.close()
-        await self._mongodb.close()
+        for close in self._closes:
+            await close()
 
     def saw(self, name: str, event: kopf.RawEvent) -> None:
         """Take an event of kopf's watch: it may be ahead of the view's, and wakes its policy."""
@@ -103,6 +113,8 @@ class Operator:
         age = time.monotonic() - self.scheduler.beat
         if self._task.done() or age > _STALE_SECONDS:
             return f"the scheduler stands still for {age:.0f} s"
+        if self._deliveries.done():
+            return "the outbox of the webhook has ended"
         if self._cluster.refused_logins > _REFUSED_LOGINS:
             return "the API server refuses the login"
         return ""
@@ -115,6 +127,14 @@ def servers_of(settings: Settings) -> Servers:
     )
     allowed = AllowList(settings.prometheus_url, settings.prometheus_allowed.split())
     return Servers(allowed, credentials, settings.prometheus_timeout_seconds)
+
+
+def webhook_of(settings: Settings, clock: Callable[[], float]) -> Webhook | None:
+    """Return the platform's webhook, None when it has none."""
+    if not settings.webhook_url or settings.webhook_secret is None:
+        return None
+    receiver = Receiver(settings.webhook_url, settings.webhook_secret)
+    return Webhook(receiver, settings.cluster_name, clock)
 
 
 def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:

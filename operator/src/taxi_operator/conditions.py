@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from taxi_operator.core.decisions import Traffic
+from taxi_operator.core.decisions import QUEUED, Traffic
 from taxi_operator.core.signals import Reading, SignalState
 from taxi_operator.memory.status import REFUSED, Status
 from taxi_operator.times import text_of
@@ -204,6 +204,7 @@ _HOLDS_A_RUN: Final = {
     "JobsUnknown",
     "ChampionMissing",
     "JobUnfinished",
+    QUEUED,
 }
 
 

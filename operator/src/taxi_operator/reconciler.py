@@ -22,20 +22,23 @@ from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.core.services import TargetMissingError
 from taxi_operator.effects.executor import Executor
 from taxi_operator.facts.looks import Looks
+from taxi_operator.facts.run_queue import DEFAULT_MOST, RunQueue
 from taxi_operator.locks import Locks
 from taxi_operator.memory.obligations import promotion_of, recalled
 from taxi_operator.memory.run import RunState
 from taxi_operator.memory.status import Status, status_of
 from taxi_operator.metrics import Metrics
+from taxi_operator.notify.outbox import Outbox
 from taxi_operator.observation import observe
 from taxi_operator.orphans import Orphans
+from taxi_operator.pauses import pause_of
 from taxi_operator.places import Places
 from taxi_operator.plan.decision import is_asked, next_number
 from taxi_operator.plan.effects import AnnotateService, Select
 from taxi_operator.plan.plan import Plan, abandoned
 from taxi_operator.plan.policy import PARTS, Part, decide, remembered, request, rescue, run
 from taxi_operator.plan.rollback import ROLLBACK
-from taxi_operator.plan.seen import NOTHING_DONE, Done, Seen
+from taxi_operator.plan.seen import NOTHING_DONE, Done, Place, Seen
 from taxi_operator.promotions import Promotions
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.report_ends import ReportEnds
@@ -55,13 +58,6 @@ _STEPS_A_TICK: Final = 4
 _LOOK_AGAIN: Final = 30.0
 _DELETION_LOOK: Final = 2.0
 _CHANGE_LOOK: Final = 1.0
-#: Policies with a fallback are looked at as often whatever their interval: when the champion is
-#: ready, and when it is not, seconds.
-_MAX_PAUSE: Final = 60.0
-_CHAMPION_LOOK: Final = 10.0
-#: A switch is followed to its endpoints as often, for as long; then at the usual pace, seconds.
-_SWAP_LOOK: Final = 0.5
-_SWAP_PATIENCE: Final = 30.0
 
 
 class Reconciler:
@@ -78,6 +74,8 @@ class Reconciler:
         *,
         view: View | None = None,
         instance: str = "",
+        max_runs: int = DEFAULT_MOST,
+        outbox: Outbox | None = None,
         failpoint: Callable[[Failpoint], None] = lambda _point: None,
     ) -> None:
         self._cluster = cluster
@@ -89,7 +87,9 @@ class Reconciler:
         direct = self._direct = Looks.of(cluster, cluster, registry, instance)
         viewed = self._viewed = Looks.of(view or cluster, cluster, registry, instance)
         self._claims = Claims(viewed.reads, viewed.traffic, cluster)
-        self._reporter = Reporter(cluster, metrics, self._clock)
+        self._outbox = outbox or Outbox(None, metrics, self._clock)
+        self._queue = RunQueue(cluster, max_runs, instance)
+        self._reporter = Reporter(cluster, metrics, self._clock, self._outbox)
         self._executor = Executor(cluster, registry, direct.traffic, failpoint)
         self._promotions = Promotions(direct.runs, self._executor, self._clock, self._locks)
         self._selectors = SelectorKeeper(
@@ -128,6 +128,7 @@ class Reconciler:
             return _DELETION_LOOK
         await self._reporter.heal(found, status)
         status = await self._reporter.begin(found, status)
+        status = await self._reporter.note_deliveries(found, status)
         try:
             policy = policy_of(found.get("spec") or {}, found["metadata"]["namespace"])
         except FieldError as error:
@@ -221,7 +222,7 @@ class Reconciler:
         await self._guard(context, self._reports.carry_on)
         await self._guard(context, self._report_ends.look)
         await self._reporter.report(found, context.status, context.outcome(observation.problem))
-        return _pause(context)
+        return pause_of(context)
 
     async def _guard(
         self, context: ReconcileContext, stage: Callable[[ReconcileContext], Awaitable[None]]
@@ -320,7 +321,7 @@ class Reconciler:
     async def _plan(self, context: ReconcileContext, part: Part, done: Done) -> tuple[Status, Plan]:
         """Look at what a part needs; return what is remembered then, and the part's next step."""
         policy, key = context.policy, context.key
-        context.see(now=self._clock(), run=None)
+        context.see(now=self._clock(), run=None, place=Place.UNKNOWN)
         known = remembered(policy, key, context.status, context.seen)
         one = known.run
         # What is abandoned is not looked at: no outage may keep it going.
@@ -337,18 +338,24 @@ class Reconciler:
             context.see(next_run=next_run)
             known = remembered(policy, key, context.status, context.seen)
             plan = part(policy, key, known, context.seen, done)
+        if plan.asks_for_place:
+            is_free = await self._queue.lets_in(key.uid, plan.asks_for_place)
+            context.see(place=Place.FREE if is_free else Place.TAKEN)
+            plan = part(policy, key, known, context.seen, done)
         return known, plan
 
     async def _write(self, context: ReconcileContext, plan: Plan) -> None:
         """Write what a step is to be remembered by, and tell people."""
         status = plan.memory
         if plan.decision is not None:
-            status = await self._reports.planned(context.policy, status)
+            status = self._outbox.planned(await self._reports.planned(context.policy, status))
         before = context.status
         if status.reset_at != before.reset_at:
             context.see(readings=())  # they are of the old model
         if status != before and not await self._save(context, plan, status):
             return
+        self._outbox.fell_out(context.key.uid, before, status)
+        self._reporter.count_run(context.key.name, before, status)
         if plan.decision is not None:
             if plan.decision.is_rescue:
                 self._metrics[OPERATOR_RESCUES].labels(context.key.name).inc()
@@ -376,14 +383,3 @@ class Reconciler:
             context.problems.append(self._reporter.problem_of(error))
             return False
         return True
-
-
-def _pause(context: ReconcileContext) -> float:
-    """Return the seconds until a policy wants to be looked at again."""
-    policy, status, seen = context.policy, context.status, context.seen
-    if status.is_swapping and seen.now - (status.traffic_since or 0.0) < _SWAP_PATIENCE:
-        return _SWAP_LOOK
-    if policy.fallback is None:
-        return policy.interval_seconds
-    is_ready = seen.target is not None and seen.target.champion.is_ready
-    return min(policy.interval_seconds, _MAX_PAUSE if is_ready else _CHAMPION_LOOK)

@@ -12,6 +12,7 @@ from taxi_domain.metrics import (
     OPERATOR_API_ERRORS,
     OPERATOR_DECISIONS,
     OPERATOR_RECONCILES,
+    OPERATOR_RUNS,
 )
 from taxi_operator import conditions
 from taxi_operator.adapters.cluster import ApiError, Cluster
@@ -22,6 +23,7 @@ from taxi_operator.core.signals import Reading
 from taxi_operator.figures import Figures
 from taxi_operator.memory.status import Status, document_of, for_older_resource
 from taxi_operator.metrics import Metrics
+from taxi_operator.notify.outbox import Outbox
 from taxi_operator.plan.plan import Note, Plan
 from taxi_operator.reconcile_context import ReconcileContext
 from taxi_operator.texts import bounded, cut
@@ -40,18 +42,26 @@ _UNDECLARED: Final = "not declared in schema"
 class Reporter:
     """Writes what is to be seen; only changes are written, and those of figures seldom."""
 
-    def __init__(self, cluster: Cluster, metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        outbox: Outbox | None = None,
+    ) -> None:
         self._cluster = cluster
         self.metrics = metrics
         self.clock = clock
         self._figures = Figures(_seconds)
+        self._outbox = outbox or Outbox(None, metrics, clock)
         self._told_of_resource = False
 
     async def write(self, found: Document, status: Status) -> None:
-        """Write a status; the policy at hand then has it too."""
+        """Write a status; the policy at hand then has it too. What is due in it is sent."""
         document = bounded(document_of(status, found["metadata"]["generation"]))
         if self._figures.is_news(found["metadata"]["name"], found.get("status") or {}, document):
             found["status"] = await self._apply(found, document)
+        self._outbox.offer(found)
 
     async def _apply(self, found: Document, document: Document) -> Document:
         """Write a status; return what was written, which is less where the resource is older.
@@ -67,7 +77,8 @@ class Reporter:
             if not self._told_of_resource:
                 logger.warning(
                     "the CustomResourceDefinition is of an older release, so decisions have no "
-                    "links to reports and dry runs no memory; upgrade it",
+                    "links to reports, nobody is told by webhook, and dry runs have no memory; "
+                    "upgrade it",
                     extra={"problem": str(error)},
                 )
             self._told_of_resource = True
@@ -84,9 +95,25 @@ class Reporter:
         """Write and tell what a step made of a status, for a policy that is not served."""
         if plan.memory != status:
             await self.write(found, plan.memory)
+            self.count_run(found["metadata"]["name"], status, plan.memory)
         if plan.note is not None:
             await self.tell(found, plan.note)
         return plan.memory
+
+    def count_run(self, name: str, before: Status, after: Status) -> None:
+        """Count a policy's retrain run that ended by a step."""
+        was, run = before.run, after.run
+        if run is None or run.is_open or run.by_request:
+            return
+        if was is None or was.is_open or was.number != run.number:
+            self.metrics[OPERATOR_RUNS].labels(name, str(run.state)).inc()
+
+    async def note_deliveries(self, found: Document, status: Status) -> Status:
+        """Return a status that remembers which notices were delivered, or lost, meanwhile."""
+        status, notes = self._outbox.noted(status, found["metadata"]["uid"])
+        for note in notes:
+            await self.tell(found, note)
+        return status
 
     async def tell(self, found: Document, note: Note) -> None:
         """Post the Event of a step."""
@@ -143,8 +170,10 @@ class Reporter:
                 found, f"{one.kind}{one.status}", one.message or one.reason,
                 warning=conditions.is_bad(one),
             )  # fmt: skip
+        name, present = found["metadata"]["name"], {one.kind: one.status for one in new}
+        self.metrics.set_conditions(name, present)
         result = "ok" if outcome.problem is None else "error"
-        self.metrics[OPERATOR_RECONCILES].labels(found["metadata"]["name"], result).inc()
+        self.metrics[OPERATOR_RECONCILES].labels(name, result).inc()
 
     async def emit_event(
         self, found: Document, reason: str, message: str, *, warning: bool = False,

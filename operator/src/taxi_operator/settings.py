@@ -74,6 +74,14 @@ class Settings(PrometheusSettings):
     concurrency: int = Field(default=8, alias="TAXI_OPERATOR_CONCURRENCY", ge=1, le=100)
     #: Time-out of a call to the API server, seconds.
     api_timeout_seconds: float = Field(default=15.0, alias="TAXI_OPERATOR_API_TIMEOUT", gt=0)
+    #: Retrain Jobs of all policies together that may go on at the same time.
+    max_runs: int = Field(default=2, alias="TAXI_OPERATOR_MAX_RUNS", ge=1, le=100)
+    #: Folder that has the file `key`, which signs notices of decisions.
+    webhook_secret: Path | None = Field(default=None, alias="TAXI_OPERATOR_WEBHOOK_SECRET")
+    #: Where they are sent to; empty: nobody is told.
+    webhook_url: HttpUrl = Field(default="", alias="TAXI_OPERATOR_WEBHOOK_URL")
+    #: What the cluster is called in them.
+    cluster_name: str = Field(default="", alias="TAXI_OPERATOR_CLUSTER_NAME", max_length=100)
     #: Base address of the monitor in links to reports, as their readers know it.
     report_url: HttpUrl = Field(default="", alias="TAXI_OPERATOR_REPORT_URL")
     #: CronJob that the reports of decisions are made from; empty: none are made.
@@ -93,6 +101,15 @@ class Settings(PrometheusSettings):
     def _is_public(cls, value: str) -> str:
         if "@" in urlsplit(value).netloc:
             raise ValueError("has a user or a password, and links are published; give it without")
+        return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_told_signed(cls, value: str, others: ValidationInfo) -> str:
+        if "@" in urlsplit(value).netloc:
+            raise ValueError("has a user or a password; notices are signed, give it without")
+        if value and not others.data.get("webhook_secret"):
+            raise ValueError("needs a key that signs; give TAXI_OPERATOR_WEBHOOK_SECRET too")
         return value
 
     @field_validator("report_cron_job")

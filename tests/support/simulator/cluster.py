@@ -23,6 +23,7 @@ from support.simulator.workloads import Workloads
 from taxi_domain.kube import (
     ATTEMPT_LABEL,
     DECISION_LABEL,
+    INSTANCE_LABEL,
     OBSERVATION_LABEL,
     POLICY_UID_LABEL,
 )
@@ -276,6 +277,11 @@ class SimulatedCluster:
 
     async def jobs(self, policy_uid: str) -> list[Document]:
         return await self._read(lambda: self._labelled(JOBS, f"{POLICY_UID_LABEL}={policy_uid}"))
+
+    async def retrain_jobs(self, instance: str) -> list[Document]:
+        labels = f"{POLICY_UID_LABEL},{ATTEMPT_LABEL}"
+        labels += f",{INSTANCE_LABEL}={instance}" if instance else ""
+        return await self._read(lambda: self._labelled(JOBS, labels))
 
     async def pods(self, selector: Mapping[str, str]) -> list[Document]:
         if JOB_NAME in selector:

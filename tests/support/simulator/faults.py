@@ -24,6 +24,7 @@ class Server(StrEnum):
     CLUSTER = "cluster"
     REGISTRY = "registry"
     PROMETHEUS = "prometheus"
+    WEBHOOK = "webhook"
 
 
 class Fault(StrEnum):
@@ -51,7 +52,12 @@ _STATUSES: Final = {
     Fault.BROKEN: (500, "InternalError"),
 }  # fmt: skip
 #: How long the operator's clients wait for an answer, seconds.
-_PATIENCE: Final = {Server.CLUSTER: 15.0, Server.REGISTRY: 5.0, Server.PROMETHEUS: 5.0}
+_PATIENCE: Final = {
+    Server.CLUSTER: 15.0,
+    Server.REGISTRY: 5.0,
+    Server.PROMETHEUS: 5.0,
+    Server.WEBHOOK: 5.0,
+}
 _LATENCY: Final = 0.02
 
 
@@ -148,7 +154,7 @@ class Caller:
 def _unavailable(server: Server) -> NotAvailableError:
     if server is Server.REGISTRY:
         return StoreUnavailableError("MongoDB: no answer in time")
-    name = "API server" if server is Server.CLUSTER else "Prometheus"
+    name = "API server" if server is Server.CLUSTER else str(server)
     return NotAvailableError(f"{name}: no answer in time")
 
 

@@ -10,6 +10,7 @@ from support.simulator.objects import POLICIES
 from support.simulator.policies import MAX_AGE, MAX_RUNS, MIN_DWELL, WINDOW, Target
 from support.simulator.world import World
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
+from taxi_operator.memory.notices import due_of
 
 #: A change of the world within so many seconds before an action could not be known to it.
 _UNAWARE = 2.0
@@ -210,6 +211,14 @@ def obligations_end(world: World) -> None:
         assert not swapping, f"{name}: its switch to the {traffic['active']} did not end"
 
 
+def notices_are_told(world: World) -> None:
+    """Once there is rest, nothing is left to be told."""
+    for policy in world.objects.all(POLICIES):
+        for entry in (policy.get("status") or {}).get("history") or []:
+            due = due_of(entry) if world.hook is not None else None
+            assert due is None, f"{policy['metadata']['name']}: {entry} is not told: {due}"
+
+
 def served(world: World) -> None:
     """Once there is rest, every policy that is not in another's way is served."""
     for policy in world.objects.all(POLICIES):
@@ -224,7 +233,9 @@ ALWAYS = (
     traffic_dwells, watching_changes_nothing, requests_are_carried_out_once,
     alias_goes_back_for_a_reason, one_job_a_look, no_defects,
 )  # fmt: skip
-AT_REST = (alias_rests_on_a_version_that_starts, obligations_end, served)
+AT_REST = (
+    alias_rests_on_a_version_that_starts, obligations_end, notices_are_told, served,
+)  # fmt: skip
 
 
 def _runs(world: World, key: str) -> Iterator[Sequence[Entry]]:

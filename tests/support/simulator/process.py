@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry
 
@@ -12,12 +13,14 @@ from support.simulator.cluster import Namespace, SimulatedCluster
 from support.simulator.faults import Caller, Killed, Network
 from support.simulator.objects import POLICIES, Document, copied
 from support.simulator.prometheus import Monitoring, SimulatedServers
+from support.simulator.receiver import Hook, SimulatedWebhook
 from support.simulator.registry import Models, SimulatedRegistry
 from taxi_domain.errors import TaxiError
 from taxi_operator.adapters import kinds
 from taxi_operator.adapters.view import View
 from taxi_operator.adapters.watch import Pace
 from taxi_operator.metrics import Metrics
+from taxi_operator.notify.outbox import Outbox
 from taxi_operator.places import Places
 from taxi_operator.reconciler import Reconciler
 from taxi_operator.reports import ReportSource
@@ -38,21 +41,28 @@ class Outside(Protocol):
     #: Seconds between two passes over the Services, and the longest time until a new policy, or an
     #: edit, is seen.
     pace: float
+    #: Where notices go, None where nobody is told.
+    hook: Hook | None
+    #: Most unfinished retrain Jobs at a time.
+    max_runs: int
 
 
-def reconciler_of(world: Outside, caller: Caller) -> tuple[Reconciler, View]:
+def reconciler_of(world: Outside, caller: Caller) -> tuple[Reconciler, View, Outbox]:
     """Put the operator together on simulated adapters."""
-    cluster = SimulatedCluster(world.namespace, caller)
+    cluster, metrics = SimulatedCluster(world.namespace, caller), Metrics(CollectorRegistry())
     registry = SimulatedRegistry(world.models, caller)
     # Slower than in truth: a day of watches has to be simulated within a second.
     jitter = random.Random(caller.name)
     view = View(cluster, pace=Pace(200, 250, 300.0, 3600.0, world.loop.time, jitter))
     servers = SimulatedServers(world.monitoring, caller)
+    webhook = None if world.hook is None else SimulatedWebhook(world.hook, caller)
+    outbox = Outbox(webhook, metrics, cluster.clock, world.network.chance)
     reconciler = Reconciler(
-        cluster, registry, Metrics(CollectorRegistry()), ReportSource(),  # type: ignore[arg-type]
+        cluster, registry, metrics, ReportSource(),  # type: ignore[arg-type]
         servers, Places(_PLACES), view=view,  # type: ignore[arg-type]
+        max_runs=world.max_runs, outbox=outbox,
     )  # fmt: skip
-    return reconciler, view
+    return reconciler, view, outbox
 
 
 class Process:
@@ -68,17 +78,18 @@ class Process:
         self.caller = Caller(name, world.network, self._die)
         self._world = world
         self._on_death = on_death
-        self._reconciler, self._view = reconciler_of(world, self.caller)
+        self._reconciler, self._view, outbox = reconciler_of(world, self.caller)
         self._due: dict[str, float] = {}
         self._seen: dict[str, object] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._loop = world.loop.create_task(self._run(), name=name)
+        self._deliveries = world.loop.create_task(_until_killed(outbox.run()))
 
     def stop(self) -> None:
         """End the process: nothing of it does anything any more."""
         self.caller.dead = True
         self._view.stop()
-        for task in (self._loop, *self._running.values()):
+        for task in (self._loop, self._deliveries, *self._running.values()):
             task.cancel()
 
     def _die(self) -> None:
@@ -152,3 +163,8 @@ class Process:
         except Exception as error:
             self._world.namespace.journal.note("defect", text=repr(error))
         return None
+
+
+async def _until_killed(act: Coroutine[Any, Any, None]) -> None:
+    with suppress(Killed):
+        await act

@@ -17,6 +17,7 @@ from support.simulator.objects import JOBS, POLICIES, SERVICES, Document, Object
 from support.simulator.policies import Target, spec_of
 from support.simulator.process import Process
 from support.simulator.prometheus import Monitoring
+from support.simulator.receiver import Hook
 from support.simulator.registry import Models
 from support.simulator.train_job import Outcome, TrainJobs
 from support.simulator.workloads import Workloads
@@ -36,9 +37,14 @@ class World:
         targets: Each gets its Deployments, Service, model, CronJob and signals.
         seed: Of the latencies.
         pace: Seconds between two passes of the operator over the Services.
+        max_runs: Most unfinished retrain Jobs at a time.
+        hook: Whether decisions are told to a webhook.
     """
 
-    def __init__(self, *targets: Target, seed: int = 0, pace: float = 15.0) -> None:
+    def __init__(
+        self, *targets: Target, seed: int = 0, pace: float = 15.0, max_runs: int = 100,
+        hook: bool = False,
+    ) -> None:  # fmt: skip
         self.clock = Clock()
         self.loop = SimulatedLoop(self.clock)
         self.network = Network(seed)
@@ -53,7 +59,8 @@ class World:
         self.jobs = TrainJobs(self.namespace, self.models, self.network, self.later)
         self.targets = targets
         self.processes: list[Process] = []
-        self.pace = pace
+        self.pace, self.max_runs = pace, max_runs
+        self.hook = Hook(self.journal) if hook else None
         self._started = 0
         self._asked = 0
         for target in targets:

@@ -50,7 +50,7 @@ class Stories(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 9999), breached=st.booleans(), observed=st.booleans())
     def begin(self, seed: int, breached: bool, observed: bool) -> None:
-        self.world = World(MAIN, OTHER, seed=seed, pace=30.0)
+        self.world = World(MAIN, OTHER, seed=seed, pace=30.0, hook=True)
         self.world.start()
         self.world.add_policy(OTHER, evaluation={"intervalSeconds": 120})
         self.world.add_policy(MAIN)

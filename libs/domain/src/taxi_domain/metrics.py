@@ -288,6 +288,23 @@ OPERATOR_SIGNAL_BREACHED: Final = gauge(
 OPERATOR_DECISIONS: Final = counter(
     "taxi_operator_decisions_total", "Decisions written, by action.", "policy", "action"
 )
+OPERATOR_RUNS: Final = counter(
+    "taxi_operator_runs_total", "Retrain runs that ended, by how.", "policy", "result"
+)
+OPERATOR_POLICY_CONDITION: Final = gauge(
+    "taxi_operator_policy_condition",
+    "1 for the present status of each condition of a policy; another status has no series.",
+    "policy", "type", "status",
+)  # fmt: skip
+OPERATOR_WEBHOOK_DELIVERIES: Final = counter(
+    "taxi_operator_webhook_deliveries_total",
+    "Tries to deliver a notice, and notices that nobody took in a day (lost), or that fell out of "
+    "their policy's history before (dropped).",
+    "result", series=[["delivered"], ["failed"], ["lost"], ["dropped"]],
+)  # fmt: skip
+OPERATOR_WEBHOOK_PENDING: Final = gauge(
+    "taxi_operator_webhook_pending", "Notices that are due and not delivered yet."
+)
 OPERATOR_DUPLICATES_PREVENTED: Final = counter(
     "taxi_operator_duplicates_prevented_total", "Jobs that existed already and were adopted.",
     "policy",

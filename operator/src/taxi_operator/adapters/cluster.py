@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from taxi_domain.errors import NotAvailableError, TaxiError
-from taxi_domain.kube import FIELD_MANAGER, GROUP, KIND, POLICY_UID_LABEL, VERSION
+from taxi_domain.kube import (
+    ATTEMPT_LABEL,
+    FIELD_MANAGER,
+    GROUP,
+    INSTANCE_LABEL,
+    KIND,
+    POLICY_UID_LABEL,
+    VERSION,
+)
 from taxi_operator.adapters.api_server import ApiError as ApiError
 from taxi_operator.adapters.api_server import ApiServer, document_of
 from taxi_operator.adapters.kinds import CRON_JOBS, DEPLOYMENTS, JOBS, POLICIES, SERVICES, Kind
@@ -214,6 +222,12 @@ class Cluster:
     async def jobs(self, policy_uid: str) -> list[Document]:
         """Return the Jobs of a policy."""
         return await self._list(self._path(JOBS), f"{POLICY_UID_LABEL}={policy_uid}")
+
+    async def retrain_jobs(self, instance: str) -> list[Document]:
+        """Return the retrain Jobs of all policies of a release; without a name: of all releases."""
+        labels = [POLICY_UID_LABEL, ATTEMPT_LABEL]
+        labels += [f"{INSTANCE_LABEL}={instance}"] if instance else []
+        return await self._list(self._path(JOBS), ",".join(labels))
 
     async def pods(self, selector: Mapping[str, str]) -> list[Document]:
         """Return the pods with all these labels."""

@@ -6,9 +6,9 @@ import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Final, TypeVar
 
-from taxi_domain.errors import NotAvailableError
+from taxi_operator.adapters.secret_files import SecretFile
 
 #: Keys of the Secret, which are files where it is mounted.
 TOKEN_FILE: Final = "token"  # noqa: S105 - the name of a file
@@ -31,10 +31,10 @@ class Credentials:
     def __init__(self, folder: Path | None, tenant_header: str = "", tenant: str = "") -> None:
         self._tenant = {tenant_header: tenant} if tenant else {}
         folder = folder or Path(os.devnull)
-        self._token = _File(folder / TOKEN_FILE, _token)
-        self._user = _File(folder / USER_FILE, bytes.strip)
-        self._password = _File(folder / PASSWORD_FILE, bytes.strip)
-        self._ca = _File(folder / CA_FILE, _tls)
+        self._token = _file(folder / TOKEN_FILE, _token)
+        self._user = _file(folder / USER_FILE, bytes.strip)
+        self._password = _file(folder / PASSWORD_FILE, bytes.strip)
+        self._ca = _file(folder / CA_FILE, _tls)
 
     def headers(self) -> dict[str, str]:
         """Return the headers of a request.
@@ -58,32 +58,8 @@ class Credentials:
         return self._ca.value() or True
 
 
-class _File(Generic[Value]):
-    """A file that may be replaced at any time, as the kubelet does with those of a Secret."""
-
-    def __init__(self, path: Path, read: Callable[[bytes], Value]) -> None:
-        self._path = path
-        self._read = read
-        self._seen: tuple[int, int, int] | None = None
-        self._value: Value | None = None
-
-    def value(self) -> Value | None:
-        """Return what is in it, None without the file."""
-        try:
-            found = self._path.stat()
-            seen = (found.st_ino, found.st_mtime_ns, found.st_size)
-            if seen != self._seen:
-                self._value = self._read(self._path.read_bytes())
-                self._seen = seen
-        except (FileNotFoundError, NotADirectoryError):
-            self._seen = self._value = None
-        except (OSError, ValueError):
-            # The cause is left out: it may hold what is secret.
-            raise NotAvailableError(
-                f"Prometheus: the operator cannot use the key {self._path.name} of the Secret in "
-                "operator.prometheus.existingSecret; see docs/drift-policy.md"
-            ) from None
-        return self._value
+def _file(path: Path, read: Callable[[bytes], Value]) -> SecretFile[Value]:
+    return SecretFile(path, read, "Prometheus", "operator.prometheus")
 
 
 def _token(content: bytes) -> str:

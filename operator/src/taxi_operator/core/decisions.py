@@ -15,6 +15,8 @@ CHAMPION_UNAVAILABLE: Final = "championUnavailable"
 RETRAIN_REQUEST: Final = "retrainRequest"
 ROLLBACK_REQUEST: Final = "rollbackRequest"
 FORCED: Final = "forceTraffic"
+#: A run waits since as many as may train at the same time do.
+QUEUED: Final = "Queued"
 
 
 class Action(StrEnum):

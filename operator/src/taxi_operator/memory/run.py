@@ -42,6 +42,8 @@ _MOVING: Final = frozenset({RunState.PROMOTING, RunState.ROLLING_BACK})
 _OPEN: Final = HELD | _MOVING | {
     RunState.STARTING, RunState.RUNNING, RunState.BACKOFF, RunState.OBSERVING
 }  # fmt: skip
+#: How a run can end.
+ENDED: Final = frozenset(RunState) - _OPEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,13 @@ class Status:
         newest = told if self.decision == decision else self.decision
         return replace(self, decision=newest, history=history)
 
+    def with_notice(self, decision: Mapping[str, Any], word: str) -> "Status":
+        """Return the status with what a decision remembers of its notices."""
+        told = {**decision, "notice": str(word)}
+        history = tuple(told if one == decision else one for one in self.history)
+        newest = told if self.decision == decision else self.decision
+        return replace(self, decision=newest, history=history)
+
     def without_traffic(self) -> "Status":
         """Return the status without a memory of the traffic: another policy moves it now.
 
@@ -321,6 +328,7 @@ def _decision(found: Fields) -> Mapping[str, Any] | None:
         "outcome": found.text("outcome"), "endedAt": text_of(found.time("endedAt")),
         "candidate": found.text("candidate"), "gain": found.text("gain"),
         "seconds": found.text("seconds"), "message": found.text("message"),
+        "notice": found.text("notice"),
     }  # fmt: skip
     if shown["number"] is None:
         found.note("", "has no number")

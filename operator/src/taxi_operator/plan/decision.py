@@ -6,6 +6,7 @@ from typing import Any, Final
 from taxi_operator.conditions import was_held
 from taxi_operator.core import jobs
 from taxi_operator.core.decisions import (
+    QUEUED,
     RETRAIN_REQUEST,
     Action,
     Decision,
@@ -23,7 +24,7 @@ from taxi_operator.memory.shadow import Shadow
 from taxi_operator.memory.status import Status
 from taxi_operator.plan.effects import AnnotateService, Effect, Select
 from taxi_operator.plan.plan import Note, Plan
-from taxi_operator.plan.seen import NextRun, Seen, SeenTarget
+from taxi_operator.plan.seen import NextRun, Place, Seen, SeenTarget
 from taxi_operator.spec.policy import Mode, Policy
 from taxi_operator.times import seconds_since_epoch, text_of
 
@@ -100,6 +101,8 @@ def _retrain_blocked(seen: Seen) -> str:
     if any(jobs.ended_at(job) is None for job in seen.jobs):
         # Of a run that is not waited for any more: two must not train at once.
         return "JobUnfinished"
+    if seen.place is Place.TAKEN:
+        return QUEUED
     return "ChampionMissing" if seen.target is None or seen.target.champion_missing else ""
 
 
@@ -154,6 +157,8 @@ def decided(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Plan:
         return _moved(policy, status, seen, seen.target, decision)
     if seen.next_run is None:
         return Plan(status, asks_for_run=True)
+    if seen.place is Place.UNKNOWN:
+        return Plan(status, asks_for_place=jobs.job_name(key, seen.next_run.number, 1))
     return _run_begun(policy, key, status, seen, seen.next_run, decision)
 
 

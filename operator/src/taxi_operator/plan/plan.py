@@ -35,6 +35,7 @@ class Plan:
         problem: What keeps the step from being done, None when nothing does.
         decision: What was decided in this step, None when nothing was.
         asks_for_run: A run is about to start; what it needs to know has to be looked up.
+        asks_for_place: This Job is about to be made; whether it may be has to be looked up.
         holds: Why nothing is done although something could be.
     """
 
@@ -45,6 +46,7 @@ class Plan:
     problem: TaxiError | None = None
     decision: Decision | None = None
     asks_for_run: bool = False
+    asks_for_place: str = ""
     holds: tuple[str, ...] = ()
 
     def is_rest(self, memory: Status) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from taxi_operator.core import jobs
+from taxi_operator.core.decisions import QUEUED
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.memory.obligations import promotion_of
 from taxi_operator.memory.run import Run, RunState
@@ -19,7 +20,7 @@ from taxi_operator.plan.plan import Plan, abandoned, aborted
 from taxi_operator.plan.promotion import carried_on
 from taxi_operator.plan.rollback import requested
 from taxi_operator.plan.run import next_step
-from taxi_operator.plan.seen import Done, Object, Seen
+from taxi_operator.plan.seen import Done, Object, Place, Seen
 from taxi_operator.plan.target import recognised, switch_carried_on
 from taxi_operator.spec.ownership import Target
 from taxi_operator.spec.policy import Mode, Policy
@@ -88,14 +89,30 @@ def run(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) 
     if found.state is RunState.OBSERVING:
         return next_look(policy, key, status, seen.run, done)
     if promotion is None:
-        waits = found.state is RunState.STARTING and _others_go_on(found, seen)
-        return Plan(status) if waits else next_step(policy, key, status, seen.run, done)
+        return _trained(policy, key, status, seen, done)
     step = carried_on(promotion, status, seen.run, done, may_begin=enforces)
     if step.memory.reset_at not in {None, status.reset_at}:
         # Prometheus' clock, since ranges are cut by it.
         reset_at = seen.prometheus_now or step.memory.reset_at
         return replace(step, memory=replace(step.memory, reset_at=reset_at))
     return step
+
+
+def _trained(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) -> Plan:
+    """Carry on a run up to its verdict; its Job waits for a place, and for others of the policy."""
+    run = status.run
+    assert run is not None
+    assert seen.run is not None
+    begins = run.state is RunState.STARTING
+    if begins and _others_go_on(run, seen):
+        return Plan(status)
+    step = next_step(policy, key, status, seen.run, done)
+    if not begins or not step.then or seen.place is Place.FREE:
+        return step
+    if seen.place is Place.UNKNOWN:
+        return Plan(status, asks_for_place=run.job_name)
+    text = f"{QUEUED}: it waits until another run has ended"
+    return Plan(replace(status, run=replace(run, message=text)), holds=(QUEUED,))
 
 
 def _others_go_on(run: Run, seen: Seen) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from taxi_operator.core.decisions import Traffic
@@ -121,6 +122,15 @@ class NextRun:
     of_model: tuple[ModelRun, ...] = ()
 
 
+class Place(Enum):
+    """Whether a run may have a Job now, beside those of other policies."""
+
+    FREE = auto()
+    TAKEN = auto()
+    #: It has to be looked up, and is kept then for a while.
+    UNKNOWN = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Everything that the next step of a policy follows from.
@@ -135,6 +145,7 @@ class Seen:
         run: What is seen of the open run; None without one, or when it is not known.
         next_run: For a decision to retrain; looked up once there is one.
         rollback: For a rollback that is requested; looked up once there is a new word.
+        place: Whether one more run may have a Job; free where nobody limits them.
     """
 
     now: float
@@ -146,3 +157,4 @@ class Seen:
     run: SeenRun | None = None
     next_run: NextRun | None = None
     rollback: SeenRollback | None = None
+    place: Place = Place.FREE
