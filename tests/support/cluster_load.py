@@ -5,10 +5,9 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from support.waiting import wait_for
+from taxi_stories.client import client_pod
 from taxi_stories.kubectl import CommandError
 from taxi_stories.progress import Progress
 from taxi_stories.release import Release
@@ -17,7 +16,6 @@ from taxi_stories.sender import Rate, Sender
 from taxi_stories.story import SAMPLES
 
 _POD = "load"
-_SCRIPT = (Path(__file__).parent / "load_in_pod.py").read_text()
 
 
 @dataclass
@@ -43,7 +41,7 @@ def load_in_cluster(release: Release, rate: float) -> Iterator[Answers]:
     answers = Answers()
     kubectl = release.kubectl
     kubectl("delete", "pod", _POD, "--ignore-not-found", "--grace-period=0", "--force")
-    kubectl.apply(_pod(release, rate))
+    kubectl.apply(client_pod(release, _POD, rate))
     try:
         kubectl("wait", "pod", _POD, "--for=condition=Ready", "--timeout=60s", timeout=70)
         wait_for("load", lambda: "sending" in kubectl("logs", _POD, "--tail=1"), seconds=60)
@@ -82,24 +80,3 @@ def some_rides(count: int) -> list[LabelledBody]:
     """Return rides that nobody has sent yet."""
     prefix = f"f{uuid.uuid4().hex[:8]}-"
     return read_rides(SAMPLES / "green-2021-02-head.parquet", prefix=prefix)[:count]
-
-
-def _pod(release: Release, rate: float) -> dict[str, Any]:
-    deployment = release.kubectl.get("deployment", f"{release.name}-predictor")
-    spec = deployment["spec"]["template"]["spec"]
-    container = spec["containers"][0]
-    return {
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": _POD},
-        "spec": {
-            "restartPolicy": "Never", "automountServiceAccountToken": False,
-            "securityContext": spec["securityContext"],
-            "containers": [{
-                "name": "load", "image": container["image"],
-                "imagePullPolicy": container.get("imagePullPolicy", "IfNotPresent"),
-                "securityContext": container["securityContext"],
-                "command": ["python", "-u", "-c", _SCRIPT,
-                            f"http://{release.name}-predict/predict", str(rate)],
-            }],
-        },
-    }  # fmt: skip

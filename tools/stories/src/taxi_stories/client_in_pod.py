@@ -1,4 +1,7 @@
-"""Run in a pod: sends rides at a rate until SIGTERM, then prints what it saw."""
+"""Run in a pod: sends rides at a rate until SIGTERM, then prints what it saw.
+
+Arguments: address of the route, requests a second, and `tell` for a line each second meanwhile.
+"""
 
 import json
 import signal
@@ -45,6 +48,16 @@ def main() -> None:
     for thread in threads:
         thread.start()
     print("sending", flush=True)
+    if sys.argv[3:] == ["tell"]:
+        told = 0
+        while not stop.wait(1.0):
+            lately = answered[told:]
+            told += len(lately)
+            versions = sorted({one.split()[1] for one in lately})
+            print(json.dumps(
+                {"answered": told, "failed": len(failures), "failures": failures[:3],
+                 "versions": versions}
+            ), flush=True)  # fmt: skip
     stop.wait()
     for thread in threads:
         thread.join()
