@@ -10,9 +10,9 @@ from support.fake_kubectl import FakeKubectl
 from typer.testing import CliRunner
 
 from taxi_domain.kube import COMPONENT_LABEL, INSTANCE_LABEL, REPORT
+from taxi_stories.jobs import job_of
 from taxi_stories.main import app
 from taxi_stories.release import Release
-from taxi_stories.jobs import job_of
 from taxi_stories.reports import Report, ReportError, make_report
 
 NOW = datetime(2021, 3, 1, tzinfo=UTC)

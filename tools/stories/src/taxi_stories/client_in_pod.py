@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import uuid
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -16,54 +17,71 @@ RIDE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
 THREADS = 10
 
 
-def main() -> None:
-    """Send with a few clients that keep their connections."""
-    url, rate = sys.argv[1], float(sys.argv[2])
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    answered: list[str] = []
-    failures: list[str] = []
-    slowest = [0.0]
+@dataclass
+class Load:
+    """A few clients that keep their connections, and what they were answered."""
 
-    def send() -> None:
+    url: str
+    rate: float
+    stop: threading.Event = field(default_factory=threading.Event)
+    #: Id and version of each.
+    answered: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+
+    def send(self) -> None:
+        """Send with one client until `stop` is set."""
         client = httpx.Client(timeout=10)
         due = time.monotonic()
-        while not stop.is_set():
-            due += THREADS / rate
-            ride_id = uuid.uuid4().hex
+        while not self.stop.is_set():
+            due += THREADS / self.rate
             begin = time.monotonic()
-            try:
-                answer = client.post(url, json={**RIDE, "ride_id": ride_id})
-            except httpx.HTTPError as error:
-                failures.append(repr(error)[:200])
-            else:
-                if answer.status_code == 200:
-                    answered.append(f"{ride_id} {answer.json()['model_version']}")
-                else:
-                    failures.append(f"{answer.status_code} {answer.text[:200]}")
-            slowest[0] = max(slowest[0], time.monotonic() - begin)
-            stop.wait(max(due - time.monotonic(), 0))
+            self.ask(client, uuid.uuid4().hex)
+            self.slowest = max(self.slowest, time.monotonic() - begin)
+            self.stop.wait(max(due - time.monotonic(), 0))
 
-    threads = [threading.Thread(target=send) for _ in range(THREADS)]
+    def ask(self, client: httpx.Client, ride_id: str) -> None:
+        """Send one ride."""
+        try:
+            answer = client.post(self.url, json={**RIDE, "ride_id": ride_id})
+        except httpx.HTTPError as error:
+            self.failures.append(repr(error)[:200])
+            return
+        if answer.status_code == 200:
+            self.answered.append((ride_id, answer.json()["model_version"]))
+        else:
+            self.failures.append(f"{answer.status_code} {answer.text[:200]}")
+
+    def tell(self) -> None:
+        """Print each second what was counted; the versions are those of its answers."""
+        told = 0
+        while not self.stop.wait(1.0):
+            lately = self.answered[told:]
+            told += len(lately)
+            _print(answered=told, failed=len(self.failures), failures=self.failures[:3],
+                   versions=sorted({version for _, version in lately}))  # fmt: skip
+
+
+def main() -> None:
+    """Send, and print at the end."""
+    load = Load(sys.argv[1], float(sys.argv[2]))
+    signal.signal(signal.SIGTERM, lambda *_: load.stop.set())
+    threads = [threading.Thread(target=load.send) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
     print("sending", flush=True)
     if sys.argv[3:] == ["tell"]:
-        told = 0
-        while not stop.wait(1.0):
-            lately = answered[told:]
-            told += len(lately)
-            versions = sorted({one.split()[1] for one in lately})
-            print(json.dumps(
-                {"answered": told, "failed": len(failures), "failures": failures[:3],
-                 "versions": versions}
-            ), flush=True)  # fmt: skip
-    stop.wait()
+        load.tell()
+    load.stop.wait()
     for thread in threads:
         thread.join()
+    _print(failed=len(load.failures), failures=load.failures[:20], slowest=load.slowest)
     # One short line each: the container's log cuts long ones.
-    print(json.dumps({"failed": len(failures), "failures": failures[:20], "slowest": slowest[0]}))
-    print("\n".join(answered), flush=True)
+    print("\n".join(f"{ride_id} {version}" for ride_id, version in load.answered), flush=True)
+
+
+def _print(**found: object) -> None:
+    print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

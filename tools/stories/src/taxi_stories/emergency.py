@@ -13,6 +13,8 @@ _SKIP: Final = 6_000
 _RIDES: Final = 18_000
 #: Rows of labels that the policy's signal needs, and looks that show a state that lasts.
 _LABELLED: Final = 500
+#: Minutes: the limit of the story's policy.
+_LIMIT: Final = 8.0
 _LASTING: Final = 3
 _FALLBACK: Final = "Fallback"
 _CHAMPION: Final = "Champion"
@@ -114,10 +116,10 @@ def _first(snapshots: Sequence[Snapshot]) -> tuple[str, ...]:
 EMERGENCY: Final = Scenario(
     name="emergency",
     opening="""
-A person retrains by hand, joins the durations to the rides in the wrong order, and forces the version
-past the gate. The champion knows nothing of a ride any more, while requests flow. The policy sees the
-error in minutes, and moves the traffic to the simple fallback; no request fails. The person rolls
-back, and the traffic returns.
+A person trains a version by hand, joins the durations to the rides in the wrong order, and forces
+it past the gate. The champion knows nothing of a ride any more, while requests flow. The policy
+sees the error in minutes, and moves the traffic to the simple fallback; no request fails. The
+person rolls back, and the traffic returns.
 """,
     example=TAXI,
     first="green-2021-01",

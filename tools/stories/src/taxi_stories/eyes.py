@@ -42,9 +42,9 @@ class Eyes:
         Raises:
             TaxiError: the cluster or Prometheus does not answer for long.
         """
-        model = self.scenario.example.model
         where = (
-            f'{{namespace="{self.release.kubectl.namespace}",model="{model}",model_role="champion"}}'
+            f'{{namespace="{self.release.kubectl.namespace}",model="{self.scenario.example.model}",'
+            'model_role="champion"}'
         )
 
         def value(name: str, labels: str = where) -> float | None:

@@ -57,10 +57,10 @@ def _claims(snapshots: Sequence[Snapshot]) -> list[Claim]:
 HARMLESS: Final = Scenario(
     name="harmless",
     opening="""
-The same model of January 2021 meets the rides of January 2022: other zones, shorter ways. The inputs
-give the alarm, and the model is as good as ever: drift is not damage. The policy begins as a dry
-run, which says what it would do. A person lets it act; a candidate is trained, and the gate refuses
-it, since it is not better on rides that neither saw.
+The same model of January 2021 meets the rides of January 2022: other zones, shorter ways. The
+inputs give the alarm, and the model is as good as ever: drift is not damage. The policy begins as a
+dry run, which says what it would do. A person lets it act; a candidate is trained, and the gate
+refuses it, since it is not better on rides that neither saw.
 """,
     example=TAXI,
     first="green-2021-01",

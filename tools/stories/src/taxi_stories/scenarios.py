@@ -110,14 +110,15 @@ promote it once a person has approved of it; and the error has to fall.
     claims=_collapse_claims,
     report_claims=_collapse_report_claims,
     by_hand=(
-        Deed("the candidate is better on rides that neither saw; it is approved of",
-             _awaits_approval, _approve),
+        Deed(
+            "the candidate is better on rides that neither saw; it is approved of",
+            _awaits_approval,
+            _approve,
+        ),
     ),
     reserve=3_000,
     spends_reserve=lambda snapshots: bool(promoted(snapshots)),
     seconds=700,
 )
 
-SCENARIOS: Final = {
-    one.name: one for one in (QUIET, HARMLESS, EMERGENCY, COLLAPSE, FLIGHTS)
-}
+SCENARIOS: Final = {one.name: one for one in (QUIET, HARMLESS, EMERGENCY, COLLAPSE, FLIGHTS)}

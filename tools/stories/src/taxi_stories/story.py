@@ -7,9 +7,7 @@ system, each checked, and fails when one does not hold.
 
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,20 +16,14 @@ from rich.markup import escape
 from rich.rule import Rule
 from rich.table import Table
 
-from taxi_domain.errors import TaxiError
-from taxi_domain.kube import PLURAL
-from taxi_stories.client import Client
 from taxi_stories.example import TAXI
-from taxi_stories.eyes import Eyes, patiently
-from taxi_stories.forwards import Forward
 from taxi_stories.hands import Hands
 from taxi_stories.kubectl import Kubectl
 from taxi_stories.neighbour import Neighbourhood
-from taxi_stories.prometheus import Prometheus
+from taxi_stories.play import Play, StoryError
 from taxi_stories.release import Release
 from taxi_stories.reports import make_report, said
-from taxi_stories.scenario import Claim, Deed, Scenario, Snapshot
-from taxi_stories.sender import Sender
+from taxi_stories.scenario import Claim, Scenario, Snapshot
 from taxi_stories.voice import Voice
 
 ROOT = Path(__file__).parents[4]
@@ -41,11 +33,6 @@ EXAMPLES = ROOT / "k8s" / "examples"
 BUILT = ROOT / ".build"
 #: The cluster's Prometheus, as a pod finds it.
 _PROMETHEUS = "http://prometheus-operated.monitoring:9090"
-_LOOK_SECONDS = 5.0
-
-
-class StoryError(TaxiError):
-    """The system did not do what the story says; the text names the claim and the facts."""
 
 
 @dataclass
@@ -99,15 +86,13 @@ class Teller:
             else:
                 release.uninstall()
 
-    def _tell(
-        self, release: Release, scenario: Scenario, neighbours: Neighbourhood | None
-    ) -> None:
+    def _tell(self, release: Release, scenario: Scenario, neighbours: Neighbourhood | None) -> None:
         begin = time.monotonic()
         self.voice.print(Rule(f"[bold]Story: {scenario.name}"))
         self.voice.print(scenario.opening.strip() + "\n")
         self._hands(release, scenario).apply(EXAMPLES / f"{scenario.name}.yaml")
         first_row = datetime.now(UTC)
-        snapshots = self._play(release, scenario)
+        snapshots = Play(scenario, release, self.voice, self.cut_off).play()
         claims = scenario.claims(snapshots) + self._reported(release, scenario, first_row)
         if neighbours is not None:
             claims += neighbours.claims()
@@ -148,84 +133,7 @@ class Teller:
             **first.values,
         }
 
-    def _play(self, release: Release, scenario: Scenario) -> list[Snapshot]:
-        snapshots: list[Snapshot] = []
-        with ExitStack() as stack:
-            monitoring, predictor, monitor = (
-                stack.enter_context(forward)
-                for forward in (
-                    Forward(
-                        release.kubectl.within("monitoring"), "service/prometheus-operated", 9090
-                    ),
-                    release.predictor(),
-                    release.monitor(),
-                )
-            )
-            client = None
-            if scenario.client_rate:
-                client = stack.enter_context(Client(release, scenario.client_rate))
-            eyes = Eyes(release, scenario, Prometheus(monitoring), client)
-            sender = Sender(
-                scenario.bodies(), release.addresses(predictor, monitor), scenario.rate,
-                reserve=scenario.reserve, schema=scenario.example.schema,
-            )  # fmt: skip
-            failed: list[BaseException] = []
-            thread = threading.Thread(target=_run_into, args=(sender, failed), daemon=True)
-            thread.start()
-            deeds, begin = deque(scenario.by_hand), time.monotonic()
-            try:
-                while time.monotonic() - begin < scenario.seconds:
-                    snapshots.append(eyes.look(time.monotonic() - begin, sender.progress))
-                    self._show(scenario, snapshots[-1])
-                    self._show_events(eyes)
-                    if failed:
-                        raise failed[0]
-                    if self.cut_off.is_set():
-                        raise StoryError(f"story {scenario.name}: is cut off")
-                    if len({one.traffic for one in snapshots[-2:]}) > 1:
-                        predictor.move()
-                    if scenario.spends_reserve(snapshots):
-                        sender.spend.set()
-                    if deeds and deeds[0].when(snapshots):
-                        self._do(release, scenario, deeds.popleft(), snapshots)
-                    elif not deeds and scenario.is_over(snapshots, not thread.is_alive()):
-                        break
-                    self.cut_off.wait(_LOOK_SECONDS)
-            finally:
-                sender.stop.set()
-                thread.join(60)
-            policies = patiently(release.kubectl, "get", PLURAL, "-o", "wide")
-            self.voice.print(policies, highlight=False, soft_wrap=True)
-        return snapshots
-
-    def _do(
-        self, release: Release, scenario: Scenario, deed: Deed, snapshots: Sequence[Snapshot]
-    ) -> None:
-        self.voice.print(f"[bold yellow]By hand:[/] {deed.says}")
-        deed.do(self._hands(release, scenario), snapshots)
-
-    def _show(self, scenario: Scenario, snapshot: Snapshot) -> None:
-        example, client = scenario.example, snapshot.client
-        told = f" | client: {client.answered} answered, {client.failed} failed" if client else ""
-        self.voice.print(
-            f"[dim]{snapshot.at:5.0f} s[/dim]  {snapshot.sent:6d} {example.noun} sent | "
-            f"Prometheus: window {_number(snapshot.window_rows, '.0f')} {example.noun}, "
-            f"inputs {_number(snapshot.drift, '.2f')} and error "
-            f"{_number(snapshot.error, '.2f')} of the alarm level, RMSE "
-            f"{_number(snapshot.rmse, '.2f')} {example.schema.target.unit} | dp: drift "
-            f"{snapshot.condition('DriftDetected')}, run {snapshot.run}, verdict "
-            f"{snapshot.candidate.get('verdict', '-')}, traffic {snapshot.traffic}{told}",
-            highlight=False,
-            soft_wrap=True,
-        )
-
-    def _show_events(self, eyes: Eyes) -> None:
-        for event in eyes.new_events():
-            self.voice.print(f"         [bold cyan]{event['reason']}[/]: {escape(event['message'])}")
-
-    def _reported(
-        self, release: Release, scenario: Scenario, first_row: datetime
-    ) -> list[Claim]:
+    def _reported(self, release: Release, scenario: Scenario, first_row: datetime) -> list[Claim]:
         """Make the batch report of the story, save it, and return the claims about it."""
         if scenario.report_claims is None:
             return []
@@ -256,15 +164,3 @@ class Teller:
                 f"story {scenario.name}: {'; '.join(broken)} - does not hold; last status: "
                 f"{snapshots[-1].status if snapshots else 'none'}"
             )
-
-
-def _run_into(sender: Sender, failed: list[BaseException]) -> None:
-    """Run the sender in a thread; its failure ends the story, it is not lost."""
-    try:
-        sender.run()
-    except BaseException as error:
-        failed.append(error)
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
