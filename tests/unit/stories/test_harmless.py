@@ -25,7 +25,7 @@ REFUSED = {
     },
 }  # fmt: skip
 TOLD = Snapshot(
-    at=60.0, sent=HARMLESS.rows, refused=0, window_rows=2000.0, drift=1.3, rmse=4.5, error=0.6,
+    at=60.0, sent=HARMLESS.rows, refused=6, window_rows=2000.0, drift=1.3, rmse=4.5, error=0.6,
     policy=DRY,
 )  # fmt: skip
 ENDED = replace(TOLD, policy=REFUSED)
@@ -50,6 +50,7 @@ def refused(**changes: Any) -> dict[str, Any]:
     ("looks", "problem"),
     [
         ([*LOOKS[:3], replace(ENDED, sent=10)], "rides were sent"),
+        ([*LOOKS[:3], replace(ENDED, refused=7)], "only the impossible ones were refused"),
         ([replace(one, drift=0.9) for one in LOOKS], "the inputs gave the alarm"),
         ([replace(one, error=1.0) for one in LOOKS], "the error gave none"),
         ([replace(one, drift=None, error=None) for one in LOOKS], "the inputs gave the alarm"),
@@ -71,6 +72,13 @@ def refused(**changes: Any) -> dict[str, Any]:
 )
 def test_each_claim_can_break(looks: list[Snapshot], problem: str) -> None:
     assert any(problem in sentence for sentence in broken(*looks))
+
+
+def test_stream_has_the_impossible_rides() -> None:
+    distances = [float(str(row.body["trip_distance"])) for row in HARMLESS.bodies()]
+
+    assert len(distances) == HARMLESS.rows
+    assert sum(one > 100 for one in distances) == 6
 
 
 def test_the_policy_is_let_act_once_it_has_told_and_all_labels_are_there() -> None:
