@@ -13,7 +13,7 @@ from taxi_stories.release import Release
 from taxi_stories.scenario import Snapshot
 
 DRY = {"spec": {"mode": "DryRun"}, "status": {"decision": {"action": "DryRunRetrain"}}}
-REFUSED = {
+REFUSED: dict[str, Any] = {
     "spec": {"mode": "Enforce"},
     "status": {
         "decision": {"action": "Retrain"},

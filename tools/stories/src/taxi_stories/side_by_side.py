@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Sequence
 
+from taxi_stories.play import StoryError
 from taxi_stories.scenario import Scenario
-from taxi_stories.story import StoryError, Teller
+from taxi_stories.story import Teller
 
 
 def together(scenarios: Sequence[Scenario]) -> dict[str, list[Scenario]]:
