@@ -116,6 +116,12 @@ def test_the_useless_version_is_forced_and_rolled_out_as_the_tool_says() -> None
     assert any("promote" in line and "--force" in line for line in shown)
 
 
+def test_most_rides_wait_until_the_useless_version_answers() -> None:
+    assert not EMERGENCY.spends_reserve([replace(WELL, client=None), WELL, WELL])
+    assert EMERGENCY.spends_reserve([WELL, ERRS])
+    assert EMERGENCY.spends_reserve([WELL, ERRS, RESCUED])
+
+
 def test_the_version_of_before_comes_back_once_the_fallback_serves() -> None:
     kubectl = cluster(PRINTED)
     _, back = EMERGENCY.by_hand

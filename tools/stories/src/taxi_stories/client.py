@@ -33,7 +33,10 @@ class Counts:
 
 
 class Client:
-    """Asks for a ride again and again; a context manager that removes its pod."""
+    """Asks for a ride again and again, by a new connection each time.
+
+    A context manager that removes its pod.
+    """
 
     def __init__(self, release: Release, rate: float) -> None:
         self._release = release
@@ -82,7 +85,7 @@ def client_pod(release: Release, name: str, rate: float, *, tells: bool = False)
         release: Whose Service; the predictor's image has all that is needed.
         name: Name of the pod.
         rate: Requests a second.
-        tells: It prints what it counts each second.
+        tells: It prints what it counts each second, and opens a connection for each request.
     """
     deployment = parts.deployment(release.kubectl, release.name, PREDICTOR)
     spec = deployment["spec"]["template"]["spec"]

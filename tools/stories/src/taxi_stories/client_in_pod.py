@@ -1,6 +1,7 @@
 """Run in a pod: sends rides at a rate until SIGTERM, then prints what it saw.
 
-Arguments: address of the route, requests a second, and `tell` for a line each second meanwhile.
+Arguments: address of the route, requests a second, and `tell` for a line each second meanwhile and
+a new connection for each request: one that is kept stays with its pod when the Service selects others.
 """
 
 import json
@@ -19,10 +20,17 @@ THREADS = 10
 
 @dataclass
 class Load:
-    """A few clients that keep their connections, and what they were answered."""
+    """A few clients, and what they were answered.
+
+    Attributes:
+        url: Address of the route.
+        rate: Requests a second of all together.
+        keeps: They keep their connections.
+    """
 
     url: str
     rate: float
+    keeps: bool = True
     stop: threading.Event = field(default_factory=threading.Event)
     #: Id and version of each.
     answered: list[tuple[str, str]] = field(default_factory=list)
@@ -31,7 +39,8 @@ class Load:
 
     def send(self) -> None:
         """Send with one client until `stop` is set."""
-        client = httpx.Client(timeout=10)
+        limits = httpx.Limits(max_keepalive_connections=None if self.keeps else 0)
+        client = httpx.Client(timeout=10, limits=limits)
         due = time.monotonic()
         while not self.stop.is_set():
             due += THREADS / self.rate
@@ -64,13 +73,14 @@ class Load:
 
 def main() -> None:
     """Send, and print at the end."""
-    load = Load(sys.argv[1], float(sys.argv[2]))
+    tells = sys.argv[3:] == ["tell"]
+    load = Load(sys.argv[1], float(sys.argv[2]), keeps=not tells)
     signal.signal(signal.SIGTERM, lambda *_: load.stop.set())
     threads = [threading.Thread(target=load.send) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
     print("sending", flush=True)
-    if sys.argv[3:] == ["tell"]:
+    if tells:
         load.tell()
     load.stop.wait()
     for thread in threads:

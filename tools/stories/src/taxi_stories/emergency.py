@@ -11,6 +11,8 @@ from taxi_stories.sender import Rate
 
 _SKIP: Final = 6_000
 _RIDES: Final = 18_000
+#: Kept until the useless version answers: how long it takes to make depends on the machine.
+_RESERVE: Final = 15_000
 #: Rows of labels that the policy's signal needs, and looks that show a state that lasts.
 _LABELLED: Final = 500
 #: Minutes: the limit of the story's policy.
@@ -46,6 +48,11 @@ def _serves_well(snapshots: Sequence[Snapshot]) -> bool:
 def _force_a_useless_version(hands: Hands, snapshots: Sequence[Snapshot]) -> None:
     printed = hands.train_script(_MISTAKE)
     hands.roll(_deployment(snapshots), printed)
+
+
+def _has_answered(snapshots: Sequence[Snapshot]) -> bool:
+    """Tell whether a client was answered by another version than the first one."""
+    return any(set(_versions(one)) - set(_first(snapshots)) for one in snapshots)
 
 
 def _is_rescued(snapshots: Sequence[Snapshot]) -> bool:
@@ -142,6 +149,8 @@ person rolls back, and the traffic returns.
         ),
     ),
     client_rate=20,
+    reserve=_RESERVE,
+    spends_reserve=_has_answered,
     seconds=420,
     namespace="taxi-quiet",
 )
