@@ -1,7 +1,7 @@
 """Run in a pod: sends rides at a rate until SIGTERM, then prints what it saw.
 
 Arguments: address of the route, requests a second, and `tell` for a line each second meanwhile and
-a new connection for each request: one that is kept stays with its pod when the Service selects others.
+a new connection for each request: a kept one stays with its pod when the Service selects others.
 """
 
 import json
