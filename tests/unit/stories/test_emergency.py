@@ -17,7 +17,8 @@ from taxi_stories.scenario import Snapshot
 from taxi_stories.story import EXAMPLES
 
 SPEC = {"target": {"deploymentName": "taxi-predictor"}}
-MOVED = [{"action": "Fallback", "because": ["useless"]}]
+BACK_AGAIN = {"action": "Rollback", "because": ["rollbackRequest"], "outcome": "RolledBack"}
+MOVED = [BACK_AGAIN, {"action": "Fallback", "because": ["useless"]}]
 PATCH = {"spec": {"template": {"metadata": {"annotations": {"version": "a"}}}}}
 PRINTED = f"pods follow with: kubectl patch deployment NAME -p '{json.dumps(PATCH)}'\n"
 
@@ -67,12 +68,26 @@ def test_each_claim_can_break(looks: list[Snapshot], problem: str) -> None:
     assert any(problem in sentence for sentence in broken(*looks))
 
 
-def test_a_move_for_another_reason_is_no_rescue_by_the_error() -> None:
-    policy = {"spec": SPEC, "status": {"traffic": {"active": "Champion"}, "history": []}}
+@pytest.mark.parametrize(
+    ("history", "problem"),
+    [
+        ([BACK_AGAIN], "the traffic moved to the fallback because of the error"),
+        (
+            [BACK_AGAIN, {"action": "Fallback", "because": ["championUnavailable"]}],
+            "the traffic moved to the fallback because of the error",
+        ),
+        (
+            [{**BACK_AGAIN, "outcome": "Failed"}, MOVED[1]],
+            "the version of before was rolled back to",
+        ),
+    ],
+)
+def test_what_the_policy_did_has_to_be_in_its_history(
+    history: list[dict[str, Any]], problem: str
+) -> None:
+    policy = {"spec": SPEC, "status": {"traffic": {"active": "Champion"}, "history": history}}
 
-    assert broken(*LOOKS[:-1], replace(BACK, policy=policy)) == [
-        "the traffic moved to the fallback because of the error"
-    ]
+    assert broken(*LOOKS[:-1], replace(BACK, policy=policy)) == [problem]
 
 
 def test_limit_of_the_claims_is_that_of_the_policy() -> None:
@@ -123,21 +138,20 @@ def test_most_rides_wait_until_the_useless_version_answers() -> None:
 
 
 def test_the_version_of_before_comes_back_once_the_fallback_serves() -> None:
-    kubectl = cluster(PRINTED)
+    kubectl = FakeKubectl("context", "ns")
     _, back = EMERGENCY.by_hand
 
     assert back.when([WELL, ERRS, RESCUED, RESCUED, RESCUED])
     assert not back.when([WELL, ERRS, RESCUED, RESCUED])
     back.do(Hands(Release(kubectl), "emergency", lambda _: None), [RESCUED])
 
-    (job,) = kubectl.applied
-    (container,) = job["spec"]["template"]["spec"]["containers"]
-    assert container["args"] == ["models", "rollback"]
-    assert kubectl.asked[-1][:3] == ("patch", "deployment", "taxi-predictor")
+    (command,) = kubectl.asked
+    assert command[:3] == ("patch", "dp", "emergency")
+    assert json.loads(command[-1])["spec"]["rollbackRequest"]
 
 
 def test_a_tool_that_does_not_say_how_the_pods_follow_ends_the_story() -> None:
     hands = Hands(Release(cluster("alias champion: points at b")), "emergency", lambda _: None)
 
     with pytest.raises(HandsError, match="points at b"):
-        hands.roll("taxi-predictor", hands.train("models", "rollback"))
+        hands.roll("taxi-predictor", hands.train("taxi-models promote a"))

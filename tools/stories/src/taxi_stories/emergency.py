@@ -6,7 +6,7 @@ from typing import Final
 from taxi_stories.client import Counts
 from taxi_stories.example import TAXI
 from taxi_stories.hands import Hands
-from taxi_stories.scenario import Claim, Deed, Scenario, Snapshot
+from taxi_stories.scenario import WITHOUT_REPORTS, Claim, Deed, Scenario, Snapshot
 from taxi_stories.sender import Rate
 
 _SKIP: Final = 6_000
@@ -19,6 +19,8 @@ _LABELLED: Final = 500
 _LIMIT: Final = 8.0
 _LASTING: Final = 3
 _FALLBACK: Final = "Fallback"
+_ROLLBACK: Final = "Rollback"
+_ROLLED_BACK: Final = "RolledBack"
 _CHAMPION: Final = "Champion"
 #: Durations in the order of the file turned round: each ride has that of another one.
 _MISTAKE: Final = """
@@ -46,7 +48,7 @@ def _serves_well(snapshots: Sequence[Snapshot]) -> bool:
 
 
 def _force_a_useless_version(hands: Hands, snapshots: Sequence[Snapshot]) -> None:
-    printed = hands.train_script(_MISTAKE)
+    printed = hands.train(_MISTAKE)
     hands.roll(_deployment(snapshots), printed)
 
 
@@ -60,8 +62,8 @@ def _is_rescued(snapshots: Sequence[Snapshot]) -> bool:
     return [one.traffic for one in snapshots[-_LASTING:]] == [_FALLBACK] * _LASTING
 
 
-def _roll_back(hands: Hands, snapshots: Sequence[Snapshot]) -> None:
-    hands.roll(_deployment(snapshots), hands.train("models", "rollback"))
+def _roll_back(hands: Hands, _: Sequence[Snapshot]) -> None:
+    hands.patch({"rollbackRequest": "its labels were in the wrong order"})
 
 
 def _is_over(snapshots: Sequence[Snapshot], _all_sent: bool) -> bool:
@@ -92,6 +94,10 @@ def _claims(snapshots: Sequence[Snapshot]) -> list[Claim]:
             any(one["action"] == _FALLBACK and one["because"] == ["useless"] for one in told),
         ),
         ("clients were answered by the fallback", bool(there - useless - set(good))),
+        (
+            "the version of before was rolled back to",
+            any((one["action"], one.get("outcome")) == (_ROLLBACK, _ROLLED_BACK) for one in told),
+        ),
         ("the traffic returned", bool(moved) and snapshots[-1].traffic == _CHAMPION),
         ("the champion of before answers again", bool(good) and _versions(snapshots[-1]) == good),
         (
@@ -153,4 +159,5 @@ person rolls back, and the traffic returns.
     spends_reserve=_has_answered,
     seconds=420,
     namespace="taxi-quiet",
+    values=WITHOUT_REPORTS,
 )

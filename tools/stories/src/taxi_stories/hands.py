@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,28 +62,32 @@ class Hands:
         Raises:
             CommandError: the API server refuses it.
         """
-        self._kubectl("apply", "-f", str(file))
+        kubectl = self.release.kubectl
+        self._type("kubectl", "-n", kubectl.namespace, "apply", "-f", f"k8s/examples/{file.name}")
+        self.show(kubectl("apply", "-f", str(file)).strip())
 
-    def train(self, *arguments: str) -> str:
-        """Run the tools of the train image in a Job, as docs/models.md tells; return its log.
+    def train(self, script: str) -> str:
+        """Run a shell script with the train image's tools, in a Job (docs/models.md).
 
-        Raises:
-            JobError: it failed.
-            TaxiError: the cluster does not answer.
-        """
-        self._type("taxi-train", *arguments)
-        return self._job(arguments)
-
-    def train_script(self, script: str) -> str:
-        """Run a shell script in a Job of the train image; return its log.
+        Returns:
+            Its log.
 
         Raises:
             JobError: it failed.
             TaxiError: the cluster does not answer.
         """
-        for line in script.strip().splitlines():
-            self.show(f"[bold]$ {escape(line)}[/]")
-        return self._job([], command=["sh", "-euc", script])
+        lines = script.strip().splitlines()
+        for number, line in enumerate(lines):
+            self.show(f"[bold]{'  ' if number else '$ '}{escape(line)}[/]")
+        kubectl = self.release.kubectl
+        cron_job = parts.cron_job(kubectl, self.release.name, TRAIN)
+        name = f"by-hand-{uuid.uuid4().hex[:8]}"
+        kubectl.apply(job_of(cron_job, name, [], command=["sh", "-euc", script]))
+        wait_for_job(kubectl, name)
+        printed = kubectl("logs", f"job/{name}")
+        for line in printed.strip().splitlines():
+            self.show(escape(line))
+        return printed
 
     def roll(self, deployment: str, printed: str) -> None:
         """Let the pods follow an alias, as the tool that moved it says.
@@ -100,17 +104,6 @@ class Hands:
         if found is None:
             raise HandsError(f"taxi-models: did not say how the pods follow:\n{printed}")
         self._kubectl("patch", "deployment", deployment, "-p", found[1])
-
-    def _job(self, arguments: Sequence[str], command: Sequence[str] = ()) -> str:
-        kubectl = self.release.kubectl
-        cron_job = parts.cron_job(kubectl, self.release.name, TRAIN)
-        name = f"by-hand-{uuid.uuid4().hex[:8]}"
-        kubectl.apply(job_of(cron_job, name, arguments, command=command))
-        wait_for_job(kubectl, name)
-        printed = kubectl("logs", f"job/{name}")
-        for line in printed.strip().splitlines():
-            self.show(escape(line))
-        return printed
 
     def _kubectl(self, *words: str) -> None:
         kubectl = self.release.kubectl

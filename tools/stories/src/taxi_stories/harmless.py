@@ -6,7 +6,7 @@ from typing import Final
 from taxi_stories.example import TAXI
 from taxi_stories.hands import Hands
 from taxi_stories.looks import actions, promoted
-from taxi_stories.scenario import Claim, Deed, Scenario, Snapshot
+from taxi_stories.scenario import WITHOUT_REPORTS, Claim, Deed, Scenario, Snapshot
 from taxi_stories.sender import Rate
 
 #: With 3,000 to 8,000 the gate says the same (samples/README.md).
@@ -82,4 +82,5 @@ refuses it, since it is not better on rides that neither saw.
     ),
     seconds=400,
     namespace="taxi-quiet",
+    values=WITHOUT_REPORTS,
 )

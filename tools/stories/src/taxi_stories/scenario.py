@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from taxi_stories.client import Counts
 from taxi_stories.example import Example
 from taxi_stories.hands import Hands
 from taxi_stories.rows import Body
 from taxi_stories.sender import Rate
+
+#: Values of a release whose stories show none: each would take a core for a while.
+WITHOUT_REPORTS: Final[Mapping[str, object]] = {"batchReport": {"enabled": False}}
 
 #: A sentence about the system, and whether it held.
 Claim = tuple[str, bool]

@@ -10,7 +10,7 @@ from taxi_stories.flights import FLIGHTS
 from taxi_stories.hands import Hands
 from taxi_stories.harmless import HARMLESS
 from taxi_stories.looks import actions, errors, promoted, retrained
-from taxi_stories.scenario import Claim, Deed, Scenario, Snapshot
+from taxi_stories.scenario import WITHOUT_REPORTS, Claim, Deed, Scenario, Snapshot
 from taxi_stories.sender import Rate
 
 _ALARM: Final = 1.0
@@ -91,6 +91,7 @@ much like them. A monitor that cries wolf here is of no use to anybody: nothing 
     is_over=_quiet_is_over,
     claims=_quiet_claims,
     seconds=400,
+    values=WITHOUT_REPORTS,
 )
 
 COLLAPSE: Final = Scenario(

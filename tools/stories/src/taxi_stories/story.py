@@ -89,7 +89,7 @@ class Teller:
     def _tell(self, release: Release, scenario: Scenario, neighbours: Neighbourhood | None) -> None:
         begin = time.monotonic()
         self.voice.print(Rule(f"[bold]Story: {scenario.name}"))
-        self.voice.print(scenario.opening.strip() + "\n")
+        self.voice.print(" ".join(scenario.opening.split()) + "\n")
         self._hands(release, scenario).apply(EXAMPLES / f"{scenario.name}.yaml")
         first_row = datetime.now(UTC)
         snapshots = Play(scenario, release, self.voice, self.cut_off).play()
