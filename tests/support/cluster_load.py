@@ -7,15 +7,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from support.waiting import wait_for
-from taxi_stories.client import client_pod
+from taxi_stories.client import Load, client_pod
 from taxi_stories.kubectl import CommandError
 from taxi_stories.progress import Progress
 from taxi_stories.release import Release
-from taxi_stories.rows import LabelledBody, read_rides
+from taxi_stories.rows import TAXI_SCHEMA, LabelledBody, read_rides
 from taxi_stories.sender import Rate, Sender
 from taxi_stories.story import SAMPLES
 
 _POD = "load"
+_RIDE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
 
 
 @dataclass
@@ -41,7 +42,7 @@ def load_in_cluster(release: Release, rate: float) -> Iterator[Answers]:
     answers = Answers()
     kubectl = release.kubectl
     kubectl("delete", "pod", _POD, "--ignore-not-found", "--grace-period=0", "--force")
-    kubectl.apply(client_pod(release, _POD, rate))
+    kubectl.apply(client_pod(release, _POD, Load(rate, _RIDE, TAXI_SCHEMA.id)))
     try:
         kubectl("wait", "pod", _POD, "--for=condition=Ready", "--timeout=60s", timeout=70)
         wait_for("load", lambda: "sending" in kubectl("logs", _POD, "--tail=1"), seconds=60)

@@ -8,21 +8,23 @@ import pytest
 from support.fake_kubectl import FakeKubectl
 
 from taxi_domain.kube import ACTIVE, COMPONENT_LABEL, INSTANCE_LABEL, PREDICTOR
-from taxi_stories.client import Client, Counts
-from taxi_stories.client_in_pod import Load
+from taxi_stories.client import Client, Counts, Load
+from taxi_stories.client_in_pod import Clients
 from taxi_stories.release import Release
 
 
 def test_answers_are_counted_by_version_and_everything_else_is_a_failure() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
-        ride_id = json.loads(request.content)["ride_id"]
+        body = json.loads(request.content)
+        assert body["miles"] == 3
+        ride_id = body["ride"]
         if ride_id == "gone":
             raise httpx.ConnectError("refused")
         if ride_id == "late":
             return httpx.Response(503, text="no pod")
-        return httpx.Response(200, json={"ride_id": ride_id, "model_version": "0a1b"})
+        return httpx.Response(200, json={"ride": ride_id, "model_version": "0a1b"})
 
-    load = Load("http://service/predict", 10)
+    load = Clients("http://service/predict", 10, {"miles": 3}, "ride")
     with httpx.Client(transport=httpx.MockTransport(answer)) as client:
         for ride_id in ("a", "gone", "late", "b"):
             load.ask(client, ride_id)
@@ -53,10 +55,12 @@ def test_a_story_reads_the_last_line_of_a_pod_that_it_removes(
 ) -> None:
     kubectl = FakeKubectl("context", "ns", OBJECTS, {"logs": line})
 
-    with Client(Release(kubectl), 20) as client:
+    with Client(Release(kubectl), Load(20, {"miles": 3}, "ride")) as client:
         assert client.counts() == counts
 
     (pod,) = kubectl.applied
     (container,) = pod["spec"]["containers"]
-    assert container["command"][-3:] == ["http://taxi-predict:80/predict", "20", "tell"]
+    *_, url, rate, row, key, tells = container["command"]
+    assert (url, rate, key, tells) == ("http://taxi-predict:80/predict", "20", "ride", "tell")
+    assert json.loads(row) == {"miles": 3}
     assert kubectl.asked[-1][:3] == ("delete", "pod", "client")

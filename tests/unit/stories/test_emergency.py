@@ -131,6 +131,12 @@ def test_the_useless_version_is_forced_and_rolled_out_as_the_tool_says() -> None
     assert any("promote" in line and "--force" in line for line in shown)
 
 
+def test_the_row_that_the_client_sends_is_one_that_is_answered() -> None:
+    first = EMERGENCY.bodies()[0].body
+
+    assert 0 < float(str(first["trip_distance"])) < 100
+
+
 def test_most_rides_wait_until_the_useless_version_answers() -> None:
     assert not EMERGENCY.spends_reserve([replace(WELL, client=None), WELL, WELL])
     assert EMERGENCY.spends_reserve([WELL, ERRS])

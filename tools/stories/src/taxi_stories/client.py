@@ -1,6 +1,7 @@
 """A client of the active Service in a pod: what another pod notices, and nothing in between."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,21 @@ from taxi_stories.release import Release
 _SCRIPT: Final = (Path(__file__).parent / "client_in_pod.py").read_text()
 _POD: Final = "client"
 _READY_SECONDS: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a client sends.
+
+    Attributes:
+        rate: Requests a second.
+        row: A row, but for its id.
+        key: Name of the id, which is new each time.
+    """
+
+    rate: float
+    row: Mapping[str, object]
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +49,20 @@ class Counts:
 
 
 class Client:
-    """Asks for a ride again and again, by a new connection each time.
+    """Asks for a row again and again, by a new connection each time.
 
     A context manager that removes its pod.
     """
 
-    def __init__(self, release: Release, rate: float) -> None:
+    def __init__(self, release: Release, load: Load) -> None:
         self._release = release
-        self._rate = rate
+        self._load = load
 
     def __enter__(self) -> Self:
         """Start it and wait until its pod runs."""
         self._remove()
         kubectl = self._release.kubectl
-        kubectl.apply(client_pod(self._release, _POD, self._rate, tells=True))
+        kubectl.apply(client_pod(self._release, _POD, self._load, tells=True))
         kubectl(
             "wait", "pod", _POD, "--for=condition=Ready", f"--timeout={_READY_SECONDS}s",
             timeout=_READY_SECONDS + 10,
@@ -78,13 +94,13 @@ class Client:
         )
 
 
-def client_pod(release: Release, name: str, rate: float, *, tells: bool = False) -> dict[str, Any]:
-    """Return a pod that sends rides to the active Service until it is ended.
+def client_pod(release: Release, name: str, load: Load, *, tells: bool = False) -> dict[str, Any]:
+    """Return a pod that sends a row to the active Service until it is ended.
 
     Args:
         release: Whose Service; the predictor's image has all that is needed.
         name: Name of the pod.
-        rate: Requests a second.
+        load: What it sends.
         tells: It prints what it counts each second, and opens a connection for each request.
     """
     deployment = parts.deployment(release.kubectl, release.name, PREDICTOR)
@@ -102,8 +118,8 @@ def client_pod(release: Release, name: str, rate: float, *, tells: bool = False)
                 "imagePullPolicy": container.get("imagePullPolicy", "IfNotPresent"),
                 "securityContext": container["securityContext"],
                 "command": ["python", "-u", "-c", _SCRIPT,
-                            f"http://{service}:{port}/predict", str(rate),
-                            *(["tell"] if tells else [])],
+                            f"http://{service}:{port}/predict", str(load.rate),
+                            json.dumps(load.row), load.key, *(["tell"] if tells else [])],
             }],
         },
     }  # fmt: skip

@@ -1,7 +1,8 @@
-"""Run in a pod: sends rides at a rate until SIGTERM, then prints what it saw.
+"""Run in a pod: sends a row again and again until SIGTERM, then prints what it saw.
 
-Arguments: address of the route, requests a second, and `tell` for a line each second meanwhile and
-a new connection for each request: a kept one stays with its pod when the Service selects others.
+Arguments: address of the route, requests a second, the row (JSON), the name of its id, which is new
+each time, and `tell` for a line each second meanwhile and a new connection for each request: a kept
+one stays with its pod when the Service selects others.
 """
 
 import json
@@ -10,26 +11,30 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import httpx
 
-RIDE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
 THREADS = 10
 
 
 @dataclass
-class Load:
+class Clients:
     """A few clients, and what they were answered.
 
     Attributes:
         url: Address of the route.
         rate: Requests a second of all together.
+        row: What is sent, but for its id.
+        key: Name of the id.
         keeps: They keep their connections.
     """
 
     url: str
     rate: float
+    row: Mapping[str, object]
+    key: str
     keeps: bool = True
     stop: threading.Event = field(default_factory=threading.Event)
     #: Id and version of each.
@@ -49,15 +54,15 @@ class Load:
             self.slowest = max(self.slowest, time.monotonic() - begin)
             self.stop.wait(max(due - time.monotonic(), 0))
 
-    def ask(self, client: httpx.Client, ride_id: str) -> None:
-        """Send one ride."""
+    def ask(self, client: httpx.Client, row_id: str) -> None:
+        """Send the row with an id."""
         try:
-            answer = client.post(self.url, json={**RIDE, "ride_id": ride_id})
+            answer = client.post(self.url, json={**self.row, self.key: row_id})
         except httpx.HTTPError as error:
             self.failures.append(repr(error)[:200])
             return
         if answer.status_code == 200:
-            self.answered.append((ride_id, answer.json()["model_version"]))
+            self.answered.append((row_id, answer.json()["model_version"]))
         else:
             self.failures.append(f"{answer.status_code} {answer.text[:200]}")
 
@@ -73,8 +78,9 @@ class Load:
 
 def main() -> None:
     """Send, and print at the end."""
-    tells = sys.argv[3:] == ["tell"]
-    load = Load(sys.argv[1], float(sys.argv[2]), keeps=not tells)
+    url, rate, row, key, *more = sys.argv[1:]
+    tells = more == ["tell"]
+    load = Clients(url, float(rate), json.loads(row), key, keeps=not tells)
     signal.signal(signal.SIGTERM, lambda *_: load.stop.set())
     threads = [threading.Thread(target=load.send) for _ in range(THREADS)]
     for thread in threads:
@@ -87,7 +93,7 @@ def main() -> None:
         thread.join()
     _print(failed=len(load.failures), failures=load.failures[:20], slowest=load.slowest)
     # One short line each: the container's log cuts long ones.
-    print("\n".join(f"{ride_id} {version}" for ride_id, version in load.answered), flush=True)
+    print("\n".join(f"{row_id} {version}" for row_id, version in load.answered), flush=True)
 
 
 def _print(**found: object) -> None:

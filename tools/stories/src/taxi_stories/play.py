@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import PLURAL
-from taxi_stories.client import Client
+from taxi_stories.client import Client, Load
 from taxi_stories.eyes import Eyes, patiently
 from taxi_stories.forwards import Forward
 from taxi_stories.hands import Hands
@@ -63,12 +63,14 @@ class Play:
             monitoring, predictor, monitor = map(
                 stack.enter_context, (prometheus, self.release.predictor(), self.release.monitor())
             )
+            bodies, key = self.scenario.bodies(), self.scenario.example.schema.id
             client = None
-            if self.scenario.client_rate:
-                client = stack.enter_context(Client(self.release, self.scenario.client_rate))
+            if rate := self.scenario.client_rate:
+                row = {name: value for name, value in bodies[0].body.items() if name != key}
+                client = stack.enter_context(Client(self.release, Load(rate, row, key)))
             eyes = Eyes(self.release, self.scenario, Prometheus(monitoring), client)
             sender = Sender(
-                self.scenario.bodies(), self.release.addresses(predictor, monitor),
+                bodies, self.release.addresses(predictor, monitor),
                 self.scenario.rate,
                 reserve=self.scenario.reserve, schema=self.scenario.example.schema,
             )  # fmt: skip
