@@ -79,15 +79,19 @@ status: ## Say what is there
 	@$(TIMED) "status" $(BUILDER) status
 
 .PHONY: demo
-demo: setup ## Bring all up and tell both stories on real rides (KEEP=1 keeps their namespaces)
+demo: setup ## Bring all up and tell the stories of the rides (KEEP=1 keeps their namespaces)
 	@$(TIMED) "demo" $(MAKE) up tell
 
-.PHONY: tell quiet collapse flights
+.PHONY: tell quiet harmless emergency collapse flights
 tell:
 	@$(WITH_CLIENTS) $(STORIES) story $(STORY) --context "$(CONTEXT)" --values "$(VALUES)" $(if $(KEEP),--keep)
 quiet: up ## Tell the quiet story: no alarm, nothing done
 	@$(TIMED) "quiet" $(MAKE) tell STORY=quiet
-collapse: up ## Tell the collapse: alarm, retrain, promotion, the error falls
+harmless: up ## Tell of drift without damage: alarm, a dry run, a candidate that is refused
+	@$(TIMED) "harmless" $(MAKE) tell STORY=harmless
+emergency: up ## Tell the emergency: a useless champion, the fallback, and back
+	@$(TIMED) "emergency" $(MAKE) tell STORY=emergency
+collapse: up ## Tell the collapse: alarm, retrain, approval, promotion, the error falls
 	@$(TIMED) "collapse" $(MAKE) tell STORY=collapse
 flights: up ## Tell of flights: another model beside the rides' release, drift, retrain, promotion
 	@$(TIMED) "flights" $(MAKE) tell STORY=flights

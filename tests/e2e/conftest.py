@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from support.told_stories import ToldStory, kill_the_operator
 
+from taxi_stories.emergency import EMERGENCY
 from taxi_stories.flights import FLIGHTS
 from taxi_stories.forwards import Forward
+from taxi_stories.harmless import HARMLESS
 from taxi_stories.kubectl import Kubectl
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
@@ -80,9 +82,9 @@ def told_stories(
 
     needed = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
     stories = {
-        scenario.name: ToldStory(scenario, context, values, kill if scenario is COLLAPSE else None)
-        for scenario in (QUIET, COLLAPSE, FLIGHTS)
-        if f"{scenario.name}_story" in needed
+        first.name: ToldStory((first, *more), context, values, kill if first is COLLAPSE else None)
+        for first, *more in ((QUIET, HARMLESS, EMERGENCY), (COLLAPSE,), (FLIGHTS,))
+        if f"{first.name}_story" in needed
     }
     try:
         yield stories

@@ -17,9 +17,10 @@ from support.cluster_load import send_rides, some_rides
 from support.waiting import wait_for
 
 from taxi_domain.kube import COMPONENT_LABEL
+from taxi_stories.jobs import wait_for_job
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
-from taxi_stories.reports import make_report, read_report, wait_for_job
+from taxi_stories.reports import make_report, read_report
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 

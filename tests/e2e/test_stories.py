@@ -1,6 +1,7 @@
-"""The main job on real rides: the quiet weeks are left alone, the collapse is mended.
+"""The main job on real rides; the stories check their claims themselves.
 
-The collapse runs with the operator killed while its retrain Job runs.
+Quiet weeks are left alone, harmless drift changes nothing, and an emergency is survived, one after
+the other in one release. The collapse runs with the operator killed while its retrain Job runs.
 """
 
 import pytest
@@ -13,7 +14,7 @@ LONGEST = 1800
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(LONGEST)]
 
 
-def test_quiet_weeks_are_left_alone(quiet_story: ToldStory) -> None:
+def test_quiet_weeks_harmless_drift_and_an_emergency(quiet_story: ToldStory) -> None:
     quiet_story.join(LONGEST)
     quiet_story.remove()
 

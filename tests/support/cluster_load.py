@@ -5,19 +5,18 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from support.waiting import wait_for
+from taxi_stories.client import Load, client_pod
 from taxi_stories.kubectl import CommandError
 from taxi_stories.progress import Progress
 from taxi_stories.release import Release
-from taxi_stories.rows import LabelledBody, read_rides
+from taxi_stories.rows import TAXI_SCHEMA, LabelledBody, read_rides
 from taxi_stories.sender import Rate, Sender
 from taxi_stories.story import SAMPLES
 
 _POD = "load"
-_SCRIPT = (Path(__file__).parent / "load_in_pod.py").read_text()
+_RIDE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
 
 
 @dataclass
@@ -43,7 +42,7 @@ def load_in_cluster(release: Release, rate: float) -> Iterator[Answers]:
     answers = Answers()
     kubectl = release.kubectl
     kubectl("delete", "pod", _POD, "--ignore-not-found", "--grace-period=0", "--force")
-    kubectl.apply(_pod(release, rate))
+    kubectl.apply(client_pod(release, _POD, Load(rate, _RIDE, TAXI_SCHEMA.id)))
     try:
         kubectl("wait", "pod", _POD, "--for=condition=Ready", "--timeout=60s", timeout=70)
         wait_for("load", lambda: "sending" in kubectl("logs", _POD, "--tail=1"), seconds=60)
@@ -82,24 +81,3 @@ def some_rides(count: int) -> list[LabelledBody]:
     """Return rides that nobody has sent yet."""
     prefix = f"f{uuid.uuid4().hex[:8]}-"
     return read_rides(SAMPLES / "green-2021-02-head.parquet", prefix=prefix)[:count]
-
-
-def _pod(release: Release, rate: float) -> dict[str, Any]:
-    deployment = release.kubectl.get("deployment", f"{release.name}-predictor")
-    spec = deployment["spec"]["template"]["spec"]
-    container = spec["containers"][0]
-    return {
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": _POD},
-        "spec": {
-            "restartPolicy": "Never", "automountServiceAccountToken": False,
-            "securityContext": spec["securityContext"],
-            "containers": [{
-                "name": "load", "image": container["image"],
-                "imagePullPolicy": container.get("imagePullPolicy", "IfNotPresent"),
-                "securityContext": container["securityContext"],
-                "command": ["python", "-u", "-c", _SCRIPT,
-                            f"http://{release.name}-predict/predict", str(rate)],
-            }],
-        },
-    }  # fmt: skip

@@ -1,8 +1,8 @@
-"""Stories that are told side by side: each waits most of its time."""
+"""Stories that are told side by side, in releases of their own: each waits most of its time."""
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,13 +13,14 @@ from taxi_stories.kubectl import Kubectl
 from taxi_stories.release import Release
 from taxi_stories.scenario import Scenario
 from taxi_stories.story import Teller
+from taxi_stories.voice import Voice
 
 
 class ToldStory:
-    """A story in a thread of its own.
+    """The stories of one release, in a thread of its own.
 
     Args:
-        scenario: What is told; its namespace stays until `remove`.
+        scenarios: What is told, one after the other; the namespace stays until `remove`.
         context: Of kubectl.
         values: Of the chart.
         beside: Runs in another thread until the story is told (the event is set then).
@@ -27,16 +28,17 @@ class ToldStory:
 
     def __init__(
         self,
-        scenario: Scenario,
+        scenarios: Sequence[Scenario],
         context: str,
         values: dict[str, Any],
         beside: Callable[[threading.Event], None] | None = None,
     ) -> None:
-        self._scenario = scenario
-        self._release = Release(Kubectl(context, scenario.place), scenario.release)
+        first = scenarios[0]
+        self._name = first.place
+        self._release = Release(Kubectl(context, first.place), first.release)
         self._text = io.StringIO()
-        console = Console(width=200, file=self._text)
-        self._teller = Teller(scenario, context, values, keep=True, console=console)
+        voice = Voice(console=Console(width=200, file=self._text))
+        self._teller = Teller(scenarios, context, values, keep=True, voice=voice)
         self._told = threading.Event()
         self._failures: list[BaseException] = []
         works = [self._tell, *([] if beside is None else [lambda: beside(self._told)])]
@@ -57,7 +59,7 @@ class ToldStory:
             thread.join(seconds)
         print(self._text.getvalue())
         if any(thread.is_alive() for thread in self._threads):
-            raise TimeoutError(f"story {self._scenario.name}: not told within {seconds:.0f} s")
+            raise TimeoutError(f"stories in {self._name}: not told within {seconds:.0f} s")
         if self._failures:
             raise self._failures[0]
 

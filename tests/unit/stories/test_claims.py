@@ -1,12 +1,16 @@
 """What the stories claim in the end, and what breaks a claim."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.fake_kubectl import FakeKubectl
 
 from taxi_stories.example import FLIGHTS as FLIGHT_DELAY
 from taxi_stories.flights import FLIGHTS
+from taxi_stories.hands import Hands
+from taxi_stories.release import Release
 from taxi_stories.rows import read_rides
 from taxi_stories.scenario import Snapshot
 from taxi_stories.scenarios import COLLAPSE, QUIET
@@ -78,6 +82,32 @@ def test_the_report_of_the_collapse_shows_drift_and_both_models(
     claims = COLLAPSE.report_claims({"versions": [{"verdict": one} for one in verdicts]})
 
     assert [sentence for sentence, held in claims if not held] == problems
+
+
+APPROVAL = {"state": "AwaitingApproval", "verdict": "Better", "version": "0a1b2c"}
+WAITS = replace(
+    WELL,
+    policy={"spec": {}, "status": {"run": {"state": "AwaitingApproval"}, "candidate": APPROVAL}},
+)
+
+
+def test_the_candidate_of_the_collapse_waits_for_a_person_who_names_its_version() -> None:
+    def waited(*snapshots: Snapshot) -> bool:
+        return dict(COLLAPSE.claims(snapshots))["it waited until a person approved of it"]
+
+    (deed,) = COLLAPSE.by_hand
+    kubectl = FakeKubectl("context", "ns")
+    promoted = replace(WELL, policy={"status": {"candidate": {"state": "Promoted"}}})
+    told = replace(WAITS, policy={**WAITS.policy, "spec": {"approvedCandidate": "0a1b2c"}})
+
+    assert deed.when([WELL, WAITS])
+    assert not deed.when([WAITS, promoted])
+    deed.do(Hands(Release(kubectl), COLLAPSE.name, lambda _: None), [WAITS])
+    (command,) = kubectl.asked
+    assert command[:3] == ("patch", "dp", "collapse")
+    assert json.loads(command[-1]) == {"spec": {"approvedCandidate": "0a1b2c"}}
+    assert waited(WELL, WAITS, promoted)
+    assert not waited(WELL, told, promoted)
 
 
 def flights(**changes: Any) -> list[Snapshot]:

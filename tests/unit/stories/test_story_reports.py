@@ -10,9 +10,10 @@ from support.fake_kubectl import FakeKubectl
 from typer.testing import CliRunner
 
 from taxi_domain.kube import COMPONENT_LABEL, INSTANCE_LABEL, REPORT
+from taxi_stories.jobs import job_of
 from taxi_stories.main import app
 from taxi_stories.release import Release
-from taxi_stories.reports import Report, ReportError, make_report, report_job
+from taxi_stories.reports import Report, ReportError, make_report
 
 NOW = datetime(2021, 3, 1, tzinfo=UTC)
 LABELS = {INSTANCE_LABEL: "taxi", COMPONENT_LABEL: REPORT}
@@ -53,7 +54,7 @@ def shown(*words: str) -> tuple[int, str, str]:
 def test_a_job_differs_from_its_template_in_what_is_given_alone() -> None:
     before = json.dumps(CRON_JOB)
 
-    job = report_job(CRON_JOB, "by-hand", ["run", "--from=a"], {"B": "", "C": "3"})
+    job = job_of(CRON_JOB, "by-hand", ["run", "--from=a"], {"B": "", "C": "3"})
 
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert {one["name"]: one["value"] for one in container.pop("env")} == {

@@ -7,6 +7,7 @@ predictor), so the user of a forward asks for its address before each request.
 import re
 import selectors
 import subprocess
+import threading
 import time
 from types import TracebackType
 from typing import Self
@@ -27,6 +28,7 @@ class Forward:
         self._port = port
         self._process: subprocess.Popen[str] | None = None
         self._local_port = 0
+        self._moved = threading.Event()
 
     def __enter__(self) -> Self:
         """Return itself; the port opens at the first use."""
@@ -48,6 +50,9 @@ class Forward:
             NotAvailableError: the Service has no ready pod for `within_seconds`.
         """
         deadline = time.monotonic() + within_seconds
+        if self._moved.is_set():
+            self._moved.clear()
+            self.close()
         while True:
             if self._process is not None and self._process.poll() is None:
                 return f"http://127.0.0.1:{self._local_port}"
@@ -60,6 +65,10 @@ class Forward:
                     "look at `kubectl get pods,endpointslices` there"
                 )
             time.sleep(1.0)
+
+    def move(self) -> None:
+        """Let the next use, in whichever thread, open it anew: the Service has other pods now."""
+        self._moved.set()
 
     def close(self) -> None:
         """End kubectl if it runs."""

@@ -16,8 +16,10 @@ from taxi_stories.kubectl import Kubectl
 from taxi_stories.release import Release
 from taxi_stories.reports import make_report, said, saved_report, span_of
 from taxi_stories.scenarios import SCENARIOS
+from taxi_stories.side_by_side import tell_side_by_side, together
 from taxi_stories.story import BUILT, Teller
 from taxi_stories.traffic import traffic
+from taxi_stories.voice import Voice
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.command()(traffic)
@@ -28,12 +30,14 @@ class StoryName(StrEnum):
     """The stories, as arguments."""
 
     QUIET = "quiet"
+    HARMLESS = "harmless"
+    EMERGENCY = "emergency"
     COLLAPSE = "collapse"
     FLIGHTS = "flights"
 
 
 #: What `make demo` tells.
-_DEMO = (StoryName.QUIET, StoryName.COLLAPSE)
+_DEMO = (StoryName.QUIET, StoryName.HARMLESS, StoryName.EMERGENCY, StoryName.COLLAPSE)
 
 Context = Annotated[str, typer.Option(help="kubectl context; every call names it.")]
 Values = Annotated[
@@ -118,11 +122,19 @@ def story(
     helm: Helm = "helm",
     keep: Annotated[bool, typer.Option(help="Leave the namespaces for a look.")] = False,
 ) -> None:
-    """Tell the stories; exit code 1 when one does not go as it should."""
+    """Tell the stories; exit code 1 when one does not go as it should.
+
+    Those of one place are told one after the other in one release, those of several side by side.
+    """
     begin = time.monotonic()
+    told = together([SCENARIOS[name] for name in names or _DEMO])
     try:
-        for name in names or _DEMO:
-            Teller(SCENARIOS[name], context, _values(values), helm, keep).tell()
+        given = _values(values)
+        tellers = [
+            Teller(scenarios, context, given, helm, keep, Voice(place if len(told) > 1 else ""))
+            for place, scenarios in told.items()
+        ]
+        tell_side_by_side(tellers)
     except TaxiError as error:
         _fail(error)
     typer.echo(f"The stories took {time.monotonic() - begin:.0f} s.")

@@ -42,7 +42,7 @@ def token(kubectl: Kubectl, release: str) -> str:
         PartError: there is no monitor, or it takes its token from no Secret.
         CommandError: the cluster does not answer, or has no such Secret.
     """
-    found = _only(kubectl, "deployment", release, MONITOR)
+    found = deployment(kubectl, release, MONITOR)
     for container in found["spec"]["template"]["spec"]["containers"]:
         for variable in container.get("env") or []:
             reference = (variable.get("valueFrom") or {}).get("secretKeyRef")
@@ -52,6 +52,16 @@ def token(kubectl: Kubectl, release: str) -> str:
         f"Deployment {found['metadata']['name']}: {_TOKEN_VARIABLE} comes from no Secret; "
         "upgrade the release"
     )
+
+
+def deployment(kubectl: Kubectl, release: str, component: str) -> Mapping[str, Any]:
+    """Return a part's Deployment.
+
+    Raises:
+        PartError: there is none.
+        CommandError: the cluster does not answer.
+    """
+    return _only(kubectl, "deployment", release, component)
 
 
 def cron_job(kubectl: Kubectl, release: str, component: str) -> Mapping[str, Any]:

@@ -1,11 +1,9 @@
 """Batch reports of a release: made by a Job of its CronJob, read from its monitor."""
 
-import copy
 import json
 import re
-import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,18 +17,15 @@ from taxi_domain.kube import REPORT
 from taxi_domain.reports import report_id
 from taxi_stories import parts
 from taxi_stories.forwards import Forward
-from taxi_stories.kubectl import CommandError, Kubectl
+from taxi_stories.jobs import job_of, wait_for_job
 from taxi_stories.release import Release
 
 PAGE: Final = "report.html"
 DOCUMENT: Final = "report.json"
 _MODEL_VARIABLE: Final = "TAXI_MODEL"
-_OUTPUT: Final = "--output="
 _MOMENT: Final = "%Y-%m-%dT%H:%M:%S+00:00"
 _LENGTH: Final = re.compile(r"([1-9]\d{0,3})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_SECONDS: Final = 600.0
-_POLL_SECONDS: Final = 2.0
 _READ_SECONDS: Final = 30.0
 
 
@@ -95,32 +90,6 @@ class Report:
         return folder / PAGE
 
 
-def report_job(
-    cron_job: Mapping[str, Any], name: str, arguments: Sequence[str], env: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return the Job that `kubectl create job --from` would make, but for arguments and settings.
-
-    Args:
-        cron_job: Its template.
-        name: Name of the Job.
-        arguments: Command line of its container; the template's `--output=` is added.
-        env: Environment variables that get another value.
-    """
-    template = cron_job["spec"]["jobTemplate"]
-    spec = copy.deepcopy(template["spec"])
-    (container,) = spec["template"]["spec"]["containers"]
-    outputs = [one for one in container.get("args") or [] if one.startswith(_OUTPUT)]
-    container["args"] = [*arguments, *outputs]
-    kept = [one for one in container["env"] if one["name"] not in env]
-    container["env"] = [*kept, *({"name": key, "value": value} for key, value in env.items())]
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    return {
-        "apiVersion": "batch/v1", "kind": "Job",
-        "metadata": {"name": name, "labels": dict(labels)},
-        "spec": spec,
-    }  # fmt: skip
-
-
 def make_report(
     release: Release,
     start: datetime,
@@ -137,7 +106,8 @@ def make_report(
         env: Settings that differ from those of the CronJob.
 
     Raises:
-        ReportError: the release makes none, or the Job failed or did not end in time.
+        ReportError: the release makes none.
+        JobError: the Job failed or did not end in time.
         NotAvailableError: the monitor does not answer.
     """
     try:
@@ -151,7 +121,7 @@ def make_report(
     arguments = [
         "run", f"--from={start.astimezone(UTC):{_MOMENT}}", f"--to={end.astimezone(UTC):{_MOMENT}}"
     ]  # fmt: skip
-    release.kubectl.apply(report_job(cron_job, name, arguments, env))
+    release.kubectl.apply(job_of(cron_job, name, arguments, env))
     wait_for_job(release.kubectl, name)
     with release.monitor() as monitor:
         return read_report(monitor, identity)
@@ -176,32 +146,3 @@ def _get(monitor: Forward, path: str) -> httpx.Response:
     if answer.status_code != httpx.codes.OK:
         raise ReportError(f"monitor: {answer.status_code} for report {path}: {answer.text[:300]}")
     return answer
-
-
-def wait_for_job(kubectl: Kubectl, name: str, seconds: float = _SECONDS) -> None:
-    """Wait until a report's Job is done.
-
-    Raises:
-        ReportError: it failed, or did not end in time; with the end of its log.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            status = kubectl.get("job", name).get("status") or {}
-        except CommandError:  # a busy API server does not answer every call
-            status = {}
-        if status.get("succeeded"):
-            return
-        failed = [one for one in status.get("conditions") or [] if one["type"] == "Failed"]
-        late = time.monotonic() > deadline
-        if failed or late:
-            reason = failed[0].get("message") if failed else f"no end after {seconds:.0f} s"
-            raise ReportError(f"Job {name}: {reason}\n{_logs(kubectl, name)}")
-        time.sleep(_POLL_SECONDS)
-
-
-def _logs(kubectl: Kubectl, name: str) -> str:
-    try:
-        return kubectl("logs", f"job/{name}", "--tail=12")
-    except CommandError as error:
-        return str(error)

@@ -2,10 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from taxi_stories.client import Counts
 from taxi_stories.example import Example
+from taxi_stories.hands import Hands
+from taxi_stories.rows import Body
 from taxi_stories.sender import Rate
+
+#: Values of a release whose stories show none: each would take a core for a while.
+WITHOUT_REPORTS: Final[Mapping[str, object]] = {"batchReport": {"enabled": False}}
 
 #: A sentence about the system, and whether it held.
 Claim = tuple[str, bool]
@@ -23,6 +29,14 @@ class Snapshot:
     rmse: float | None
     error: float | None
     policy: Mapping[str, Any]
+    #: What a client in the cluster was answered; None without one.
+    client: Counts | None = None
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """Spec of the policy."""
+        found: Mapping[str, Any] = self.policy.get("spec") or {}
+        return found
 
     @property
     def status(self) -> Mapping[str, Any]:
@@ -36,12 +50,37 @@ class Snapshot:
         found: Mapping[str, Any] = self.status.get("candidate") or {}
         return found
 
+    @property
+    def run(self) -> str:
+        """State of the newest run, a dash when there is none."""
+        return str((self.status.get("run") or {}).get("state", "-"))
+
+    @property
+    def traffic(self) -> str:
+        """Which predictor answers, a dash when it is not known."""
+        return str((self.status.get("traffic") or {}).get("active", "-"))
+
     def condition(self, kind: str) -> str:
         """Status of a condition, `Unknown` when it is not there."""
         for one in self.status.get("conditions") or []:
             if one["type"] == kind:
                 return str(one["status"])
         return "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What a person does by hand, once.
+
+    Attributes:
+        says: What and why, in plain words.
+        when: Tells from all looks so far that it is time.
+        do: Does it; what it shows and changes goes through the hands.
+    """
+
+    says: str
+    when: Callable[[Sequence[Snapshot]], bool]
+    do: Callable[[Hands, Sequence[Snapshot]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +106,9 @@ class Neighbour:
 class Scenario:
     """What a story needs.
 
+    Those of one place are told one after the other in one release: they have the same first model
+    and the same values.
+
     Attributes:
         name: Name, also of its policy and the policy's file.
         opening: Plain words before it begins.
@@ -74,11 +116,15 @@ class Scenario:
         first: Sample that the first model learns from.
         stream: Sample whose rows are sent.
         rows: How many rows are sent at most.
+        skip: Rows of the sample that another story sends: a row is sent once.
         rate: How they are sent.
         is_over: Tells from all looks so far, and whether all was sent, that nothing more is to be
             waited for.
         claims: Checks at the end.
         report_claims: Checks of the batch report of the story's time; None makes no report.
+        by_hand: What a person does, in this order; the story is not over before all is done.
+        client_rate: Requests a second of a client in the cluster, whose failures are counted; 0 is
+            none. What is sent from here goes through a forwarded port, which breaks with its pod.
         reserve: How many of the rows wait until `spends_reserve` says so of the looks so far: a
             slow machine must not run out of rows before they matter.
         spends_reserve: See `reserve`.
@@ -99,6 +145,9 @@ class Scenario:
     is_over: Callable[[Sequence[Snapshot], bool], bool]
     claims: Callable[[Sequence[Snapshot]], list[Claim]]
     report_claims: Callable[[Mapping[str, Any]], list[Claim]] | None = None
+    skip: int = 0
+    by_hand: Sequence[Deed] = ()
+    client_rate: float = 0
     reserve: int = 0
     spends_reserve: Callable[[Sequence[Snapshot]], bool] = lambda _: True
     seconds: float = 300.0
@@ -111,3 +160,11 @@ class Scenario:
     def place(self) -> str:
         """Namespace, `taxi-` and the name unless it is given."""
         return self.namespace or f"taxi-{self.name}"
+
+    def bodies(self) -> Sequence[Body]:
+        """Return the rows that are sent.
+
+        Raises:
+            TaxiError: the sample cannot be read.
+        """
+        return self.example.rows(self.stream)[self.skip : self.skip + self.rows]

@@ -1,19 +1,24 @@
-"""The two stories of the shipped rides."""
+"""The stories; those of the quiet weeks and of the collapse."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from taxi_domain.reports import DRIFT
+from taxi_stories.emergency import EMERGENCY
 from taxi_stories.example import TAXI
 from taxi_stories.flights import FLIGHTS
+from taxi_stories.hands import Hands
+from taxi_stories.harmless import HARMLESS
 from taxi_stories.looks import actions, errors, promoted, retrained
-from taxi_stories.scenario import Claim, Scenario, Snapshot
+from taxi_stories.scenario import WITHOUT_REPORTS, Claim, Deed, Scenario, Snapshot
 from taxi_stories.sender import Rate
 
 _ALARM: Final = 1.0
 _QUIET_RIDES: Final = 8_000
 #: One of them has 102,621 miles; the predictor must refuse it, and no other.
 _QUIET_IMPOSSIBLE: Final = 1
+#: State of a run whose candidate has to be approved of.
+_WAITS: Final = "AwaitingApproval"
 
 
 def _quiet_is_over(snapshots: Sequence[Snapshot], all_sent: bool) -> bool:
@@ -39,6 +44,14 @@ def _quiet_claims(snapshots: Sequence[Snapshot]) -> list[Claim]:
     ]
 
 
+def _awaits_approval(snapshots: Sequence[Snapshot]) -> bool:
+    return snapshots[-1].run == _WAITS
+
+
+def _approve(hands: Hands, snapshots: Sequence[Snapshot]) -> None:
+    hands.patch({"approvedCandidate": snapshots[-1].candidate["version"]})
+
+
 def _collapse_is_over(snapshots: Sequence[Snapshot], _all_sent: bool) -> bool:
     """Over when the new champion's error has been seen."""
     before, after = errors(snapshots)
@@ -46,7 +59,14 @@ def _collapse_is_over(snapshots: Sequence[Snapshot], _all_sent: bool) -> bool:
 
 
 def _collapse_claims(snapshots: Sequence[Snapshot]) -> list[Claim]:
-    return retrained(snapshots, TAXI)
+    return [
+        *retrained(snapshots, TAXI),
+        ("it waited until a person approved of it", any(map(_waited, snapshots))),
+    ]
+
+
+def _waited(snapshot: Snapshot) -> bool:
+    return snapshot.run == _WAITS and "approvedCandidate" not in snapshot.spec
 
 
 def _collapse_report_claims(document: Mapping[str, Any]) -> list[Claim]:
@@ -71,6 +91,7 @@ much like them. A monitor that cries wolf here is of no use to anybody: nothing 
     is_over=_quiet_is_over,
     claims=_quiet_claims,
     seconds=400,
+    values=WITHOUT_REPORTS,
 )
 
 COLLAPSE: Final = Scenario(
@@ -79,7 +100,7 @@ COLLAPSE: Final = Scenario(
 The model was trained on the rides of 1 to 13 March 2020. Then New York shuts down: from
 22 March the streets are empty and the same way takes half the time. The policy has to see it,
 train a candidate on what comes in, let it prove itself on rides that neither model saw, and
-promote it; and the error has to fall.
+promote it once a person has approved of it; and the error has to fall.
 """,
     example=TAXI,
     first="green-2020-03-before",
@@ -89,9 +110,16 @@ promote it; and the error has to fall.
     is_over=_collapse_is_over,
     claims=_collapse_claims,
     report_claims=_collapse_report_claims,
+    by_hand=(
+        Deed(
+            "the candidate is better on rides that neither saw; it is approved of",
+            _awaits_approval,
+            _approve,
+        ),
+    ),
     reserve=3_000,
     spends_reserve=lambda snapshots: bool(promoted(snapshots)),
     seconds=700,
 )
 
-SCENARIOS: Final = {scenario.name: scenario for scenario in (QUIET, COLLAPSE, FLIGHTS)}
+SCENARIOS: Final = {one.name: one for one in (QUIET, HARMLESS, EMERGENCY, COLLAPSE, FLIGHTS)}
