@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 from support.simulator.clock import DAY, HOUR, MINUTE
+from support.simulator.faults import Armed, Fault
 from support.simulator.invariants import ALWAYS, AT_REST, neighbour_is_left_alone
 from support.simulator.objects import POLICIES
 from support.simulator.policies import MAIN, OTHER
@@ -60,6 +61,24 @@ def test_trouble_of_all_breaks_nothing_and_leaves_nothing_open(
     for check in (*ALWAYS, *AT_REST):
         check(world)
     neighbour_is_left_alone(world, OTHER)
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_call_that_fails_is_made_good(world: World, fault: Fault) -> None:
+    """Each of the calls in turn that change something until a candidate is promoted."""
+    world.network.armed = [Armed(calls, fault) for calls in range(1, 40, 3)]
+    _until(world, "alias", MAIN.drift)
+    world.signal(MAIN.drift, HEALTHY)
+    world.run(10 * MINUTE)
+    _until(world, "move", MAIN.error)
+    assert world.network.hits >= 5
+    world.heal()
+    world.run(HOUR)
+
+    for check in (*ALWAYS, *AT_REST):
+        check(world)
+    assert world.models.champion(MAIN.model) == "candidate-1"
+    assert [one.facts["to"] for one in world.journal.of("move")] == [MAIN.fallback, MAIN.champion]
 
 
 def test_two_operators_do_everything_once(world: World) -> None:
