@@ -199,13 +199,18 @@ def test_refused_job_is_one_run_that_waits(world: World) -> None:
 
 def test_storm_of_days_keeps_to_the_limit_and_tells_it_once_a_day(world: World) -> None:
     world.train(MAIN, Outcome(result=RunResult.NOT_BETTER))
+    world.edit(
+        "main", fallback=None, rules={"retrain": {"anyOf": [{"allOf": ["drift"]}]}},
+        signals=[world.policy("main")["spec"]["signals"][0]], evaluation={"intervalSeconds": 600},
+    )  # fmt: skip
+    world.pace = 600.0
     world.signal(MAIN.drift, BREACHED)
 
-    world.run(3 * DAY)
+    world.run(2 * DAY)
 
     budget_outlives_its_policy(world)
-    assert len(world.journal.of("job")) == 3 * MAX_RUNS
-    assert 1 <= len(events(world, "BudgetExhaustedTrue")) <= 3 * MAX_RUNS
+    assert len(world.journal.of("job")) == 2 * MAX_RUNS
+    assert 1 <= len(events(world, "BudgetExhaustedTrue")) <= 2 * MAX_RUNS
     assert len(events(world, "DriftDetectedTrue")) == 1
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from support.simulator.clock import DAY, HOUR, MINUTE
+from support.simulator.clock import HOUR, MINUTE
 from support.simulator.cluster import SimulatedCluster
 from support.simulator.invariants import ALWAYS
 from support.simulator.objects import CRON_JOBS, SERVICES
@@ -53,7 +53,7 @@ def test_champion_and_fallback_without_pods_stay_as_they_are_and_that_is_told_on
     world.workloads.break_pods(MAIN.champion)
     world.signal(MAIN.error, BREACHED)
 
-    world.run(6 * HOUR)
+    world.run(HOUR)
 
     assert moves(world) == []
     told = [one for one in world.journal.of("event") if one.facts["warning"]]
@@ -67,13 +67,13 @@ def test_champion_and_fallback_without_pods_stay_as_they_are_and_that_is_told_on
 def test_error_that_the_fallback_does_not_mend_moves_nothing_again(world: World) -> None:
     world.signal(MAIN.error, BREACHED)
 
-    world.run(DAY)
+    world.run(4 * HOUR)
 
     assert moves(world) == [MAIN.fallback]
 
 
 def test_champion_that_comes_and_goes_is_left_once(world: World) -> None:
-    for _ in range(60):
+    for _ in range(20):
         world.workloads.break_pods(MAIN.champion)
         world.run(2 * MINUTE)
         world.workloads.break_pods(MAIN.champion, broken=False)
