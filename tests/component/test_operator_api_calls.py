@@ -45,7 +45,7 @@ def test_calls_that_are_throttled_are_made_again_with_pauses(
 
     before, begin = operator.metric(ERRORS), time.monotonic()
     proxy.refuses = THROTTLED
-    eventually("it notices", lambda: operator.metric(ERRORS) >= before + 3)
+    eventually("it notices", lambda: operator.metric(ERRORS) >= before + 2)
     assert proxy.refused <= MOST_CALLS * (time.monotonic() - begin)
     assert operator.is_well()
     world.write_report(job, RunResult.NOT_BETTER)

@@ -62,7 +62,7 @@ def ready(world: PolicyNamespace) -> tuple[str, str]:
 
 
 def test_job_that_is_denied_is_one_run_that_waits_and_says_why(world: PolicyNamespace) -> None:
-    """By rights, by quota, by admission, one after the other."""
+    """By rights, by admission, by quota, one after the other."""
     operator = world.operator()
     use_up_the_quota(world)
     world.role(("jobs", "create"))
@@ -77,17 +77,17 @@ def test_job_that_is_denied_is_one_run_that_waits_and_says_why(world: PolicyName
         world.say(error=2)
         eventually("the fallback serves", lambda: world.selects() == FALLBACK)
         world.role()
-        eventually("quota is missing", lambda: ready(world)[0] == "QuotaExceeded")
-        world.api.delete("ResourceQuota", world.namespace, "none")
         eventually("admission denies it", lambda: "no Jobs on Fridays" in ready(world)[1])
-        operator.reconcile()
-        assert world.jobs() == []
-        run = world.status()["run"]
-        assert (run["state"], run["attempt"]) == ("Starting", 1)
-        assert [one["action"] for one in world.status()["history"]] == ["Fallback", "Retrain"]
-        assert world.status()["budget"]["runsInWindow"] == 1
-        assert operator.is_well()
+    eventually("quota is missing", lambda: ready(world)[0] == "QuotaExceeded")
+    operator.reconcile()
+    assert world.jobs() == []
+    run = world.status()["run"]
+    assert (run["state"], run["attempt"]) == ("Starting", 1)
+    assert [one["action"] for one in world.status()["history"]] == ["Fallback", "Retrain"]
+    assert world.status()["budget"]["runsInWindow"] == 1
+    assert operator.is_well()
 
+    world.api.delete("ResourceQuota", world.namespace, "none")
     eventually("the Job", world.jobs)
     eventually("it is served", lambda: ready(world)[0] == "PolicyAccepted")
     operator.reconcile()
