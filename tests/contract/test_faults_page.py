@@ -56,6 +56,7 @@ REPORT = """<testsuites><testsuite name="abc" timestamp="2026-01-02T03:04:05+00:
 <testcase classname="tests.unit.test_a" name="test_b[one.two::three]" />
 <testcase classname="tests.unit.test_a" name="test_b[2]"><failure message="m">t</failure></testcase>
 <testcase classname="tests.unit.test_a" name="test_c"><skipped message="m">t</skipped></testcase>
+<testcase classname="tests.unit.test_a" name="test_d"><skipped type="pytest.xfail" /></testcase>
 <testcase classname="tests.unit.test_a" name="test_of_something_else" />
 </testsuite></testsuites>"""
 
@@ -65,7 +66,7 @@ def test_report_replaces_the_results_of_its_levels_alone() -> None:
         "runs": {"unit": {"commit": "old", "date": "2025-01-01"}, "cluster": {}},
         "tests": {"tests/unit/test_a.py::test_gone": "passed", "tests/e2e/test_d.py::d": "passed"},
     }
-    known = ["tests/unit/test_a.py::test_b", "tests/unit/test_a.py::test_c"]
+    known = [f"tests/unit/test_a.py::test_{name}" for name in "bcd"]
 
     found = TOOL["with_report"](before, ET.fromstring(REPORT), known)
 
@@ -75,6 +76,7 @@ def test_report_replaces_the_results_of_its_levels_alone() -> None:
         "tests/unit/test_a.py::test_b[2]": "failed",
         "tests/unit/test_a.py::test_b[one.two::three]": "passed",
         "tests/unit/test_a.py::test_c": "skipped",
+        "tests/unit/test_a.py::test_d": "known to fail",
     }
     assert TOOL["ends_of"]("tests/unit/test_a.py::test_b", found) == ["failed", "passed"]
     assert TOOL["ends_of"]("tests/unit/test_a.py::test_b[2]", found) == ["failed"]

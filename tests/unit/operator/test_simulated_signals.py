@@ -4,10 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 from support.simulator.clock import HOUR, MINUTE
+from support.simulator.faults import Outage, Server
 from support.simulator.policies import MAIN, spec_of
+from support.simulator.train_job import Outcome
 from support.simulator.world import BREACHED, HEALTHY, World
 
+from taxi_domain.runs import RunResult
+
 _BEHIND = "main_behind"
+#: Neither breached nor healthy: between what `enter` and `exit` ask for.
+_BETWEEN = 0.9
 
 
 @pytest.fixture
@@ -71,3 +77,23 @@ def test_too_few_rows_behind_a_breach_start_nothing_until_there_are_enough(world
     world.run(5 * MINUTE)
 
     assert len(world.journal.of("job")) == 1
+
+
+@pytest.mark.xfail(reason="that a signal is breached is remembered, and not asked of the past")
+def test_breach_that_ended_while_nobody_looked_starts_nothing_later(world: World) -> None:
+    world.add_policy(MAIN)
+    world.train(MAIN, Outcome(result=RunResult.NOT_BETTER))
+    world.signal(MAIN.drift, BREACHED)
+    world.run(7 * MINUTE)
+    assert len(world.journal.of("job")) == 1
+
+    world.network.outages[Server.CLUSTER] = Outage.DOWN
+    world.signal(MAIN.drift, HEALTHY)
+    world.run(30 * MINUTE)
+    world.signal(MAIN.drift, _BETWEEN)
+    world.run(10 * MINUTE)
+    world.network.heal()
+    world.run(HOUR)
+
+    assert len(world.journal.of("job")) == 1
+    assert state_of(world, "drift") == "Healthy"
