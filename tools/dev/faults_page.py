@@ -199,7 +199,9 @@ def _tests(fault: Fault) -> str:
         links = []
         for test in tests:
             path, _, name = test.partition("::")
-            links.append(f"[{name.removeprefix('test_').replace('_', ' ')}](../{path})")
+            function, _, case = name.partition("[")
+            told = function.removeprefix("test_").replace("_", " ")
+            links.append(f"[{told}](../{path}){f' ({case[:-1]})' if case else ''}")
         lines.append(f"{level}: {'; '.join(links)}")
     return "<br>".join(lines) or "none"
 
