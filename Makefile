@@ -138,7 +138,18 @@ test-chart: setup ## The chart, rendered by the real helm
 	@$(WITH_ALL_TOOLS) $(TIMED) "chart" $(PYTHON) -m pytest tests/chart --numprocesses 2 --dist loadfile
 test-e2e: up ## On the cluster
 	@$(WITH_ALL_TOOLS) TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \
-	   $(TIMED) "e2e" $(PYTHON) -m pytest tests/e2e -m "not soak"
+	   $(TIMED) "e2e" $(PYTHON) -m pytest tests/e2e -m "not soak" $(call REPORT,e2e)
+
+# The reports of the tests of docs/faults.md; the name of each is the commit that was tested.
+FAULTS := .build/faults
+REPORT = --junitxml="$(CURDIR)/$(FAULTS)/$(1).xml" -o junit_suite_name="$$(git describe --always --dirty)"
+
+.PHONY: faults
+faults: setup ## Run the tests of docs/faults.md that need no cluster, and write it anew
+	@mongod=$$($(BUILDER) mongod); tools=$$($(GO_TOOLS)); ended=0; \
+	   TAXI_MONGOD="$$mongod" TAXI_GO_TOOLS="$$tools" $(TIMED) "faults" \
+	   $(PYTHON) -m pytest $$($(PYTHON) tools/dev/faults_page.py --tests) $(call REPORT,local) $(SIDE_BY_SIDE) || ended=$$?; \
+	   $(PYTHON) tools/dev/faults_page.py $(FAULTS)/*.xml; exit $$ended
 
 .PHONY: pictures
 pictures: setup ## Draw the pictures of docs/reports.md again

@@ -23,6 +23,7 @@ from taxi_store.connection import connect
 pytestmark = pytest.mark.component
 
 KILLED = 137
+DUPLICATES = "taxi_operator_duplicates_prevented_total"
 ENDS_WELL = ("SuccessCriteriaMet", "Complete")
 KILLS = 200
 RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "soak_operator.json"
@@ -52,6 +53,7 @@ def test_death_around_the_job_makes_one_job(world: PolicyNamespace, fault: str) 
     operator = world.operator()
     (job,) = eventually("a Job", world.jobs)
     operator.reconcile()
+    assert operator.metric(DUPLICATES) == (fault == "after-job")
     refuse(world, job)
 
     eventually("the story goes on", lambda: run_state(world) == "Refused")
@@ -161,6 +163,29 @@ def test_two_operators_make_one_job(world: PolicyNamespace) -> None:
         one.reconcile()
     assert len(world.jobs()) == 1
     assert world.selects() == CHAMPION
+
+
+def test_operator_that_stood_still_does_nothing_again(world: PolicyNamespace) -> None:
+    """As that of a node that was suspended, or lost and not quite dead, beside its heir."""
+    first = world.operator()
+    world.say(drift=2)
+    world.apply_policy()
+    (job,) = eventually("a Job", world.jobs)
+    first.hang()
+    second = world.operator()
+    refuse(world, job)
+    eventually("the run ends", lambda: run_state(world) == "Refused")
+    world.say(error=2)
+    eventually("the fallback serves", lambda: "lastSwapSeconds" in world.status()["traffic"])
+
+    first.wake()
+
+    for one in (first, second):
+        one.reconcile()
+    assert len(world.jobs()) == 1
+    assert actions(world) == ["Fallback", "Retrain"]
+    assert world.selects() == FALLBACK
+    assert world.events().count("FallbackActivated") == 1
 
 
 class TrainJobs(threading.Thread):

@@ -56,6 +56,14 @@ def test_policy_needs_no_prometheus_and_may_say_that_silence_holds(
     assert "prometheus" not in control_plane.api.apply(policy, "default")["spec"]
 
 
+def test_target_of_a_policy_stays(control_plane: ControlPlane) -> None:
+    control_plane.api.apply(POLICY, "default")
+
+    for name in ("deploymentName", "activeServiceName"):
+        with pytest.raises(RuntimeError, match=r"spec\.target cannot be changed"):
+            control_plane.api.apply(changed(("target", name), "another"), "default")
+
+
 @pytest.mark.parametrize(
     ("path", "value", "text"),
     [

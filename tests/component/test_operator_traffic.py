@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 from support.control_plane import condition_of
 from support.operator_process import eventually
-from support.policy_namespace import CHAMPION, FALLBACK, SERVICE, PolicyNamespace
+from support.policy_namespace import (
+    CHAMPION,
+    FALLBACK,
+    SERVICE,
+    PolicyNamespace,
+    object_of_chart,
+)
 
 pytestmark = pytest.mark.component
 
@@ -156,6 +162,22 @@ def test_hand_that_saves_the_traffic_from_an_absent_champion_is_heeded(
     stays_at_fallback(world)
     world.controllers.ready[CHAMPION] = 1
     eventually("the champion serves", lambda: world.selects() == CHAMPION)
+
+
+def test_selector_that_another_manager_takes_by_force_is_set_again(world: PolicyNamespace) -> None:
+    """As `helm upgrade --force-conflicts`, or a sync of Argo CD, with a selector of their own."""
+    world.operator()
+    to_fallback(world)
+    champion = world.api.get("Deployment", world.namespace, CHAMPION)
+    assert champion is not None
+    service = object_of_chart("Service", SERVICE)
+    service["spec"]["selector"] = champion["spec"]["selector"]["matchLabels"]
+
+    taken = world.api.apply(service, world.namespace)
+
+    assert taken["spec"]["selector"] == service["spec"]["selector"]
+    eventually("the fallback serves again", lambda: world.selects() == FALLBACK)
+    assert [one["action"] for one in world.status()["history"]] == ["Fallback"]
 
 
 def stays_at_fallback(world: PolicyNamespace) -> None:

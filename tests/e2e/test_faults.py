@@ -145,9 +145,9 @@ def test_upgrades_while_the_fallback_serves_leave_the_traffic(
         assert done.returncode == 0, f"{binary} {words}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def upgrade(binary: str, note: str) -> None:
+    def upgrade(binary: str, note: str, *options: str) -> None:
         helm(
-            binary, "upgrade", "taxi", str(CHART), "--values", str(file),
+            binary, "upgrade", "taxi", str(CHART), "--values", str(file), *options,
             "--set", f"monitor.podAnnotations.note={note}", "--set", "crds.install=false",
         )  # fmt: skip
 
@@ -170,6 +170,8 @@ def test_upgrades_while_the_fallback_serves_leave_the_traffic(
     upgrade("helm", "one")
     wait_for("the operator's end", lambda: not operators())
     assert traffic_of(breakable) == "fallback"
+    upgrade("helm", "by-force", "--server-side=true", "--force-conflicts")
+    assert traffic_of(breakable) == "fallback", "helm upgrade --force-conflicts"
     # Helm 3 on the same release, as teams with both do.
     for binary in ("helm", "helm3"):
         upgrade(binary, f"by-{binary}")
@@ -183,6 +185,12 @@ def test_upgrades_while_the_fallback_serves_leave_the_traffic(
     wait_for("champion", lambda: traffic_of(breakable) == "predictor")
 
 
+def jobs_of(release: Release, policy: str) -> list[str]:
+    """Return the names of the Jobs of a policy."""
+    found = release.kubectl.get("jobs", "-l", f"{POLICY_LABEL}={policy}")["items"]
+    return [one["metadata"]["name"] for one in found]
+
+
 @pytest.mark.parametrize(("point", "jobs_at_death"), [("after-intent", 0), ("after-job", 1)])
 def test_operator_that_dies_makes_one_job_all_the_same(
     breakable: Release, values: dict[str, Any], point: str, jobs_at_death: int
@@ -190,24 +198,56 @@ def test_operator_that_dies_makes_one_job_all_the_same(
     name = f"retrain-{point}"
     fault = [{"name": "TAXI_OPERATOR_FAULT", "value": point}]
 
-    def jobs() -> list[str]:
-        found = breakable.kubectl.get("jobs", "-l", f"{POLICY_LABEL}={name}")["items"]
-        return [one["metadata"]["name"] for one in found]
-
     breakable.install({**values, "operator": {"env": fault}})
     breakable.kubectl.apply(retraining(breakable, name))
     wait_for("death of the operator", lambda: sum(restarts_of(breakable, "operator").values()) >= 1)
     assert status_of(breakable, name)["decision"]["number"] == 1, "the intent was written first"
-    assert len(jobs()) == jobs_at_death
+    assert len(jobs_of(breakable, name)) == jobs_at_death
 
     breakable.install(values)
     wait_for(
         "end of the run", lambda: status_of(breakable, name).get("run", {}).get("endedAt"),
         seconds=400,
     )  # fmt: skip
-    assert len(jobs()) == 1
+    assert len(jobs_of(breakable, name)) == 1
     assert status_of(breakable, name)["decision"]["number"] == 1
     delete_policy(breakable, name)
+
+
+@pytest.mark.parametrize(
+    ("word", "broken", "whole"),
+    [
+        ("ImagePullFailed", {"image": "taxi.invalid/no-such-image:1"}, {}),
+        ("InvalidImageName", {"image": "No Such Image"}, {}),
+        ("Unschedulable", {}, {"nodeSelector": {"no-such": "node"}}),
+    ],
+)
+def test_run_whose_pod_cannot_start_says_why_and_goes_with_its_policy(
+    breakable: Release, word: str, broken: dict[str, Any], whole: dict[str, Any]
+) -> None:
+    name = f"no-start-{word.lower()}"
+    template = breakable.kubectl.get("cronjob", "taxi-train")["spec"]["jobTemplate"]["spec"]
+    (container,) = template["template"]["spec"]["containers"]
+
+    def change(container: dict[str, Any], pod: dict[str, Any]) -> None:
+        spec = {**pod, "containers": [{"name": "train", **container}]}
+        patch = {"spec": {"jobTemplate": {"spec": {"template": {"spec": spec}}}}}
+        breakable.kubectl("patch", "cronjob/taxi-train", "-p", json.dumps(patch))
+
+    def says() -> bool:
+        run = status_of(breakable, name).get("run", {})
+        return str(run.get("message", "")).startswith(word)
+
+    change(broken, whole)
+    try:
+        breakable.kubectl.apply(retraining(breakable, name))
+        # Runs of tests before this one keep it waiting for half a minute.
+        wait_for(word, says, seconds=150)
+        assert len(jobs_of(breakable, name)) == 1
+        delete_policy(breakable, name)
+        wait_for("the end of its Job", lambda: not jobs_of(breakable, name))
+    finally:
+        change({"image": container["image"]}, dict.fromkeys(whole))
 
 
 @pytest.mark.soak

@@ -76,6 +76,7 @@ class Server:
             return False
 
 
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _PATHS = {
     "Namespace": "/api/v1/namespaces",
     "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
@@ -89,6 +90,9 @@ _PATHS = {
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
     "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+    "ResourceQuota": "/api/v1/namespaces/{}/resourcequotas",
+    "ValidatingAdmissionPolicy": f"{_ADMISSION}/validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": f"{_ADMISSION}/validatingadmissionpolicybindings",
     "DriftPolicy": "/apis/taxi-monitoring.io/v1alpha1/namespaces/{}/driftpolicies",
 }
 
@@ -120,6 +124,11 @@ class Api:
                 headers={"Content-Type": "application/apply-patch+yaml"},
             )
         )  # fmt: skip
+
+    def replace(self, manifest: Manifest, namespace: str = "") -> Manifest:
+        """Put a manifest in the place of an object, as `kubectl replace` does."""
+        path = f"{_PATHS[manifest['kind']].format(namespace)}/{manifest['metadata']['name']}"
+        return _json(self._client.put(path, content=json.dumps(manifest)))
 
     def patch(self, kind: str, namespace: str, name: str, change: Manifest, part: str = "") -> None:
         """Change fields of an object, or of its subresource."""
@@ -178,10 +187,10 @@ class ControlPlane:
         """Start the API server and wait until it can be used."""
         self.api_server.start("/readyz")
 
-    def kubeconfig(self) -> Path:
-        """Return the kubeconfig of the operator."""
-        path = self._folder / "kubeconfig.json"
-        cluster = {"server": self.api_server.url, "insecure-skip-tls-verify": True}
+    def kubeconfig(self, url: str = "") -> Path:
+        """Return the kubeconfig of the operator; it may ask another address."""
+        path = self._folder / ("kubeconfig-elsewhere.json" if url else "kubeconfig.json")
+        cluster = {"server": url or self.api_server.url, "insecure-skip-tls-verify": True}
         path.write_text(
             json.dumps(
                 {

@@ -1,6 +1,7 @@
 """The operator's real process."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -46,6 +47,14 @@ class OperatorProcess:
         """End it as a lost node would."""
         self.process.kill()
         self.process.wait()
+
+    def hang(self) -> None:
+        """Stop it without ending it, as a node that is suspended does."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let it go on with what it knew."""
+        self.process.send_signal(signal.SIGCONT)
 
     def wait_for_death(self, seconds: float = 40) -> int:
         """Wait until it ended by itself; return the exit code."""

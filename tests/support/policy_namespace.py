@@ -113,6 +113,18 @@ class PolicyNamespace:
         self.say(drift=0, error=0)
         self.controllers.start()
 
+    def role(self, *denied: tuple[str, str]) -> None:
+        """Give the operator the chart's rights, but for some verbs of resources."""
+        role = object_of_chart("Role")
+        for rule in role["rules"]:
+            if rule["resources"] == ["services"] and rule["verbs"] == ["patch"]:
+                rule["resourceNames"] = self._services
+            for resource, verb in denied:
+                if rule["resources"] == [resource] and verb in rule["verbs"]:
+                    rule["verbs"].remove(verb)
+        role["rules"] = [rule for rule in role["rules"] if rule["verbs"]]
+        self.api.apply(role, self.namespace)
+
     def add_service(self, name: str, instance: str = "taxi", champion: str = CHAMPION) -> None:
         """Install an active Service as the chart does: without a selector, with the right to it."""
         service = object_of_chart("Service", SERVICE)
@@ -121,11 +133,7 @@ class PolicyNamespace:
         service["metadata"]["annotations"][DEPLOYMENT_ANNOTATIONS[Traffic.CHAMPION]] = champion
         self.api.apply(service, self.namespace)
         self._services.append(name)
-        role = object_of_chart("Role")
-        for rule in role["rules"]:
-            if rule["resources"] == ["services"] and rule["verbs"] == ["patch"]:
-                rule["resourceNames"] = self._services
-        self.api.apply(role, self.namespace)
+        self.role()
 
     def _add_pod(self, deployment: Manifest) -> None:
         name = deployment["metadata"]["name"]
@@ -150,21 +158,23 @@ class PolicyNamespace:
             one.kill()
 
     def operator(
-        self, *, fault: str = "", instance: str = "", reports: bool = False, **settings: str
-    ) -> OperatorProcess:
+        self, *, fault: str = "", instance: str = "", reports: bool = False, api_url: str = "",
+        **settings: str,
+    ) -> OperatorProcess:  # fmt: skip
         """Start an operator.
 
         Args:
             fault: Where it dies.
             instance: The release that it serves.
             reports: Whether it makes reports of decisions.
+            api_url: Where it finds the API server; empty: where it is.
             settings: More variables, without their prefix `TAXI_OPERATOR_`.
         """
         links = {"TAXI_OPERATOR_REPORT_CRONJOB": REPORT, "TAXI_OPERATOR_REPORT_URL": REPORT_URL}
         one = OperatorProcess(
             self._folder,
             {
-                **self.variables(), "TAXI_OPERATOR_FAULT": fault,
+                **self.variables(api_url), "TAXI_OPERATOR_FAULT": fault,
                 "TAXI_OPERATOR_INSTANCE": instance, **(links if reports else {}),
                 **{f"TAXI_OPERATOR_{name}": value for name, value in settings.items()},
             },
@@ -172,12 +182,12 @@ class PolicyNamespace:
         self._operators.append(one)
         return one
 
-    def variables(self) -> dict[str, str]:
+    def variables(self, api_url: str = "") -> dict[str, str]:
         """Return the environment of an operator's pod, as far as all have it."""
         return {
             "TAXI_OPERATOR_NAMESPACE": self.namespace,
             "TAXI_MONGODB_URI": self._mongodb_uri,
-            "KUBECONFIG": str(self.plane.kubeconfig()),
+            "KUBECONFIG": str(self.plane.kubeconfig(api_url)),
             "TAXI_OPERATOR_API_TIMEOUT": "3",
             "TAXI_OPERATOR_PROMETHEUS_URL": self._prometheus,
         }

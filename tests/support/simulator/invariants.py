@@ -14,6 +14,8 @@ from taxi_operator.memory.notices import due_of
 
 #: A change of the world within so many seconds before an action could not be known to it.
 _UNAWARE = 2.0
+#: Objects have the times of whole seconds: a run leaves its window up to a second early.
+_SHORTEST_WINDOW = WINDOW - 1.0
 #: Two steps of a range over two minutes.
 _TWO_STEPS = 24.0
 _ENFORCE = "Enforce"
@@ -49,9 +51,7 @@ def budget_holds(world: World) -> None:
     """
     for runs in _runs(world, "uid"):
         for start in runs:
-            window = [
-                run for run in runs if 0 <= start.api - run.api < WINDOW and run.at <= start.at
-            ]
+            window = _window_before(start, runs)
             if not _forgot_runs(world, window[0].at, start.at):
                 assert len(window) <= MAX_RUNS, f"{start}: is run {len(window)} of its window"
 
@@ -60,9 +60,7 @@ def budget_outlives_its_policy(world: World) -> None:
     """No window has more runs for a policy's name, however often it was made anew."""
     for runs in _runs(world, "policy"):
         for start in runs:
-            window = [
-                run for run in runs if 0 <= start.api - run.api < WINDOW and run.at <= start.at
-            ]
+            window = _window_before(start, runs)
             assert len(window) <= MAX_RUNS, f"{start}: is run {len(window)} of its window"
 
 
@@ -236,6 +234,15 @@ ALWAYS = (
 AT_REST = (
     alias_rests_on_a_version_that_starts, obligations_end, notices_are_told, served,
 )  # fmt: skip
+
+
+def _window_before(start: Entry, runs: Sequence[Entry]) -> list[Entry]:
+    """Return the runs of the window that ends with the start of one of them."""
+    return [
+        run
+        for run in runs
+        if 0 <= start.api - run.api < _SHORTEST_WINDOW and run.at <= start.at
+    ]  # fmt: skip
 
 
 def _runs(world: World, key: str) -> Iterator[Sequence[Entry]]:
