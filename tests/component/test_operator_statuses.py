@@ -58,18 +58,16 @@ def test_policy_that_is_replaced_or_restored_repeats_nothing(world: PolicyNamesp
 
     stored = world.policy()
     assert stored is not None
-    version = stored["metadata"]["resourceVersion"]
     bare = {name: stored[name] for name in ("apiVersion", "kind", "spec")}
-    world.api.replace(
-        {**bare, "metadata": {"name": "p", "resourceVersion": version}}, world.namespace
-    )
+    bare["metadata"] = {"name": "p"}
+    world.api.replace(bare, world.namespace)
     operator.reconcile(3)
     assert world.status()["requests"]["retrain"] == "one"
     assert (len(world.jobs()), world.status()["decision"]["number"]) == (1, 1)
 
     world.delete_policy()
     eventually("the policy is gone", lambda: world.policy() is None)
-    world.api.apply({**bare, "metadata": {"name": "p"}}, world.namespace)
+    world.api.apply(bare, world.namespace)
     eventually("it is looked at", lambda: "requests" in world.status())
     operator.reconcile(3)
     assert len(world.jobs()) == 1

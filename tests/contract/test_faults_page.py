@@ -46,10 +46,10 @@ def test_fault_is_told_once_and_whole() -> None:
         assert "|" not in one.what + one.must + one.gap, one.what
 
 
-def test_results_are_of_tests_of_the_table() -> None:
-    known = set(TOOL["tests_of"](FAULTS))
+def test_results_are_of_files_of_the_table() -> None:
+    known = {test.partition("::")[0] for test in TOOL["tests_of"](FAULTS)}
 
-    assert {TOOL["function_of"](test) for test in TOOL["results"]()["tests"]} <= known
+    assert set(TOOL["results"]()) <= known
 
 
 REPORT = """<testsuites><testsuite name="abc" timestamp="2026-01-02T03:04:05+00:00">
@@ -61,33 +61,33 @@ REPORT = """<testsuites><testsuite name="abc" timestamp="2026-01-02T03:04:05+00:
 </testsuite></testsuites>"""
 
 
-def test_report_replaces_the_results_of_its_levels_alone() -> None:
-    before = {
-        "runs": {"unit": {"commit": "old", "date": "2025-01-01"}, "cluster": {}},
-        "tests": {"tests/unit/test_a.py::test_gone": "passed", "tests/e2e/test_d.py::d": "passed"},
-    }
+def test_report_replaces_the_results_of_its_files_alone() -> None:
+    old = {"commit": "old", "date": "2025-01-01", "tests": {"test_gone": "passed"}}
+    before = {"tests/unit/test_a.py": old, "tests/e2e/e.py": old, "tests/unit/not_named.py": old}
     known = [f"tests/unit/test_a.py::test_{name}" for name in "bcd"]
 
-    found = TOOL["with_report"](before, ET.fromstring(REPORT), known)
+    found = TOOL["with_report"](before, ET.fromstring(REPORT), [*known, "tests/e2e/e.py::test_e"])
 
-    assert found["runs"] == {"cluster": {}, "unit": {"commit": "abc", "date": "2026-01-02"}}
-    assert found["tests"] == {
-        "tests/e2e/test_d.py::d": "passed",
-        "tests/unit/test_a.py::test_b[2]": "failed",
-        "tests/unit/test_a.py::test_b[one.two::three]": "passed",
-        "tests/unit/test_a.py::test_c": "skipped",
-        "tests/unit/test_a.py::test_d": "known to fail",
-    }
-    assert TOOL["ends_of"]("tests/unit/test_a.py::test_b", found) == ["failed", "passed"]
+    assert found["tests/e2e/e.py"] == old
+    assert found["tests/unit/test_a.py"] == {
+        "commit": "abc", "date": "2026-01-02",
+        "tests": {
+            "test_b[one.two::three]": "passed", "test_b[2]": "failed", "test_c": "skipped",
+            "test_d": "known to fail",
+        },
+    }  # fmt: skip
+    assert len(found) == 2
+    assert TOOL["ends_of"]("tests/unit/test_a.py::test_b", found) == ["passed", "failed"]
     assert TOOL["ends_of"]("tests/unit/test_a.py::test_b[2]", found) == ["failed"]
     assert TOOL["ends_of"]("tests/unit/test_a.py::test_bb", found) == []
 
 
 def test_test_that_did_not_run_is_told() -> None:
     fault = TOOL["Fault"]("g", "w", "m", ("tests/unit/test_a.py::test_b", "tests/e2e/d.py::e"), "")
-    runs: dict[str, Any] = {"runs": {}, "tests": {"tests/unit/test_a.py::test_b[1]": "passed"}}
+    run = {"commit": "abc", "date": "2026-01-02", "tests": {"test_b[1]": "passed"}}
 
-    page = TOOL["page"]([fault], runs)
+    page = TOOL["page"]([fault], {"tests/unit/test_a.py": run})
 
     assert "| unit: 1 passed<br>cluster: not run |" in page
+    assert "| unit | one part of the code | 2026-01-02, commit `abc` |" in page
     assert "| cluster | the release on a cluster with nodes | not run |" in page

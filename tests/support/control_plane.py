@@ -127,8 +127,16 @@ class Api:
 
     def replace(self, manifest: Manifest, namespace: str = "") -> Manifest:
         """Put a manifest in the place of an object, as `kubectl replace` does."""
-        path = f"{_PATHS[manifest['kind']].format(namespace)}/{manifest['metadata']['name']}"
-        return _json(self._client.put(path, content=json.dumps(manifest)))
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        path = f"{_PATHS[kind].format(namespace)}/{name}"
+        for _ in range(10):
+            found = _json(self._client.get(path))
+            version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+            body = {**manifest, "metadata": {**manifest["metadata"], **version}}
+            answer = self._client.put(path, content=json.dumps(body))
+            if answer.status_code != 409:
+                return _json(answer)
+        raise RuntimeError(f"PUT {path}: somebody else changes it all the time")
 
     def patch(self, kind: str, namespace: str, name: str, change: Manifest, part: str = "") -> None:
         """Change fields of an object, or of its subresource."""

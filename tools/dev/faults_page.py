@@ -4,7 +4,7 @@
     python tools/dev/faults_page.py --tests             # print the tests that need no cluster
 
 The faults stand in tests/faults.toml, the results of the last runs in tests/faults_results.json.
-A report takes the place of all results of the levels that it has tests of.
+A report takes the place of all results of the files that it has tests of.
 """
 
 import json
@@ -99,7 +99,7 @@ def results() -> Results:
 
 
 def with_report(before: Results, report: ET.Element, known: Iterable[str]) -> Results:
-    """Return results with those of a run.
+    """Return results with those of a run, and without those that nobody names any more.
 
     Args:
         before: What was known.
@@ -107,19 +107,20 @@ def with_report(before: Results, report: ET.Element, known: Iterable[str]) -> Re
         known: Functions that the table names.
     """
     functions = set(known)
-    found: dict[str, dict[str, str]] = {}
-    for suite in report.iter("testsuite"):
-        for case in suite.iter("testcase"):
-            test = f"{case.attrib['classname'].replace('.', '/')}.py::{case.attrib['name']}"
-            if function_of(test) in functions:
-                found.setdefault(level_of(test), {})[test] = _end_of(case)
     first = next(report.iter("testsuite"))
     run = {"commit": first.attrib["name"], "date": first.attrib["timestamp"][:10]}
-    runs = {**before["runs"], **dict.fromkeys(found, run)}
-    kept = {test: end for test, end in before["tests"].items() if level_of(test) not in found}
-    for cases in found.values():
-        kept.update(cases)
-    return {"runs": dict(sorted(runs.items())), "tests": dict(sorted(kept.items()))}
+    found: dict[str, Any] = {}
+    for case in report.iter("testcase"):
+        path = f"{case.attrib['classname'].replace('.', '/')}.py"
+        test = case.attrib["name"]
+        if f"{path}::{function_of(test)}" in functions:
+            found.setdefault(path, {**run, "tests": {}})["tests"][test] = _end_of(case)
+    kept = {path: one for path, one in before.items() if _is_named(path, functions)}
+    return dict(sorted({**kept, **found}.items()))
+
+
+def _is_named(path: str, functions: set[str]) -> bool:
+    return any(one.startswith(f"{path}::") for one in functions)
 
 
 def _end_of(case: ET.Element) -> str:
@@ -134,10 +135,12 @@ def _end_of(case: ET.Element) -> str:
 
 def ends_of(test: str, found: Results) -> list[str]:
     """Return how the cases of a test ended; none when it did not run."""
+    path, _, name = test.partition("::")
+    cases: dict[str, str] = found.get(path, {}).get("tests", {})
     return [
         end
-        for case, end in found["tests"].items()
-        if case == test or ("[" not in test and case.startswith(f"{test}["))
+        for case, end in cases.items()
+        if case == name or ("[" not in name and case.startswith(f"{name}["))
     ]
 
 
@@ -153,12 +156,14 @@ def _lines(faults: list[Fault], found: Results) -> Iterator[str]:
     yield "and how they ended. Made from `tests/faults.toml` by `make faults`; do not edit. A test"
     yield "stands here only when it injects the fault itself and looks at what follows."
     yield ""
-    yield "| level | real is | last run |"
+    yield "| level | real is | run |"
     yield "|---|---|---|"
     for name, real in LEVELS.values():
-        run = found["runs"].get(name)
-        told = f"{run['date']}, commit `{run['commit']}`" if run else "not run"
-        yield f"| {name} | {real} | {told} |"
+        runs = {
+            (one["date"], one["commit"]) for path, one in found.items() if level_of(path) == name
+        }
+        told = "; ".join(f"{date}, commit `{commit}`" for date, commit in sorted(runs))
+        yield f"| {name} | {real} | {told or 'not run'} |"
     yield ""
     yield _summary(faults, found)
     group = ""
