@@ -106,11 +106,7 @@ _NO_ROOM = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are
         (_waiting("CreateContainerConfigError"), "CreateContainerConfigError"),
         (_waiting("CreateContainerError"), "CreateContainerError"),
         ({"conditions": [_NO_ROOM]}, "Unschedulable"),
-        pytest.param(
-            _waiting("ErrImageNeverPull"),
-            "ImagePullFailed",
-            marks=pytest.mark.xfail(reason="the word is not known: the run says JobRunning"),
-        ),
+        (_waiting("ErrImageNeverPull"), "ImagePullFailed"),
     ],
 )
 def test_pod_that_does_not_start_is_told_within_a_minute_and_once(

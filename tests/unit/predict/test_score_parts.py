@@ -25,13 +25,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 )
 @example([datetime(2021, 11, 7, 1, 30)], "America/New_York")  # noqa: DTZ001 - comes twice
 @example([datetime(2021, 3, 14, 2, 30)], "America/New_York")  # noqa: DTZ001 - never comes
+@example([datetime(2048, 3, 8, 2, fold=1)], "America/New_York")  # noqa: DTZ001
 def test_local_times_are_put_into_the_log_as_utc(moments: list[datetime], name: str) -> None:
     zone = ZoneInfo(name)
 
     found = utc_milliseconds(np.array(moments, "datetime64[us]"), zone)
 
     for milliseconds, moment in zip(found.tolist(), moments, strict=True):
-        passed = moment.replace(tzinfo=zone) - EPOCH
+        # Arrays do not say which of two equal hours is meant: it is the first.
+        passed = moment.replace(tzinfo=zone, fold=0) - EPOCH
         assert milliseconds == passed.total_seconds() * 1000 // 1
 
 

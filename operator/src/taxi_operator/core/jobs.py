@@ -306,6 +306,7 @@ def _failure(condition: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) ->
 #: Why a container does not start, and the word for people; the kubelet alternates between some.
 _HINDRANCES: Final = {
     "ErrImagePull": "ImagePullFailed",
+    "ErrImageNeverPull": "ImagePullFailed",
     "ImagePullBackOff": "ImagePullFailed",
     "InvalidImageName": "InvalidImageName",
     "CreateContainerConfigError": "CreateContainerConfigError",
