@@ -261,6 +261,12 @@ class SimulatedCluster:
     async def remove_status(self, policy: Document, parts: Mapping[str, Any]) -> None:
         await self._change_status(policy, lambda: self._objects.remove_status(policy, parts))
 
+    async def change_policy(self, policy: Document, spec: Mapping[str, Any]) -> Document:
+        name = policy["metadata"]["name"]
+        return await self._change(
+            lambda: copied(self._objects.change_spec(policy, spec)), kinds.POLICIES, name
+        )
+
     async def _change_status(self, policy: Document, act: Callable[[], Document]) -> None:
         try:
             name = policy["metadata"]["name"]

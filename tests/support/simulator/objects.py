@@ -135,6 +135,19 @@ class Objects:
         self._set_status(found, _merged(found.get("status") or {}, parts))
         return found
 
+    def change_spec(self, policy: Document, changes: Mapping[str, Any]) -> Document:
+        """Change fields of a spec: None removes one.
+
+        Raises:
+            PolicyChangedError: the policy is not any more as it was read.
+        """
+        found = self._unchanged(policy)
+        spec = _merged(found["spec"], changes)
+        if spec != found["spec"]:
+            found["spec"] = spec
+            self.touch(found, spec=True)
+        return found
+
     def write_status(self, name: str, changes: Mapping[str, Any] | None) -> None:
         """Change a status by another hand; None loses it, as a restore without status does."""
         found = self.find(POLICIES, name)
