@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from functools import partial
 from typing import Any, Final
 
 from support.simulator.clock import BEGIN, Clock
@@ -248,15 +247,6 @@ class SimulatedCluster:
         await self._change_status(
             policy, lambda: self._namespace.apply_status(self._caller.name, policy, status)
         )
-
-    async def change_policy(self, policy: Document, spec: Mapping[str, Any]) -> Document:
-        name, act = policy["metadata"]["name"], partial(self._objects.change_spec, policy, spec)
-        try:
-            return copied(await self._change(act, kinds.POLICIES, name))
-        except ApiError as error:
-            if error.status in {404, 409}:
-                raise PolicyChangedError(str(error)) from error
-            raise
 
     async def remove_status(self, policy: Document, parts: Mapping[str, Any]) -> None:
         await self._change_status(policy, lambda: self._objects.remove_status(policy, parts))

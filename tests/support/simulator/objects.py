@@ -112,17 +112,6 @@ class Objects:
         self._set_status(found, _overlaid(self._foreign[uid], copied(status)))
         return found
 
-    def change_spec(self, policy: Document, parts: Mapping[str, Any]) -> Document:
-        """Change fields of a spec; None removes one.
-
-        Raises:
-            PolicyChangedError: it is not any more as it was read.
-        """
-        found = self._unchanged(policy)
-        found["spec"] = _merged(found["spec"], parts)
-        self.touch(found, spec=True)
-        return found
-
     def remove_status(self, policy: Document, parts: Mapping[str, Any]) -> Document:
         """Remove parts of a status, whoever wrote them: None stands for what goes.
 
