@@ -100,7 +100,7 @@ def test_operator_may_read_the_template_and_make_its_job_and_nothing_more() -> N
     verbs = {one["resources"][0]: one["verbs"] for one in granted if one["apiGroups"] == ["batch"]}
     assert verbs == {
         "cronjobs": ["get", "list", "watch"],
-        "jobs": ["create", "get", "list", "patch", "watch"],
+        "jobs": ["create", "get", "list", "watch", "patch"],
     }
 
 
