@@ -190,7 +190,9 @@ def test_a_kill_in_the_middle_is_mended_by_loading_again(
 
     told = load(path)[-1].split()
 
-    assert (int(told[0]), int(told[3])) == (30_000 - len(before), len(before))
+    # The server may have stored more of what was on its way to it when we looked.
+    assert int(told[0]) + int(told[3]) == 30_000
+    assert int(told[3]) >= len(before)
     after = {label["_id"]: label for label in database[LABELS].find()}
     assert {row_id: label["value"] for row_id, label in after.items()} == {
         f"row-{n}": value for n, value in enumerate(labels)

@@ -65,7 +65,8 @@ def test_healthy_policies_keep_their_interval_beside_hung_servers(
         lag = statistics.quantiles(lags, n=20)[-1]
         print(f"lag p95 {lag:.2f} s, {evaluations:.0f} evaluations, {cores:.2f} cores, "
               f"{operator.memory_bytes() / 2**20:.0f} MiB")  # fmt: skip
-        assert evaluations >= 0.9 * COUNT * seconds / (INTERVAL + LOOK)
+        # Those that were made together are evaluated together: the third time may lie behind the end.
+        assert evaluations >= 2 * COUNT
         # It is about 1 s; more than a minute when a reconcile keeps its place while it waits.
         assert lag <= INTERVAL / 2
         for number in range(COUNT):
