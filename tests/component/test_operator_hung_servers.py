@@ -16,8 +16,6 @@ pytestmark = pytest.mark.component
 
 COUNT = 12
 INTERVAL = 5
-#: The operator looks twice a second which policies are due, so each interval is as much longer.
-LOOK = 0.5
 #: Long enough for three evaluations, and for breakers that open and try again.
 WATCHED = 15
 
@@ -65,7 +63,7 @@ def test_healthy_policies_keep_their_interval_beside_hung_servers(
         lag = statistics.quantiles(lags, n=20)[-1]
         print(f"lag p95 {lag:.2f} s, {evaluations:.0f} evaluations, {cores:.2f} cores, "
               f"{operator.memory_bytes() / 2**20:.0f} MiB")  # fmt: skip
-        # Those that were made together are evaluated together: the third time may lie behind the end.
+        # Those that were made together are evaluated together: the third may be behind the end.
         assert evaluations >= 2 * COUNT
         # It is about 1 s; more than a minute when a reconcile keeps its place while it waits.
         assert lag <= INTERVAL / 2

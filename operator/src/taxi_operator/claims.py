@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from taxi_operator.adapters.cluster import PolicyChangedError
 from taxi_operator.adapters.reads import Reads
 from taxi_operator.spec.ownership import Holders, enforces, service_of
 from taxi_operator.traffic import TrafficControl
@@ -60,6 +61,32 @@ class Claims:
     def only_watches(self, found: Document) -> bool:
         """Tell whether a policy does not claim its target, and another one does."""
         return found["metadata"]["uid"] in self._onlookers
+
+    async def require(self, found: Document) -> None:
+        """Check that a policy is still as it was seen, and that no other one has its target.
+
+        Raises:
+            PolicyChangedError: something changed; the next reconcile sees it.
+        """
+        await self.require_unchanged(found)
+        watches = self.only_watches(found)
+        await self.policies(surely=True)
+        taken = await self.conflicting_policy_of(found) is not None
+        if taken or self.only_watches(found) != watches:
+            name = found["metadata"]["name"]
+            raise PolicyChangedError(f"{name}: another policy has, or had, the target")
+
+    async def require_unchanged(self, found: Document) -> None:
+        """Check that a policy is still as it was seen.
+
+        Raises:
+            PolicyChangedError: it is not; the next reconcile sees it.
+        """
+        name, seen = found["metadata"]["name"], found["metadata"]["resourceVersion"]
+        now = await self._direct.policy(name)
+        version = None if now is None else now["metadata"]["resourceVersion"]
+        if version != seen:
+            raise PolicyChangedError(f"{name}: is at version {version}, and was seen at {seen}")
 
     def speaks(self, found: Document) -> bool:
         """Tell whether a policy that was listed is the one that speaks for its target."""

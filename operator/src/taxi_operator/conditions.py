@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from taxi_operator.core.decisions import QUEUED, Traffic
 from taxi_operator.core.signals import Reading, SignalState
-from taxi_operator.memory.status import REFUSED, Status
+from taxi_operator.memory.requests import REFUSED
+from taxi_operator.memory.status import Status
 from taxi_operator.times import text_of
 
 Document = dict[str, Any]

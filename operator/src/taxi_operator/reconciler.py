@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from taxi_domain.errors import FieldError, TaxiError
+from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
 from taxi_domain.metrics import (
     OPERATOR_API_ERRORS,
     OPERATOR_CHAMPION_UNAVAILABLE,
@@ -34,10 +34,10 @@ from taxi_operator.orphans import Orphans
 from taxi_operator.pauses import pause_of
 from taxi_operator.places import Places
 from taxi_operator.plan.decision import is_asked, next_number
-from taxi_operator.plan.effects import AnnotateService, Select
+from taxi_operator.plan.effects import AnnotateService, CreateJob, Select
 from taxi_operator.plan.plan import Plan, abandoned
 from taxi_operator.plan.policy import PARTS, Part, decide, remembered, request, rescue, run
-from taxi_operator.plan.rollback import ROLLBACK
+from taxi_operator.plan.rollback import ROLLBACK, not_followed
 from taxi_operator.plan.seen import NOTHING_DONE, Done, Place, Seen
 from taxi_operator.promotions import Promotions
 from taxi_operator.reconcile_context import ReconcileContext
@@ -177,7 +177,8 @@ class Reconciler:
         promotion = promotion_of(status.run, key, target, self._clock())
         if promotion is None:
             return status
-        await self._require_unchanged(found)
+        if self._view is not None:
+            await self._claims.require_unchanged(found)
 
         async def write(plan: Plan) -> None:
             await self._reporter.take(found, status, plan)
@@ -186,6 +187,10 @@ class Reconciler:
         return plan.memory
 
     async def _refuse(self, found: Document, status: Status, reason: str, message: str) -> None:
+        # They would else act much later, on another champion than the one that was meant.
+        status = not_followed(
+            found.get("spec") or {}, status, f"the policy is not served ({reason})"
+        )
         self._metrics.keep_signals(found["metadata"]["name"], ())
         # Nobody looks at the champion of a policy that is not served.
         self._metrics[OPERATOR_CHAMPION_UNAVAILABLE].remove_by_labels(
@@ -279,7 +284,7 @@ class Reconciler:
                     if plan.note is not None:
                         await self._reporter.tell(context.found, plan.note)
                     return
-                done = await self._executor.carry_out(plan, partial(self._write, context))
+                done = await self._carry_out(context, plan)
             if done.created is False:
                 self._metrics[OPERATOR_DUPLICATES_PREVENTED].labels(context.key.name).inc()
             if any(isinstance(one, Select | AnnotateService) for one in plan.first + plan.then):
@@ -287,6 +292,16 @@ class Reconciler:
                 await self._look_at_target(context)
             if part is decide:
                 return  # one decision a reconcile, also of those that a dry run would make
+
+    async def _carry_out(self, context: ReconcileContext, plan: Plan) -> Done:
+        try:
+            return await self._executor.carry_out(plan, partial(self._write, context))
+        except TaxiError as error:
+            for effect in plan.then:
+                # Without an answer the Job may be there.
+                if isinstance(effect, CreateJob) and not isinstance(error, NotAvailableError):
+                    await self._queue.give_back(effect.manifest["metadata"]["name"])
+            raise
 
     def _look(self, context: ReconcileContext) -> Looks:
         return self._direct if context.is_sure else self._viewed
@@ -296,27 +311,14 @@ class Reconciler:
 
         What they tell may be some moments old; what is to be done is planned anew.
         """
-        await self._require_unchanged(context.found)
+        if self._view is not None:
+            await self._claims.require(context.found)
         context.is_sure = True
         await self._look_at_target(context)
         if context.seen.jobs is not None:
             await self._look_at_jobs(context)
         if context.seen.has_template:
             await self._look_at_template(context)
-
-    async def _require_unchanged(self, found: Document) -> None:
-        """Check that a policy is still as it was seen.
-
-        Raises:
-            PolicyChangedError: it is not; the next reconcile sees it.
-        """
-        if self._view is None:
-            return
-        name, seen = found["metadata"]["name"], found["metadata"]["resourceVersion"]
-        now = await self._cluster.policy(name)
-        version = None if now is None else now["metadata"]["resourceVersion"]
-        if version != seen:
-            raise PolicyChangedError(f"{name}: is at version {version}, and was seen at {seen}")
 
     async def _plan(self, context: ReconcileContext, part: Part, done: Done) -> tuple[Status, Plan]:
         """Look at what a part needs; return what is remembered then, and the part's next step."""

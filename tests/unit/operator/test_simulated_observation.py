@@ -221,8 +221,13 @@ def test_alias_that_a_hand_moved_is_left_alone(world: World) -> None:
     world.models.point(MAIN.model, Alias.CHAMPION, FIRST, by="a hand")
     world.run(HOUR)
 
-    assert run_of(world)["state"] == "Promoted"
+    assert run_of(world)["state"] == "RolledBack"
     assert f"the champion is {FIRST} now" in run_of(world)["message"]
+    # The way back must not lead forward to what a person took back.
+    world.request(MAIN.policy, "rollback")
+    world.run(MINUTE)
+    assert world.models.champion(MAIN.model) == FIRST
+    assert "was rejected" in world.status(MAIN.policy)["requests"]["refused"]
     world.workloads.annotate(MAIN.champion, {MODEL_VERSION_ANNOTATION: FIRST})
     world.run(5 * MINUTE)
 

@@ -244,3 +244,50 @@ def test_dry_run_tells_what_would_be_done_by_hand_and_does_nothing(world: World)
     assert world.actions() == []
     told = world.status(MAIN.policy)["dryRun"]["history"]
     assert [one["because"] for one in told] == [["retrainRequest"], ["forceTraffic"]]
+
+
+def test_word_that_acted_does_not_act_again_when_it_is_put_back(world: World) -> None:
+    world.train(MAIN, Outcome(result=RunResult.NOT_BETTER))
+    begin(world)
+    first = world.request(MAIN.policy, "retrain")
+    world.run(10 * MINUTE)
+    world.request(MAIN.policy, "retrain")
+    world.run(10 * MINUTE)
+    assert len(world.journal.of("job")) == 2
+
+    world.edit(MAIN.policy, retrainRequest=first)
+    world.run(HOUR)
+
+    assert len(world.journal.of("job")) == 2
+
+
+def test_word_of_a_policy_that_is_not_served_does_not_act_later(world: World) -> None:
+    begin(world)
+    world.add_policy(MAIN, "rival")
+    world.run(MINUTE)
+    world.objects.find("policies", "rival")["spec"]["abortRequest"] = "late"  # type: ignore[index]
+    world.objects.touch(world.policy("rival"), spec=True)
+    world.run(MINUTE)
+    assert world.status("rival")["requests"]["abort"] == "late"
+
+    world.delete_policy(MAIN.policy)
+    world.train(MAIN, Outcome(seconds=300.0))
+    world.request("rival", "retrain")
+    world.run(5 * MINUTE)
+
+    assert world.status("rival")["run"]["state"] == "Running"
+
+
+def test_job_of_somebody_else_is_not_ended(world: World) -> None:
+    world.train(MAIN, Outcome(seconds=500.0))
+    begin(world)
+    world.request(MAIN.policy, "retrain")
+    world.run(3 * MINUTE)
+    (job,) = world.objects.all("jobs")
+    job["metadata"]["ownerReferences"][0]["uid"] = "somebody-else"
+
+    world.request(MAIN.policy, "abort")
+    world.run(MINUTE)
+
+    assert run_of(world)["state"] == "Abandoned"
+    assert world.journal.of("job ended by hand") == []

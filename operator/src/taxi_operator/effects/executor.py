@@ -110,7 +110,7 @@ class Executor:
             case CreateJob():
                 return await self._create(effect)
             case EndJob():
-                await self._cluster.end_job(effect.job)
+                await self._end(effect)
             case MoveAlias():
                 await self._move(effect)
             case SetState():
@@ -138,6 +138,12 @@ class Executor:
             if found is not None and not jobs.is_owned_by(found, effect.policy):
                 raise TaxiError(f"Job {name}: exists and belongs to somebody else; remove it")
         return created
+
+    async def _end(self, effect: EndJob) -> None:
+        # The name comes from a status: another's Job of this name is left alone.
+        found = await self._cluster.job(effect.job)
+        if found is not None and jobs.is_owned_by(found, effect.policy):
+            await self._cluster.end_job(effect.job)
 
     async def _move(self, effect: MoveAlias) -> None:
         try:

@@ -61,6 +61,11 @@ class RunQueue:
             self._reserved[job] = now + RESERVED_SECONDS
             return True
 
+    async def give_back(self, job: str) -> None:
+        """Give the place of a Job up that could not be made: others must not wait for it."""
+        async with self._lock:
+            self._reserved.pop(job, None)
+
     def _taken(self, jobs: Sequence[Mapping[str, Any]], now: float) -> set[str]:
         """Return the names of the Jobs that have a place: those that go on, or are to be made."""
         known = {one["metadata"]["name"]: ended_at(one) is None for one in jobs}

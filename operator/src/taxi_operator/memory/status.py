@@ -9,6 +9,13 @@ from taxi_operator.core.decisions import Decision, Traffic
 from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.signals import Reading, SignalState
 from taxi_operator.memory.fields import Fields
+from taxi_operator.memory.requests import (
+    REFUSED,
+    earlier_of,
+    requests_document,
+    requests_of,
+    with_earlier,
+)
 from taxi_operator.memory.run import Run, run_document, run_of
 from taxi_operator.memory.shadow import (
     FORCED_BY_HAND,
@@ -18,7 +25,6 @@ from taxi_operator.memory.shadow import (
     shadow_document,
     shadow_of,
 )
-from taxi_operator.spec.orders import REQUESTS
 from taxi_operator.times import text_of
 
 Document = dict[str, Any]
@@ -28,8 +34,6 @@ Document = dict[str, Any]
 _NEW: Final = {"dryRun", "requests"}
 _OLD_IN_DECISION: Final = {"id", "number", "action", "because", "at"}
 _NEW_IN_RUN: Final = {"cronJobName", "gate", "observation", "byRequest", "aliasRevision"}
-#: Under `status.requests`, beside the words: why the newest request to go back was refused.
-REFUSED: Final = "refused"
 _MAX_HISTORY: Final = 20
 #: No run waits longer for the one before it, seconds.
 _MAX_PAUSE: Final = 31 * 86_400.0
@@ -57,6 +61,8 @@ class Status:
     forced: bool = False
     #: The requests that were taken up, by the word for each; None: nobody looked at them yet.
     requests: Mapping[str, str] | None = None
+    #: Those before them, each behind the word for it, oldest first.
+    earlier_requests: tuple[str, ...] = ()
     #: How ready the champion was at the last look; remembered while something depends on it.
     champion: Readiness | None = None
     reset_at: float | None = None
@@ -118,7 +124,14 @@ class Status:
 
     def took(self, request: str, word: str) -> "Status":
         """Return the status with a request taken up: it acts once."""
-        return replace(self, requests={**(self.requests or {}), request: word})
+        known = self.requests or {}
+        earlier = with_earlier(self.earlier_requests, request, known.get(request))
+        return replace(self, requests={**known, request: word}, earlier_requests=earlier)
+
+    def has_taken(self, request: str, word: str) -> bool:
+        """Tell whether a request was taken up, now or before."""
+        now = (self.requests or {}).get(request)
+        return now == word or f"{request} {word}" in self.earlier_requests
 
     def refused(self, why: str) -> "Status":
         """Return the status with why the newest rollback was refused; empty: it was not."""
@@ -235,7 +248,8 @@ def status_of(document: object, now: float = math.inf) -> Status:
         last_swap_seconds=traffic.seconds("lastSwapSeconds") if active else None,
         rescued=traffic.text("reason") == RESCUED,
         forced=traffic.text("reason") == FORCED_BY_HAND,
-        requests=_requests(found.part("requests")),
+        requests=requests_of(found.part("requests")),
+        earlier_requests=earlier_of(found.part("requests")),
         champion=_champion(traffic),
         reset_at=found.time("signalsResetAt"),
         breached={one["name"]: bool(one.get("breached")) for one in signals},
@@ -276,7 +290,7 @@ def document_of(status: Status, generation: int) -> Document:
         "budget": status.budget,
         "signalsResetAt": text_of(status.reset_at),
         "history": list(status.history),
-        "requests": None if status.requests is None else dict(status.requests),
+        "requests": requests_document(status.requests, status.earlier_requests),
         "dryRun": shadow_document(status.shadow),
     }
     return {name: value for name, value in parts.items() if value not in (None, [], {})}
@@ -300,14 +314,6 @@ def for_older_resource(document: Document) -> Document:
 
 def _as_before(decision: Mapping[str, Any]) -> Document:
     return {name: value for name, value in decision.items() if name in _OLD_IN_DECISION}
-
-
-def _requests(found: Fields) -> Mapping[str, str] | None:
-    if not found.found:
-        return None
-    words = {word: found.text(word) or "" for word in REQUESTS}
-    refused = found.text(REFUSED)
-    return {**words, REFUSED: refused} if refused else words
 
 
 def _champion(traffic: Fields) -> Readiness | None:

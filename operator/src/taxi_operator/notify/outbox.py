@@ -123,7 +123,10 @@ class Outbox:
         for entry in before.history:
             if entry["number"] not in kept and self._is_untold(uid, before, entry):
                 self._count("dropped")
-                logger.warning("a notice fell out of its history", extra={"of": uid, **entry})
+                logger.warning(
+                    "a notice fell out of its history",
+                    extra={"of": uid, "decision": entry["number"]},
+                )
         self._measure()
 
     def _is_untold(self, uid: str, status: Status, entry: Mapping[str, Any]) -> bool:

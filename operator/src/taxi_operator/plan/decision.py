@@ -217,7 +217,7 @@ def is_asked(policy: Policy, status: Status, request: str) -> bool:
     done.
     """
     word = policy.requests[request]
-    return bool(word) and status.requests is not None and status.requests.get(request) != word
+    return bool(word) and status.requests is not None and not status.has_taken(request, word)
 
 
 def _taken(policy: Policy, status: Status, decision: Decision) -> Status:

@@ -61,9 +61,10 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class EndJob:
-    """A Job ends now, its pods too; it stays to be looked at, and counted."""
+    """A Job of a policy ends now, its pods too; it stays to be looked at, and counted."""
 
     job: str
+    policy: PolicyKey
 
 
 Effect = CreateJob | EndJob | MoveAlias | SetState | AnnotatePods | AnnotateService | Select

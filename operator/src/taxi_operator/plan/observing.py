@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.figures import figure
+from taxi_domain.models import ModelState
 from taxi_domain.runs import RunResult
 from taxi_operator.core import jobs
 from taxi_operator.core.jobs import JobOutcome, JobState, PolicyKey
@@ -18,7 +19,7 @@ from taxi_operator.memory.fields import CLOCK_SKEW_SECONDS
 from taxi_operator.memory.looks import Looks
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.status import Status
-from taxi_operator.plan.effects import CreateJob
+from taxi_operator.plan.effects import CreateJob, SetState
 from taxi_operator.plan.plan import Note, Plan, ended, unobserved
 from taxi_operator.plan.promotion import blocked_by
 from taxi_operator.plan.rollback import rolled_back
@@ -57,9 +58,21 @@ def next_look(policy: Policy, key: PolicyKey, status: Status, seen: SeenRun, don
     one = _Observed(policy, key, status, run, run.observation, run.looks, seen, done)
     actual = seen.alias.version if seen.alias else None
     if actual != run.candidate:
-        # A hand moved it; whose pods they are is the hand's affair, too.
-        return unobserved(status, run, f"the champion is {actual} now", seen.now)
+        return _taken_back(status, run, actual, seen.now)
     return _begin(one) if run.looks.job_name is None else _follow(one)
+
+
+def _taken_back(status: Status, run: Run, actual: str | None, now: float) -> Plan:
+    """End an observation whose champion a hand moved; whose pods they are is its affair, too.
+
+    A candidate that was taken back is marked: the way back must not lead forward to it again.
+    """
+    message = f"{run.candidate} was taken back by hand: the champion is {actual} now"
+    candidate = {**(status.candidate or {}), "state": "RolledBack", "message": message}
+    over = ended(replace(status, candidate=candidate), run, RunState.ROLLED_BACK, message, now)
+    if actual != run.champion or run.candidate is None:
+        return over
+    return replace(over, first=(SetState(run.candidate, ModelState.REJECTED, message),))
 
 
 def _begin(one: _Observed) -> Plan:

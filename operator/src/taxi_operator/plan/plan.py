@@ -5,6 +5,7 @@ from typing import Final
 
 from taxi_domain.errors import TaxiError
 from taxi_operator.core.decisions import Decision
+from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.status import Status
 from taxi_operator.plan.effects import Effect, EndJob
@@ -99,7 +100,7 @@ def abandoned(status: Status, why: str, now: float) -> Plan:
     return ended(status, run, RunState.ABANDONED, f"{why}: the verdict is not waited for", now)
 
 
-def aborted(status: Status, word: str, now: float) -> Plan:
+def aborted(key: PolicyKey, status: Status, word: str, now: float) -> Plan:
     """Return what gives the open run up, and ends its Job, since a person asks for it."""
     run = status.run
     taken = status.took("abort", word)
@@ -111,9 +112,9 @@ def aborted(status: Status, word: str, now: float) -> Plan:
     if run.state is RunState.OBSERVING:
         over = unobserved(taken, run, f"aborted by request {word}", now)
         job = run.looks.job_name if run.looks else None
-        return replace(over, first=(EndJob(job),) if job else ())
+        return replace(over, first=(EndJob(job, key),) if job else ())
     over = ended(taken, run, RunState.ABANDONED, f"aborted by request {word}", now)
-    return replace(over, first=(EndJob(run.job_name),))
+    return replace(over, first=(EndJob(run.job_name, key),))
 
 
 def unobserved(status: Status, run: Run, why: str, now: float) -> Plan:

@@ -68,11 +68,11 @@ def switch(policy: Policy, _key: PolicyKey, status: Status, seen: Seen, _done: D
     return switch_carried_on(policy, status, seen.target, seen.now)
 
 
-def abort(policy: Policy, _key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:
+def abort(policy: Policy, key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:
     """Give the open run up when a person asks for it."""
     if not is_asked(policy, status, "abort"):
         return Plan(status)
-    return aborted(status, policy.requests["abort"], seen.now)
+    return aborted(key, status, policy.requests["abort"], seen.now)
 
 
 def run(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) -> Plan:

@@ -133,7 +133,8 @@ def carried_on(
             return _begun_again(case, actual)
         # Moved back by hand, or by us before a crash: the pods follow the alias.
         message = f"the champion is {actual} and not the candidate {promotion.candidate}"
-        return _undone(case, message, _pods_back(case, actual) if actual is not None else ())
+        pods = _pods_back(case, actual) if actual is not None else ()
+        return _undone(case, message, (*_left_by_hand(case, actual, message), *pods))
     limit = _longest_rollout(seen.deployment)
     is_late = seen.now - promotion.since > limit
     is_told = _told(seen.deployment).items() >= _pods_of(promotion).items()
@@ -148,6 +149,15 @@ def carried_on(
         return _back(case, problem)
     # Of an older release, or recalled from the Service: written down for the next look.
     return Plan(replace(status, run=run))
+
+
+def _left_by_hand(case: _Case, actual: str | None, message: str) -> tuple[Effect, ...]:
+    """Mark a candidate that was taken back: the way back must not lead forward to it again."""
+    promotion = case.promotion
+    left = promotion.rollback is None and _was_moved(promotion, case.seen.alias)
+    if not left or actual != promotion.champion:
+        return ()
+    return (SetState(promotion.candidate, ModelState.REJECTED, message),)
 
 
 def _arrived(case: _Case, *, is_served: bool) -> Plan:

@@ -1,23 +1,27 @@
 """Going back to the champion before: what an observation found, or a word asked for. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from taxi_domain.models import ModelState
 from taxi_operator.core.decisions import ROLLBACK_REQUEST, Action, Decision
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.memory.obligations import promotion_of, promotion_on
+from taxi_operator.memory.requests import REFUSED
 from taxi_operator.memory.run import Run, RunState
-from taxi_operator.memory.status import REFUSED, Status
+from taxi_operator.memory.status import Status
 from taxi_operator.plan.decision import dry_told, is_asked, next_number
 from taxi_operator.plan.plan import Note, Plan, unobserved
 from taxi_operator.plan.promotion import blocked_by, forward
 from taxi_operator.plan.seen import Seen, SeenRollback
+from taxi_operator.spec.orders import REQUESTS
 from taxi_operator.spec.ownership import Target
 from taxi_operator.spec.policy import Mode, Policy
 
 #: The word for it among what is asked for by hand.
 ROLLBACK: Final = "rollback"
+ABORT: Final = "abort"
 
 
 def rolled_back(policy: Policy, key: PolicyKey, status: Status, back: Run) -> Plan:
@@ -59,6 +63,22 @@ def requested(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Pla
         why = f"{_request(policy)} asks for the champion before"
         return unobserved(status, status.run, why, seen.now)
     return _begun(policy, key, status, seen, decision)
+
+
+def not_followed(spec: Mapping[str, Any], status: Status, why: str) -> Status:
+    """Return the status of a policy that is not served, with what is asked of it taken up."""
+    if status.requests is None:
+        # Nobody looked before: what is there was there.
+        words = {request: spec.get(field) for request, field in REQUESTS.items()}
+        texts = {name: word if isinstance(word, str) else "" for name, word in words.items()}
+        return replace(status, requests=texts)
+    for request in (ROLLBACK, ABORT):
+        word = spec.get(REQUESTS[request])
+        if isinstance(word, str) and word and not status.has_taken(request, word):
+            status = status.took(request, word)
+            if request == ROLLBACK:
+                status = status.refused(f"spec.rollbackRequest {word!r} is refused: {why}")
+    return status
 
 
 def _request(policy: Policy) -> str:
