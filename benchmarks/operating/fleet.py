@@ -118,7 +118,9 @@ class Fleet:
                 "TAXI_OPERATOR_NAMESPACE": self.namespace, "TAXI_MONGODB_URI": found.mongodb,
                 "KUBECONFIG": str(found.plane.kubeconfig()),
                 "TAXI_OPERATOR_PROMETHEUS_URL": found.prometheus,
-                "TAXI_OPERATOR_PROMETHEUS_ALLOWED": " ".join(found.hung), **variables,
+                "TAXI_OPERATOR_PROMETHEUS_ALLOWED": " ".join(found.hung),
+                # What is measured is the way to a Job, and not the queue before it.
+                "TAXI_OPERATOR_MAX_RUNS": "100", **variables,
             },
         )  # fmt: skip
 
