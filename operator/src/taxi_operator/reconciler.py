@@ -37,7 +37,7 @@ from taxi_operator.plan.decision import is_asked, next_number
 from taxi_operator.plan.effects import AnnotateService, CreateJob, Select
 from taxi_operator.plan.plan import Plan, abandoned
 from taxi_operator.plan.policy import PARTS, Part, decide, remembered, request, rescue, run
-from taxi_operator.plan.rollback import ROLLBACK, not_followed
+from taxi_operator.plan.rollback import not_followed
 from taxi_operator.plan.seen import NOTHING_DONE, Done, Place, Seen
 from taxi_operator.promotions import Promotions
 from taxi_operator.reconcile_context import ReconcileContext
@@ -46,6 +46,7 @@ from taxi_operator.reporting import Reporter, defect_of
 from taxi_operator.reports import Reports, ReportSource
 from taxi_operator.selector_keeper import SelectorKeeper
 from taxi_operator.settings import Failpoint
+from taxi_operator.spec.orders import ROLLBACK
 from taxi_operator.spec.ownership import service_of, target_of
 from taxi_operator.spec.policy import Mode, Policy, policy_of
 from taxi_store.registry.registry_async import AsyncRegistry

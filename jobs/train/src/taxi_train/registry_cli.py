@@ -17,10 +17,11 @@ from typing import Annotated, Any, Final
 import typer
 from pymongo.database import Database
 
-from taxi_domain.errors import FieldError, TaxiError
+from taxi_domain.errors import TaxiError
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
-from taxi_domain.runs import EXIT_FAILED, EXIT_USAGE, RunResult
+from taxi_domain.runs import RunResult
+from taxi_runtime.process import tool
 from taxi_runtime.settings import read
 from taxi_schema.schema import Schema
 from taxi_store.connection import Document, connect, database_of
@@ -38,6 +39,7 @@ from taxi_store.registry.runs import RunStore
 from taxi_train.settings import Settings
 
 EXIT_CONFLICT: Final = 3
+_CODES: Final[Mapping[type[BaseException], int]] = {AliasConflictError: EXIT_CONFLICT}
 _BY: Final = "taxi-models"
 #: A hundred years.
 _MAX_AGE_HOURS: Final = 876_000
@@ -141,7 +143,7 @@ def export_version(version: Version, file: Path) -> None:
     """Write a version's archive to a file."""
     with _registry() as (registry, _, _):
         archive = pack(registry.load(version).files)
-    with _errors():
+    with tool(_CODES):
         _write(file, archive)
     typer.echo(f"{file}: {len(archive)} bytes of {version}")
 
@@ -179,7 +181,7 @@ def pack_model(  # noqa: PLR0913, PLR0917 - one for each option
     """Make a version of a graph of one's own: an archive, or a candidate in the registry."""
     from taxi_train.artifact.own_graph import UNSEEN_REFERENCE, OwnGraph, pack_graph
 
-    with _errors():
+    with tool(_CODES):
         made = pack_graph(OwnGraph(schema, onnx, reference, prediction_column, kind))
         if not prediction_column:
             print(f"warning: {reference}: {UNSEEN_REFERENCE}", file=sys.stderr)
@@ -365,31 +367,13 @@ def _write(file: Path, archive: bytes) -> None:
 @contextmanager
 def _registry() -> Iterator[tuple[Registry, Database[Document], str]]:
     """Connect; errors become one line and an exit code."""
-    with _errors():
+    with tool(_CODES):
         settings = read(Settings)
         with connect(
             settings.mongodb_uri, app_name=_BY, timeout_seconds=settings.timeout_seconds
         ) as client:
             database = database_of(client)
             yield Registry(database), database, settings.model
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Turn errors that a user can act on into one line and an exit code."""
-    try:
-        yield
-    except AliasConflictError as error:
-        raise _stop(str(error), EXIT_CONFLICT) from error
-    except FieldError as error:
-        raise _stop(str(error), EXIT_USAGE) from error
-    except TaxiError as error:
-        raise _stop(str(error), EXIT_FAILED) from error
-
-
-def _stop(text: str, code: int) -> typer.Exit:
-    print(f"error: {text}", file=sys.stderr)
-    return typer.Exit(code)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,21 @@ def run_service(settings: type[Settings], serve: Callable[[Settings], None]) -> 
 
 
 @contextmanager
+def tool(codes: Mapping[type[BaseException], int] | None = None) -> Iterator[None]:
+    """Run a tool that prints what it found; an error is one line, and no log is set up.
+
+    Args:
+        codes: As those of `command`.
+    """
+    known = {**(codes or {}), **_USAGE_AND_FAILURE}
+    try:
+        yield
+    except tuple(known) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(_code_of(error, known))
+
+
+@contextmanager
 def command(codes: Mapping[type[BaseException], int] | None = None) -> Iterator[None]:
     """Run a command; an error that its user can act on becomes one line and an exit code.
 
@@ -62,5 +77,9 @@ def command(codes: Mapping[type[BaseException], int] | None = None) -> Iterator[
         yield
     except tuple(known) as error:
         logger.error("%s", error)  # noqa: TRY400 - the text says it all
-        sys.exit(next(code for kind, code in known.items() if isinstance(error, kind)))
+        sys.exit(_code_of(error, known))
     logger.info("done after %.1f s", time.monotonic() - begin)
+
+
+def _code_of(error: BaseException, codes: Mapping[type[BaseException], int]) -> int:
+    return next(code for kind, code in codes.items() if isinstance(error, kind))

@@ -1,9 +1,7 @@
 """What the commands share: options, and how errors and results leave."""
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,11 +9,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from taxi_domain.errors import FieldError, TaxiError
-from taxi_domain.runs import EXIT_FAILED, EXIT_USAGE
+from taxi_domain.errors import FieldError
 from taxi_operator.adapters.cluster import PolicyChangedError
 from taxi_operator.spec.durations import seconds_of
 from taxi_operator.times import text_of
+from taxi_runtime.process import tool
 
 EXIT_CONFLICT: Final = 3
 
@@ -53,22 +51,9 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait until the operator took
 By = Annotated[str, typer.Option(help="Who asks, for the history; the user's name else.")]
 
 
-@contextmanager
-def errors() -> Iterator[None]:
+def errors() -> AbstractContextManager[None]:
     """Turn errors that a user can act on into one line and an exit code."""
-    try:
-        yield
-    except PolicyChangedError as error:
-        raise _stop(str(error), EXIT_CONFLICT) from error
-    except FieldError as error:
-        raise _stop(str(error), EXIT_USAGE) from error
-    except TaxiError as error:
-        raise _stop(str(error), EXIT_FAILED) from error
-
-
-def _stop(text: str, code: int) -> typer.Exit:
-    print(f"error: {text}", file=sys.stderr)
-    return typer.Exit(code)
+    return tool({PolicyChangedError: EXIT_CONFLICT})
 
 
 def print_json(found: Any) -> None:

@@ -8,23 +8,23 @@ from taxi_operator.cli.asking import TakenUp, ask, part_of, tell, word_of
 from taxi_operator.cli.options import By, Name, Namespace, Wait, errors
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.status import Document, status_of
-from taxi_operator.spec.orders import REQUESTS
+from taxi_operator.spec.orders import ABORT, REQUESTS, RETRAIN, ROLLBACK
 from taxi_operator.spec.policy import Mode
 
 
 def retrain(name: Name, namespace: Namespace = "", wait: Wait = False, by: By = "") -> None:
     """Ask for a retrain run, whatever rules and pause say; maxPerDay counts it."""
-    _request(name, namespace, "retrain", by, wait=wait)
+    _request(name, namespace, RETRAIN, by, wait=wait)
 
 
 def abort(name: Name, namespace: Namespace = "", wait: Wait = False, by: By = "") -> None:
     """Ask to give the open run up, and to end its Job; a promotion that was begun goes on."""
-    _request(name, namespace, "abort", by, wait=wait)
+    _request(name, namespace, ABORT, by, wait=wait)
 
 
 def rollback(name: Name, namespace: Namespace = "", wait: Wait = False, by: By = "") -> None:
     """Ask to make the version before the champion again, signals and pods with it."""
-    _request(name, namespace, "rollback", by, wait=wait)
+    _request(name, namespace, ROLLBACK, by, wait=wait)
 
 
 def _request(name: str, namespace: str, what: str, by: str, *, wait: bool) -> None:
@@ -43,7 +43,7 @@ def _request(name: str, namespace: str, what: str, by: str, *, wait: bool) -> No
         word = changed["spec"][field]
         tell(f"{name}: spec.{field} is {word}", *consequences(changed, what))
         if wait:
-            refused = part_of(changed, "requests").get("refused") if what == "rollback" else None
+            refused = part_of(changed, "requests").get("refused") if what == ROLLBACK else None
             if refused:
                 raise TaxiError(f"{name}: {refused}")
             tell(f"it was taken up: {_told(changed)}")
@@ -65,7 +65,7 @@ def consequences(policy: Document, what: str) -> list[str]:
     run = status_of(policy.get("status")).run
     if run is not None and not run.is_open:
         run = None
-    if what == "retrain":
+    if what == RETRAIN:
         if run is not None:
             return [f"the run of decision {run.number} is {run.state}: the next one follows it"]
         return ["a run starts at the next look, unless maxPerDay is used up"]

@@ -16,8 +16,8 @@ from taxi_operator.observation import observe
 from taxi_operator.plan.decision import facts_of, is_asked, next_number
 from taxi_operator.plan.plan import Plan
 from taxi_operator.plan.policy import PARTS, Part, remembered, request, rescue, run
-from taxi_operator.plan.rollback import ROLLBACK
 from taxi_operator.plan.seen import NOTHING_DONE, NextRun, Seen
+from taxi_operator.spec.orders import ROLLBACK
 from taxi_operator.spec.ownership import enforces, holder_of, service_of
 from taxi_operator.spec.policy import Mode, Policy
 from taxi_operator.traffic import TrafficControl

@@ -25,6 +25,7 @@ from taxi_operator.memory.status import Status
 from taxi_operator.plan.effects import AnnotateService, Effect, Select
 from taxi_operator.plan.plan import Note, Plan
 from taxi_operator.plan.seen import NextRun, Place, Seen, SeenTarget
+from taxi_operator.spec.orders import RETRAIN
 from taxi_operator.spec.policy import Mode, Policy
 from taxi_operator.times import seconds_since_epoch, text_of
 
@@ -49,7 +50,7 @@ def facts_of(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Fact
         last_run_succeeded=has_succeeded,
         run_starts=_run_starts(key, status, seen),
         retrain_blocked=_retrain_blocked(seen),
-        retrain_asked=is_asked(policy, status, "retrain"),
+        retrain_asked=is_asked(policy, status, RETRAIN),
     )
 
 
@@ -224,7 +225,7 @@ def _taken(policy: Policy, status: Status, decision: Decision) -> Status:
     """Take up the request behind a decision, in the same write."""
     if decision.because != (RETRAIN_REQUEST,):
         return status
-    return status.took("retrain", policy.requests["retrain"])
+    return status.took(RETRAIN, policy.requests[RETRAIN])
 
 
 def _dry(policy: Policy, status: Status, seen: Seen, facts: Facts) -> Plan:

@@ -9,6 +9,7 @@ from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.status import Status
 from taxi_operator.plan.effects import Effect, EndJob
+from taxi_operator.spec.orders import ABORT
 from taxi_operator.texts import cut
 
 
@@ -103,7 +104,7 @@ def abandoned(status: Status, why: str, now: float) -> Plan:
 def aborted(key: PolicyKey, status: Status, word: str, now: float) -> Plan:
     """Return what gives the open run up, and ends its Job, since a person asks for it."""
     run = status.run
-    taken = status.took("abort", word)
+    taken = status.took(ABORT, word)
     if run is None or not run.is_open:
         return Plan(taken, note=Note("AbortRefused", "no run is open"))
     if run.is_moving:

@@ -22,6 +22,7 @@ from taxi_operator.plan.rollback import requested
 from taxi_operator.plan.run import next_step
 from taxi_operator.plan.seen import Done, Object, Place, Seen
 from taxi_operator.plan.target import recognised, switch_carried_on
+from taxi_operator.spec.orders import ABORT
 from taxi_operator.spec.ownership import Target
 from taxi_operator.spec.policy import Mode, Policy
 
@@ -70,9 +71,9 @@ def switch(policy: Policy, _key: PolicyKey, status: Status, seen: Seen, _done: D
 
 def abort(policy: Policy, key: PolicyKey, status: Status, seen: Seen, _done: Done) -> Plan:
     """Give the open run up when a person asks for it."""
-    if not is_asked(policy, status, "abort"):
+    if not is_asked(policy, status, ABORT):
         return Plan(status)
-    return aborted(key, status, policy.requests["abort"], seen.now)
+    return aborted(key, status, policy.requests[ABORT], seen.now)
 
 
 def run(policy: Policy, key: PolicyKey, status: Status, seen: Seen, done: Done) -> Plan:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
+from taxi_domain.errors import FieldError
 from taxi_domain.models import ModelState
 from taxi_operator.core.decisions import ROLLBACK_REQUEST, Action, Decision
 from taxi_operator.core.jobs import PolicyKey
@@ -15,13 +16,9 @@ from taxi_operator.plan.decision import dry_told, is_asked, next_number
 from taxi_operator.plan.plan import Note, Plan, unobserved
 from taxi_operator.plan.promotion import blocked_by, forward
 from taxi_operator.plan.seen import Seen, SeenRollback
-from taxi_operator.spec.orders import REQUESTS
+from taxi_operator.spec.orders import ABORT, ROLLBACK, requests_of
 from taxi_operator.spec.ownership import Target
 from taxi_operator.spec.policy import Mode, Policy
-
-#: The word for it among what is asked for by hand.
-ROLLBACK: Final = "rollback"
-ABORT: Final = "abort"
 
 
 def rolled_back(policy: Policy, key: PolicyKey, status: Status, back: Run) -> Plan:
@@ -67,14 +64,16 @@ def requested(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Pla
 
 def not_followed(spec: Mapping[str, Any], status: Status, why: str) -> Status:
     """Return the status of a policy that is not served, with what is asked of it taken up."""
+    try:
+        asked = requests_of(spec)
+    except FieldError:
+        return status
     if status.requests is None:
         # Nobody looked before: what is there was there.
-        words = {request: spec.get(field) for request, field in REQUESTS.items()}
-        texts = {name: word if isinstance(word, str) else "" for name, word in words.items()}
-        return replace(status, requests=texts)
+        return replace(status, requests=asked)
     for request in (ROLLBACK, ABORT):
-        word = spec.get(REQUESTS[request])
-        if isinstance(word, str) and word and not status.has_taken(request, word):
+        word = asked[request]
+        if word and not status.has_taken(request, word):
             status = status.took(request, word)
             if request == ROLLBACK:
                 status = status.refused(f"spec.rollbackRequest {word!r} is refused: {why}")

@@ -10,8 +10,9 @@ from taxi_operator.spec.freeze import moment
 Spec = Mapping[str, Any]
 
 #: Fields of a spec by the word that a status has for each. A new text asks once.
+RETRAIN, ABORT, ROLLBACK = "retrain", "abort", "rollback"
 REQUESTS: Final[Mapping[str, str]] = {
-    "retrain": "retrainRequest", "abort": "abortRequest", "rollback": "rollbackRequest",
+    RETRAIN: "retrainRequest", ABORT: "abortRequest", ROLLBACK: "rollbackRequest",
 }  # fmt: skip
 MAX_REQUEST: Final = 64
 MAX_REASON: Final = 300
