@@ -160,7 +160,7 @@ def fails(caplog: pytest.LogCaptureFixture, code: int, *arguments: str) -> str:
 def process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command as a process."""
     return subprocess.run(
-        [sys.executable, "-m", "taxi_report.main", "export", *arguments], check=False,
+        [sys.executable, "-B", "-m", "taxi_report.main", "export", *arguments], check=False,
         env={**os.environ, "PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True,
         timeout=60, **options,
     )  # fmt: skip

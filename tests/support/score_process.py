@@ -57,6 +57,7 @@ def _run(
         os.dup2(file.fileno(), 2)
     os.environ.update(variables)
     if max_file_bytes is not None:
+        sys.dont_write_bytecode = True  # It would be cut off, and others would read it.
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
     sys.argv = ["taxi-predict", "score", *arguments]
     app()

@@ -28,5 +28,7 @@ trap 'rm -rf "$venv"' ERR
 echo "installing $(grep -c '==' requirements/dev.txt) pinned packages (a minute or two)"
 "$venv/bin/pip" install --quiet --require-hashes -r requirements/uv.txt
 # Without --no-config uv would add the constraints of pyproject.toml, which have no hashes.
-VIRTUAL_ENV=$venv "$venv/bin/uv" --no-config pip install --quiet --require-hashes -r requirements/dev.txt
+# All is compiled here: a process that may write only so much would leave half of a module's bytecode
+# behind (Python does not look at what a write returns), and all later ones would fail at it.
+VIRTUAL_ENV=$venv "$venv/bin/uv" --no-config pip install --quiet --require-hashes --compile-bytecode -r requirements/dev.txt
 touch "$venv/complete"

@@ -234,7 +234,7 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True,
+        [sys.executable, "-B", "-c", program, str(tmp_path)], capture_output=True, text=True,
         check=False, env={"PYTHONPATH": ":".join(sys.path)},
     )  # fmt: skip
 
