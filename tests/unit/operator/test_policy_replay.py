@@ -26,6 +26,7 @@ from taxi_domain.runs import RunResult
 from taxi_operator.cli.options import moment_of
 from taxi_operator.cli.replay import looks_of as span_of
 from taxi_operator.cli.room import require_room
+from taxi_operator.core.long_series import Cursor, Judged, LongSeries
 from taxi_operator.core.series import Series
 from taxi_operator.memory.status import Status
 from taxi_operator.observation import observe
@@ -33,7 +34,6 @@ from taxi_operator.replay.comparison import Answer, compared
 from taxi_operator.replay.fold import Fold
 from taxi_operator.replay.grid import MAX_POINTS, Looks, approximated, chunks, demands
 from taxi_operator.replay.history import fetch
-from taxi_operator.replay.samples import Cursor, Judged, LongSeries
 from taxi_operator.replay.story import Story, document_of, lines, summary, told
 from taxi_operator.replay.world import Assumed, Verdict
 from taxi_operator.spec.policy import Policy, policy_of

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxi_operator.core.decisions import Traffic
+from taxi_operator.core.long_series import LongSeries
 from taxi_operator.replay.fold import Fold, breaches
 from taxi_operator.replay.grid import Looks, at_looks
 from taxi_operator.replay.history import Histories
-from taxi_operator.replay.samples import LongSeries
 from taxi_operator.replay.story import Story
 from taxi_operator.replay.world import Assumed
 from taxi_operator.spec.policy import Policy

@@ -11,6 +11,7 @@ from typing import Final
 
 from taxi_domain.errors import TaxiError
 from taxi_operator.core.decisions import Decision, Traffic
+from taxi_operator.core.long_series import Cursor, Judged, LongSeries, Window
 from taxi_operator.core.series import step_of
 from taxi_operator.core.signals import Observed, Reading, lookback_of, read
 from taxi_operator.memory.run import RunState
@@ -21,7 +22,6 @@ from taxi_operator.plan.policy import PARTS, Part, decide, remembered, rescue, r
 from taxi_operator.plan.seen import NOTHING_DONE, Done, Seen
 from taxi_operator.replay.grid import Grid, Looks, at_looks, spacing_of
 from taxi_operator.replay.history import Histories
-from taxi_operator.replay.samples import Cursor, Judged, LongSeries, Window
 from taxi_operator.replay.world import KEY, Assumed, World
 from taxi_operator.spec.policy import Mode, Policy
 from taxi_operator.spec.signals import Condition, Signal

@@ -6,8 +6,8 @@ from typing import Final, Protocol
 
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_operator.adapters.prometheus import AmbiguousQueryError
+from taxi_operator.core.long_series import LongSeries
 from taxi_operator.replay.grid import Grid, Looks, chunks, demands
-from taxi_operator.replay.samples import LongSeries
 from taxi_operator.spec.signals import Signal
 from taxi_operator.texts import cut
 from taxi_operator.times import text_of
