@@ -8,7 +8,15 @@ from typing import Final
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_operator.adapters.prometheus import QueryError, QueryFailedError
 from taxi_operator.adapters.servers import Servers
-from taxi_operator.core.signals import Observed, Reading, SignalState, lookback_of, read
+from taxi_operator.core.latch import was_released
+from taxi_operator.core.signals import (
+    Observed,
+    Reading,
+    SignalState,
+    is_held,
+    lookback_of,
+    read,
+)
 from taxi_operator.facts.queries import Queries
 from taxi_operator.memory.status import Status
 from taxi_operator.spec.policy import Policy
@@ -65,6 +73,7 @@ async def observe(policy: Policy, status: Status, servers: Servers) -> Observati
     look = _Look(
         Queries(prometheus, now, since), status, now < since, asyncio.Semaphore(_AT_ONCE), deadline,
         f"Prometheus: no answer to all queries within {prometheus.deadline_seconds:.0f} s",
+        policy.interval_seconds,
     )  # fmt: skip
     asked = await asyncio.gather(*(look.ask(one) for one in policy.signals))
     bad = tuple(error for _, error in asked if error is not None)
@@ -86,6 +95,7 @@ class _Look:
         limit: Places of signals that are asked for at the same time.
         deadline: When all have to be answered, in the event loop's time.
         late: What is told of a signal that was not.
+        interval_seconds: Between two looks.
     """
 
     queries: Queries
@@ -94,6 +104,7 @@ class _Look:
     limit: asyncio.Semaphore
     deadline: float
     late: str
+    interval_seconds: float
 
     async def ask(self, signal: Signal) -> tuple[Reading, QueryError | None]:
         """Return what a signal says, and what is wrong with its queries."""
@@ -122,16 +133,25 @@ class _Look:
             enter, leave = await self.queries.series(
                 signal.promql, signal.enter, signal.exit, lookback
             )
-            return Observed(
+            observed = Observed(
                 enter=enter,
                 exit=leave,
                 age_seconds=await self.queries.value(signal.freshness_promql, lookback),
                 samples=await self.queries.value(signal.min_samples_promql, lookback),
             )
+            released = await self._released(signal, observed, lookback)
+            return replace(observed, released=released)
         except QueryFailedError as error:
             return Observed(problem=str(error), failure=error.reason)
         except NotAvailableError as error:
             return Observed(problem=str(error), failure=_UNREACHABLE)
+
+    async def _released(self, signal: Signal, observed: Observed, lookback: float) -> bool:
+        """Tell whether a signal that is breached by memory alone was healthy meanwhile."""
+        if not is_held(signal, observed, self.status.breached.get(signal.name, False)):
+            return False
+        past, step = await self.queries.past(signal, lookback)
+        return was_released(signal, past, step, self.interval_seconds)
 
     async def _explanation(self, signal: Signal) -> str:
         """Return what a breach comes from, for people; that it is missing stops nothing."""

@@ -79,7 +79,6 @@ def test_too_few_rows_behind_a_breach_start_nothing_until_there_are_enough(world
     assert len(world.journal.of("job")) == 1
 
 
-@pytest.mark.xfail(reason="that a signal is breached is remembered, and not asked of the past")
 def test_breach_that_ended_while_nobody_looked_starts_nothing_later(world: World) -> None:
     world.add_policy(MAIN)
     world.train(MAIN, Outcome(result=RunResult.NOT_BETTER))

@@ -45,6 +45,7 @@ class Observed:
         failure: Why nothing was learned, as a word for conditions: the query is wrong, it failed,
             or nobody answered it. Empty: what there is, also when it is nothing, was answered.
         settling: The model was promoted a moment ago; what there is speaks of the old one.
+        released: Its history tells that it was healthy after it was last breached.
     """
 
     enter: Span = NOTHING
@@ -54,6 +55,7 @@ class Observed:
     problem: str = ""
     failure: str = ""
     settling: bool = False
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,10 @@ def read(signal: Signal, observed: Observed, was_breached: bool) -> Reading:
             signal.name, SignalState.INSUFFICIENT, was_breached, value, samples,
             reason=f"{count} samples, {signal.min_samples:.0f} are needed",
         )  # fmt: skip
-    recovered = _lasted(signal.exit, observed.exit)
-    state, reason = _state(signal, observed, value, was_breached, recovered)
+    recovered = lasted(signal.exit, observed.exit)
+    state, reason = _state(
+        signal, observed, value, was_breached and not observed.released, recovered
+    )
     return Reading(
         signal.name, state, state is SignalState.BREACHED, value, samples, recovered, reason
     )  # fmt: skip
@@ -149,7 +153,7 @@ def _state(
         return SignalState.BREACHED, (
             f"{value:.4g}, not healthy for long enough; {_coverage(observed.exit)}"
         )
-    if _lasted(signal.enter, observed.enter):
+    if lasted(signal.enter, observed.enter):
         return SignalState.BREACHED, (
             f"{value:.4g} {signal.enter.op} {signal.enter.value:.4g}; {_coverage(observed.enter)}"
         )
@@ -160,7 +164,16 @@ def _state(
     return SignalState.HEALTHY, f"{value:.4g}"
 
 
-def _lasted(condition: Condition, series: Span) -> bool:
+def is_held(signal: Signal, observed: Observed, was_breached: bool) -> bool:
+    """Tell whether it is breached by what is remembered alone."""
+    return (
+        was_breached
+        and not lasted(signal.enter, observed.enter)
+        and not lasted(signal.exit, observed.exit)
+    )
+
+
+def lasted(condition: Condition, series: Span) -> bool:
     """Tell whether all samples satisfy a condition, and cover its `for`."""
     return series.is_covered and series.all_hold(condition)
 

@@ -6,9 +6,11 @@ from typing import Generic, TypeVar
 
 from taxi_domain.errors import NotAvailableError
 from taxi_operator.adapters.prometheus import Prometheus, QueryError
+from taxi_operator.core.latch import Past, past_range
+from taxi_operator.core.long_series import LongSeries
 from taxi_operator.core.ranges import Range
 from taxi_operator.core.series import Series, step_of
-from taxi_operator.spec.signals import Condition
+from taxi_operator.spec.signals import Condition, Signal
 
 Answer = TypeVar("Answer")
 
@@ -90,6 +92,23 @@ class Queries:
             start = self._now - condition.for_seconds
             found.append(Series(samples, start, self._now, own.step))
         return found[0], found[1]
+
+    async def past(self, signal: Signal, lookback: float) -> tuple[Past, float]:
+        """Return what a signal's queries would have answered before, and the step between samples.
+
+        Raises:
+            QueryError: one cannot be used as it is written.
+            NotAvailableError: the server does not answer.
+        """
+        asked = past_range(signal, self._now, self._since)
+
+        async def series(promql: str) -> LongSeries | None:
+            return LongSeries(await self._range_of(promql, asked, lookback)) if promql else None
+
+        values = await series(signal.promql)
+        assert values is not None  # every signal has a query
+        ages = await series(signal.freshness_promql)
+        return Past(values, ages, await series(signal.min_samples_promql)), asked.step
 
     async def ranking(self, promql: str) -> list[tuple[str, float]]:
         """Return the largest series of a query.
