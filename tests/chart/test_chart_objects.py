@@ -133,6 +133,12 @@ def test_two_renders_with_existing_secrets_are_equal() -> None:
     assert not objects("existing-secrets", "Secret")
 
 
+def test_the_operator_leaves_a_lost_node_soon() -> None:
+    (operator,) = (pod for name, pod in pods(rendered("default")) if name.endswith("-operator"))
+    seconds = {one["key"]: one["tolerationSeconds"] for one in operator["tolerations"]}
+    assert seconds == {"node.kubernetes.io/not-ready": 30, "node.kubernetes.io/unreachable": 30}
+
+
 def test_the_active_service_has_no_selector_while_the_operator_owns_it() -> None:
     service = objects("default", "Service")["taxi-predict"]
 
