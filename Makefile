@@ -172,7 +172,7 @@ bench-%: setup ## Measure: predict, score, check, fit, report, replay; gate, off
 	@$(WITH_ALL_TOOLS) mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" \
 	   $(TIMED) "bench $*" $(PYTHON) benchmarks/$(subst -,_,$*).py $(if $(DATA),--data "$(DATA)")
 
-soak-%: up ## Repeat many times on the cluster and write the result: faults, rollout
+soak-%: up ## Repeat many times on the cluster and write the result: faults, rollout, swaps
 	@$(WITH_ALL_TOOLS) TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \
 	   $(TIMED) "soak $*" $(PYTHON) -m pytest tests/e2e -m soak -k "$(subst -,_,$*)"
 
