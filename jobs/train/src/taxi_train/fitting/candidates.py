@@ -32,6 +32,25 @@ _WAYS: Final = ("new", "old_and_new")
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """The way that was best on the choosing slice.
+
+    Attributes:
+        kind: Estimator and way, for the card.
+        estimator: To be fitted on `rows`.
+        rows: All that the candidate may be fitted on.
+        weights: Of these, shape (n,); None where all have the same.
+        scores: RMSE of each way on the choosing slice, in the target's unit.
+    """
+
+    kind: str
+    estimator: Estimator
+    rows: LabelledRows
+    weights: Floats | None
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Trainer:
     """How models of a schema are made.
 
@@ -75,6 +94,20 @@ class Trainer:
         Returns:
             The candidate and the RMSE of each way on the choosing slice, in the target's unit.
         """
+        choice = self.choose(old, parts)
+        scores = {name: rounded(score) for name, score in choice.scores.items()}
+        candidate = self._made(
+            choice.kind, choice.estimator, choice.rows, choice.weights, {**card, "chosen": scores}
+        )
+        return candidate, {f"choose_{name}_rmse": score for name, score in choice.scores.items()}
+
+    def choose(self, old: LabelledRows, parts: Split) -> "Choice":
+        """Try all ways and choose on the slice.
+
+        Args:
+            old: The champion's reference rows, within the schema's limits.
+            parts: The new rows.
+        """
         features, target = features_of(self.schema, parts.choose), parts.choose.target
         tried: dict[tuple[str, str], float] = {}
         made = dict(self.candidates(self.schema))
@@ -85,12 +118,7 @@ class Trainer:
         kind, way = min(tried, key=lambda key: tried[key])
         rows, weights = self._training(way, old, joined([parts.fit, parts.choose]))
         scores = {_score(kind, way, made): score for (kind, way), score in tried.items()}
-        chosen = {name: rounded(score) for name, score in scores.items()}
-        candidate = self._made(
-            f"{kind}-{way.replace('_', '-')}", made[kind], rows, weights,
-            {**card, "chosen": chosen},
-        )  # fmt: skip
-        return candidate, {f"choose_{name}_rmse": score for name, score in scores.items()}
+        return Choice(f"{kind}-{way.replace('_', '-')}", made[kind], rows, weights, scores)
 
     def _first_choice(self, rows: LabelledRows) -> tuple[str, Estimator]:
         made = dict(self.candidates(self.schema))
