@@ -15,7 +15,7 @@ import numpy as np
 
 from gating.harm import HARM, Training
 from gating.worlds import World, worlds
-from taxi_schema.columns.rows import LabelledRows
+from taxi_schema.columns.rows import LabelledRows, joined
 from taxi_schema.columns.slices import slices_of
 from taxi_schema.schema import Schema
 from taxi_train.artifact.onnx_model import clipped
@@ -143,8 +143,9 @@ def _answers(world: World, size: int) -> dict[str, np.ndarray]:
     end = min(size + wait + LATER, len(world.rows))
     rows = world.rows[size - len(parts.gate) : end]
     candidates = {ORDINARY: _ordinary(trainer, old, parts)}
-    for kind, spoiled in HARM.items():
-        candidates[kind] = _fitted(schema, spoiled(Training(schema, trained, before)))
+    for kind, (spoiled, is_mixed) in HARM.items():
+        new = spoiled(Training(schema, trained, before))
+        candidates[kind] = _fitted(schema, joined([old, new]) if is_mixed else new)
     masks = slices_of(schema, rows.columns, rows.event_times)
     return {
         "counts": np.array([len(parts.gate), wait, end - size - wait]),
