@@ -8,13 +8,16 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from streams import ROOT
 
 from gating.harm import HARM, Training
-from gating.worlds import World, worlds
+from gating.worlds import World
+from taxi_cluster.cache import cache_folder, key_of, key_of_files
 from taxi_schema.columns.rows import LabelledRows, joined
 from taxi_schema.columns.slices import slices_of
 from taxi_schema.schema import Schema
@@ -64,9 +67,8 @@ class Case:
 
     def rows(self, first: int, last: int) -> "Rows":
         """Return some of them."""
-        part = slice(first, last)
-        masks = {name: mask[part] for name, mask in self.slices.items()}
-        return Rows(self.target[part], self.champion[part], self.candidate[part], self.scale, masks)
+        everything = Rows(self.target, self.champion, self.candidate, self.scale, self.slices)
+        return everything.of(slice(first, last))
 
     @property
     def gate(self) -> "Rows":
@@ -100,22 +102,44 @@ class Rows:
         old, new = (np.mean((x - self.target) ** 2) for x in (self.champion, self.candidate))
         return float(1 - np.sqrt(new / old))
 
+    def of(self, chosen: "slice | np.ndarray") -> "Rows":
+        """Return some of them."""
+        masks = {name: mask[chosen] for name, mask in self.slices.items()}
+        return Rows(
+            self.target[chosen], self.champion[chosen], self.candidate[chosen], self.scale, masks
+        )
 
-def cases(data: Path | None, cache: Path) -> Iterator[Case]:
-    """Make all cases, or take them from the cache."""
-    for world in worlds(data):
-        for size in world.sizes:
-            if len(world.rows) >= size + 2 * MIN_LATER:
-                yield from _of(world, size, cache)
+    def first(self, most: int) -> "Rows":
+        """Return the first ones."""
+        return self.of(slice(most))
 
 
-def _of(world: World, size: int, cache: Path) -> Iterator[Case]:
+def folder() -> Path:
+    """Return where answers are kept: by the code and the libraries that make them."""
+    here, train = ROOT / "benchmarks", ROOT / "jobs" / "train" / "src" / "taxi_train"
+    made_by = [
+        *(here / "gating" / f"{name}.py" for name in ("cases", "harm", "worlds")),
+        *(train / "fitting" / f"{name}.py" for name in ("candidates", "estimators")),
+        train / "data" / "split.py", here / "streams.py",
+    ]  # fmt: skip
+    key = key_of(key_of_files(made_by, ROOT), version("scikit-learn"), version("numpy"))
+    found = cache_folder() / f"gate-cases-{key}"
+    found.mkdir(exist_ok=True)
+    return found
+
+
+def sizes_of(world: World) -> Iterator[int]:
+    """Yield the numbers of new rows after which enough rows are left for hindsight."""
+    return (size for size in world.sizes if len(world.rows) >= size + 2 * MIN_LATER)
+
+
+def cases_of(world: World, size: int, cache: Path) -> Iterator[Case]:
+    """Make the candidates of a world and size, or take their answers from the cache."""
     key = json.dumps([world.family, world.name, size, len(world.reference), len(world.rows)])
     path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if not path.exists():
-        arrays = _answers(world, size)
         partial = path.with_suffix(".tmp.npz")
-        np.savez_compressed(partial, **arrays)
+        np.savez_compressed(partial, allow_pickle=False, **_answers(world, size))
         partial.rename(path)
     with np.load(path, allow_pickle=False) as archive:
         arrays = dict(archive)
