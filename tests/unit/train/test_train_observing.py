@@ -30,7 +30,7 @@ NARROWER = schema_of(
         "columns": [X, {"name": "z", "kind": "number", "nullable": True}],
     }
 )
-RULES = GateRules(min_labelled_rows=500)
+RULES = GateRules(min_labelled_rows=500, min_relative_gain=0.02)
 ROWS = 2000
 RNG = np.random.default_rng(3)
 VALUES = RNG.uniform(0, 50, ROWS)

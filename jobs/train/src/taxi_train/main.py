@@ -108,7 +108,7 @@ def bootstrap(
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - one for each option
     min_labelled_rows: Rows = 1000,
-    min_relative_gain: Gain = 0.02,
+    min_relative_gain: Gain = 0.01,
     confidence: Confidence = 0.95,
     max_rows: MaxRows = 100_000,
     min_fit_rows: MinFitRows = 1000,
@@ -136,7 +136,7 @@ def run(  # noqa: PLR0913, PLR0917 - one for each option
 def evaluate(
     candidate: Annotated[str, typer.Option(help="Model version to compare with the champion.")],
     min_labelled_rows: Rows = 1000,
-    min_relative_gain: Gain = 0.02,
+    min_relative_gain: Gain = 0.01,
     confidence: Confidence = 0.95,
     max_rows: MaxRows = 100_000,
 ) -> None:
@@ -157,7 +157,7 @@ def observe(  # noqa: PLR0913, PLR0917 - one for each option
     champion: Annotated[str, typer.Option(help="Model version that serves, and is observed.")],
     before: Annotated[str, typer.Option(help="The champion before it, which could come back.")],
     since: Annotated[str, typer.Option(help="Only rows answered from this time on (RFC 3339).")],
-    min_labelled_rows: Rows = 500,
+    min_labelled_rows: Rows = 1000,
     min_relative_gain: Gain = 0.02,
     confidence: Confidence = 0.95,
     max_rows: MaxRows = 100_000,

@@ -62,7 +62,7 @@ class Gate:
 
     Attributes:
         min_labelled_rows: Fewest rows that it is compared on.
-        min_relative_gain: Fewest relative gain in RMSE, a share.
+        min_relative_gain: What a promotion has to gain in RMSE to be worth its cost, a share.
         confidence: Confidence of the gain's interval, a share.
         asks_for_approval: A person, or another system, has to name it before it is promoted.
         max_verdict_age: An older verdict is not carried out, seconds: the data went on.
@@ -252,7 +252,7 @@ def _gate(gate: Spec) -> Gate:
         raise FieldError("spec.gate.approval", "is neither", "give None or Required")
     return Gate(
         bounds.number(one, "gate.champion.minLabelledRows", 1000),
-        bounds.share(one, "gate.champion.minRelativeGain", "0.02"),
+        bounds.share(one, "gate.champion.minRelativeGain", "0.01"),
         bounds.share(one, "gate.champion.confidence", "0.95"),
         approval == "Required",
         bounds.duration(gate, "gate.maxVerdictAge", "24h"),
@@ -264,7 +264,7 @@ def _observation(one: Spec | None) -> Observation | None:
         return None
     return Observation(
         math.ceil(bounds.duration(one, "observation.for", "1h")),
-        bounds.number(one, "observation.minLabelledRows", 500),
+        bounds.number(one, "observation.minLabelledRows", 1000),
         bounds.share(one, "observation.confidence", "0.95"),
     )
 

@@ -26,7 +26,8 @@ class GateRules:
 
     Attributes:
         min_labelled_rows: Fewest rows that neither model saw.
-        min_relative_gain: Fewest relative gain in RMSE, a share (0.02 is 2 %).
+        min_relative_gain: What a promotion has to gain to be worth its cost: fewest relative gain
+            in RMSE, a share (0.01 is 1 %).
         confidence: Confidence of the interval that must lie above 0, a share; it is about rows
             like the compared ones, not about other days (docs/adr/0012).
         max_slice_loss: Largest relative loss in RMSE that a slice may have, a share.
@@ -34,7 +35,7 @@ class GateRules:
     """
 
     min_labelled_rows: int = 1000
-    min_relative_gain: float = 0.02
+    min_relative_gain: float = 0.01
     confidence: float = 0.95
     max_slice_loss: float = 0.1
     min_slice_rows: int = 200
