@@ -20,12 +20,13 @@ from taxi_operator.core.jobs import (
     outcome_of,
     run_id,
 )
+from taxi_operator.core.run_terms import Terms
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.status import Status, document_of, status_of
 from taxi_operator.spec.policy import Gate, policy_of
 
 KEY = PolicyKey("taxi-duration", "0a1b2c3d-1111-2222-3333-444455556666")
-GATE = Gate(1000, "0.02", "0.95")
+TERMS = Terms(Gate(1000, "0.02", "0.95"), None)
 RETRAIN = policy_of(
     {
         "target": {"deploymentName": "p", "activeServiceName": "s"},
@@ -67,7 +68,7 @@ def test_name_is_short_and_the_same_for_the_same_attempt(
 
 def test_manifest_takes_the_pod_from_the_template_and_sets_the_run() -> None:
     assert RETRAIN is not None
-    job = job_manifest(TEMPLATE, KEY, 7, 2, RETRAIN, GATE)
+    job = job_manifest(TEMPLATE, KEY, 7, 2, RETRAIN, TERMS)
 
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "train:1"
@@ -87,7 +88,7 @@ def test_template_without_the_container_is_named() -> None:
     strange = {"spec": {"template": {"spec": {"containers": [{"name": "other"}]}}}}
 
     with pytest.raises(FieldError, match="taxi-train"):
-        job_manifest(strange, KEY, 1, 1, RETRAIN, GATE)
+        job_manifest(strange, KEY, 1, 1, RETRAIN, TERMS)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_policy_makes_the_time_of_a_job_shorter_only(
     assert RETRAIN is not None
     spec = {**TEMPLATE["spec"], "activeDeadlineSeconds": template}
 
-    made = job_manifest({"spec": spec}, KEY, 1, 1, replace(RETRAIN, deadline_seconds=own), GATE)
+    made = job_manifest({"spec": spec}, KEY, 1, 1, replace(RETRAIN, deadline_seconds=own), TERMS)
 
     assert made["spec"]["activeDeadlineSeconds"] == limit
 

@@ -188,9 +188,11 @@ def test_only_what_is_read_is_kept() -> None:
         "spec": {"selector": {"app": "d"}},
     }
     assert JOBS.kept(whole) == {
-        "metadata": {**metadata, "ownerReferences": [{"uid": "u"}]},
+        "metadata": {
+            **metadata, "annotations": {f"{GROUP}/model": "v1"}, "ownerReferences": [{"uid": "u"}],
+        },
         "status": {"conditions": conditions},
-    }
+    }  # fmt: skip
     assert CRON_JOBS.kept(whole) == {"metadata": metadata}
     assert POLICIES.kept(whole) == {
         "metadata": metadata, "spec": whole["spec"], "status": whole["status"]

@@ -299,6 +299,23 @@ def test_rollback_that_was_begun_is_carried_to_its_end_without_its_policy(world:
     assert world.models.get(CANDIDATE).state is ModelState.REJECTED
 
 
+def test_observation_that_a_run_began_with_outlives_its_status(world: World) -> None:
+    world.train(MAIN, Outcome(seconds=300.0))
+    world.add_policy(MAIN, observation=OBSERVATION)
+    world.run(MINUTE)
+    world.request(MAIN.policy, "retrain")
+    world.run(4 * MINUTE)
+    assert run_of(world)["state"] == "Running"
+
+    world.edit(MAIN.policy, observation=None)
+    world.write_status(MAIN.policy, None)
+    world.observe(MAIN, WORSE)
+    world.run(HOUR)
+
+    assert "ObservationStarted" in story(world)
+    assert world.models.champion(MAIN.model) == FIRST
+
+
 def test_abort_ends_an_observation_and_its_job(world: World) -> None:
     observe(world, Outcome(result=RunResult.WORSE, seconds=200.0))
     while not world.journal.of("look"):

@@ -106,7 +106,7 @@ DEPLOYMENTS: Final = Kind(
 JOBS: Final = Kind(
     "jobs", "/apis/batch/v1/namespaces/{namespace}/jobs", POLICY_UID_LABEL,
     {
-        "metadata": {**_METADATA, "ownerReferences": {"uid": shared}},
+        "metadata": {**_METADATA, "annotations": _ours, "ownerReferences": {"uid": shared}},
         "status": {
             "conditions": dict.fromkeys(
                 ("type", "status", "reason", "message", "lastTransitionTime"), shared

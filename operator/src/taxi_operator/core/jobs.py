@@ -23,7 +23,8 @@ from taxi_domain.kube import (
     VERSION,
 )
 from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_USAGE, RUN_ID_VARIABLE
-from taxi_operator.spec.policy import Gate, Retrain
+from taxi_operator.core.run_terms import TERMS_ANNOTATION, Terms, annotation_of
+from taxi_operator.spec.policy import Retrain
 
 Manifest = dict[str, Any]
 
@@ -111,13 +112,14 @@ def job_manifest(
     number: int,
     attempt: int,
     retrain: Retrain,
-    gate: Gate,
+    terms: Terms,
 ) -> Manifest:
     """Return the Job of an attempt, made from the suspended CronJob's template.
 
     Raises:
         FieldError: the template has no container `train`.
     """
+    gate = terms.gate
     arguments = [
         "run",
         "--min-labelled-rows", str(gate.min_labelled_rows),
@@ -132,7 +134,9 @@ def job_manifest(
         job_name(policy, number, attempt), run_id(policy.uid, number, attempt), labels, arguments,
         retrain.cron_job,
     )  # fmt: skip
-    return made_from(template, policy, job, retrain.deadline_seconds)
+    made = made_from(template, policy, job, retrain.deadline_seconds)
+    made["metadata"]["annotations"] = {TERMS_ANNOTATION: annotation_of(terms)}
+    return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ class Run:
     def observation_by(self, policy: Policy) -> Observation | None:
         """Return how its promotion is observed: as the policy asked when it began.
 
-        Of a run that is known from its Job alone nothing of that is known.
+        Of a run that is known from a Job of an older release alone nothing of that is known.
         """
         return policy.observation if self.gate is None else self.observation
 

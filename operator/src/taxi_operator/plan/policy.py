@@ -11,6 +11,7 @@ from typing import Final
 from taxi_operator.core import jobs
 from taxi_operator.core.decisions import QUEUED
 from taxi_operator.core.jobs import PolicyKey
+from taxi_operator.core.run_terms import terms_of
 from taxi_operator.memory.obligations import promotion_of
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.status import Status
@@ -50,9 +51,11 @@ def _known_from_jobs(status: Status, own: Sequence[Object]) -> Status:
     number, known = jobs.decision_number(newest), status.run
     if number <= (known.number if known else 0):
         return status
+    terms = terms_of(newest)
     going_on = Run(
         number=number, attempt=jobs.attempt_number(newest), state=RunState.RUNNING,
         job_name=newest["metadata"]["name"], started_at=jobs.created_at(newest),
+        gate=terms.gate if terms else None, observation=terms.observation if terms else None,
     )  # fmt: skip
     return replace(status, run=going_on)
 

@@ -8,6 +8,7 @@ from taxi_domain.runs import RunResult
 from taxi_operator.core import jobs
 from taxi_operator.core.decisions import backoff_seconds
 from taxi_operator.core.jobs import JobOutcome, JobState, PolicyKey
+from taxi_operator.core.run_terms import Terms
 from taxi_operator.memory.fields import CLOCK_SKEW_SECONDS
 from taxi_operator.memory.run import Run, RunState
 from taxi_operator.memory.status import Status
@@ -63,9 +64,8 @@ def _start(one: OpenRun) -> Plan:
     if one.seen.cron_job is None:
         return Plan(one.status)  # the look at the template has told why
     template = one.seen.cron_job["spec"]["jobTemplate"]
-    manifest = jobs.job_manifest(
-        template, one.key, run.number, run.attempt, one.retrain, run.gate or one.policy.gate
-    )
+    terms = Terms(run.gate or one.policy.gate, run.observation_by(one.policy))
+    manifest = jobs.job_manifest(template, one.key, run.number, run.attempt, one.retrain, terms)
     return Plan(one.status, then=(CreateJob(manifest, one.key),))
 
 
