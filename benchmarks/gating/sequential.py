@@ -86,7 +86,8 @@ def scaled_bets(differences: Floats) -> Floats:
 def evidence(bets: Floats) -> Floats:
     """Return the logarithm of the mean wealth of all stakes after each block, shape (blocks,)."""
     wealth = np.cumsum(np.log(bets), axis=0)
-    return np.logaddexp.reduce(wealth, axis=1) - np.log(bets.shape[1])
+    mean: Floats = np.logaddexp.reduce(wealth, axis=1) - np.log(bets.shape[1])
+    return mean
 
 
 def decided(better: Floats, worse: Floats, alpha: float) -> End:

@@ -208,6 +208,8 @@ class Reconciler:
         context = ReconcileContext(
             found, policy, status, Seen(self._clock()), is_sure=self._view is None
         )
+        if policy.force is not None and (too_long := policy.force.problem(context.seen.now)):
+            context.problems.append(self._reporter.problem_of(too_long))
         await self._guard(context, self._look_at_target)
         await self._guard(context, partial(self._take_steps, part=rescue))
         async with self._places.left():
@@ -269,6 +271,11 @@ class Reconciler:
         context.see(has_template=False)
         await self._look(context).runs.template(retrain.cron_job)
         context.see(has_template=True)
+
+    async def _look_at_rollback(self, context: ReconcileContext) -> None:
+        """See what a rollback follows from; without it the word waits, and says so."""
+        context.see(rollback=None)
+        context.see(rollback=await self._look(context).runs.of_rollback(context.policy))
 
     async def _take_steps(self, context: ReconcileContext, part: Part) -> None:
         """Take the steps of one part of the plan until it is at rest; each is written at once."""
@@ -333,7 +340,7 @@ class Reconciler:
             seen = await self._look(context).runs.look(policy, key, one, context.seen.now)
             context.see(run=seen)
         if part is request and is_asked(policy, known, ROLLBACK):
-            context.see(rollback=await self._look(context).runs.of_rollback(policy))
+            await self._guard(context, self._look_at_rollback)
         plan = part(policy, key, known, context.seen, done)
         if plan.asks_for_run:
             number = next_number(known, context.seen)

@@ -139,6 +139,25 @@ def test_better_candidate_waits_for_its_own_approval(world: World) -> None:
     assert (entry["outcome"], entry["candidate"]) == ("Promoted", "candidate-1")
 
 
+def test_approval_that_a_run_began_with_is_not_edited_away_with_its_status(world: World) -> None:
+    world.train(MAIN, Outcome(seconds=300.0))
+    begin(world, gate={**REQUIRED, "maxVerdictAge": "5h"})
+    world.request(MAIN.policy, "retrain")
+    world.run(4 * MINUTE)
+    assert run_of(world)["state"] == "Running"
+
+    world.edit(MAIN.policy, gate={"champion": {"minLabelledRows": 1000}})
+    world.write_status(MAIN.policy, None)
+    world.run(HOUR)
+
+    assert run_of(world)["state"] == "AwaitingApproval"
+    assert run_of(world)["gate"]["maxVerdictAgeSeconds"] == 5 * HOUR
+    assert world.journal.of("alias") == []
+    world.edit(MAIN.policy, approvedCandidate="candidate-1")
+    world.run(10 * MINUTE)
+    assert run_of(world)["state"] == "Promoted"
+
+
 def test_verdict_that_nobody_approves_expires(world: World) -> None:
     begin(world, gate={**REQUIRED, "maxVerdictAge": "2h"})
     world.request(MAIN.policy, "retrain")
@@ -207,6 +226,29 @@ def test_traffic_forced_to_the_champion_stays_through_a_breach(world: World) -> 
 
     world.run(20 * MINUTE)
     assert world.selected(MAIN) == MAIN.fallback
+
+
+def test_force_that_ends_too_far_ahead_is_told_and_not_followed(world: World) -> None:
+    begin(world)
+    world.force(MAIN.policy, "Fallback", 31 * DAY)
+    world.run(5 * MINUTE)
+
+    assert world.selected(MAIN) == MAIN.champion
+    ready = world.status(MAIN.policy)["conditions"][0]
+    assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
+    assert "spec.forceTraffic.until" in ready["message"]
+    world.signal(MAIN.error, BREACHED)
+    world.run(10 * MINUTE)
+    assert world.selected(MAIN) == MAIN.fallback, "the rest of the policy is served"
+    world.signal(MAIN.error, HEALTHY)
+    world.run(HOUR)
+
+    world.force(MAIN.policy, "Fallback", 30 * DAY - MINUTE)
+    world.run(5 * MINUTE)
+    assert world.selected(MAIN) == MAIN.fallback
+    assert world.status(MAIN.policy)["conditions"][0]["status"] == "True"
+    world.edit(MAIN.policy, forceTraffic=None)
+    world.run(HOUR)
 
 
 def test_champion_that_is_unavailable_is_left_also_when_it_is_forced(world: World) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from support.simulator.clock import HOUR, MINUTE
-from support.simulator.faults import Armed, Fault
+from support.simulator.faults import Armed, Fault, Outage, Server
 from support.simulator.invariants import ALWAYS, AT_REST
 from support.simulator.policies import MAIN, MAX_RUNS, OBSERVATION
 from support.simulator.train_job import Outcome
@@ -158,6 +158,47 @@ def test_promotion_that_is_observed_can_be_taken_back(world: World) -> None:
     assert told == [("Rollback", "RolledBack"), ("Retrain", "Promoted")]
     world.run(4 * HOUR)
     assert world.journal.of("look") == []
+
+
+def told(world: World) -> str:
+    text: str = status_of(world)["requests"].get("refused", "")
+    return text
+
+
+def test_word_that_cannot_be_followed_yet_says_what_it_waits_for(world: World) -> None:
+    promote(world)
+    world.network.outages[Server.REGISTRY] = Outage.DOWN
+    word = world.request(MAIN.policy, "rollback")
+    world.run(5 * MINUTE)
+
+    assert f"spec.rollbackRequest {word!r} waits" in told(world)
+    assert "registry" in told(world)
+    ready = status_of(world)["conditions"][0]
+    assert (ready["status"], ready["reason"]) == ("False", "RegistryUnavailable")
+    waits = [one for one in world.journal.of("event") if one.facts["reason"] == "RollbackWaits"]
+    assert len(waits) == 1, "it is told once"
+
+    world.network.outages.clear()
+    world.run(5 * MINUTE)
+    assert world.models.champion(MAIN.model) == FIRST
+    assert told(world) == ""
+
+
+def test_word_that_waited_and_is_not_asked_any_more_does_not_act(world: World) -> None:
+    promote(world)
+    world.network.outages[Server.REGISTRY] = Outage.HUNG
+    world.request(MAIN.policy, "rollback")
+    world.run(5 * MINUTE)
+    assert "waits" in told(world)
+
+    world.edit(MAIN.policy, rollbackRequest=None)
+    world.run(2 * MINUTE)
+    assert told(world) == ""
+    world.network.outages.clear()
+    world.run(HOUR)
+
+    assert world.models.champion(MAIN.model) == CANDIDATE
+    assert refused(world) == []
 
 
 def test_suspended_policy_does_not_go_back_now_or_later(world: World) -> None:

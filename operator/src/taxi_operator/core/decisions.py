@@ -119,7 +119,7 @@ def decide(policy: Policy, readings: Sequence[Reading], facts: Facts) -> Decisio
 
 
 def _traffic(policy: Policy, readings: Sequence[Reading], facts: Facts) -> Decision:
-    if policy.force is not None and facts.now < policy.force.until:
+    if policy.force is not None and policy.force.holds(facts.now):
         return _forced(policy, policy.force, facts)
     if facts.traffic is Traffic.FALLBACK:
         return _to_champion(policy, readings, facts)

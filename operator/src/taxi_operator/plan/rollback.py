@@ -49,7 +49,7 @@ def requested(policy: Policy, key: PolicyKey, status: Status, seen: Seen) -> Pla
         return Plan(status.refused("") if is_told and not policy.requests[ROLLBACK] else status)
     why = _not_now(policy, status)
     if not why and (seen.target is None or seen.rollback is None):
-        return Plan(status)  # the look at them has told why
+        return _waits(policy, status, seen)
     why = why or _hindrance(policy, key, seen)
     if why:
         return _refused(policy, status, why)
@@ -142,6 +142,15 @@ def _refused(policy: Policy, status: Status, why: str) -> Plan:
     return Plan(
         _taken(policy, status).refused(text), note=Note("RollbackRefused", text, warning=True)
     )
+
+
+def _waits(policy: Policy, status: Status, seen: Seen) -> Plan:
+    """Say what a word waits for: it acts once that is there, if it is still asked for then."""
+    away = "the target" if seen.target is None else "the registry, or the Deployment,"
+    text = f"{_request(policy)} waits: {away} cannot be looked at; removed, it is not followed"
+    if (status.requests or {}).get(REFUSED) == text:
+        return Plan(status)
+    return Plan(status.refused(text), note=Note("RollbackWaits", text, warning=True))
 
 
 def _taken(policy: Policy, status: Status) -> Status:

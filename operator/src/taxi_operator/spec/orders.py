@@ -16,6 +16,9 @@ REQUESTS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 MAX_REQUEST: Final = 64
 MAX_REASON: Final = 300
+#: Traffic that is forced for longer is a change of the policy, seconds. The resource's schema
+#: cannot hold this: its rules know no time.
+MAX_FORCE: Final = 30 * 86_400.0
 _CHAMPION: Final = "Champion"
 _FALLBACK: Final = "Fallback"
 
@@ -33,6 +36,20 @@ class Force:
     to_fallback: bool
     until: float
     reason: str
+
+    def holds(self, now: float) -> bool:
+        """Tell whether the traffic goes there now: not yet where the end lies too far ahead."""
+        return now < self.until <= now + MAX_FORCE
+
+    def problem(self, now: float) -> FieldError | None:
+        """Return what is wrong with it, None when nothing is."""
+        if self.until <= now + MAX_FORCE:
+            return None
+        return FieldError(
+            "spec.forceTraffic.until",
+            f"is more than {MAX_FORCE / 86_400:.0f} days ahead, and is not followed",
+            "give an earlier time, or edit rules and mode",
+        )
 
 
 def requests_of(spec: Spec) -> Mapping[str, str]:
