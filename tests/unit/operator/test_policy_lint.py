@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from taxi_operator.cli.main import app
 from taxi_operator.spec.lint import Problem, Severity, problems_of
+from taxi_operator.spec.orders import MAX_FORCE
 from taxi_operator.spec.unwise import is_aggregated
 
 ROOT = Path(__file__).parents[3]
@@ -235,6 +236,16 @@ def test_time_without_quotes_is_the_text_that_kubectl_reads(tmp_path: Path) -> N
     path.write_text(json.dumps(policy).replace('"LATER"', "2026-01-31T18:00:00Z"))
 
     assert CliRunner().invoke(app, ["lint", str(path)]).exit_code == 0
+
+
+def test_force_that_ends_too_far_ahead_is_told_where_the_time_is_known() -> None:
+    force = {"to": "Fallback", "until": "2026-01-31T00:00:00Z", "reason": "x"}
+    spec, end = {**GOOD, "forceTraffic": force}, 1_769_817_600.0
+
+    assert problems_of(spec) == problems_of(spec, now=end - MAX_FORCE) == []
+    (one,) = problems_of(spec, now=end - MAX_FORCE - 1)
+    assert (one.severity, one.field) == (Severity.WARNING, "spec.forceTraffic.until")
+    assert "30 days ahead" in one.problem
 
 
 def test_problem_is_a_value() -> None:

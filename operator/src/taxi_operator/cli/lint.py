@@ -1,5 +1,6 @@
 """`taxi-policy lint`: all that is wrong with policies in files, without a cluster."""
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,9 +24,10 @@ def lint(
 
     Exit code 1 when the API server or the operator would refuse one of them.
     """
+    now = time.time()
     with errors():
         checked = [
-            (file, name_of(one), problems_of(one.get("spec"), namespace_of(one, namespace)))
+            (file, name_of(one), problems_of(one.get("spec"), namespace_of(one, namespace), now))
             for file in files
             for one in policies_in(file)
         ]

@@ -38,12 +38,15 @@ class Problem:
     remedy: str
 
 
-def problems_of(spec: object, namespace: str = "default") -> list[Problem]:
+def problems_of(
+    spec: object, namespace: str = "default", now: float | None = None
+) -> list[Problem]:
     """Return everything that can be told of a spec, errors first.
 
     Args:
         spec: As a file has it, without the resource's defaults.
         namespace: Where the policy is to be, for its presets.
+        now: Present time, seconds since the epoch; without it nothing is said of times.
     """
     if not isinstance(spec, Mapping):
         return [_problem(FieldError("spec", "is missing", "see docs/drift-policy.md"))]
@@ -63,7 +66,9 @@ def problems_of(spec: object, namespace: str = "default") -> list[Problem]:
     warnings: list[FieldError] = []
     if policy is not None:
         errors += [one for one in refused_by_schema(policy, usable.named) if usable.has(one.field)]
-        warnings = [one for one in unwise(policy) if usable.has(one.field)]
+        force = policy.force.problem(now) if policy.force and now is not None else None
+        told_of = (*unwise(policy), *((force,) if force else ()))
+        warnings = [one for one in told_of if usable.has(one.field)]
     told = dict.fromkeys(_problem(one) for one in errors)
     return [*told, *(_problem(one, Severity.WARNING) for one in warnings)]
 
