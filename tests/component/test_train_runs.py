@@ -176,8 +176,9 @@ def test_collapse_gives_a_better_candidate_and_the_next_run_sees_only_new_rides(
 def test_refused_candidate_changes_nothing_but_its_own_state(database: Database[Document]) -> None:
     versions = bootstrap(database, MODEL_NAME, TRAINER, lambda: usable("green-2021-01"), clock)
     log_rides(database, usable("green-2021-02-head")[:5000])
+    rules = RunRules(gate=GateRules(min_labelled_rows=1000, min_relative_gain=0.1))
 
-    result = retrain(Run(database, MODEL_NAME, "run-1", clock), RULES)
+    result = retrain(Run(database, MODEL_NAME, "run-1", clock), rules)
 
     run = RunStore(database).get("run-1")
     assert result is RunResult.NOT_BETTER
