@@ -66,8 +66,8 @@ def test_a_full_disk_leaves_the_old(tmp_path: Path) -> None:
     )
 
     process = subprocess.run(
-        [sys.executable, "-B", "-c", program, str(path)], capture_output=True, text=True, check=False,
-        env={"PYTHONPATH": ":".join(sys.path)},
+        [sys.executable, "-B", "-c", program, str(path)], capture_output=True, text=True,
+        check=False, env={"PYTHONPATH": ":".join(sys.path)},
     )  # fmt: skip
 
     assert "FileWriteError" in process.stderr
