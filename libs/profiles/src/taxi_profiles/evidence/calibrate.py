@@ -88,7 +88,7 @@ def calibrate(
     scores = _cell_scores(fit, blocks) | _never(fit, len(blocks), timed=reference.timed)
     for some in (signals, labels):
         scores |= _mean_scores(some, rows.strata, blocks)
-    scores[GAIN] = _gains(rows, blocks, correction, scores[HARM])
+    scores[GAIN] = _gains(rows, blocks, correction, scores.get(HARM, np.empty(0)))
     return Calibration(
         block_rows=block_rows,
         rows=len(rows),
@@ -232,7 +232,18 @@ class _Fit:
             models, rows = self.models(slice(start, end)), self.rows.part(slice(start, end))
             placed, coarse = models.place(rows)
             found.append(row_signals(models, rows, placed, coarse))
-        return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+        names = dict.fromkeys(name for one in found for name in one)
+        lengths = np.diff(bounds).tolist()
+        # A number that only one part has cannot be expected from the others.
+        return {
+            name: np.concatenate(
+                [
+                    one.get(name, np.full(length, np.nan))
+                    for one, length in zip(found, lengths, strict=True)
+                ]
+            )
+            for name in names
+        }
 
     def _conditionals(
         self, kept: Mask, placed: Mapping[str, Ids], coarse: Mapping[str, Ids]

@@ -36,12 +36,13 @@ def kind_of(rows: Judgement | None, errors: Judgement | None, labels: Labels) ->
         labels: Whether the labels of the rows that were judged are there.
     """
     sides = [one for one in (rows, errors) if one is not None]
+    if not any(one.state is State.ALARM for one in sides):
+        return Kind.NONE
     if any(one.believes(Group.FAULTS) for one in sides):
         return Kind.DATA_FAULT
-    alarm = any(one.state is State.ALARM for one in sides)
     harm = errors is not None and errors.believes(Group.ERROR)
     inputs = rows is not None and (rows.believes(Group.INPUTS) or rows.believes(Group.OUTPUTS))
-    if not alarm or not (inputs or harm):
+    if not (inputs or harm):
         return Kind.NONE
     if harm:
         return Kind.HARMFUL_COVARIATE if inputs else Kind.CONCEPT
