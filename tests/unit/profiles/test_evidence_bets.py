@@ -32,7 +32,8 @@ def test_a_bet_is_fair_at_best_whatever_came_before() -> None:
     factors: dict[tuple[float, ...], list[float]] = {}
     for order in itertools.permutations(range(blocks + coming)):
         lines = lines_of(np.array(order[:blocks], np.float64), (1,), -math.inf)
-        bets, before = Bets.none(lines), ()
+        bets = Bets.none(lines)
+        before: tuple[float, ...] = ()
         for score in order[blocks:]:
             after = bets.after(lines, np.array([float(score)]))
             factor = after.evidence[0, 1] - np.logaddexp(bets.evidence[0, 1], 0)
@@ -59,7 +60,7 @@ def test_evidence_is_the_sum_over_all_beginnings() -> None:
         price = (lines.above + SURCHARGE + wins) / (40 + SURCHARGE + seen)
         factors.append([np.where(won, 1 - stake + stake / price, 1 - stake) for stake in STAKES])
         wins += won
-    made = np.array(factors)
+    made: Any = np.array(factors)
     expected = sum(np.prod(made[start:], axis=0) for start in range(len(live)))
     np.testing.assert_allclose(np.exp(found[-1].evidence.T), expected, rtol=1e-12)
 

@@ -33,7 +33,6 @@ from taxi_profiles.evidence.signals import (
 )
 from taxi_profiles.evidence.tables import (
     COARSE,
-    TableModel,
     coarse_map,
     fit_tables,
     pair_tables,
@@ -53,7 +52,9 @@ _MAX_PAIRED: Final = 16
 #: Columns that a number is expected from, and its residuals' largest quantile that counts.
 _MAX_GIVEN: Final = 16
 _RESIDUAL_QUANTILE: Final = 0.99
-_NO_MODEL: Final = TableModel(0.0, ())
+_GIVEN_PAIRS: Final = 3
+#: Columns of tables, with the tables' shapes.
+_Parts = Sequence[tuple[tuple[str, ...], tuple[int, ...]]]
 
 
 def calibrate(
@@ -249,10 +250,10 @@ class _Fit:
         self, kept: Mask, placed: Mapping[str, Ids], coarse: Mapping[str, Ids]
     ) -> dict[str, Conditional]:
         categories = [name for name in self.inputs if name in self.categorical]
-        pair = [
+        pairs: _Parts = [
             ((first, second), (self._coarse_size(first), self._coarse_size(second)))
             for first, second in itertools.combinations(categories[:_MAX_GIVEN], 2)
-        ][:3]
+        ]
         found = {}
         for name in self.inputs:
             others = [other for other in self.inputs if other != name][:_MAX_GIVEN]
@@ -266,13 +267,13 @@ class _Fit:
             target = np.arcsinh(values / scale)
             some = {other: places[known] for other, places in placed.items()}
             few = {other: places[known] for other, places in coarse.items()}
-            model = fit_tables(target, self._single(others) + pair, some, few)
+            model = fit_tables(target, [*self._single(others), *pairs[:_GIVEN_PAIRS]], some, few)
             residuals = np.abs(target - model.predict(some, few))
             limit = float(np.quantile(residuals, _RESIDUAL_QUANTILE))
             found[name] = Conditional(scale, max(limit, 1e-3), model)
         return found
 
-    def _single(self, names: Sequence[str]) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
+    def _single(self, names: Sequence[str]) -> _Parts:
         return [
             ((name,), (ALL_STRATA if name == HOURS else self.cells[name].size,)) for name in names
         ]

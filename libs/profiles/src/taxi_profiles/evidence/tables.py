@@ -58,7 +58,8 @@ class TableModel:
             placed: Cells by column, each of shape (n,).
             coarse: Coarse cells by column, each of shape (n,).
         """
-        return np.sum([one.of(placed, coarse) for one in self.tables], axis=0) + self.base
+        sums: Floats = np.sum([one.of(placed, coarse) for one in self.tables], axis=0) + self.base
+        return sums
 
 
 def coarse_map(cells: Cells, counts: Floats) -> Ids:
