@@ -12,7 +12,6 @@ from taxi_profiles.evidence.bets import (
     SURCHARGE,
     Bets,
     book_of,
-    handicap_of,
     lines_of,
 )
 
@@ -107,15 +106,15 @@ def test_a_reference_whose_far_blocks_come_together_has_a_handicap() -> None:
     far = np.argsort(apart)[-8:]
     together[far] = apart[:8]
     together[:8] = np.sort(apart)[-8:]
-    lines = lines_of(apart, (1,), 0.0)
-    assert handicap_of(apart, lines).max() < 1
-    assert handicap_of(together, lines_of(together, (1,), 0.0)).max() > 5
+    book = book_of({"apart": (apart, (1,), 0.0), "together": (together, (1,), 0.0)})
+    handicaps = [book.handicap[book.lines.stream == place].max() for place in range(2)]
+    assert handicaps[0] < 1
+    assert handicaps[1] > 5
 
 
 def test_a_book_keeps_streams_in_the_order_of_their_names() -> None:
     reference = np.arange(40.0)
-    one = lines_of(reference, (1,), 0.0)
-    book = book_of({"b": (one, handicap_of(reference, one)), "a": (one, np.zeros((2, 2)))})
+    book = book_of({"b": (reference, (1,), 0.0), "a": (reference[:30], (1,), 0.0)})
     assert book.streams == ("a", "b")
     assert book.lines.stream.tolist() == [0, 0, 1, 1]  # 2 % of 40 blocks is the largest one
     np.testing.assert_array_equal(book.scores({"b": 2.0, "c": 1.0}), [np.nan, 2.0])

@@ -10,7 +10,7 @@ the reference's shortness, and quiet blocks that follow make the reference longe
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -120,10 +120,28 @@ def lines_of(scores: Floats, sides: Sequence[int], floor: float) -> Lines:
         sides: 1 for scores that are suspicious when high, -1 when low, or both.
         floor: No line is below it: what is smaller does not matter.
     """
+    return _lines(scores, sides, floor, 0)
+
+
+def book_of(found: Mapping[str, tuple[Floats, Sequence[int], float]]) -> Book:
+    """Draw the lines of all streams.
+
+    Args:
+        found: By stream, what `lines_of` takes.
+    """
+    streams = tuple(sorted(found))
+    lines = _joined([lines_of(*found[name]) for name in streams])
+    own = _joined([_lines(*found[name], 1) for name in streams])
+    return Book(streams, lines, _handicap([found[name][0] for name in streams], lines, own))
+
+
+def _lines(scores: Floats, sides: Sequence[int], floor: float, left_out: int) -> Lines:
+    """Return lines; with one left out, those that a block above them sees without itself."""
     blocks = len(scores)
     ranks = sorted({int(share * blocks) for share in RANKS})
+    ordered = {sign: np.sort(sign * scores)[::-1] for sign in sides}
     found = [
-        (sign, max(float(np.sort(sign * scores)[::-1][rank]), floor), rank)
+        (sign, max(float(ordered[sign][min(rank + left_out, blocks - 1)]), floor), rank)
         for sign in sides
         for rank in ranks
     ]
@@ -132,49 +150,31 @@ def lines_of(scores: Floats, sides: Sequence[int], floor: float) -> Lines:
     return Lines(places, signs, levels, above, np.full(len(found), float(blocks)))
 
 
-def handicap_of(scores: Floats, lines: Lines) -> Floats:
-    """Return the logarithm of what a stream's R is divided by, shape (k, 2), 0 and more.
+def _joined(parts: Sequence[Lines]) -> Lines:
+    def all_of(name: str) -> Floats:
+        return np.concatenate([np.empty(0), *(getattr(part, name) for part in parts)])
+
+    counts = [len(part.levels) for part in parts]
+    return Lines(
+        np.repeat(np.arange(len(parts)), counts), all_of("signs"), all_of("levels"),
+        all_of("above"), all_of("blocks"),
+    )  # fmt: skip
+
+
+def _handicap(scores: Sequence[Floats], lines: Lines, own: Lines) -> Floats:
+    """Return the logarithm of what each line's R is divided by, shape (k, 2), 0 and more.
 
     Blocks of a day belong together. Played in their order, each against the others, independent
     blocks of the reference would reach an R of about their number; what it is above that comes from
     their dependence, and may come again.
     """
-    blocks = len(scores)
-    bets = Bets.none(lines)
-    most = np.full(bets.evidence.shape, -np.inf)
-    # Without itself, the line is one rank lower for a block that is above it.
-    ranked = [np.sort(sign * scores)[::-1] for sign in lines.signs]
-    lower = [
-        max(float(own[min(int(rank) + 1, blocks - 1)]), -math.inf)
-        for own, rank in zip(ranked, lines.above, strict=True)
-    ]
-    floors = np.where(
-        [own[int(rank)] < level for own, rank, level in zip(ranked, lines.above, lines.levels,
-                                                           strict=True)],
-        lines.levels, lower,
-    )  # fmt: skip
-    own_lines = replace(lines, levels=floors)
-    for score in scores:
-        bets = bets.after(own_lines, np.array([score]))
+    played = np.full((max(map(len, scores), default=0), len(scores)), np.nan)
+    for place, some in enumerate(scores):
+        played[len(played) - len(some) :, place] = some
+    bets = Bets.none(own)
+    most = bets.evidence
+    for block in played:
+        bets = bets.after(own, block)
         most = np.maximum(most, bets.evidence)
-    return np.maximum(most - math.log(blocks), 0.0)
-
-
-def book_of(found: Mapping[str, tuple[Lines, Floats]]) -> Book:
-    """Put the lines and handicaps of all streams together."""
-    streams = tuple(sorted(found))
-    parts = [found[name][0] for name in streams]
-    counts = [len(part.levels) for part in parts]
-
-    def joined(name: str) -> Floats:
-        return np.concatenate([np.empty(0), *(getattr(part, name) for part in parts)])
-
-    handicaps = [np.empty((0, len(STAKES))), *(found[name][1] for name in streams)]
-    return Book(
-        streams,
-        Lines(
-            np.repeat(np.arange(len(streams)), counts), joined("signs"), joined("levels"),
-            joined("above"), joined("blocks"),
-        ),
-        np.concatenate(handicaps),
-    )  # fmt: skip
+    found: Floats = np.maximum(most - np.log(lines.blocks)[:, np.newaxis], 0.0)
+    return found

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.evidence.bets import Book, book_of, handicap_of, lines_of
+from taxi_profiles.evidence.bets import Book, book_of
 from taxi_profiles.evidence.cells import Cells
 from taxi_profiles.evidence.gain import Correction
 from taxi_profiles.evidence.signals import ESTIMATED_HARM, HARM, Conditional, Means, Models
@@ -92,13 +92,13 @@ class Calibration:
                 f"has {self.blocks} of {MIN_BLOCKS}; train on at least "
                 f"{MIN_BLOCKS * BLOCK_SIZES[-1]} rows, better {MIN_BLOCKS * BLOCK_SIZES[0]}"
             )
-        found = {}
-        for name, some in self.scores.items():
-            score = score_of(name)
-            if score.side is side and len(some) >= MIN_BLOCKS:
-                lines = lines_of(some, score.sides, self._floor(name))
-                found[name] = lines, handicap_of(some, lines)
-        return book_of(found)
+        return book_of(
+            {
+                name: (some, score_of(name).sides, self._floor(name))
+                for name, some in self.scores.items()
+                if score_of(name).side is side and len(some) >= MIN_BLOCKS
+            }
+        )
 
     def _floor(self, stream: str) -> float:
         floor = score_of(stream).floor
