@@ -1,5 +1,6 @@
 """Which rows a candidate keeps, which estimator it is, and by which model its errors are."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,17 @@ from sklearn.linear_model import LinearRegression
 from support.labelled import labelled, orders
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.models import PROFILE_FILE
+from taxi_domain.models import PROFILE_FILE, REFERENCE_FILE
+from taxi_profiles.evidence.calibration import calibration_of
 from taxi_profiles.reference import Reference
 from taxi_schema.reading import schema_of
-from taxi_train.artifact.builder import ReferenceRowsError, artifact, reference_rows
+from taxi_store.registry.artifacts import artifact_of
+from taxi_train.artifact.builder import (
+    ReferenceRowsError,
+    after_champion,
+    artifact,
+    reference_rows,
+)
 from taxi_train.artifact.onnx_model import schema_of as schema_of_artifact
 from taxi_train.data.rows import features_of, mostly_newest
 from taxi_train.data.split import split
@@ -77,6 +85,27 @@ def test_context_is_measured_and_what_is_ignored_is_not() -> None:
     assert made.card["metrics"]["slices"].keys() == {
         "weight=below-10", "weight=10-100", "weight=from-100",
     }  # fmt: skip
+
+
+def test_a_short_candidate_borrows_from_the_champion() -> None:
+    champion, short, old = (
+        artifact(SCHEMA, "x", b"graph", rows.predicted(rows.target + 1))
+        for rows in (labelled(SCHEMA, 3200), labelled(SCHEMA, 1500), labelled(SCHEMA, 3100))
+    )
+
+    made = after_champion(SCHEMA, short, champion)
+
+    calibration = calibration_of(Reference.from_bytes(made.files[PROFILE_FILE]))
+    assert calibration.borrowed == 32
+    assert calibration.block_rows == 100
+    assert calibration.blocks == 32 + 15
+    assert made.files[REFERENCE_FILE] == short.files[REFERENCE_FILE]
+    assert made.version != short.version
+    without = Reference.from_bytes(old.files[PROFILE_FILE])
+    before = artifact_of({
+        **old.files, PROFILE_FILE: replace(without, evidence={}).to_bytes(),
+    })  # fmt: skip
+    assert after_champion(SCHEMA, short, before) is short
 
 
 def test_the_same_rows_give_the_same_artifact() -> None:

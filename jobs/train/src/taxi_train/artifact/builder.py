@@ -5,6 +5,7 @@ No time of making is in it: the same rows and seed give the same digest.
 
 import importlib.metadata
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -20,10 +21,14 @@ from taxi_domain.models import (
     REFERENCE_FILE,
     SCHEMA_FILE,
 )
-from taxi_profiles.reference import Sample, reference_of
+from taxi_profiles.evidence.borrowing import ENOUGH_ROWS, borrowing
+from taxi_profiles.evidence.calibrate import calibrate
+from taxi_profiles.evidence.calibration import NotCalibratedError, calibration_of
+from taxi_profiles.reference import Reference, Sample, reference_of
 from taxi_schema.column import Column, Drift, FeatureType, Kind
 from taxi_schema.columns.arrays import Array, is_missing
 from taxi_schema.columns.rows import LabelledRows, from_bytes, to_bytes
+from taxi_schema.columns.slices import slices_of
 from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact, ArtifactError, artifact_of
 from taxi_train.artifact.buckets import prediction_buckets
@@ -94,9 +99,46 @@ def artifact(
             CARD_FILE: json.dumps(card, sort_keys=True, indent=1, allow_nan=False).encode(),
             SCHEMA_FILE: schema.to_json(),
             REFERENCE_FILE: to_bytes(kept),
-            PROFILE_FILE: reference_of(sample_of(schema, kept)).to_bytes(),
+            PROFILE_FILE: profile(schema, kept).to_bytes(),
         }
     )
+
+
+def profile(schema: Schema, rows: LabelledRows, block_rows: int | None = None) -> Reference:
+    """Return what the monitor compares with, the calibration of its evidence with it.
+
+    Args:
+        schema: Of the rows.
+        rows: With finite out-of-fold predictions and, where the schema has one, event times.
+        block_rows: Rows of a block of evidence; None leaves it to the number of rows.
+    """
+    sample = sample_of(schema, rows)
+    reference = reference_of(sample)
+    slices = slices_of(schema, rows.columns, rows.event_times)
+    nullable = [column.name for column in schema.columns if column.nullable]
+    calibration = calibrate(
+        reference, sample, slices=slices, nullable=nullable, block_rows=block_rows
+    )
+    return replace(reference, evidence=calibration.arrays())
+
+
+def after_champion(schema: Schema, candidate: Artifact, champion: Artifact) -> Artifact:
+    """Return a candidate whose short reference borrows from that of the champion.
+
+    Rows since a change are few; how far blocks of other days are from each other is what the
+    champion's reference knows. With rows enough, or a champion without evidence, it stays as it is.
+    """
+    rows = reference_rows(schema, candidate)
+    if len(rows) >= ENOUGH_ROWS:
+        return candidate
+    try:
+        before = calibration_of(Reference.from_bytes(champion.files[PROFILE_FILE]))
+    except NotCalibratedError:
+        return candidate
+    reference = profile(schema, rows, before.block_rows)
+    borrowed = borrowing(calibration_of(reference), before)
+    made = replace(reference, evidence=borrowed.arrays())
+    return artifact_of({**candidate.files, PROFILE_FILE: made.to_bytes()})
 
 
 def sample_of(schema: Schema, rows: LabelledRows) -> Sample:
