@@ -21,15 +21,17 @@ from taxi_domain.metrics import (
 )
 from taxi_domain.models import PROFILE_FILE, SCHEMA_FILE, Alias
 from taxi_domain.mongodb import LABELS, PREDICTIONS
-from taxi_domain.records import Label, PredictionRecord
+from taxi_domain.records import Label
 from taxi_monitor.metrics.counters import Counters
+from taxi_monitor.records.batch import RecordBatch
 from taxi_monitor.settings import Settings
 from taxi_monitor.tailer import intake
 from taxi_monitor.tailer.follower import Follower
+from taxi_monitor.tailer.log_reader import LogReader
 from taxi_monitor.windows.misfits import LOG, Misfits
 from taxi_monitor.windows.reader import RowReader
 from taxi_monitor.windows.state import State
-from taxi_monitor.windows.versions import Evaluation, WatchedVersion, rebuild, watched_version
+from taxi_monitor.windows.versions import Evaluation, WatchedVersion, watched_version
 from taxi_profiles.reference import Reference
 from taxi_schema.errors import SchemaError
 from taxi_schema.reading import schema_of_json
@@ -68,6 +70,7 @@ class LogTailer:
                 counters[MONITOR_UNREADABLE].labels(LOG, collection, field).inc()
             )
         )
+        self._reader = LogReader(database, self.unreadable)
         self._misfits = Misfits(
             lambda source, field: (
                 counters[MONITOR_UNREADABLE].labels(source, PREDICTIONS, field).inc()
@@ -106,9 +109,9 @@ class LogTailer:
         if problems:
             raise TaxiError("; ".join(dict.fromkeys(problems)))
 
-    def records_of(self, row_ids: Sequence[str]) -> list[PredictionRecord]:
-        """Return the records of rows that are in the log."""
-        return log.records_of(self._database, row_ids, self.unreadable)
+    def batches_of(self, row_ids: Sequence[str]) -> Iterator[RecordBatch]:
+        """Return the records of rows that are in the log, each row once."""
+        return self._reader.batches_of(row_ids)
 
     def labels_of(self, row_ids: Sequence[str]) -> list[Label]:
         """Return the labels of rows that have one."""
@@ -175,14 +178,7 @@ class LogTailer:
         reader = self._reader_of(entry.version)
         watched = watched_version(alias, reader, window_rows=rows, error_window_rows=error_rows)
         begin = self._now()
-        rebuild(
-            watched,
-            log.window(self._database, entry.version, rows, self.unreadable),
-            log.labelled_window(
-                self._database, entry.version, error_rows,
-                watched.schema.target.is_evaluated, self.unreadable,
-            ),
-        )  # fmt: skip
+        self._reader.fill(watched, rows, error_rows)
         self._state.watch(alias, watched)
         # What came meanwhile was put into the windows of the versions before.
         self._rows.rewind(begin)

@@ -1,0 +1,46 @@
+"""Records of the log as BSON, in pages: for readers that decode many at once.
+
+Extra fields are left out; whose reader needs them reads records.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from pymongo.database import Database
+
+from taxi_domain.mongodb import PREDICTIONS
+from taxi_store.connection import Document, translated
+from taxi_store.log.prediction_log import CHUNK
+
+#: Fields that no reader of many records needs.
+WITHOUT_EXTRA: Final[dict[str, int]] = {"extra": 0}
+
+
+def newest_pages(database: Database[Document], version: str, most: int) -> Iterator[bytes]:
+    """Yield the newest records that a version answered or shadowed, newest first.
+
+    Args:
+        database: Where the log is.
+        version: Model version.
+        most: Records at most.
+    """
+    order = [("ts", -1), ("_id", -1)]
+    with translated():
+        pages = database[PREDICTIONS].find_raw_batches(
+            of_version(version), WITHOUT_EXTRA, sort=order, limit=most, batch_size=min(most, CHUNK)
+        )
+        with pages:
+            yield from pages
+
+
+def pages_of(database: Database[Document], row_ids: Sequence[str]) -> Iterator[bytes]:
+    """Yield the records of rows that are in the log, in no order."""
+    with translated():
+        for start in range(0, len(row_ids), CHUNK):
+            wanted = {"_id": {"$in": list(row_ids[start : start + CHUNK])}}
+            yield from database[PREDICTIONS].find_raw_batches(wanted, WITHOUT_EXTRA)
+
+
+def of_version(version: str) -> dict[str, Any]:
+    """Return the filter of what a version answered or shadowed."""
+    return {"$or": [{"model_version": version}, {"shadow.model_version": version}]}
