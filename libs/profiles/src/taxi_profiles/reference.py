@@ -6,7 +6,7 @@ Made once, by training; kept in the artifact as an npz archive of plain arrays.
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -38,6 +38,7 @@ MOMENT: Final = "$moment"
 Values = Sequence[str | int | bool | None] | Floats
 
 _LAYOUT: Final = "layout"
+_EVIDENCE: Final = "evidence/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Reference:
         stratified: Counts by stratum of every column that has a value.
         thresholds: Largest usual scores of these.
         error: Profile of the model's error; None where the rows have no two errors.
+        evidence: What `taxi_profiles.evidence` needs, as it keeps it; empty where there is none.
     """
 
     rows: int
@@ -94,6 +96,7 @@ class Reference:
     stratified: Mapping[str, StratifiedColumn]
     thresholds: Mapping[str, Thresholds]
     error: ErrorProfile | None
+    evidence: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -153,6 +156,7 @@ class Reference:
                 arrays[f"stratified/{place}/scale"] = np.array([stratified.scale])
                 _put_thresholds(arrays, f"thresholds/{place}", self.thresholds[name])
         _put_thresholds(arrays, "error", self.error.thresholds)
+        arrays |= {f"{_EVIDENCE}{name}": array for name, array in self.evidence.items()}
         arrays["error/squares"] = self.error.squares
         arrays["error/counts"] = self.error.counts
         buffer = io.BytesIO()
@@ -344,4 +348,9 @@ def _reference_of(arrays: Mapping[str, NDArray[Any]]) -> Reference:
         for name, place in known.items()
     }
     found = {name: thresholds(f"thresholds/{place}") for name, place in known.items()}
-    return replace(whole, stratified=stratified, thresholds=found)
+    evidence = {
+        name.removeprefix(_EVIDENCE): array
+        for name, array in arrays.items()
+        if name.startswith(_EVIDENCE)
+    }
+    return replace(whole, stratified=stratified, thresholds=found, evidence=evidence)

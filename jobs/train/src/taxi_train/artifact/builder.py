@@ -5,6 +5,7 @@ No time of making is in it: the same rows and seed give the same digest.
 
 import importlib.metadata
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -20,10 +21,12 @@ from taxi_domain.models import (
     REFERENCE_FILE,
     SCHEMA_FILE,
 )
-from taxi_profiles.reference import Sample, reference_of
+from taxi_profiles.evidence.calibrate import calibrate
+from taxi_profiles.reference import Reference, Sample, reference_of
 from taxi_schema.column import Column, Drift, FeatureType, Kind
 from taxi_schema.columns.arrays import Array, is_missing
 from taxi_schema.columns.rows import LabelledRows, from_bytes, to_bytes
+from taxi_schema.columns.slices import slices_of
 from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact, ArtifactError, artifact_of
 from taxi_train.artifact.buckets import prediction_buckets
@@ -94,9 +97,22 @@ def artifact(
             CARD_FILE: json.dumps(card, sort_keys=True, indent=1, allow_nan=False).encode(),
             SCHEMA_FILE: schema.to_json(),
             REFERENCE_FILE: to_bytes(kept),
-            PROFILE_FILE: reference_of(sample_of(schema, kept)).to_bytes(),
+            PROFILE_FILE: profile(schema, kept).to_bytes(),
         }
     )
+
+
+def profile(schema: Schema, rows: LabelledRows) -> Reference:
+    """Return what the monitor compares with, the calibration of its evidence with it.
+
+    Args:
+        schema: Of the rows.
+        rows: With finite out-of-fold predictions and, where the schema has one, event times.
+    """
+    sample = sample_of(schema, rows)
+    reference = reference_of(sample)
+    slices = slices_of(schema, rows.columns, rows.event_times)
+    return replace(reference, evidence=calibrate(reference, sample, slices=slices).arrays())
 
 
 def sample_of(schema: Schema, rows: LabelledRows) -> Sample:
