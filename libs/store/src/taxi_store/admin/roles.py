@@ -12,6 +12,7 @@ from taxi_domain.mongodb import (
     PREDICTIONS,
     REPORTS,
     RUNS,
+    VERDICTS,
 )
 
 _FILES: Final = f"{ARTIFACTS_BUCKET}.files"
@@ -39,6 +40,8 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         LABELS: (*_READ, *_APPEND),
         RUNS: _READ,
         REPORTS: _READ,
+        # The history of its own verdict, which it prunes.
+        VERDICTS: (*_READ, *_INDEX, "insert", "update", "remove"),
     },
     "train": {
         PREDICTIONS: (*_READ, *_INDEX, *_RETENTION),
