@@ -124,11 +124,7 @@ def test_together_is_as_one_by_one(documents: list[dict[str, Any]], distinct: bo
 
     assert [one.index for one in refused] == bad
     assert batch.ids == [one.row_id for one in records]
-    assert [batch.record(place) for place in range(len(batch))] == records or any(
-        value != value
-        for one in records
-        for value in one.inputs.values()  # noqa: PLR0124 - NaN
-    )
+    assert repr([batch.record(place) for place in range(len(batch))]) == repr(records)
     assert taken(PLAIN, batch) == taken(PLAIN, records)
 
 

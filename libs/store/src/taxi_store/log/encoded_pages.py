@@ -4,6 +4,7 @@ Extra fields are left out; whose reader needs them reads records.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from pymongo.database import Database
@@ -44,3 +45,31 @@ def pages_of(database: Database[Document], row_ids: Sequence[str]) -> Iterator[b
 def of_version(version: str) -> dict[str, Any]:
     """Return the filter of what a version answered or shadowed."""
     return {"$or": [{"model_version": version}, {"shadow.model_version": version}]}
+
+
+def stored_between(
+    database: Database[Document], version: str, begin: datetime, end: datetime, most: int
+) -> bytes:
+    """Return records that a version answered or shadowed, in the order of the time of storing.
+
+    Those of the same time come in any order.
+
+    Args:
+        database: Where the log is.
+        version: Model version.
+        begin: They were stored then or later.
+        end: They were stored before.
+        most: Records at most.
+    """
+    wanted = {**stored_in(begin, end), **of_version(version)}
+    with translated():
+        pages = database[PREDICTIONS].find_raw_batches(
+            wanted, WITHOUT_EXTRA, sort=[("stored_at", 1)], limit=most, batch_size=most
+        )
+        with pages:
+            return b"".join(pages)
+
+
+def stored_in(begin: datetime, end: datetime) -> dict[str, Any]:
+    """Return the filter of what was stored at a time or later, and before another."""
+    return {"stored_at": {"$gte": begin, "$lt": end}}

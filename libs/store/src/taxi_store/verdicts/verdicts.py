@@ -130,6 +130,20 @@ def last_verdict(
     return next(iter(_readable(found)), None)
 
 
+def block_of(
+    database: Database[Document], model: str, version: str, side: Side, block: int
+) -> BlockVerdict | None:
+    """Return one block without its detector, None when there is none that can be read.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    wanted = {"_id": verdict_id(model, version, side, block)}
+    with translated():
+        found = lenient(database, VERDICTS).find_one(wanted, {"detector": 0})
+    return next(iter(_readable([found])), None) if found else None
+
+
 def chart_points(
     database: Database[Document],
     span: Span,

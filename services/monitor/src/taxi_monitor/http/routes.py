@@ -30,6 +30,7 @@ from taxi_monitor.http import forms
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.records.batch import RecordBatch, batch_of
 from taxi_monitor.records.bson import Decoder, documents_of
+from taxi_monitor.tailer.evidence_thread import EvidenceThread
 from taxi_monitor.tailer.log_tailer import LogTailer
 from taxi_monitor.windows.misfits import PUSH
 from taxi_monitor.windows.state import State
@@ -52,6 +53,7 @@ class Parts:
 
     state: State
     tailer: LogTailer
+    evidence: EvidenceThread
     counters: Counters
     registry: CollectorRegistry
     database: Database[Document]
@@ -99,11 +101,16 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
 
     @routes.get("/healthz")
     def healthz() -> Response:
-        age = parts.clock() - parts.tailer.finished_at
-        if not parts.tailer.is_alive() or age > parts.stale_after_seconds:
-            raise ProblemError(
-                HTTPStatus.INTERNAL_SERVER_ERROR, f"no evaluation for {age:.0f} s; restart the pod"
-            )
+        threads = {
+            "evaluation": (parts.tailer.is_alive(), parts.tailer.finished_at),
+            "evidence": (parts.evidence.is_alive(), parts.evidence.moved_at),
+        }
+        for name, (is_alive, at) in threads.items():
+            age = parts.clock() - at
+            if not is_alive or age > parts.stale_after_seconds:
+                raise ProblemError(
+                    HTTPStatus.INTERNAL_SERVER_ERROR, f"no {name} for {age:.0f} s; restart the pod"
+                )
         return json_of({"status": "alive"})
 
     @routes.get("/readyz")

@@ -18,9 +18,8 @@ from taxi_monitor.records.walk import NULL, Bytes, Floats, Ids, Mask
 #: Stands for a time that is not known.
 NO_TIME: Final = -(2**63)
 _NO_VERSION: Final = -1
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LOCAL_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - local times count from a local 1970
-_MILLISECOND: Final = timedelta(milliseconds=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
 
 Times = NDArray[np.int64]
 
@@ -123,7 +122,7 @@ class RecordBatch:
         self.others[place] = record
         self.ids[place] = record.row_id
         self.ts[place] = ts.timestamp()
-        self.milliseconds[place] = (ts - _EPOCH) // _MILLISECOND
+        self.milliseconds[place] = (ts - EPOCH) // MILLISECOND
         self.answered[place] = self.version_place(record.model_version)
         self.predictions[place] = record.prediction
 

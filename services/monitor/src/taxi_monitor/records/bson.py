@@ -19,8 +19,8 @@ from bson.errors import BSONError
 from taxi_domain.documents import record_of
 from taxi_domain.errors import FieldError
 from taxi_domain.ids import MAX_ID
-from taxi_domain.records import EVENT_TIME, INPUTS, PredictionRecord
-from taxi_monitor.records.batch import NO_TIME, RecordBatch, Values, part_of
+from taxi_domain.records import EVENT_TIME, INPUTS, PredictionRecord, utc
+from taxi_monitor.records.batch import EPOCH, MILLISECOND, NO_TIME, RecordBatch, Values, part_of
 from taxi_monitor.records.walk import (
     ARRAY,
     DOUBLE,
@@ -155,6 +155,7 @@ class Decoder:
             document = documents.document(place)
             try:
                 batch.put(place, record_of(document))
+                batch.stored_at[place] = _time_of(document.get("stored_at"))
             except FieldError as error:
                 refused.append(Refused(place, document.get(_ID), error))
         if refused:
@@ -191,6 +192,13 @@ class Decoder:
         self._layouts[layout] = None
         if len(self._layouts) > _MAX_LAYOUTS:
             del self._layouts[next(iter(self._layouts))]
+
+
+def _time_of(value: object) -> int:
+    """Return a time that a document has as milliseconds, `NO_TIME` where it has none."""
+    if not isinstance(value, datetime):
+        return NO_TIME
+    return (utc(value) - EPOCH) // MILLISECOND
 
 
 def _no_bson(problem: object) -> FieldError:

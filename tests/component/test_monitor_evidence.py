@@ -1,0 +1,183 @@
+"""The evidence is a function of the log: whoever reads it, whenever, and killed in between."""
+
+import random
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+from pymongo.database import Database
+from support.monitor_windows import watched
+from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, SCHEMA, taxi_rides, usual
+
+from taxi_domain.models import MODEL_NAME, Alias
+from taxi_domain.mongodb import LABELS, PREDICTIONS, VERDICTS
+from taxi_domain.records import LABEL_VALUE, PredictionRecord
+from taxi_domain.verdicts import Side
+from taxi_local.mongod import Mongod
+from taxi_monitor.evidence.view import EvidenceView
+from taxi_monitor.metrics.counters import Counters
+from taxi_monitor.settings import Settings
+from taxi_monitor.tailer.evidence_thread import EvidenceThread
+from taxi_monitor.windows.state import State
+from taxi_profiles.evidence.calibrate import calibrate
+from taxi_profiles.reference import Reference, reference_of
+from taxi_schema.columns.rows import LabelledRows
+from taxi_store.connection import Document, connect
+from taxi_store.log.malformed import Unreadable
+from taxi_train.artifact.builder import sample_of
+
+pytestmark = pytest.mark.component
+BLOCK = 100
+START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+@cache
+def rides() -> LabelledRows:
+    found = usual(taxi_rides("green-2020-03-before.parquet"))[:9000]
+    return found.predicted(5 + 3.2 * np.minimum(found.columns[DISTANCE], 15))
+
+
+@cache
+def reference() -> Reference:
+    sample = sample_of(SCHEMA, rides()[:6000])
+    found = reference_of(sample)
+    return replace(found, evidence=calibrate(found, sample, block_rows=BLOCK).arrays())
+
+
+class Judged:
+    """A log, and monitors that judge it."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self.database = database
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def monitor(self, reference: Reference | None = None) -> EvidenceThread:
+        state = State(1000, 100)
+        state.watch(Alias.CHAMPION, watched(reference or _reference(), 1000))
+        settings = Settings.model_validate({
+            "TAXI_MONGODB_URI": "mongodb://h/x", "TAXI_MONITOR_TOKEN": "12345678",
+            "TAXI_MONITOR_FALSE_ALARM_ROWS": "10000", "TAXI_MONITOR_SETTLE_SECONDS": "10",
+        })  # fmt: skip
+        return EvidenceThread(
+            self.database, settings, state, Counters(CollectorRegistry()), unreadable=Unreadable(),
+            clock=lambda: self.now().timestamp(),
+        )  # fmt: skip
+
+    def view(self, monitor: EvidenceThread) -> EvidenceView:
+        monitor.look()
+        found = monitor.views.of("v1")
+        assert found is not None
+        return found
+
+    def store(self, numbers: range, behind: float = 0.0, scale: float = 1.0) -> None:
+        """Log rides, answered when they are stored."""
+        self._insert(PREDICTIONS, [self._record(number, scale) for number in numbers], behind)
+
+    def _record(self, number: int, scale: float) -> Document:
+        part = rides()
+        inputs = {name: part.columns[name][number].item() for name in (PICKUP, DROPOFF, DISTANCE)}
+        inputs[DISTANCE] *= scale
+        return PredictionRecord(
+            f"r{number:05d}", self.now(), part.event_times[number].item(), MODEL_NAME, "v1",
+            "champion", inputs, float(part.prediction[number]),
+        ).to_document()  # fmt: skip
+
+    def label(self, numbers: range, behind: float = 0.0) -> None:
+        """Store labels."""
+        targets = rides().target
+        documents = [
+            {
+                "_id": f"r{number:05d}", "ts": self.now(),
+                # Some are as TLC has them: hours, with the meter left on.
+                LABEL_VALUE: float(targets[number]) if number % 37 else 700.0,
+            }
+            for number in numbers
+        ]  # fmt: skip
+        self._insert(LABELS, documents, behind)
+
+    def _insert(self, collection: str, documents: list[Document], behind: float) -> None:
+        at = self.now() - timedelta(seconds=behind)
+        # Whoever reads gets rows of one time in any order.
+        random.Random(len(documents)).shuffle(documents)
+        self.database[collection].insert_many([{**one, "stored_at": at} for one in documents])
+
+    def verdicts(self) -> list[Document]:
+        return list(self.database[VERDICTS].find({}, {"detector": 0}).sort("_id", 1))
+
+
+def _reference() -> Reference:
+    return reference()
+
+
+@pytest.fixture(scope="module")
+def client_of(shared_mongod: Mongod) -> Iterator[Any]:
+    with connect(shared_mongod.uri, app_name="test") as client:
+        yield client
+
+
+@pytest.fixture
+def judged(client_of: Any) -> Judged:
+    return Judged(client_of[f"taxi-{uuid.uuid4().hex[:8]}"])
+
+
+def fill(one: Judged, each: Any = lambda: None) -> None:
+    """Log 2,500 rides and their labels by and by; some labels are there before their rides."""
+    for start in range(6000, 8500, 130):
+        numbers = range(start, min(start + 130, 8500))
+        one.seconds += 3.0
+        if start % 3 == 0:
+            one.label(numbers)
+            one.seconds += 2.0
+            one.store(numbers)
+        else:
+            one.store(numbers)
+            one.seconds += 4.0
+            one.label(numbers, behind=2.5)
+        each()
+    one.seconds += 60.0
+    each()
+
+
+def test_kills_other_monitors_and_times_of_looking_change_nothing(
+    judged: Judged, client_of: Any
+) -> None:
+    fill(judged)
+    whole = judged.view(judged.monitor())
+    expected = judged.verdicts()
+
+    other = Judged(client_of[f"taxi-{uuid.uuid4().hex[:8]}"])
+    monitors = [other.monitor(), other.monitor()]
+    chance = random.Random(4)
+
+    def look() -> None:
+        place = chance.randrange(2)
+        if chance.random() < 0.4:
+            monitors[place] = other.monitor()  # the one before was killed
+        if chance.random() < 0.7:
+            other.view(monitors[place])
+
+    fill(other, look)
+    views = [other.view(one) for one in monitors]
+
+    counted = [sum(one["side"] == side for one in expected) for side in Side]
+    assert counted == [25, 24], "labels that errors do not count take no place"
+    assert [one["total"] for one in expected if one["block"]] != []
+    marked = [{**one, "backfilled": False} for one in expected]
+    assert [{**one, "backfilled": False} for one in other.verdicts()] == marked
+    for one in views:
+        assert {side: (it.block, it.total) for side, it in one.verdicts.items()} == {
+            side: (it.block, it.total) for side, it in whole.verdicts.items()
+        }
+        assert (one.kind, one.problem) == (whole.kind, "")
+    assert "gain" in expected[-1]["streams"][0]["name"] or any(
+        stream["name"] == "gain" for one in expected for stream in one["streams"]
+    )
