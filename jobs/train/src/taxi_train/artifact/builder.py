@@ -112,7 +112,9 @@ def profile(schema: Schema, rows: LabelledRows) -> Reference:
     sample = sample_of(schema, rows)
     reference = reference_of(sample)
     slices = slices_of(schema, rows.columns, rows.event_times)
-    return replace(reference, evidence=calibrate(reference, sample, slices=slices).arrays())
+    nullable = [column.name for column in schema.columns if column.nullable]
+    calibration = calibrate(reference, sample, slices=slices, nullable=nullable)
+    return replace(reference, evidence=calibration.arrays())
 
 
 def sample_of(schema: Schema, rows: LabelledRows) -> Sample:

@@ -1,14 +1,16 @@
-"""Bets against "this block is like the reference's", at prices that the reference can defend.
+"""Bets against "this block is like those before", at prices that the reference sets.
 
-A reference has m blocks. Of a score whose blocks are exchangeable, the chance q that a new one
-is above the (j + 1)-th largest has exactly a Beta(j + 1, m - j) law. With p its quantile
-1 - delta, a bet that pays 1 - w + w X / p on X = "above" has a mean of at most 1 unless q > p,
-which happens with a chance of delta over references. The deltas of all bets sum to DELTA.
+A reference has m blocks, and a line is drawn at the (j + 1)-th largest of their scores. If the
+blocks of the reference and those that follow are exchangeable, and k of the n that followed were
+above the line, the next one is with a chance of (j + 1 + k) / (m + 1 + n): Pólya's urn, exact, and
+whatever the law of the scores. A bet that pays 1 - w + w X / p on X = "above" at a price p of at
+least this chance has a mean of at most 1 given all that came before. So the price pays for
+the reference's shortness, and quiet blocks that follow make the reference longer.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -16,138 +18,163 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-#: Chance, over references, that any bet's price is too low.
-DELTA: Final = 0.05
-#: Shares of the reference's blocks that are above a bet's line.
+#: Shares of the reference's blocks that are above a line.
 RANKS: Final = (0.0, 0.02, 0.05)
 #: Shares of the money that are at stake.
 STAKES: Final = (0.5, 0.9)
-_HALVINGS: Final = 60
+#: In place of the 1 of the urn: exact prices would be right for exchangeable blocks only, and next
+#: month's are not quite.
+SURCHARGE: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The lines of one stream that a block's score is compared with.
+    """Lines that scores are compared with, of one stream or of all.
 
     Attributes:
+        stream: Place of each line's stream, shape (k,).
         signs: 1 where a score above the line wins, -1 below, shape (k,).
         levels: The lines, of sign times score, shape (k,).
-        prices: Upper bounds of the chance to win, 0..1, shape (k,).
+        above: Blocks of the reference above the line, shape (k,).
+        blocks: Blocks of the reference, shape (k,).
     """
 
+    stream: NDArray[np.int64]
     signs: Floats
     levels: Floats
-    prices: Floats
+    above: Floats
+    blocks: Floats
+
+    def won(self, scores: Floats) -> Floats:
+        """Return 1 where a block wins, 0 where it does not, NaN where it has no score.
+
+        Args:
+            scores: By stream, shape (streams,), NaN where there is none.
+        """
+        values = scores[self.stream]
+        won = (self.signs * values > self.levels).astype(np.float64)
+        return np.where(np.isnan(values), np.nan, won)
 
 
-def price(above: int, blocks: int, delta: float) -> float:
-    """Return the quantile 1 - delta of a Beta(above + 1, blocks - above) law.
+@dataclass(frozen=True, slots=True)
+class Bets:
+    """What was won so far, and how the evidence grew.
 
-    It is the p at which a binomial count of so many blocks is at most `above` with a chance of
-    delta, since both laws have whole parameters.
-
-    Args:
-        above: Blocks of the reference above the line, less than `blocks`.
-        blocks: Blocks of the reference.
-        delta: Chance that the true share is larger, 0..1.
-
-    >>> round(price(0, 100, 0.05), 4)
-    0.0295
+    Attributes:
+        wins: Blocks above each line, shape (k,).
+        seen: Blocks that had a score, shape (k,).
+        evidence: Logarithm of the Shiryaev-Roberts R of each line and stake, shape (k, 2).
     """
-    low, high = 0.0, 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if _at_most(above, blocks, middle) > delta:
-            low = middle
-        else:
-            high = middle
-    return high
 
+    wins: Floats
+    seen: Floats
+    evidence: Floats
 
-def _at_most(count: int, blocks: int, share: float) -> float:
-    """Chance that a binomial count is at most `count`."""
-    if share >= 1:
-        return 0.0
-    chance = (1 - share) ** blocks
-    total = chance
-    for k in range(count):
-        chance *= (blocks - k) / (k + 1) * share / (1 - share)
-        total += chance
-    return total
+    @classmethod
+    def none(cls, lines: Lines) -> "Bets":
+        """Return those before the first block."""
+        count = len(lines.levels)
+        nothing = np.full((count, len(STAKES)), -np.inf)
+        return cls(np.zeros(count), np.zeros(count), nothing)
 
-
-def lines(
-    scores: Floats, sides: Sequence[int], bets: int, floor: float, delta: float = DELTA
-) -> Lines:
-    """Return the lines of a stream.
-
-    Args:
-        scores: Of the reference's blocks, each left out of what it is compared with, shape (m,).
-        sides: 1 for scores that are suspicious when high, -1 when low, or both.
-        bets: Lines of all streams together; they share `delta`.
-        floor: No line is below it: what is smaller does not matter.
-        delta: Chance that any price is too low.
-    """
-    blocks = len(scores)
-    ranks = sorted({int(share * blocks) for share in RANKS})
-    found = [
-        (sign, max(float(np.sort(sign * scores)[::-1][rank]), floor), price(rank, blocks, share))
-        for sign in sides
-        for rank in ranks
-        for share in [delta / bets]
-    ]
-    signs, levels, prices = np.array(found, np.float64).T
-    return Lines(signs, levels, prices)
+    def after(self, lines: Lines, scores: Floats) -> "Bets":
+        """Return the bets after one more block; see `Lines.won` for the scores."""
+        won = lines.won(scores)
+        prices = (lines.above + SURCHARGE + self.wins) / (lines.blocks + SURCHARGE + self.seen)
+        stakes = np.array(STAKES)
+        pays = np.log(1 - stakes + stakes / np.minimum(prices, 1.0)[:, np.newaxis])
+        outcome = np.where(won[:, np.newaxis] > 0, pays, np.log(1 - stakes))
+        played = ~np.isnan(won)
+        return Bets(
+            self.wins + np.where(played, won, 0.0),
+            self.seen + played,
+            np.logaddexp(self.evidence, 0.0) + np.where(played[:, np.newaxis], outcome, 0.0),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """The bets of all streams of one side, flat, each line with every stake.
+    """The lines of all streams of one side.
 
     Attributes:
         streams: Names, ascending.
-        stream: Place of each bet's stream, shape (b,).
-        signs: As in `Lines`, shape (b,).
-        levels: As in `Lines`, shape (b,).
-        wins: Logarithm of what a won bet multiplies by, shape (b,).
-        losses: Logarithm of what a lost bet multiplies by, shape (b,).
+        lines: Of these.
+        handicap: Logarithm of what each line's R is divided by, shape (k, 2).
     """
 
     streams: tuple[str, ...]
-    stream: NDArray[np.int64]
-    signs: Floats
-    levels: Floats
-    wins: Floats
-    losses: Floats
+    lines: Lines
+    handicap: Floats
 
-    def factors(self, scores: Mapping[str, float]) -> Floats:
-        """Return the logarithm of each bet's outcome; 0 where the block has no score.
-
-        Args:
-            scores: By stream, finite; streams may be absent, others are ignored.
-        """
-        values = np.array([scores.get(name, math.nan) for name in self.streams])[self.stream]
-        outcome = np.where(self.signs * values > self.levels, self.wins, self.losses)
-        found: Floats = np.where(np.isnan(values), 0.0, outcome)
-        return found
+    def scores(self, found: Mapping[str, float]) -> Floats:
+        """Return the scores by place, NaN where a stream has none or one that is not finite."""
+        values = np.array([found.get(name, math.nan) for name in self.streams])
+        return np.where(np.isfinite(values), values, np.nan)
 
 
-def book(found: Mapping[str, Lines]) -> Book:
-    """Put the lines of all streams together."""
+def lines_of(scores: Floats, sides: Sequence[int], floor: float) -> Lines:
+    """Return the lines of a stream, whose place is 0.
+
+    Args:
+        scores: Of the reference's blocks, each left out of what it is compared with, shape (m,).
+        sides: 1 for scores that are suspicious when high, -1 when low, or both.
+        floor: No line is below it: what is smaller does not matter.
+    """
+    blocks = len(scores)
+    ranks = sorted({int(share * blocks) for share in RANKS})
+    found = [
+        (sign, max(float(np.sort(sign * scores)[::-1][rank]), floor), rank)
+        for sign in sides
+        for rank in ranks
+    ]
+    signs, levels, above = np.array(found, np.float64).T
+    places = np.zeros(len(found), np.int64)
+    return Lines(places, signs, levels, above, np.full(len(found), float(blocks)))
+
+
+def handicap_of(scores: Floats, lines: Lines) -> Floats:
+    """Return the logarithm of what a stream's R is divided by, shape (k, 2), 0 and more.
+
+    Blocks of a day belong together. Played in their order, each against the others, independent
+    blocks of the reference would reach an R of about their number; what it is above that comes from
+    their dependence, and may come again.
+    """
+    blocks = len(scores)
+    bets = Bets.none(lines)
+    most = np.full(bets.evidence.shape, -np.inf)
+    # Without itself, the line is one rank lower for a block that is above it.
+    ranked = [np.sort(sign * scores)[::-1] for sign in lines.signs]
+    lower = [
+        max(float(own[min(int(rank) + 1, blocks - 1)]), -math.inf)
+        for own, rank in zip(ranked, lines.above, strict=True)
+    ]
+    floors = np.where(
+        [own[int(rank)] < level for own, rank, level in zip(ranked, lines.above, lines.levels,
+                                                           strict=True)],
+        lines.levels, lower,
+    )  # fmt: skip
+    own_lines = replace(lines, levels=floors)
+    for score in scores:
+        bets = bets.after(own_lines, np.array([score]))
+        most = np.maximum(most, bets.evidence)
+    return np.maximum(most - math.log(blocks), 0.0)
+
+
+def book_of(found: Mapping[str, tuple[Lines, Floats]]) -> Book:
+    """Put the lines and handicaps of all streams together."""
     streams = tuple(sorted(found))
-    stakes = np.array(STAKES)
+    parts = [found[name][0] for name in streams]
+    counts = [len(part.levels) for part in parts]
 
-    def flat(values: Sequence[Floats]) -> Floats:
-        return np.repeat(np.concatenate([np.empty(0), *values]), len(stakes))
+    def joined(name: str) -> Floats:
+        return np.concatenate([np.empty(0), *(getattr(part, name) for part in parts)])
 
-    counts = [len(found[name].levels) for name in streams]
-    stake = np.tile(stakes, sum(counts))
-    prices = flat([found[name].prices for name in streams])
+    handicaps = [np.empty((0, len(STAKES))), *(found[name][1] for name in streams)]
     return Book(
-        streams=streams,
-        stream=np.repeat(np.arange(len(streams)), np.array(counts, np.int64) * len(stakes)),
-        signs=flat([found[name].signs for name in streams]),
-        levels=flat([found[name].levels for name in streams]),
-        wins=np.log(1 - stake + stake / np.maximum(prices, 1e-12)),
-        losses=np.log(1 - stake),
-    )
+        streams,
+        Lines(
+            np.repeat(np.arange(len(streams)), counts), joined("signs"), joined("levels"),
+            joined("above"), joined("blocks"),
+        ),
+        np.concatenate(handicaps),
+    )  # fmt: skip

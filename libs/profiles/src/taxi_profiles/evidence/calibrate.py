@@ -1,7 +1,7 @@
 """Calibration: the reference's own blocks, scored as live blocks are."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,6 +60,7 @@ def calibrate(
     sample: Sample,
     *,
     slices: Mapping[str, Mask] | None = None,
+    nullable: Iterable[str] = (),
     block_rows: int = BLOCK_ROWS,
 ) -> Calibration:
     """Calibrate evidence.
@@ -68,6 +69,7 @@ def calibrate(
         reference: Of the sample: it has the codes of its categories.
         sample: With out-of-fold predictions and labels of every row.
         slices: Members by `slice=group`, each of shape (n,), in the order of the sample.
+        nullable: Columns that may be missing.
         block_rows: Rows of a block.
     """
     rows = _ordered(reference, sample, slices or {})
@@ -113,6 +115,7 @@ def calibrate(
         rows=len(rows),
         timed=reference.timed,
         deciding=sample.deciding,
+        nullable=frozenset(nullable),
         models=models,
         tables=tables,
         largest=largest,

@@ -8,11 +8,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.evidence.bets import Book, book, lines
+from taxi_profiles.evidence.bets import Book, book_of, handicap_of, lines_of
 from taxi_profiles.evidence.cells import Cells
 from taxi_profiles.evidence.gain import Correction
 from taxi_profiles.evidence.signals import Conditional, Means, Models
-from taxi_profiles.evidence.streams import Side, score_of
+from taxi_profiles.evidence.streams import NULLABLE_SHARE, NULLS, Side, column_of, score_of
 from taxi_profiles.evidence.tables import Table, TableModel
 from taxi_profiles.reference import Reference
 
@@ -40,6 +40,7 @@ class Calibration:
         rows: Rows of the reference.
         timed: Whether rows have event times.
         deciding: Columns whose streams decide; those of the others are shown.
+        nullable: Columns that may be missing.
         models: What turns rows into numbers.
         tables: Counts of the reference by stratum and cell, by column, each of shape (17, cells).
         largest: Cells that are compared one by one, by column.
@@ -56,6 +57,7 @@ class Calibration:
     rows: int
     timed: bool
     deciding: frozenset[str]
+    nullable: frozenset[str]
     models: Models
     tables: Mapping[str, Floats]
     largest: Mapping[str, Ids]
@@ -83,16 +85,18 @@ class Calibration:
                 f"has {self.blocks} of {MIN_BLOCKS}; train on at least "
                 f"{MIN_BLOCKS * self.block_rows} rows"
             )
-        usable = {name: some for name, some in self.scores.items() if len(some) >= MIN_BLOCKS}
-        bets = sum(
-            len(score_of(name).sides) * len(lines(some, (1,), 1, 0.0).levels)
-            for name, some in usable.items()
-        )
-        return book({
-            name: lines(some, score_of(name).sides, bets, score_of(name).floor)
-            for name, some in usable.items()
-            if score_of(name).side is side
-        })  # fmt: skip
+        found = {}
+        for name, some in self.scores.items():
+            score = score_of(name)
+            if score.side is side and len(some) >= MIN_BLOCKS:
+                lines = lines_of(some, score.sides, self._floor(name))
+                found[name] = lines, handicap_of(some, lines)
+        return book_of(found)
+
+    def _floor(self, stream: str) -> float:
+        floor = score_of(stream).floor
+        missing = stream.startswith(NULLS) and column_of(stream) in self.nullable
+        return max(floor, NULLABLE_SHARE) if missing else floor
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return plain arrays; the same calibration gives the same ones."""
@@ -122,6 +126,7 @@ class Calibration:
             "rows": self.rows,
             "timed": self.timed,
             "deciding": sorted(self.deciding),
+            "nullable": sorted(self.nullable),
             "cells": [[name, one.categorical] for name, one in cells.items()],
             "conditionals": {
                 name: [one.scale, one.limit] for name, one in self.models.conditionals.items()
@@ -190,6 +195,7 @@ def calibration_of(reference: Reference) -> Calibration:
         rows=layout["rows"],
         timed=layout["timed"],
         deciding=frozenset(layout["deciding"]),
+        nullable=frozenset(layout["nullable"]),
         models=Models(
             cells=cells,
             coarse=by_column("coarse", np.int64),

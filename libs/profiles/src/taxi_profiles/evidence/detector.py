@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.evidence.bets import Book
+from taxi_profiles.evidence.bets import STAKES, Bets, Book
 from taxi_profiles.evidence.calibration import Calibration
 from taxi_profiles.evidence.judgement import Judgement, State
 from taxi_profiles.evidence.scoring import BlockScores
@@ -29,7 +29,7 @@ BUDGET_ROWS: Final = 100_000
 SUSPECTED: Final = 10.0
 CALM_BLOCKS: Final = 3
 #: Evidence is kept up to that many times A, so that an alarm can end.
-_MOST: Final = 10.0
+_MOST: Final = 2.0
 
 
 class StateError(ValueError):
@@ -41,20 +41,40 @@ class _Rules:
     """What does not change with blocks.
 
     Attributes:
-        book: The bets.
-        in_stream: Weight of each bet in its stream's evidence, shape (b,).
+        book: The lines.
         groups: Groups that have streams.
-        in_group: Logarithm of each bet's weight in its group's evidence, shape (b,).
-        group: Place of each bet's group, shape (b,).
+        group: Place of each stream's group, shape (streams,).
+        weights: Logarithm of each stream's weight in its group, shape (streams,).
+        bets: Logarithm of each bet's weight in its stream, shape (k, 2).
+        shares: Logarithm of each bet's weight in the side, shape (k, 2).
         threshold: Logarithm of A.
     """
 
     book: Book
-    in_stream: Floats
     groups: tuple[Group, ...]
-    in_group: Floats
     group: NDArray[np.int64]
+    weights: Floats
+    bets: Floats
+    shares: Floats
     threshold: float
+
+    def streams(self, bets: Bets) -> Floats:
+        """Return the logarithm of the evidence of each stream, shape (streams,)."""
+        found = np.full(len(self.book.streams), -np.inf)
+        own = np.logaddexp.reduce(bets.evidence + self.bets, axis=1)
+        np.logaddexp.at(found, self.book.lines.stream, own)
+        return found
+
+    def of_groups(self, streams: Floats) -> Floats:
+        """Return the logarithm of the evidence of each group, shape (groups,)."""
+        found = np.full(len(self.groups), -np.inf)
+        np.logaddexp.at(found, self.group, streams + self.weights)
+        return found
+
+    def total(self, streams: Floats) -> float:
+        """Return the logarithm of the evidence of the side."""
+        groups = self.of_groups(streams)
+        return float(np.logaddexp.reduce(groups)) - math.log(len(groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +84,12 @@ class Detector:
     Attributes:
         side: Whose blocks it takes.
         block_rows: Rows of a block.
+        rules: What follows from calibration and budget.
         blocks: Blocks so far.
         alarm: Whether an alarm is on.
         calm: Blocks in a row with little evidence, while an alarm is on.
-        evidence: Logarithm of each bet's R, shape (b,).
+        bets: What was won so far.
+        last: Scores of the last block.
     """
 
     side: Side
@@ -76,7 +98,7 @@ class Detector:
     blocks: int
     alarm: bool
     calm: int
-    evidence: Floats
+    bets: Bets
     last: BlockScores | None = None
 
     @classmethod
@@ -100,7 +122,7 @@ class Detector:
                 f"{calibration.block_rows}; give more"
             )
         rules = _rules(calibration, side, budget_rows)
-        nothing = np.full(len(rules.book.stream), -np.inf)
+        nothing = Bets.none(rules.book.lines)
         return cls(side, calibration.block_rows, rules, 0, False, 0, nothing)
 
     def after(self, scores: BlockScores) -> "Detector":
@@ -114,35 +136,28 @@ class Detector:
         if scores.rows < self.block_rows:
             return replace(self, last=scores)
         rules = self.rules
-        most = rules.threshold + math.log(_MOST)
-        with np.errstate(divide="ignore"):
-            grown = np.logaddexp(self.evidence, 0.0) + rules.book.factors(scores.scores)
-            grown = np.minimum(grown, most - rules.in_group + math.log(len(rules.groups)))
-        total = _total(rules, grown)
+        bets = self.bets.after(rules.book.lines, rules.book.scores(scores.scores))
+        total = rules.total(rules.streams(bets))
         alarm = self.alarm or total >= rules.threshold
         calm = self.calm + 1 if total < rules.threshold - math.log(SUSPECTED) else 0
         if self.alarm and calm >= CALM_BLOCKS:
-            alarm, grown = False, np.full(len(grown), -np.inf)
+            alarm, bets = False, Bets.none(rules.book.lines)
+        most = rules.threshold + math.log(_MOST) - rules.shares
         return replace(
-            self, blocks=self.blocks + 1, alarm=alarm, calm=calm if alarm else 0, evidence=grown,
-            last=scores,
+            self, blocks=self.blocks + 1, alarm=alarm, calm=calm if alarm else 0,
+            bets=replace(bets, evidence=np.minimum(bets.evidence, most)), last=scores,
         )  # fmt: skip
 
     def judgement(self) -> Judgement:
         """Return what the blocks so far say, the last one's scores with it."""
-        rules, names = self.rules, self.rules.book.streams
-        last = self.last
+        rules, last = self.rules, self.last
         short = last is not None and last.rows < self.block_rows
-        streams = {
-            name: _log10(_log_sum((self.evidence + np.log(rules.in_stream))[of]))
-            for place, name in enumerate(names)
-            for of in [rules.book.stream == place]
-        }
-        groups = {
-            group: _log10(_log_sum((self.evidence + rules.in_group)[rules.group == place]))
-            for place, group in enumerate(rules.groups)
-        }
-        total = _total(rules, self.evidence)
+        found = rules.streams(self.bets)
+        streams = dict(zip(rules.book.streams, map(_log10, found.tolist()), strict=True))
+        groups = dict(
+            zip(rules.groups, map(_log10, rules.of_groups(found).tolist()), strict=True)
+        )
+        total = rules.total(found)
         suspected = total >= rules.threshold - math.log(SUSPECTED)
         state = State.ALARM if self.alarm else State.SUSPECTED if suspected else State.OK
         believed = (rules.threshold - math.log(SUSPECTED)) / math.log(10)
@@ -167,11 +182,9 @@ class Detector:
 
     def to_bytes(self) -> bytes:
         """Return all that is needed to go on; exact."""
-        head = {
-            "engine": ENGINE, "side": self.side, "blocks": self.blocks, "alarm": self.alarm,
-            "calm": self.calm, "bets": len(self.evidence), "rows": self.block_rows,
-        }  # fmt: skip
-        return json.dumps(head).encode() + b"\n" + self.evidence.astype("<f8").tobytes()
+        head = self._known | {"blocks": self.blocks, "alarm": self.alarm, "calm": self.calm}
+        parts = np.concatenate([self.bets.wins, self.bets.seen, self.bets.evidence.ravel()])
+        return json.dumps(head).encode() + b"\n" + parts.astype("<f8").tobytes()
 
     def restored(self, data: bytes) -> "Detector":
         """Return a detector of the same calibration and budget that goes on from there.
@@ -180,22 +193,27 @@ class Detector:
             StateError: it is of another reference or engine, or damaged.
         """
         head, _, body = data.partition(b"\n")
+        count = len(self.bets.wins)
         try:
             found: dict[str, Any] = json.loads(head)
-            evidence = np.frombuffer(body, "<f8").astype(np.float64)
-            known = {
-                "engine": ENGINE, "side": self.side, "bets": len(self.evidence),
-                "rows": self.block_rows,
-            }  # fmt: skip
-            other = [name for name, value in known.items() if found[name] != value]
-            if other or len(evidence) != len(self.evidence):
+            other = [name for name, value in self._known.items() if found[name] != value]
+            parts = np.frombuffer(body, "<f8").astype(np.float64)
+            if other or len(parts) != count * (2 + len(STAKES)):
                 raise StateError(f"state: of another {', '.join(other) or 'length'}; begin anew")
+            wins, seen, evidence = np.split(parts, [count, 2 * count])
             return replace(
                 self, blocks=int(found["blocks"]), alarm=bool(found["alarm"]),
-                calm=int(found["calm"]), evidence=evidence,
+                calm=int(found["calm"]), bets=Bets(wins, seen, evidence.reshape(count, -1)),
             )  # fmt: skip
         except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise StateError(f"state: damaged ({error!r}); begin anew") from error
+
+    @property
+    def _known(self) -> dict[str, Any]:
+        return {
+            "engine": ENGINE, "side": str(self.side), "lines": len(self.bets.wins),
+            "rows": self.block_rows,
+        }  # fmt: skip
 
 
 def _rules(calibration: Calibration, side: Side, budget_rows: float) -> _Rules:
@@ -205,13 +223,14 @@ def _rules(calibration: Calibration, side: Side, budget_rows: float) -> _Rules:
     groups = tuple(group for group in Group if group in of)
     places = np.array([groups.index(group) for group in of], np.int64)
     sums = np.bincount(places, weights, minlength=len(groups))
-    in_stream = 1 / np.bincount(book.stream, minlength=len(book.streams))[book.stream]
-    shares = weights / np.where(sums > 0, sums, 1.0)[places]
+    counts = np.bincount(book.lines.stream, minlength=len(book.streams)) * len(STAKES)
     with np.errstate(divide="ignore"):
-        in_group = np.log(shares[book.stream] * in_stream)
+        logs = np.log(weights / np.where(sums > 0, sums, 1.0)[places])
+    bets = -np.log(counts)[book.lines.stream][:, np.newaxis] - book.handicap
+    shares = bets + logs[book.lines.stream][:, np.newaxis] - math.log(len(groups))
     # Two sides share the budget: each has half of the false alarms.
     threshold = math.log(2 * budget_rows / calibration.block_rows)
-    return _Rules(book, in_stream, groups, in_group, places[book.stream], threshold)
+    return _Rules(book, groups, places, logs, bets, shares, threshold)
 
 
 def _weight(calibration: Calibration, name: str, streams: tuple[str, ...]) -> float:
@@ -226,14 +245,6 @@ def _weight(calibration: Calibration, name: str, streams: tuple[str, ...]) -> fl
 
 def _counts(calibration: Calibration, name: str) -> bool:
     return score_of(name).group is Group.FAULTS or column_of(name) in calibration.deciding
-
-
-def _total(rules: _Rules, evidence: Floats) -> float:
-    return _log_sum(evidence + rules.in_group) - math.log(len(rules.groups))
-
-
-def _log_sum(logs: Floats) -> float:
-    return float(np.logaddexp.reduce(logs)) if len(logs) else -math.inf
 
 
 def _log10(log: float) -> float | None:

@@ -46,6 +46,12 @@ _ORDINARY_OUTSIDE: Final = 0.2
 #: Fewer rows of a block than that are no fault of the data.
 _SMALL_SHARE: Final = 0.004
 
+#: A correction that saves less of the error is worth no alarm.
+_SMALL_GAIN: Final = 0.05
+#: Columns that may be missing: a reference has labelled rows only, and rows that never get a label
+#: are those that lack values (flights that were cancelled have no delay at departure).
+NULLABLE_SHARE: Final = 0.05
+
 SCORES: Final = {
     "column": Score(Side.ROWS, Group.INPUTS),
     "cell": Score(Side.ROWS, Group.INPUTS),
@@ -62,9 +68,11 @@ SCORES: Final = {
     "estimated_harm": Score(Side.ROWS, Group.OUTPUTS),
     "harm": Score(Side.LABELS, Group.ERROR),
     "bias": Score(Side.LABELS, Group.ERROR, _BOTH, decides=False),
-    "gain": Score(Side.LABELS, Group.ERROR),
+    "gain": Score(Side.LABELS, Group.ERROR, floor=_SMALL_GAIN),
     "labels_outside": Score(Side.LABELS, Group.FAULTS, floor=_ORDINARY_OUTSIDE),
 }
+#: Begins the names of the streams of missing values.
+NULLS: Final = "nulls:"
 #: Begins the name of a stream of one slice.
 SLICE: Final = "@"
 
