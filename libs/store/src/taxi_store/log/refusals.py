@@ -34,15 +34,15 @@ class Refusals:
 
 
 def write_slot(
-    database: Database[Document], pod: str, version: str, at: datetime, refused: Refusals
+    database: Database[Document], slot: str, version: str, at: datetime, refused: Refusals
 ) -> None:
     """Write what a pod refused in a slot of time; a repeat changes nothing.
 
     Args:
         database: Where it goes.
-        pod: Name of the pod.
+        slot: Name of pod and time.
         version: Model version that it served.
-        at: When the slot was over, UTC.
+        at: When it is written, UTC.
         refused: What was refused in it.
 
     Raises:
@@ -51,8 +51,8 @@ def write_slot(
     # As a list: names of fields may have dots and dollar signs.
     fields = [{"name": name, "rows": rows} for name, rows in sorted(refused.fields.items())]
     document = {
-        "_id": f"{pod}/{int(at.timestamp() * 1000)}", "model_version": version, "stored_at": at,
-        "rows": refused.rows, "fields": fields,
+        "_id": slot, "model_version": version, "stored_at": at, "rows": refused.rows,
+        "fields": fields,
     }  # fmt: skip
     with translated():
         try:
