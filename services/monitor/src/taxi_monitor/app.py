@@ -70,7 +70,7 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
         state, tailer, evidence, counters, registry, database, settings.model, settings.token,
         Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
-        clock=time.time,
+        clock=time.time, events=settings.known_events,
     )  # fmt: skip
     app = Flask("taxi_monitor")
     problems.register(app)

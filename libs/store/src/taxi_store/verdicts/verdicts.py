@@ -144,6 +144,19 @@ def block_of(
     return next(iter(_readable([found])), None) if found else None
 
 
+def drop_behind(
+    database: Database[Document], model: str, version: str, side: Side, block: int
+) -> int:
+    """Remove the blocks of a side behind one; return how many.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    behind = {"model": model, "version": version, "side": str(side), "block": {"$gt": block}}
+    with translated():
+        return database[VERDICTS].delete_many(behind).deleted_count
+
+
 def chart_points(
     database: Database[Document],
     span: Span,

@@ -237,16 +237,21 @@ class Pursuit:
         """Write a verdict, unless the same one is there.
 
         Raises:
-            OverruledError: another one of the same rules is there.
+            OverruledError: another one of the same rules is there, or the one before is not what
+                was judged here.
         """
         if not self._anew:
-            there = block_of(
-                self._database, verdict.model, verdict.version, verdict.side, verdict.block
-            )
-            if there is not None and there.engine == verdict.engine:
-                if _same(there, verdict):
+            before = self._judges[verdict.side].verdict
+            for mine in [verdict] if before is None else [before, verdict]:
+                there = block_of(
+                    self._database, mine.model, mine.version, mine.side, mine.block
+                )  # fmt: skip
+                if there is None or there.engine != verdict.engine:
+                    continue
+                if not _same(there, mine):
+                    raise OverruledError(mine.verdict_id)
+                if mine is verdict:
                     return
-                raise OverruledError(verdict.verdict_id)
         append(self._database, verdict)
 
     def _judge_of(self, side: Side) -> _Judge:

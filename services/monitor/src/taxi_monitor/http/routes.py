@@ -27,9 +27,11 @@ from taxi_domain.models import Alias
 from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import MAX_PUSHED, Label
 from taxi_monitor.http import forms
+from taxi_monitor.http.evidence_forms import with_evidence
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.records.batch import RecordBatch, batch_of
 from taxi_monitor.records.bson import Decoder, documents_of
+from taxi_monitor.settings import KnownEvent
 from taxi_monitor.tailer.evidence_thread import EvidenceThread
 from taxi_monitor.tailer.log_tailer import LogTailer
 from taxi_monitor.windows.misfits import PUSH
@@ -64,6 +66,7 @@ class Parts:
     readers: Threads
     stale_after_seconds: float
     clock: Callable[[], float]
+    events: Sequence[KnownEvent]
 
 
 def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a route
@@ -83,7 +86,9 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
 
     @routes.get("/v1/drift")
     def drift() -> Response:
-        return json_of(parts.readers.run(lambda: forms.drift(parts.state, parts.model)))
+        now = datetime.fromtimestamp(parts.clock(), UTC)
+        known = parts.readers.run(lambda: forms.drift(parts.state, parts.model))
+        return json_of(with_evidence(known, parts.evidence.views, parts.events, now))
 
     @routes.get("/v1/performance")
     def performance() -> Response:

@@ -68,6 +68,7 @@ class EvidenceThread:
         clock: Seconds since the epoch.
 
     Attributes:
+        state: Says which versions are watched.
         views: What is known of each version.
         moved_at: When it last made progress, seconds since the epoch.
     """
@@ -85,7 +86,7 @@ class EvidenceThread:
         self._database = database
         self._registry = Registry(database)
         self._settings = settings
-        self._state = state
+        self.state = state
         self._counters = counters
         self._unreadable = unreadable
         self._clock = clock
@@ -114,7 +115,7 @@ class EvidenceThread:
 
     def look(self) -> None:
         """Judge what is there to be judged, of each version; a problem of one holds up no other."""
-        readers = {one.version: one.reader for one in self._state.watched()}
+        readers = {one.version: one.reader for one in self.state.watched()}
         self._followed = {one: it for one, it in self._followed.items() if one in readers}
         self.views.keep(readers)
         for version, reader in readers.items():
@@ -215,7 +216,7 @@ class EvidenceThread:
             return
         prune(
             self._database, self._settings.model,
-            watched=[one.version for one in self._state.watched()],
+            watched=[one.version for one in self.state.watched()],
             keep_blocks=_KEEP_BLOCKS, keep_age=_KEEP_AGE, now=now,
         )  # fmt: skip
         self._prune_at = self._clock() + _PRUNE_SECONDS * random.uniform(0.9, 1.1)

@@ -19,7 +19,7 @@ from taxi_domain.metrics import (
     MONITOR_RECORDS,
     MONITOR_UNREADABLE,
 )
-from taxi_domain.models import PROFILE_FILE, SCHEMA_FILE, Alias
+from taxi_domain.models import Alias
 from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label
 from taxi_monitor.metrics.counters import Counters
@@ -28,13 +28,10 @@ from taxi_monitor.settings import Settings
 from taxi_monitor.tailer import intake
 from taxi_monitor.tailer.follower import Follower
 from taxi_monitor.tailer.log_reader import LogReader
+from taxi_monitor.tailer.readers import reader_of
 from taxi_monitor.windows.misfits import LOG, Misfits
-from taxi_monitor.windows.reader import RowReader
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import Evaluation, WatchedVersion, watched_version
-from taxi_profiles.reference import Reference
-from taxi_schema.errors import SchemaError
-from taxi_schema.reading import schema_of_json
 from taxi_store.connection import Document
 from taxi_store.log import prediction_log as log
 from taxi_store.log.malformed import Unreadable
@@ -175,7 +172,7 @@ class LogTailer:
 
     def _watch(self, alias: Alias, entry: AliasEntry) -> None:
         rows, error_rows = self._settings.window_rows, self._settings.error_window_rows
-        reader = self._reader_of(entry.version)
+        reader = reader_of(self._registry, entry.version, self._misfits)
         watched = watched_version(alias, reader, window_rows=rows, error_window_rows=error_rows)
         begin = self._now()
         self._reader.fill(watched, rows, error_rows)
@@ -184,18 +181,6 @@ class LogTailer:
         self._rows.rewind(begin)
         self._labels.rewind(begin)
         logger.info("watching", extra={"role": str(alias), "version": entry.version})
-
-    def _reader_of(self, version: str) -> RowReader:
-        files = self._registry.load(version).files
-        try:
-            schema = schema_of_json(files[SCHEMA_FILE])
-            reference = Reference.from_bytes(files[PROFILE_FILE])
-            return RowReader(version, schema, reference, self._misfits)
-        except (SchemaError, KeyError, ValueError) as error:
-            raise TaxiError(
-                f"model version {version}: {SCHEMA_FILE} and {PROFILE_FILE} cannot be used "
-                f"({error}); train it anew"
-            ) from error
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
