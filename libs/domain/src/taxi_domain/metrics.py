@@ -229,18 +229,18 @@ MONITOR_MODEL_INFO: Final = computed(
     *_MODEL, "version", "target", "unit",
 )  # fmt: skip
 MONITOR_EVIDENCE: Final = computed(
-    "taxi_monitor_evidence_log10",
+    "taxi_monitor_evidence_decades",
     "Decimal logarithm of the evidence that a side's blocks are not like the reference's, by group "
     "of streams.",
     *_MODEL, "side", "group",
 )  # fmt: skip
 MONITOR_EVIDENCE_TOTAL: Final = computed(
-    "taxi_monitor_evidence_total_log10",
+    "taxi_monitor_evidence_total_decades",
     "Decimal logarithm of the evidence of all groups of a side: an alarm from the threshold on.",
     *_MODEL, "side",
 )  # fmt: skip
 MONITOR_EVIDENCE_THRESHOLD: Final = computed(
-    "taxi_monitor_evidence_threshold_log10",
+    "taxi_monitor_evidence_threshold_decades",
     "Decimal logarithm of the evidence that is an alarm; a tenth of it is suspicious.",
     *_MODEL, "side",
 )  # fmt: skip
