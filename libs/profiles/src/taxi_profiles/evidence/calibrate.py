@@ -18,11 +18,12 @@ from taxi_profiles.evidence.cells import (
     number_cells,
     table_of,
 )
-from taxi_profiles.evidence.gain import HISTORY, MIN_HISTORY, correction_of
+from taxi_profiles.evidence.gain import HISTORY, Correction, correction_of, harmful_gain
 from taxi_profiles.evidence.rows import ALL_STRATA, Mask, Rows, rows_of
 from taxi_profiles.evidence.scoring import renamed
 from taxi_profiles.evidence.signals import (
     GAIN,
+    HARM,
     HOURS,
     Conditional,
     Models,
@@ -104,12 +105,7 @@ def calibrate(
     scores |= {f"refused:{name}": nothing for name in columns if name != PREDICTION}
     if reference.timed:
         scores["untimed"] = nothing
-    saved = [
-        correction.saving(_part(rows, slice(max(block.start - HISTORY, 0), block.start)),
-                          _part(rows, block))
-        for block in blocks if block.start >= MIN_HISTORY
-    ]  # fmt: skip
-    scores[GAIN] = np.array([one for one in saved if one is not None])
+    scores[GAIN] = _gains(rows, blocks, correction, scores[HARM])
     return Calibration(
         block_rows=block_rows,
         rows=len(rows),
@@ -143,6 +139,16 @@ def _ordered(reference: Reference, sample: Sample, slices: Mapping[str, Mask]) -
         True,
         {name: mask[order] for name, mask in slices.items()},
     )
+
+
+def _gains(rows: Rows, blocks: Sequence[slice], correction: Correction, harms: Floats) -> Floats:
+    found = []
+    for block, harm in zip(blocks, harms.tolist(), strict=True):
+        before = slice(max(block.start - HISTORY, 0), block.start)
+        saved = correction.saving(_part(rows, before), _part(rows, block))
+        if saved is not None:
+            found.append(harmful_gain(saved, harm))
+    return np.array(found)
 
 
 def _part(rows: Rows, chosen: slice) -> dict[str, Floats]:

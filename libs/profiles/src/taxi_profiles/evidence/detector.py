@@ -154,9 +154,7 @@ class Detector:
         short = last is not None and last.rows < self.block_rows
         found = rules.streams(self.bets)
         streams = dict(zip(rules.book.streams, map(_log10, found.tolist()), strict=True))
-        groups = dict(
-            zip(rules.groups, map(_log10, rules.of_groups(found).tolist()), strict=True)
-        )
+        groups = dict(zip(rules.groups, map(_log10, rules.of_groups(found).tolist()), strict=True))
         total = rules.total(found)
         suspected = total >= rules.threshold - math.log(SUSPECTED)
         state = State.ALARM if self.alarm else State.SUSPECTED if suspected else State.OK

@@ -90,6 +90,14 @@ class Correction:
         return np.column_stack(parts)
 
 
+def harmful_gain(saving: float, harm: float) -> float:
+    """Return what counts of a saving: nothing where the error is no larger than the reference's.
+
+    Such a model is as good as it was when it was accepted, though it could be better.
+    """
+    return saving if harm > 0 else min(saving, 0.0)
+
+
 def correction_of(
     columns: Mapping[str, Floats], scales: Mapping[str, float], limit: float
 ) -> Correction:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from taxi_profiles.evidence.calibration import Calibration
 from taxi_profiles.evidence.cells import column_scores, expected_shares
-from taxi_profiles.evidence.gain import MIN_HISTORY
+from taxi_profiles.evidence.gain import MIN_HISTORY, harmful_gain
 from taxi_profiles.evidence.rows import ALL_STRATA, UNTIMED, Mask, rows_of
-from taxi_profiles.evidence.signals import GAIN, Means, label_signals, means_of, row_signals
+from taxi_profiles.evidence.signals import GAIN, HARM, Means, label_signals, means_of, row_signals
 from taxi_profiles.evidence.streams import Side
 from taxi_profiles.reference import PREDICTION
 
@@ -192,5 +192,5 @@ def score_labels(
     if saved is None:
         problems[GAIN] = f"fewer than {MIN_HISTORY} labelled rows came before the block"
     else:
-        scores[GAIN] = saved
+        scores[GAIN] = harmful_gain(saved, scores[HARM])
     return BlockScores(Side.LABELS, len(rows), scores, problems)

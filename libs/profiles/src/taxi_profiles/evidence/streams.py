@@ -47,7 +47,7 @@ _ORDINARY_OUTSIDE: Final = 0.2
 _SMALL_SHARE: Final = 0.004
 
 #: A correction that saves less of the error is worth no alarm.
-_SMALL_GAIN: Final = 0.05
+_SMALL_GAIN: Final = 0.03
 #: Columns that may be missing: a reference has labelled rows only, and rows that never get a label
 #: are those that lack values (flights that were cancelled have no delay at departure).
 NULLABLE_SHARE: Final = 0.05
