@@ -11,8 +11,15 @@ from numpy.typing import NDArray
 from taxi_profiles.evidence.bets import Book, book_of, handicap_of, lines_of
 from taxi_profiles.evidence.cells import Cells
 from taxi_profiles.evidence.gain import Correction
-from taxi_profiles.evidence.signals import Conditional, Means, Models
-from taxi_profiles.evidence.streams import NULLABLE_SHARE, NULLS, Side, column_of, score_of
+from taxi_profiles.evidence.signals import ESTIMATED_HARM, HARM, Conditional, Means, Models
+from taxi_profiles.evidence.streams import (
+    NULLABLE_SHARE,
+    NULLS,
+    SMALL_HARM,
+    Side,
+    column_of,
+    score_of,
+)
 from taxi_profiles.evidence.tables import Table, TableModel
 from taxi_profiles.reference import Reference
 
@@ -95,8 +102,17 @@ class Calibration:
 
     def _floor(self, stream: str) -> float:
         floor = score_of(stream).floor
-        missing = stream.startswith(NULLS) and column_of(stream) in self.nullable
-        return max(floor, NULLABLE_SHARE) if missing else floor
+        if stream.startswith(NULLS) and column_of(stream) in self.nullable:
+            return max(floor, NULLABLE_SHARE)
+        if stream == ESTIMATED_HARM or stream.startswith(HARM):
+            return max(floor, SMALL_HARM * self.mean_loss)
+        return floor
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean loss of the reference, 0..1: its error over `Models.loss_limit`, at most 1."""
+        place = self.label_means.names.index(HARM)
+        return float(self.label_means.sums[place].sum() / self.label_means.counts[place].sum())
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return plain arrays; the same calibration gives the same ones."""

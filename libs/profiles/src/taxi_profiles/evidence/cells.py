@@ -146,8 +146,9 @@ def column_scores(cells: Cells, counts: Floats, expected: Floats, known: Ids) ->
 
     Returns:
         `nulls` and `unseen` (shares of the rows), and where there are values `column` (chi-square
-        over the rows), `cell` (largest surplus, in units of its noise) and, for numbers, `rank`
-        (mean place within the reference's distribution, minus one half).
+        over the rows), `cell` and `absent` (largest surplus and largest lack of a cell, in units of
+        its noise) and, for numbers, `rank` (mean place within the reference's distribution, minus
+        one half).
     """
     rows = float(counts.sum())
     scores = {"nulls": float(counts[cells.missing]) / rows}
@@ -165,7 +166,11 @@ def column_scores(cells: Cells, counts: Floats, expected: Floats, known: Ids) ->
     distance += (values - float(own[known].sum()) - others) ** 2 / max(others, 0.5)
     surplus = (own - hoped) / np.sqrt(hoped + 1)
     largest = int(surplus.argmax())
-    scores |= {"column": distance / values, "cell": float(surplus[largest])}
+    scores |= {
+        "column": distance / values,
+        "cell": float(surplus[largest]),
+        "absent": -float(surplus.min()),
+    }
     if not cells.categorical:
         middles = np.cumsum(hoped) - hoped / 2
         scores["rank"] = float(own @ middles) / values**2 - 0.5

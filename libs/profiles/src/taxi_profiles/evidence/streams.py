@@ -46,6 +46,14 @@ _ORDINARY_OUTSIDE: Final = 0.2
 #: Fewer rows of a block than that are no fault of the data.
 _SMALL_SHARE: Final = 0.004
 
+#: What is smaller than these matters to nobody, however regular the reference was: chi-square over
+#: the rows, a value's surplus or lack in units of its noise, a mean place or logarithm.
+_SMALL_DISTANCE: Final = 0.01
+_SMALL_SURPLUS: Final = 4.0
+_SMALL_LACK: Final = 3.0
+_SMALL_SHIFT: Final = 0.02
+#: Likewise, of the mean loss: this share of the reference's.
+SMALL_HARM: Final = 0.05
 #: A correction that saves less of the error is worth no alarm.
 _SMALL_GAIN: Final = 0.03
 #: Columns that may be missing: a reference has labelled rows only, and rows that never get a label
@@ -53,18 +61,19 @@ _SMALL_GAIN: Final = 0.03
 NULLABLE_SHARE: Final = 0.05
 
 SCORES: Final = {
-    "column": Score(Side.ROWS, Group.INPUTS),
-    "cell": Score(Side.ROWS, Group.INPUTS),
-    "rank": Score(Side.ROWS, Group.INPUTS, _BOTH),
-    "conditional": Score(Side.ROWS, Group.INPUTS, _BOTH),
-    "scatter": Score(Side.ROWS, Group.INPUTS),
-    "multivariate": Score(Side.ROWS, Group.INPUTS, (-1,)),
+    "column": Score(Side.ROWS, Group.INPUTS, floor=_SMALL_DISTANCE),
+    "cell": Score(Side.ROWS, Group.INPUTS, floor=_SMALL_SURPLUS),
+    "absent": Score(Side.ROWS, Group.INPUTS, floor=_SMALL_LACK),
+    "rank": Score(Side.ROWS, Group.INPUTS, _BOTH, _SMALL_SHIFT),
+    "conditional": Score(Side.ROWS, Group.INPUTS, _BOTH, _SMALL_SHIFT),
+    "scatter": Score(Side.ROWS, Group.INPUTS, floor=_SMALL_SHIFT),
+    "multivariate": Score(Side.ROWS, Group.INPUTS, (-1,), _SMALL_SHIFT),
     "nulls": Score(Side.ROWS, Group.FAULTS, floor=_SMALL_SHARE),
     "unseen": Score(Side.ROWS, Group.FAULTS, floor=_SMALL_SHARE),
     "refused": Score(Side.ROWS, Group.FAULTS, floor=_ORDINARY_SHARE),
     "untimed": Score(Side.ROWS, Group.FAULTS, floor=_ORDINARY_SHARE),
-    "prediction": Score(Side.ROWS, Group.OUTPUTS),
-    "prediction_rank": Score(Side.ROWS, Group.OUTPUTS, _BOTH),
+    "prediction": Score(Side.ROWS, Group.OUTPUTS, floor=_SMALL_DISTANCE),
+    "prediction_rank": Score(Side.ROWS, Group.OUTPUTS, _BOTH, _SMALL_SHIFT),
     "estimated_harm": Score(Side.ROWS, Group.OUTPUTS),
     "harm": Score(Side.LABELS, Group.ERROR),
     "bias": Score(Side.LABELS, Group.ERROR, _BOTH, decides=False),
