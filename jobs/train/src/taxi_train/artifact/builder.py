@@ -21,7 +21,9 @@ from taxi_domain.models import (
     REFERENCE_FILE,
     SCHEMA_FILE,
 )
+from taxi_profiles.evidence.borrowing import ENOUGH_ROWS, borrowing
 from taxi_profiles.evidence.calibrate import calibrate
+from taxi_profiles.evidence.calibration import NotCalibratedError, calibration_of
 from taxi_profiles.reference import Reference, Sample, reference_of
 from taxi_schema.column import Column, Drift, FeatureType, Kind
 from taxi_schema.columns.arrays import Array, is_missing
@@ -102,19 +104,41 @@ def artifact(
     )
 
 
-def profile(schema: Schema, rows: LabelledRows) -> Reference:
+def profile(schema: Schema, rows: LabelledRows, block_rows: int | None = None) -> Reference:
     """Return what the monitor compares with, the calibration of its evidence with it.
 
     Args:
         schema: Of the rows.
         rows: With finite out-of-fold predictions and, where the schema has one, event times.
+        block_rows: Rows of a block of evidence; None leaves it to the number of rows.
     """
     sample = sample_of(schema, rows)
     reference = reference_of(sample)
     slices = slices_of(schema, rows.columns, rows.event_times)
     nullable = [column.name for column in schema.columns if column.nullable]
-    calibration = calibrate(reference, sample, slices=slices, nullable=nullable)
+    calibration = calibrate(
+        reference, sample, slices=slices, nullable=nullable, block_rows=block_rows
+    )
     return replace(reference, evidence=calibration.arrays())
+
+
+def after_champion(schema: Schema, candidate: Artifact, champion: Artifact) -> Artifact:
+    """Return a candidate whose short reference borrows from that of the champion.
+
+    Rows since a change are few; how far blocks of other days are from each other is what the
+    champion's reference knows. With rows enough, or a champion without evidence, it stays as it is.
+    """
+    rows = reference_rows(schema, candidate)
+    if len(rows) >= ENOUGH_ROWS:
+        return candidate
+    try:
+        before = calibration_of(Reference.from_bytes(champion.files[PROFILE_FILE]))
+    except NotCalibratedError:
+        return candidate
+    reference = profile(schema, rows, before.block_rows)
+    borrowed = borrowing(calibration_of(reference), before)
+    made = replace(reference, evidence=borrowed.arrays())
+    return artifact_of({**candidate.files, PROFILE_FILE: made.to_bytes()})
 
 
 def sample_of(schema: Schema, rows: LabelledRows) -> Sample:

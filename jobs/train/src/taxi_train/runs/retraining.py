@@ -18,7 +18,7 @@ from taxi_schema.compatibility import meanings
 from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact, ArtifactError
 from taxi_store.registry.entries import UnknownVersionError
-from taxi_train.artifact.builder import reference_rows
+from taxi_train.artifact.builder import after_champion, reference_rows
 from taxi_train.artifact.onnx_model import (
     GraphError,
     check_graph,
@@ -89,7 +89,8 @@ def retrain(run: Run, rules: RunRules) -> RunResult:
             return run.finish(too_few, known)
         old = _reference(schema, champion)
         quality.check(schema, parts, old, rules.quality)
-    candidate, chosen = _candidate(run, old[within_limits(schema, old)], parts, schema, rules)
+    usable = old[within_limits(schema, old)]
+    candidate, chosen = _candidate(run, usable, parts, champion, rules)
     compared = last(found.views, len(parts.gate))
     verdict = compare(champion, candidate, compared, rules.gate, fallback)
     known.numbers.update(chosen, **_beside(fallback, compared, parts.gate))
@@ -121,13 +122,15 @@ def evaluate(run: Run, candidate: str, rules: RunRules) -> RunResult:
 
 
 def _candidate(
-    run: Run, old: LabelledRows, parts: Split, schema: Schema, rules: RunRules
+    run: Run, old: LabelledRows, parts: Split, champion: Artifact, rules: RunRules
 ) -> tuple[Artifact, dict[str, float]]:
     """Train a candidate and put it into the registry; return it with figures of the training."""
+    schema = rules.schema or schema_of(champion)
     newest = float(np.max(parts.choose.answered))
     card: dict[str, Any] = {LOG_UNTIL: datetime.fromtimestamp(newest, UTC).isoformat()}
     trainer = Trainer(schema, rules.candidates, rules.max_rows)
-    candidate, chosen = trainer.make_candidate(old, parts, **card)
+    made, chosen = trainer.make_candidate(old, parts, **card)
+    candidate = after_champion(schema, made, champion)
     run.registry.add(
         candidate, model=run.model, state=ModelState.CANDIDATE, now=run.now(), run_id=run.id
     )

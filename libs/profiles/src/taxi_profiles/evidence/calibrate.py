@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_profiles.evidence.calibration import BLOCK_ROWS, Calibration
+from taxi_profiles.evidence.calibration import BLOCK_SIZES, MIN_BLOCKS, Calibration
 from taxi_profiles.evidence.cells import (
     LARGEST,
     Cells,
@@ -62,7 +62,7 @@ def calibrate(
     *,
     slices: Mapping[str, Mask] | None = None,
     nullable: Iterable[str] = (),
-    block_rows: int = BLOCK_ROWS,
+    block_rows: int | None = None,
 ) -> Calibration:
     """Calibrate evidence.
 
@@ -71,40 +71,23 @@ def calibrate(
         sample: With out-of-fold predictions and labels of every row.
         slices: Members by `slice=group`, each of shape (n,), in the order of the sample.
         nullable: Columns that may be missing.
-        block_rows: Rows of a block.
+        block_rows: Rows of a block; None takes the most of 500, 250 and 100 of which the reference
+            has enough.
     """
     rows = _ordered(reference, sample, slices or {})
-    columns = {name: column for name, column in rows.columns.items()
-               if name not in {TARGET, MOMENT}}  # fmt: skip
-    cells = {
-        name: category_cells(column) if name in sample.categorical else number_cells(column)
-        for name, column in columns.items()
-    }
-    placed = {name: cells[name].place(column) for name, column in columns.items()}
-    tables = {name: table_of(placed[name], rows.strata, cells[name].size) for name in cells}
-    totals = {name: table.sum(axis=0) for name, table in tables.items()}
-    largest = {
-        name: np.argsort(-totals[name][: one.known], kind="stable")[:LARGEST]
-        for name, one in cells.items()
-    }
-    coarse = {name: coarse_map(one, totals[name]) for name, one in cells.items()}
+    block_rows = block_rows or _block_rows(len(rows))
     errors = np.abs(rows.columns[PREDICTION] - rows.columns[TARGET])
     limit = float(np.quantile(errors, _LOSS_QUANTILE)) or 1.0
-    fit = _Fit(rows, cells, coarse, placed, limit, frozenset(sample.categorical))
+    fit = _fit_of(rows, limit, frozenset(sample.categorical))
     models, signals = fit.models(), fit.out_of_part()
     labels = label_signals(models, rows)
     blocks = _blocks(len(rows), block_rows)
     correction = correction_of(
         rows.columns, {name: one.scale for name, one in models.conditionals.items()}, limit
     )
-    scores = _cell_scores(fit, blocks, tables, largest)
+    scores = _cell_scores(fit, blocks) | _never(fit, len(blocks), timed=reference.timed)
     for some in (signals, labels):
         scores |= _mean_scores(some, rows.strata, blocks)
-    nothing = np.zeros(len(blocks))
-    scores |= {"refused": nothing, "labels_outside": nothing}
-    scores |= {f"refused:{name}": nothing for name in columns if name != PREDICTION}
-    if reference.timed:
-        scores["untimed"] = nothing
     scores[GAIN] = _gains(rows, blocks, correction, scores[HARM])
     return Calibration(
         block_rows=block_rows,
@@ -113,14 +96,27 @@ def calibrate(
         deciding=sample.deciding,
         nullable=frozenset(nullable),
         models=models,
-        tables=tables,
-        largest=largest,
+        tables=fit.tables,
+        largest=fit.largest,
         row_means=means_of(signals, rows.strata),
         label_means=means_of(labels, rows.strata),
         correction=correction,
         scores=scores,
         problems={},
     )
+
+
+def _block_rows(rows: int) -> int:
+    enough = (size for size in BLOCK_SIZES if rows // size >= MIN_BLOCKS)
+    return next(enough, BLOCK_SIZES[0])
+
+
+def _never(fit: "_Fit", blocks: int, *, timed: bool) -> dict[str, Floats]:
+    """Return the scores of what a reference never has: its rows were accepted and labelled."""
+    streams = ["refused", "labels_outside", *(f"refused:{name}" for name in fit.inputs)]
+    if timed:
+        streams.append("untimed")
+    return {stream: np.zeros(blocks) for stream in streams}
 
 
 def _ordered(reference: Reference, sample: Sample, slices: Mapping[str, Mask]) -> Rows:
@@ -160,17 +156,47 @@ def _blocks(rows: int, size: int) -> list[slice]:
     return [slice(start, start + size) for start in range(rows % size, rows, size)]
 
 
+def _fit_of(rows: Rows, limit: float, categorical: frozenset[str]) -> "_Fit":
+    columns = {name: column for name, column in rows.columns.items()
+               if name not in {TARGET, MOMENT}}  # fmt: skip
+    cells = {
+        name: category_cells(column) if name in categorical else number_cells(column)
+        for name, column in columns.items()
+    }
+    placed = {name: cells[name].place(column) for name, column in columns.items()}
+    tables = {name: table_of(placed[name], rows.strata, cells[name].size) for name in cells}
+    totals = {name: table.sum(axis=0) for name, table in tables.items()}
+    return _Fit(
+        rows=rows,
+        cells=cells,
+        coarse={name: coarse_map(one, totals[name]) for name, one in cells.items()},
+        placed=placed,
+        tables=tables,
+        largest={
+            name: np.argsort(-totals[name][: one.known], kind="stable")[:LARGEST]
+            for name, one in cells.items()
+        },
+        limit=limit,
+        categorical=categorical,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Fit:
+    """The rows of a reference in their cells, and the models that are fitted to them."""
+
     rows: Rows
     cells: Mapping[str, Cells]
     coarse: Mapping[str, Ids]
     placed: Mapping[str, Ids]
+    tables: Mapping[str, Floats]
+    largest: Mapping[str, Ids]
     limit: float
     categorical: frozenset[str]
 
     @property
-    def _inputs(self) -> list[str]:
+    def inputs(self) -> list[str]:
+        """Names of the columns, without the prediction."""
         return [name for name in self.cells if name != PREDICTION]
 
     def models(self, left_out: slice = slice(0)) -> Models:
@@ -180,7 +206,7 @@ class _Fit:
         placed = {name: places[kept] for name, places in self.placed.items()}
         coarse = {name: self.coarse[name][places] for name, places in placed.items()}
         placed[HOURS] = coarse[HOURS] = self.rows.strata[kept]
-        paired = [*self._inputs[:_MAX_PAIRED], HOURS]
+        paired = [*self.inputs[:_MAX_PAIRED], HOURS]
         loss = np.minimum(
             np.abs(self.rows.columns[PREDICTION] - self.rows.columns[TARGET])[kept] / self.limit, 1
         )
@@ -193,7 +219,7 @@ class _Fit:
                 {name: self._coarse_size(name) for name in paired}, _PAIRS,
             ),
             error=fit_tables(
-                loss, self._single([*self._inputs, PREDICTION, HOURS]), placed, coarse
+                loss, self._single([*self.inputs, PREDICTION, HOURS]), placed, coarse
             ),
             loss_limit=self.limit,
         )  # fmt: skip
@@ -211,14 +237,14 @@ class _Fit:
     def _conditionals(
         self, kept: Mask, placed: Mapping[str, Ids], coarse: Mapping[str, Ids]
     ) -> dict[str, Conditional]:
-        categories = [name for name in self._inputs if name in self.categorical]
+        categories = [name for name in self.inputs if name in self.categorical]
         pair = [
             ((first, second), (self._coarse_size(first), self._coarse_size(second)))
             for first, second in itertools.combinations(categories[:_MAX_GIVEN], 2)
         ][:3]
         found = {}
-        for name in self._inputs:
-            others = [other for other in self._inputs if other != name][:_MAX_GIVEN]
+        for name in self.inputs:
+            others = [other for other in self.inputs if other != name][:_MAX_GIVEN]
             column = self.rows.columns[name][kept]
             known = np.isfinite(column)
             values = column[known]
@@ -244,17 +270,12 @@ class _Fit:
         return ALL_STRATA if name == HOURS else min(self.cells[name].known, COARSE) + 2
 
 
-def _cell_scores(
-    fit: _Fit,
-    blocks: Sequence[slice],
-    tables: Mapping[str, Floats],
-    largest: Mapping[str, Ids],
-) -> dict[str, Floats]:
-    rows, cells, placed = fit.rows, fit.cells, fit.placed
+def _cell_scores(fit: _Fit, blocks: Sequence[slice]) -> dict[str, Floats]:
+    rows, placed, tables = fit.rows, fit.placed, fit.tables
     found: dict[str, list[float]] = {}
     for block in blocks:
         strata = np.bincount(rows.strata[block], minlength=ALL_STRATA).astype(np.float64)
-        for name, one in cells.items():
+        for name, one in fit.cells.items():
             own = table_of(placed[name][block], rows.strata[block], one.size)
             others = tables[name] - own
             counts = own.sum(axis=0)
@@ -264,7 +285,7 @@ def _cell_scores(
             if alone.any() and one.categorical:
                 counts[one.unseen] += counts[alone].sum()
                 counts[alone] = 0
-            scored = column_scores(one, counts, expected_shares(others, strata), largest[name])
+            scored = column_scores(one, counts, expected_shares(others, strata), fit.largest[name])
             for stream, value in renamed(name, scored.scores).items():
                 found.setdefault(stream, []).append(value)
     return {stream: np.array(values) for stream, values in found.items()}

@@ -26,8 +26,8 @@ from taxi_profiles.reference import Reference
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-#: Rows of a block.
-BLOCK_ROWS: Final = 500
+#: Rows of a block, the largest of which a reference has enough.
+BLOCK_SIZES: Final = (500, 250, 100)
 #: Blocks of the reference below which its evidence says nothing.
 MIN_BLOCKS: Final = 30
 _FORMAT: Final = 1
@@ -90,7 +90,7 @@ class Calibration:
             raise NotCalibratedError(
                 f"evidence: the reference is too short for blocks of {self.block_rows} rows: it "
                 f"has {self.blocks} of {MIN_BLOCKS}; train on at least "
-                f"{MIN_BLOCKS * self.block_rows} rows"
+                f"{MIN_BLOCKS * BLOCK_SIZES[-1]} rows, better {MIN_BLOCKS * BLOCK_SIZES[0]}"
             )
         found = {}
         for name, some in self.scores.items():
