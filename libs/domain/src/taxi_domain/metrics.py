@@ -273,6 +273,16 @@ MONITOR_LABEL_COVERAGE: Final = computed(
     "Share of rows that have a label, of the time that the last block of labels is of.",
     *_MODEL,
 )  # fmt: skip
+MONITOR_SELFTEST_PASSED: Final = computed(
+    "taxi_monitor_selftest_passed_ratio",
+    "Share of the shifts of deciding columns that a copy of the engine saw and blamed in time.",
+    *_MODEL,
+)  # fmt: skip
+MONITOR_SELFTEST_BLOCKS: Final = computed(
+    "taxi_monitor_selftest_blocks",
+    "Blocks until the alarm of the shift that was seen last.",
+    *_MODEL,
+)  # fmt: skip
 MONITOR_KNOWN_EVENT: Final = computed(
     "taxi_monitor_known_event", "1 while a known event lasts that was declared.", "event"
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from taxi_domain.verdicts import Side
+from taxi_profiles.evidence.self_test import SelfTest
 from taxi_store.verdicts.block_verdict import BlockVerdict
 
 
@@ -22,6 +23,7 @@ class EvidenceView:
         coverage: Share of the rows of the last block of labels' time that have a label, 0..1; None
             before it is known.
         late_rows: Rows that were stored too late for their blocks, which are closed.
+        self_test: What came of shifts that were put through a copy of the engine.
     """
 
     version: str
@@ -31,6 +33,7 @@ class EvidenceView:
     kind: str | None = None
     coverage: float | None = None
     late_rows: int = 0
+    self_test: tuple[SelfTest, ...] = ()
 
 
 class Views:

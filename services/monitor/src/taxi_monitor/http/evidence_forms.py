@@ -6,6 +6,7 @@ from typing import Any
 
 from taxi_monitor.evidence.view import Views
 from taxi_monitor.settings import KnownEvent
+from taxi_profiles.evidence import known_events as events_of
 
 
 def with_evidence(
@@ -32,7 +33,16 @@ def _judging(views: Views, version: str, events: Sequence[KnownEvent]) -> dict[s
     view = views.of(version)
     if view is None:
         return None
-    spans = [(block.first_ts, block.last_ts) for block in view.verdicts.values()]
+    calendar = [
+        events_of.KnownEvent(one.name, one.begin.timestamp(), one.end.timestamp()) for one in events
+    ]
+    shown = {
+        event.name
+        for block in view.verdicts.values()
+        for event in events_of.events_during(
+            calendar, block.first_ts.timestamp(), block.last_ts.timestamp()
+        )
+    }
     return {
         "problem": view.problem or None,
         "kind": view.kind,
@@ -41,12 +51,17 @@ def _judging(views: Views, version: str, events: Sequence[KnownEvent]) -> dict[s
         "state": {str(side): str(block.state) for side, block in view.verdicts.items()},
         "label_coverage_ratio": view.coverage,
         "late_rows": view.late_rows,
-        # Those that the last blocks are of; they are told, and change nothing.
-        "known_events": [
-            _event(one)
-            for one in events
-            if any(one.begin <= last and first < one.end for first, last in spans)
+        "self_test": [
+            {
+                "shift": one.shift,
+                "passed": one.passed,
+                "blocks": one.blocks,
+                "within": one.within,
+            }
+            for one in view.self_test
         ],
+        # Those that the last blocks may show; they are told, and change nothing.
+        "known_events": [_event(one) for one in events if one.name in shown],
     }
 
 

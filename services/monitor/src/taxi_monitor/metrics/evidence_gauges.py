@@ -60,6 +60,12 @@ def _of_version(model: tuple[str, str], view: EvidenceView, now: float) -> Itera
         yield catalogue.MONITOR_EVIDENCE_AGE, model, max(0.0, now - view.read_until.timestamp())
     if view.coverage is not None:
         yield catalogue.MONITOR_LABEL_COVERAGE, model, view.coverage
+    if view.self_test:
+        passed = sum(one.passed for one in view.self_test) / len(view.self_test)
+        yield catalogue.MONITOR_SELFTEST_PASSED, model, passed
+        blocks = [one.blocks for one in view.self_test if one.blocks is not None]
+        if blocks:
+            yield catalogue.MONITOR_SELFTEST_BLOCKS, model, float(max(blocks))
     if view.kind is not None:
         for kind in Kind:
             yield catalogue.MONITOR_DRIFT_KIND, (*model, kind), float(kind == view.kind)

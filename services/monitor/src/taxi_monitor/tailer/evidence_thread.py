@@ -24,7 +24,8 @@ from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.settings import Settings
 from taxi_monitor.windows.reader import RowReader
 from taxi_monitor.windows.state import State
-from taxi_profiles.evidence.calibration import NotCalibratedError, calibration_of
+from taxi_profiles.evidence.calibration import Calibration, NotCalibratedError, calibration_of
+from taxi_profiles.evidence.self_test import self_test
 from taxi_store.admin.indexes import ensure_verdict_indexes
 from taxi_store.connection import Document
 from taxi_store.log.malformed import Unreadable
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 _KEEP_BLOCKS: Final = 20_000
 _KEEP_AGE: Final = timedelta(days=180)
 _PRUNE_SECONDS: Final = 3600.0
+#: How often a copy of the engine is put to the test.
+_TEST_SECONDS: Final = 3600.0
 #: How often the progress through a long log is told.
 _TELL_SECONDS: Final = 5.0
 
@@ -48,12 +51,14 @@ class _Followed:
     """One version."""
 
     pursuit: Pursuit
+    calibration: Calibration
     since: datetime | None
     late: LateRows
     view: EvidenceView
     up_to_date: bool = False
     labels: Block | None = None
     told_at: float = field(default=-_TELL_SECONDS)
+    test_at: float = 0.0
 
 
 class EvidenceThread:
@@ -158,6 +163,7 @@ class EvidenceThread:
             self._followed[version] = followed
         settle = timedelta(seconds=self._settings.settle_seconds)
         end = _whole(now - settle)
+        self._test(followed)
         if not followed.pursuit.step(end, self._stop.is_set):
             return
         followed.up_to_date = True
@@ -168,18 +174,31 @@ class EvidenceThread:
     def _begun(
         self, version: str, reader: RowReader, since: datetime | None, now: datetime
     ) -> _Followed:
-        settings = self._settings
+        settings, calibration = self._settings, calibration_of(reader.reference)
         watch = Watch(
-            settings.model, RowReader(version, reader.schema, reader.reference),
-            calibration_of(reader.reference), since, settings.false_alarm_rows,
-            timedelta(hours=settings.labels_overdue_hours),
+            settings.model, RowReader(version, reader.schema, reader.reference), calibration, since,
+            settings.false_alarm_rows, timedelta(hours=settings.labels_overdue_hours),
         )  # fmt: skip
         order = LogOrder(self._database, watch.reader, self._unreadable)
         pursuit = Pursuit(self._database, watch, order, now)
         late = LateRows(self._database, version)
-        followed = _Followed(pursuit, since, late, EvidenceView(version))
+        followed = _Followed(pursuit, calibration, since, late, EvidenceView(version))
         pursuit.judged = lambda verdict, block: self._judged(followed, verdict, block)
         return followed
+
+    def _test(self, followed: _Followed) -> None:
+        """Put a copy of the engine to the test, if that is due: one that cannot alarm says so."""
+        if self._clock() < followed.test_at:
+            return
+        followed.test_at = self._clock() + _TEST_SECONDS * random.uniform(0.9, 1.1)
+        found = self_test(followed.calibration, self._settings.false_alarm_rows)
+        missed = [one.shift for one in found if not one.passed]
+        if missed:
+            logger.warning(
+                "the self-test did not see shifts",
+                extra={"version": followed.view.version, "shifts": missed},
+            )
+        followed.view = replace(followed.view, self_test=found)
 
     def _judged(self, followed: _Followed, verdict: BlockVerdict, block: Block) -> None:
         now = self._clock()
