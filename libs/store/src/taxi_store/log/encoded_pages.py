@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from pymongo.cursor import RawBatchCursor
 from pymongo.database import Database
 
 from taxi_domain.mongodb import PREDICTIONS
@@ -67,7 +68,11 @@ def stored_between(
             wanted, WITHOUT_EXTRA, sort=[("stored_at", 1)], limit=most, batch_size=most
         )
         with pages:
-            return b"".join(pages)
+            return b"".join(_bytes_of(pages))
+
+
+def _bytes_of(pages: RawBatchCursor[Document]) -> Iterator[bytes]:
+    yield from pages
 
 
 def stored_in(begin: datetime, end: datetime) -> dict[str, Any]:

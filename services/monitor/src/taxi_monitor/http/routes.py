@@ -150,7 +150,7 @@ def _encoded_records(data: bytes) -> tuple[RecordBatch, list[dict[str, object]]]
     few(len(documents), "records")
     # Layouts that were learnt are not shared between threads: one is learnt in no time.
     batch, refused = Decoder().decoded(documents)
-    return batch, [_refusal(one.index, one.error) for one in refused]
+    return batch, [_refusal(one.place, one.error) for one in refused]
 
 
 def _json_records(data: bytes) -> tuple[RecordBatch, list[dict[str, object]]]:

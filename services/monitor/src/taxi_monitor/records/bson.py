@@ -70,7 +70,7 @@ class Layout(NamedTuple):
 class Refused(NamedTuple):
     """A document that is no record."""
 
-    index: int
+    place: int
     document_id: object
     error: FieldError
 
@@ -159,7 +159,7 @@ class Decoder:
             except FieldError as error:
                 refused.append(Refused(place, document.get(_ID), error))
         if refused:
-            bad = {one.index for one in refused}
+            bad = {one.place for one in refused}
             return part_of(batch, [one for one in range(len(batch)) if one not in bad]), refused
         return batch, refused
 

@@ -6,7 +6,6 @@ the window is the same whatever the order of their coming.
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -59,14 +58,10 @@ class Rows:
         """The targets."""
         return self.table[:, TARGET_PLACE]
 
-    def part(self, chosen: Mask | Sequence[int]) -> "Rows":
+    def part(self, chosen: Mask | Ids) -> "Rows":
         """Return some of the rows."""
-        places = np.asarray(chosen)
-        ids = (
-            list(compress(self.ids, places.tolist()))
-            if places.dtype == np.bool_
-            else [self.ids[place] for place in places.tolist()]
-        )
+        places = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        ids = [self.ids[place] for place in places.tolist()]
         return Rows(self.ts[places], ids, self.table[places])
 
 
