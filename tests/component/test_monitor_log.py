@@ -1,5 +1,6 @@
 """A monitor follows a log that files were scored and labelled into, with a real mongod."""
 
+import math
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -7,31 +8,38 @@ from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from bson.datetime_ms import DatetimeMS
 from prometheus_client import CollectorRegistry
 from pymongo.database import Database
+from support.monitor_windows import NOW, taxi_record, watched
 from support.report_log import register
 from support.taxi_artifacts import taxi_artifact
-from support.taxi_columns import taxi_rides, usual
+from support.taxi_columns import INPUTS as COLUMNS_OF_INPUTS
+from support.taxi_columns import taxi_reference, taxi_rides, usual
 
 from taxi_domain.models import MODEL_NAME
 from taxi_domain.mongodb import LABELS, PREDICTIONS
-from taxi_domain.records import LABEL_VALUE, Label, PredictionRecord
+from taxi_domain.records import LABEL_VALUE, Label, PredictionRecord, Shadow
 from taxi_local.mongod import Mongod
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.settings import Settings
 from taxi_monitor.tailer import log_tailer
 from taxi_monitor.tailer.follower import OVERLAP, Follower
+from taxi_monitor.tailer.log_reader import LogReader
 from taxi_monitor.tailer.log_tailer import LogTailer
 from taxi_monitor.windows.state import State
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET
 from taxi_store.connection import Document, connect
 from taxi_store.log.malformed import Unreadable
-from taxi_store.log.prediction_log import insert_labels
+from taxi_store.log.prediction_log import insert_labels, insert_records
 from taxi_store.registry.artifacts import Artifact
 
 pytestmark = pytest.mark.component
 
 WINDOW = 20_000
+COLUMNS = (*COLUMNS_OF_INPUTS, PREDICTION, TARGET, MOMENT)
 INPUTS = {"PULocationID": 41, "DOLocationID": 42, "trip_distance": 1.5}
 
 
@@ -193,3 +201,39 @@ def test_labels_before_their_rows_and_bad_documents_do_not_hold_up(followed: Fol
         followed.database, [Label("b", 13.0, followed.now())], followed.now(), Unreadable()
     )
     assert done.repeated == 1
+
+
+def damaged(number: int, **fields: object) -> Document:
+    return {**taxi_record(number, INPUTS).to_document(), **fields}
+
+
+def test_windows_are_filled_with_the_newest_that_can_be_read(client_of: Any) -> None:
+    database = client_of.client[f"taxi-{uuid.uuid4().hex[:8]}"]
+    records = [taxi_record(number, INPUTS, prediction=float(number)) for number in range(100)]
+    records += [
+        taxi_record(100, INPUTS, model_version="v2", shadow=(Shadow("v1", 100.0),)),
+        taxi_record(101, INPUTS, model_version="v2"),
+    ]
+    bad = [
+        damaged(102, prediction=math.inf), damaged(103, inputs=None), damaged(104, _id={"row": 1}),
+        damaged(105, ts=DatetimeMS(2**62)), damaged(106, shadow=[{"model_version": "v0"}]),
+    ]  # fmt: skip
+    insert_records(database, [*(one.to_document() for one in records), *bad], NOW)
+    # Every second row has a label, and every second of these is outside of the limits.
+    labels = [Label(f"r{n}", 2000.0 if n % 4 else 12.0, NOW) for n in range(0, 110, 2)]
+    counted: list[tuple[str, str]] = []
+    unreadable = Unreadable(lambda collection, field: counted.append((collection, field)))
+    insert_labels(database, labels, NOW, unreadable)
+    reader = LogReader(database, unreadable)
+
+    version = watched(taxi_reference(dict.fromkeys(COLUMNS, np.arange(1.0, 201.0))), 6)
+    reader.fill(version, 6, 6)
+
+    window, labelled = version.window.snapshot(), version.labelled.snapshot()
+    assert window.columns["prediction"].tolist() == [95.0, 96.0, 97.0, 98.0, 99.0, 100.0]
+    assert labelled.evaluated.columns["prediction"].tolist() == [80.0, 84, 88, 92, 96, 100]
+    # The newest six of any label: what is older and outside is left out.
+    assert (labelled.rows, labelled.outside) == (6, 3)
+    assert sorted(field for _, field in counted) == [
+        "_id", "inputs", "prediction", "shadow.prediction", "ts",
+    ]  # fmt: skip

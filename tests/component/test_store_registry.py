@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import bson
 import numpy as np
 import pytest
 from bson.datetime_ms import DatetimeMS
@@ -27,8 +28,9 @@ from taxi_local.mongod import Mongod
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.connection import Document, StoreUnavailableError, connect
 from taxi_store.log import prediction_log as log
+from taxi_store.log.encoded_pages import newest_pages, pages_of
 from taxi_store.log.labelled import LabelledRow, labelled_pieces
-from taxi_store.log.malformed import Unreadable
+from taxi_store.log.malformed import LENIENT, Unreadable
 from taxi_store.registry.artifacts import Artifact, ArtifactError, artifact_of
 from taxi_store.registry.entries import AliasConflictError, UnknownVersionError
 from taxi_store.registry.registry import Registry
@@ -161,6 +163,12 @@ def a_record(number: int, version: str = "v1", shadow: str | None = None) -> Pre
     )  # fmt: skip
 
 
+def newest(database: Database[Document], most: int) -> list[str]:
+    """Return the ids of the newest records that v1 answered or shadowed."""
+    pages = newest_pages(database, "v1", most)
+    return [one["_id"] for page in pages for one in bson.decode_all(page)]
+
+
 def test_log_takes_repeats_and_gives_the_newest(database: Database[Document]) -> None:
     ensure_indexes(database)
     ensure_indexes(database)
@@ -170,18 +178,14 @@ def test_log_takes_repeats_and_gives_the_newest(database: Database[Document]) ->
     assert log.insert_records(database, documents, NOW) == log.InsertResult(20, 30)
     assert log.insert_records(database, [], NOW) == log.InsertResult(0, 0)
 
-    newest = log.window(database, "v1", 10, Unreadable())
-    assert [one.row_id for one in newest] == [f"r{number:05d}" for number in range(40, 50)]
+    assert newest(database, 10) == [f"r{number:05d}" for number in range(49, 39, -1)]
 
 
 def test_window_of_a_version_has_the_rides_that_it_shadowed(database: Database[Document]) -> None:
     records = [a_record(1, "v1"), a_record(2, "v2", shadow="v1"), a_record(3, "v2")]
     log.insert_records(database, [one.to_document() for one in records], NOW)
 
-    assert [one.row_id for one in log.window(database, "v1", 10, Unreadable())] == [
-        "r00001",
-        "r00002",
-    ]
+    assert newest(database, 10) == ["r00002", "r00001"]
 
 
 def labelled(
@@ -233,29 +237,6 @@ def test_the_first_label_of_a_ride_stays(database: Database[Document]) -> None:
         2.0,
         4.0,
     }
-
-
-def is_evaluated(value: float) -> bool:
-    return 1 <= value <= 60
-
-
-def test_labelled_window_has_as_many_to_evaluate_as_are_asked(database: Database[Document]) -> None:
-    log.insert_records(database, [a_record(one).to_document() for one in range(100)], NOW)
-    # Every second ride has a label, and every second of these is outside of the limits.
-    labels = [
-        Label(f"r{number:05d}", 600.0 if number % 4 else 12.0, NOW) for number in range(0, 100, 2)
-    ]
-    log.insert_labels(database, labels, NOW, Unreadable())
-
-    def window(rows: int) -> list[tuple[int, float]]:
-        found = log.labelled_window(database, "v1", rows, is_evaluated, Unreadable())
-        return [(int(record.row_id[1:]), label.value) for record, label in found]
-
-    # The newest six of any duration, and six to evaluate: what is older and outside is left out.
-    assert window(6) == [
-        (76, 12), (80, 12), (84, 12), (88, 12), (90, 600), (92, 12), (94, 600), (96, 12), (98, 600),
-    ]  # fmt: skip
-    assert len(window(50)) == 50
 
 
 def test_tail_gives_what_was_stored_since(database: Database[Document]) -> None:
@@ -323,14 +304,10 @@ def test_readers_leave_out_what_cannot_be_read_and_count_it_once(
     ids = [f"r{number:05d}" for number in range(30)]
 
     for _ in range(2):
-        window = log.window(database, "v1", 10, unreadable)
-        pairs = log.labelled_window(database, "v1", 10, is_evaluated, unreadable)
         rides = labelled(database, 99, unreadable)
 
-        assert [one.row_id for one in window] == ids[10:20], "as many, a little older"
-        assert [one.row_id for one, _ in pairs] == ids[8:18]
         assert [one.record.row_id for one in rides] == ids[:18]
-        assert len(log.records_of(database, ids, unreadable)) == 20
+        assert sum(len(bson.decode_all(one, LENIENT)) for one in pages_of(database, ids)) == 25
         assert set(log.labels_of(database, ids, unreadable)) == {*ids} - {*ids[18:20]}
         since = NOW - timedelta(1)
         assert [len(page) for page in log.tail(database, PREDICTIONS, since, unreadable)] == [25]
@@ -375,4 +352,4 @@ def test_dead_mongod_is_an_error_in_time(mongod: Mongod) -> None:
         mongod.kill()
 
         with pytest.raises(StoreUnavailableError):
-            log.window(client["taxi"], "v1", 10, Unreadable())
+            newest(client["taxi"], 10)

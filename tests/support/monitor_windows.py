@@ -1,11 +1,15 @@
 """Records of the taxi example, and states that watch a version of it."""
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, SCHEMA
 from taxi_domain.models import Alias
-from taxi_domain.records import PredictionRecord
+from taxi_domain.records import Label, PredictionRecord
+from taxi_monitor.records.batch import batch_of
 from taxi_monitor.windows.reader import RowReader
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import WatchedVersion, watched_version
@@ -52,3 +56,17 @@ def watching(reference: Reference, rows: int, min_rows: int) -> State:
     state = State(rows, min_rows)
     state.watch(Alias.CHAMPION, watched(reference, rows))
     return state
+
+
+def rebuild(
+    version: WatchedVersion,
+    records: Iterable[PredictionRecord],
+    labelled: Sequence[tuple[PredictionRecord, Label]],
+) -> None:
+    """Fill a version's windows from a log of so many records."""
+    version.add(batch_of(records))
+    version.join(
+        [label.row_id for _, label in labelled],
+        np.array([label.value for _, label in labelled]),
+        batch_of(record for record, _ in labelled),
+    )

@@ -130,7 +130,7 @@ def test_records_of_other_schemas_are_counted_with_mercy(data: st.DataObject) ->
     )  # fmt: skip
     (form,) = forms.drift(state, "m")["versions"]
     assert form["window"]["rows"] == len(records)
-    assert list(StateCollector(state, "m", lambda: True, NOW.timestamp).collect())
+    assert list(StateCollector(state, "m", {}, NOW.timestamp).collect())
 
 
 @st.composite
@@ -183,7 +183,7 @@ def test_a_column_without_values_has_no_score_and_its_share_is_exported() -> Non
     state.ingest(record_for(schema, Row((1.0, None)), number) for number in range(20))
     state.evaluate(NOW.timestamp)
 
-    collector = StateCollector(state, "m", lambda: True, NOW.timestamp)
+    collector = StateCollector(state, "m", {}, NOW.timestamp)
     shares = {
         sample.labels["feature"]: sample.value
         for family in collector.collect()

@@ -51,7 +51,7 @@ def state_with(reference: Reference, untimed: int) -> State:
 
 
 def missing_of(state: State) -> dict[str, float]:
-    collector = StateCollector(state, "m", lambda: True, NOW.timestamp)
+    collector = StateCollector(state, "m", {}, NOW.timestamp)
     return {
         sample.labels.get("feature", EVENT_TIME): sample.value
         for family in collector.collect()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.monitor_windows import NOW, taxi_inputs, taxi_record, watched
+from support.monitor_windows import NOW, rebuild, taxi_inputs, taxi_record, watched
 from support.taxi_columns import (
     DISTANCE,
     DROPOFF,
@@ -16,7 +16,7 @@ from support.taxi_columns import (
 from taxi_domain.models import Alias
 from taxi_domain.records import Label, PredictionRecord
 from taxi_monitor.windows.state import State
-from taxi_monitor.windows.versions import Evaluation, rebuild
+from taxi_monitor.windows.versions import Evaluation
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_schema.columns.rows import LabelledRows
 

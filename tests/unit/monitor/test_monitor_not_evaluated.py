@@ -80,7 +80,7 @@ def test_page_has_the_reason(state: State) -> None:
 
 
 def test_no_threshold_is_exported(state: State) -> None:
-    collector = StateCollector(state, "m", lambda: True, NOW.timestamp)
+    collector = StateCollector(state, "m", {}, NOW.timestamp)
     found = {
         (family.name, sample.labels.get("feature"))
         for family in collector.collect()

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.monitor_windows import NOW, taxi_inputs, taxi_record, watched
+from support.monitor_windows import NOW, rebuild, taxi_inputs, taxi_record, watched
 from support.taxi_columns import INPUTS, taxi_reference
 
 from taxi_domain.models import Alias
 from taxi_domain.records import Label, PredictionRecord, Shadow
+from taxi_monitor.records.batch import RecordBatch, batch_of
 from taxi_monitor.tailer.intake import take_labels, take_logged
 from taxi_monitor.windows.state import State
-from taxi_monitor.windows.versions import rebuild
 from taxi_monitor.windows.window import Snapshot
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_store.log.prediction_log import Stored
@@ -57,8 +57,8 @@ class DictLog:
     def tail(self) -> list[Stored]:
         return [Stored(NOW, one.row_id, one.ts) for one in self.records.values()]
 
-    def records_of(self, row_ids: Sequence[str]) -> list[PredictionRecord]:
-        return [self.records[one] for one in row_ids if one in self.records]
+    def batches_of(self, row_ids: Sequence[str]) -> list[RecordBatch]:
+        return [batch_of(self.records[one] for one in row_ids if one in self.records)]
 
     def labels_of(self, row_ids: Sequence[str]) -> list[Label]:
         return [self.labels[one] for one in row_ids if one in self.labels]

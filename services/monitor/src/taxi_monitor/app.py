@@ -12,9 +12,11 @@ from taxi_monitor.http.record_routes import record_blueprint
 from taxi_monitor.http.report_routes import report_blueprint
 from taxi_monitor.http.routes import Parts, blueprint
 from taxi_monitor.metrics.counters import Counters
+from taxi_monitor.metrics.evidence_gauges import EvidenceCollector
 from taxi_monitor.metrics.gauges import StateCollector
 from taxi_monitor.metrics.report_gauges import ReportCollector, ReportWatch
 from taxi_monitor.settings import Settings
+from taxi_monitor.tailer.evidence_thread import EvidenceThread
 from taxi_monitor.tailer.log_tailer import LogTailer
 from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import Bodies
@@ -30,33 +32,49 @@ _STALE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """The application and its background thread."""
+    """The application and its background threads."""
 
     app: Flask
     tailer: LogTailer
+    evidence: EvidenceThread
+
+    def start(self) -> None:
+        """Start the background threads."""
+        self.tailer.start()
+        self.evidence.start()
+
+    def stop(self) -> None:
+        """End them."""
+        self.tailer.stop()
+        self.evidence.stop()
 
 
 def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
-    """Build the object graph; the background thread is not started yet."""
+    """Build the object graph; the background threads are not started yet."""
     database = database_of(connect(settings.mongodb_uri, app_name="taxi-monitor"))
     registry = CollectorRegistry()
     registry.register(restarts)
     counters = Counters(registry)
     state = State(settings.window_rows, settings.min_rows)
     tailer = LogTailer(database, settings, state, counters)
+    evidence = EvidenceThread(database, settings, state, counters, unreadable=tailer.unreadable)
     watch = ReportWatch(database, settings.model)
     tailer.each_cycle = watch.refresh
     registry.register(ReportCollector(watch))
-    registry.register(StateCollector(state, settings.model, tailer.is_alive, time.time))
+    threads = {"log_tailer": tailer.is_alive, "evidence": evidence.is_alive}
+    registry.register(StateCollector(state, settings.model, threads, time.time))
+    registry.register(
+        EvidenceCollector(state, evidence.views, settings.model, settings.known_events, time.time)
+    )
     parts = Parts(
-        state, tailer, counters, registry, database, settings.model, settings.token,
+        state, tailer, evidence, counters, registry, database, settings.model, settings.token,
         Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
-        clock=time.time,
+        clock=time.time, events=settings.known_events,
     )  # fmt: skip
     app = Flask("taxi_monitor")
     problems.register(app)
     app.register_blueprint(blueprint(parts))
     app.register_blueprint(record_blueprint(parts))
     app.register_blueprint(report_blueprint(parts))
-    return Monitor(app, tailer)
+    return Monitor(app, tailer, evidence)

@@ -51,12 +51,12 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     def load(self) -> Flask:
         """Build the application in the worker and start to follow the log."""
         self._monitor = create_monitor(self._settings, self._restarts)
-        self._monitor.tailer.start()
+        self._monitor.start()
         return self._monitor.app
 
     def _worker_exit(self, _server: Any, _worker: Any) -> None:
         if self._monitor is not None:
-            self._monitor.tailer.stop()
+            self._monitor.stop()
 
     def _child_exit(self, server: Any, _worker: Any) -> None:
         self._restarts.ended(server)

@@ -1,9 +1,48 @@
 """The only reader of the environment."""
 
-from pydantic import Field, ValidationInfo, field_validator
+from datetime import UTC, datetime
+from typing import Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from taxi_domain.models import MODEL_NAME
 from taxi_runtime.settings import Environment, MongodbUri, Name, Token
+
+
+class KnownEvent(BaseModel):
+    """A time that is known to be out of the ordinary: a holiday, an incident.
+
+    Its name and times are shown with the verdict, which they do not change.
+
+    Attributes:
+        name: For people.
+        begin: With an offset, or UTC.
+        end: Likewise, later.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=100)
+    begin: datetime = Field(alias="from")
+    end: datetime = Field(alias="to")
+
+    @field_validator("begin", "end")
+    @classmethod
+    def _in_utc(cls, value: datetime) -> datetime:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end <= self.begin:
+            raise ValueError(f"{self.name!r}: `to` is not after `from`; give a later time")
+        return self
 
 
 class Settings(Environment):
@@ -26,6 +65,20 @@ class Settings(Environment):
     #: Pause between two evaluations, seconds.
     evaluation_seconds: float = Field(
         default=5.0, alias="TAXI_MONITOR_EVALUATION_SECONDS", gt=0, le=3600
+    )
+    #: Rows between two false alarms of the evidence, at least, on average.
+    false_alarm_rows: int = Field(
+        default=100_000, alias="TAXI_MONITOR_FALSE_ALARM_ROWS", ge=1000, le=1_000_000_000
+    )
+    #: Labels that are later than that are missing, hours.
+    labels_overdue_hours: float = Field(
+        default=48.0, alias="TAXI_MONITOR_LABELS_OVERDUE_HOURS", gt=0, le=8760
+    )
+    #: What was stored so long ago can be seen by all, seconds; blocks are made of no later rows.
+    settle_seconds: float = Field(default=30.0, alias="TAXI_MONITOR_SETTLE_SECONDS", ge=0, le=3600)
+    #: Times that are known to be out of the ordinary.
+    known_events: tuple[KnownEvent, ...] = Field(
+        default=(), alias="TAXI_MONITOR_KNOWN_EVENTS", max_length=100
     )
     #: Address and port to listen on.
     host: str = Field(default="0.0.0.0", alias="TAXI_MONITOR_HOST")  # noqa: S104 - a container

@@ -5,7 +5,7 @@ from typing import Final
 from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
-from taxi_domain.mongodb import MODELS, PREDICTIONS, REPORTS, RUNS
+from taxi_domain.mongodb import MODELS, PREDICTIONS, REPORTS, RUNS, VERDICTS
 from taxi_store.admin.retention import Retention, ensure_order, ensure_retention
 from taxi_store.connection import Document, translated
 
@@ -56,3 +56,22 @@ def ensure_report_index(database: Database[Document]) -> None:
     told = [(name, ASCENDING) for name in REPORT_FIELDS if name not in ordered]
     with translated():
         database[REPORTS].create_index([*order, *told], name="newest_first")
+
+
+def ensure_verdict_indexes(database: Database[Document]) -> None:
+    """Make the indexes of the verdict's history; its writer does it, having the only role that may.
+
+    The first finds the last block of a version, the second covers what a chart chooses its points
+    by.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    of_side = [("model", ASCENDING), ("side", ASCENDING)]
+    with translated():
+        verdicts = database[VERDICTS]
+        verdicts.create_index([*of_side, ("version", ASCENDING), ("block", DESCENDING)])
+        verdicts.create_index(
+            [*of_side, *((name, ASCENDING) for name in ("last_ts", "version", "block", "total"))],
+            name="chart",
+        )

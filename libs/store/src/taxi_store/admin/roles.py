@@ -10,8 +10,10 @@ from taxi_domain.mongodb import (
     LABELS,
     MODELS,
     PREDICTIONS,
+    REFUSALS,
     REPORTS,
     RUNS,
+    VERDICTS,
 )
 
 _FILES: Final = f"{ARTIFACTS_BUCKET}.files"
@@ -31,7 +33,7 @@ _READ_REGISTRY: Final[Mapping[str, tuple[str, ...]]] = {
 
 #: Actions by collection, by component. The predictor cannot read what it logged.
 ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
-    "predictor": {**_READ_REGISTRY, PREDICTIONS: _APPEND},
+    "predictor": {**_READ_REGISTRY, PREDICTIONS: _APPEND, REFUSALS: _APPEND},
     "monitor": {
         **_READ_REGISTRY,
         # Appending is for predictors of one's own (`POST /v1/records`).
@@ -39,6 +41,9 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         LABELS: (*_READ, *_APPEND),
         RUNS: _READ,
         REPORTS: _READ,
+        REFUSALS: (*_READ, *_INDEX),
+        # The history of its own verdict, which it prunes.
+        VERDICTS: (*_READ, *_INDEX, "insert", "update", "remove"),
     },
     "train": {
         PREDICTIONS: (*_READ, *_INDEX, *_RETENTION),

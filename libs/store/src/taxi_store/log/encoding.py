@@ -10,12 +10,9 @@ from datetime import datetime
 from typing import Any, Final
 
 import bson
-from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
-from taxi_domain.errors import FieldError
 from taxi_domain.records import PredictionRecord, utc
-from taxi_store.log.malformed import LENIENT
 
 CONTENT_TYPE: Final = "application/bson"
 _STORED_AT: Final = b"\x09stored_at\x00"
@@ -31,20 +28,6 @@ def encoded(record: PredictionRecord) -> bytes:
 def reencoded(document: Mapping[str, Any]) -> bytes:
     """Return a record's document as BSON again."""
     return bson.encode(document)
-
-
-def decoded_all(body: bytes) -> list[dict[str, Any]]:
-    """Return the documents of encoded records that follow each other.
-
-    Raises:
-        FieldError: the bytes are not BSON.
-    """
-    try:
-        return bson.decode_all(body, LENIENT)
-    except (BSONError, struct.error, ValueError, OverflowError) as error:
-        raise FieldError(
-            "body", f"is not BSON ({error})", "send records as the predictor does"
-        ) from error
 
 
 def storable(records: Sequence[bytes], now: datetime) -> list[RawBSONDocument]:

@@ -1,19 +1,17 @@
 """The prediction log and the labels: written once, read in the order of time."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
-from pymongo.cursor import Cursor
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from taxi_domain.mongodb import LABELS, PREDICTIONS
-from taxi_domain.records import LABEL_VALUE, Label, PredictionRecord
+from taxi_domain.records import LABEL_VALUE, Label
 from taxi_store.connection import Document, translated
 from taxi_store.log.encoding import reencoded, storable
 from taxi_store.log.malformed import Unreadable, lenient
@@ -90,67 +88,6 @@ def insert_labels(
     return InsertResult(new, len(labels) - new), [one for one in kept.values() if one is not None]
 
 
-def window(
-    database: Database[Document], version: str, rows: int, unreadable: Unreadable
-) -> list[PredictionRecord]:
-    """Return the newest `rows` records that `version` answered or shadowed, oldest first.
-
-    At most ten times as many documents are looked at where some cannot be read.
-    """
-    looked_at = _newest(database, version, rows * 10).batch_size(min(rows, CHUNK))
-    with translated(), looked_at as found:
-        newest = list(islice(unreadable.records(found), rows))
-    return newest[::-1]
-
-
-def labelled_window(
-    database: Database[Document],
-    version: str,
-    rows: int,
-    is_evaluated: Callable[[float], bool],
-    unreadable: Unreadable,
-) -> list[tuple[PredictionRecord, Label]]:
-    """Return the newest labelled records of a version, oldest first.
-
-    So many that errors count the labels of `rows` of them. At most fifty times as many records are
-    looked at, so that a log without labels ends.
-
-    Args:
-        database: Where the log is.
-        version: That answered or shadowed.
-        rows: Records that are wanted.
-        is_evaluated: Tells whether errors count a label.
-        unreadable: Is told what cannot be read; it is left out.
-    """
-    newest: list[tuple[PredictionRecord, Label]] = []
-    counted = 0
-    with translated():
-        cursor = _newest(database, version, rows * 50).batch_size(CHUNK)
-        for chunk in chunks(unreadable.named(cursor)):
-            labels = labels_of(database, (one["_id"] for one in chunk), unreadable)
-            labelled = (one for one in chunk if one["_id"] in labels)
-            for record in unreadable.records(labelled):
-                label = labels[record.row_id]
-                counts = is_evaluated(label.value)
-                # Beyond the newest `rows` only labels that errors count matter.
-                if not (counts or len(newest) < rows):
-                    continue
-                newest.append((record, label))
-                counted += counts
-                if counted == rows:
-                    return list(reversed(newest))
-    return list(reversed(newest))
-
-
-def records_of(
-    database: Database[Document], row_ids: Sequence[str], unreadable: Unreadable
-) -> list[PredictionRecord]:
-    """Return the records of rows that are in the log."""
-    with translated():
-        found = lenient(database, PREDICTIONS).find({"_id": {"$in": list(row_ids)}})
-        return list(unreadable.records(found))
-
-
 def logged(database: Database[Document], row_ids: Sequence[str]) -> frozenset[str]:
     """Return those of the rows that are in the log."""
     found: set[str] = set()
@@ -196,13 +133,6 @@ def labels_of(
             documents = lenient(database, LABELS).find({"_id": {"$in": chunk}})
             found |= {one.row_id: one for one in unreadable.labels(documents)}
     return found
-
-
-def _newest(database: Database[Document], version: str, most: int) -> Cursor[Document]:
-    """Find what a version answered or shadowed, newest first."""
-    of_version = {"$or": [{"model_version": version}, {"shadow.model_version": version}]}
-    found = lenient(database, PREDICTIONS).find(of_version)
-    return found.sort([("ts", -1), ("_id", -1)]).limit(most)
 
 
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -46,7 +46,8 @@ def _log(parts: Parts, data: bytes) -> dict[str, object]:
     Raises:
         ProblemError: MongoDB does not take them now; those that it took are repeats the next time.
     """
-    items: list[Any] = list(few(items_of(data, "records"), "records"))
+    items: list[Any] = items_of(data, "records")
+    few(len(items), "records")
     now = datetime.fromtimestamp(parts.clock(), UTC)
     try:
         versions = Registry(parts.database).known(parts.model, _versions_of(items))

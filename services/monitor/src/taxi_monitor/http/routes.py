@@ -27,7 +27,12 @@ from taxi_domain.models import Alias
 from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import MAX_PUSHED, Label
 from taxi_monitor.http import forms
+from taxi_monitor.http.evidence_forms import with_evidence
 from taxi_monitor.metrics.counters import Counters
+from taxi_monitor.records.batch import RecordBatch, batch_of
+from taxi_monitor.records.bson import Decoder, documents_of
+from taxi_monitor.settings import KnownEvent
+from taxi_monitor.tailer.evidence_thread import EvidenceThread
 from taxi_monitor.tailer.log_tailer import LogTailer
 from taxi_monitor.windows.misfits import PUSH
 from taxi_monitor.windows.state import State
@@ -36,7 +41,7 @@ from taxi_runtime.problems import ProblemError
 from taxi_runtime.threads import Threads
 from taxi_schema.labels import LabelParser
 from taxi_store.connection import Document
-from taxi_store.log.encoding import CONTENT_TYPE, decoded_all
+from taxi_store.log.encoding import CONTENT_TYPE
 from taxi_store.log.prediction_log import insert_labels
 
 RETRY_SECONDS: Final = 5
@@ -50,6 +55,7 @@ class Parts:
 
     state: State
     tailer: LogTailer
+    evidence: EvidenceThread
     counters: Counters
     registry: CollectorRegistry
     database: Database[Document]
@@ -60,6 +66,7 @@ class Parts:
     readers: Threads
     stale_after_seconds: float
     clock: Callable[[], float]
+    events: Sequence[KnownEvent]
 
 
 def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a route
@@ -79,7 +86,9 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
 
     @routes.get("/v1/drift")
     def drift() -> Response:
-        return json_of(parts.readers.run(lambda: forms.drift(parts.state, parts.model)))
+        now = datetime.fromtimestamp(parts.clock(), UTC)
+        known = parts.readers.run(lambda: forms.drift(parts.state, parts.model))
+        return json_of(with_evidence(known, parts.evidence.views, parts.events, now))
 
     @routes.get("/v1/performance")
     def performance() -> Response:
@@ -97,11 +106,16 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
 
     @routes.get("/healthz")
     def healthz() -> Response:
-        age = parts.clock() - parts.tailer.finished_at
-        if not parts.tailer.is_alive() or age > parts.stale_after_seconds:
-            raise ProblemError(
-                HTTPStatus.INTERNAL_SERVER_ERROR, f"no evaluation for {age:.0f} s; restart the pod"
-            )
+        threads = {
+            "evaluation": (parts.tailer.is_alive(), parts.tailer.finished_at),
+            "evidence": (parts.evidence.is_alive(), parts.evidence.moved_at),
+        }
+        for name, (is_alive, at) in threads.items():
+            age = parts.clock() - at
+            if not is_alive or age > parts.stale_after_seconds:
+                raise ProblemError(
+                    HTTPStatus.INTERNAL_SERVER_ERROR, f"no {name} for {age:.0f} s; restart the pod"
+                )
         return json_of({"status": "alive"})
 
     @routes.get("/readyz")
@@ -121,9 +135,8 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
 
 def _take_records(parts: Parts, data: bytes, encoded: bool) -> dict[str, object]:
     """Put posted records into the windows; return what became of them."""
-    items = decoded_all(data) if encoded else items_of(data, "records")
-    records, refused = each(few(items, "records"), record_of)
-    done = parts.state.ingest(records)
+    batch, refused = _encoded_records(data) if encoded else _json_records(data)
+    done = parts.state.ingest(batch)
     parts.counters[MONITOR_RECORDS].labels(PUSH, "new").inc(done.new)
     parts.counters[MONITOR_RECORDS].labels(PUSH, "repeated").inc(done.other)
     parts.counters[MONITOR_RECORDS].labels(PUSH, "refused").inc(len(refused))
@@ -132,12 +145,28 @@ def _take_records(parts: Parts, data: bytes, encoded: bool) -> dict[str, object]
     return {"accepted": done.new, "repeated": done.other, "refused": refused}
 
 
+def _encoded_records(data: bytes) -> tuple[RecordBatch, list[dict[str, object]]]:
+    documents = documents_of(data)
+    few(len(documents), "records")
+    # Layouts that were learnt are not shared between threads: one is learnt in no time.
+    batch, refused = Decoder().decoded(documents)
+    return batch, [_refusal(one.place, one.error) for one in refused]
+
+
+def _json_records(data: bytes) -> tuple[RecordBatch, list[dict[str, object]]]:
+    items = items_of(data, "records")
+    few(len(items), "records")
+    records, refused = each(items, record_of)
+    return batch_of(records), refused
+
+
 def _take_labels(parts: Parts, data: bytes) -> dict[str, object]:
     """Store posted labels and join them; return what became of them."""
     now = datetime.fromtimestamp(parts.clock(), UTC)
     items = items_of(data, "labels")
     parser = _label_parser(parts)
-    labels, refused = each(few(items, "labels"), lambda body: Label(*parser.parse(body), now))
+    few(len(items), "labels")
+    labels, refused = each(items, lambda body: Label(*parser.parse(body), now))
     stored = _store(parts, labels, now)
     parts.counters[MONITOR_LABELS].labels("new").inc(stored["accepted"])
     parts.counters[MONITOR_LABELS].labels("repeated").inc(stored["repeated"])
@@ -231,19 +260,18 @@ def items_of(data: bytes, name: str) -> list[object]:
     return items
 
 
-def few(items: Sequence[object], name: str) -> Sequence[object]:
-    """Return the items.
+def few(number: int, name: str) -> None:
+    """Let a number of items pass.
 
     Raises:
         ProblemError: they are too many for one request.
     """
-    if len(items) > MAX_PUSHED:
+    if number > MAX_PUSHED:
         raise ProblemError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"{name}: {len(items)} items; send at most {MAX_PUSHED} at once",
+            f"{name}: {number} items; send at most {MAX_PUSHED} at once",
             field=name,
         )
-    return items
 
 
 def each(
@@ -256,8 +284,12 @@ def each(
         try:
             good.append(read(item if isinstance(item, dict) else {}))
         except FieldError as error:
-            refused.append({"index": index, "field": error.field, "problem": str(error)})
+            refused.append(_refusal(index, error))
     return good, refused
+
+
+def _refusal(index: int, error: FieldError) -> dict[str, object]:
+    return {"index": index, "field": error.field, "problem": str(error)}
 
 
 def json_of(value: object) -> Response:

@@ -1,6 +1,6 @@
 """Gauges read from the state at each scrape: they appear and vanish with what is known."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily
@@ -17,6 +17,17 @@ _ACTUAL: Final = "actual"
 Sample = tuple[Metric, tuple[str, ...], float]
 
 
+def families_of(samples: Iterable[Sample]) -> Iterable[GaugeMetricFamily]:
+    """Return the samples by metric."""
+    families: dict[str, GaugeMetricFamily] = {}
+    for metric, labels, value in samples:
+        family = families.setdefault(
+            metric.name, GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+        )
+        family.add_metric(labels, value)
+    return families.values()
+
+
 class StateCollector(Collector):
     """Exports the last evaluations; absent is not zero."""
 
@@ -24,26 +35,21 @@ class StateCollector(Collector):
         self,
         state: State,
         model: str,
-        is_alive: Callable[[], bool],
+        threads: Mapping[str, Callable[[], bool]],
         clock: Callable[[], float],
     ) -> None:
         self._state = state
         self._model = model
-        self._is_alive = is_alive
+        self._threads = threads
         self._clock = clock
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return the families of everything that is known now."""
-        families: dict[str, GaugeMetricFamily] = {}
-        for metric, labels, value in self._samples():
-            family = families.setdefault(
-                metric.name, GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-            )
-            family.add_metric(labels, value)
-        return families.values()
+        return families_of(self._samples())
 
     def _samples(self) -> Iterator[Sample]:
-        yield catalogue.MONITOR_THREAD_UP, ("log_tailer",), float(self._is_alive())
+        for name, is_alive in self._threads.items():
+            yield catalogue.MONITOR_THREAD_UP, (name,), float(is_alive())
         for watched in self._state.watched():
             model = (self._model, watched.role)
             target = watched.schema.target

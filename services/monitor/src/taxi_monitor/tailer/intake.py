@@ -8,7 +8,8 @@ row whose answer in the log is another one than was posted is put right.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from taxi_domain.records import Label, PredictionRecord
+from taxi_domain.records import Label
+from taxi_monitor.records.batch import RecordBatch
 from taxi_monitor.windows.state import State
 from taxi_store.log.prediction_log import Stored
 
@@ -16,8 +17,8 @@ from taxi_store.log.prediction_log import Stored
 class Log(Protocol):
     """What is read of the log."""
 
-    def records_of(self, row_ids: Sequence[str]) -> Iterable[PredictionRecord]:
-        """Return the records of rows that are in the log."""
+    def batches_of(self, row_ids: Sequence[str]) -> Iterable[RecordBatch]:
+        """Return the records of rows that are in the log, each row once."""
 
     def labels_of(self, row_ids: Sequence[str]) -> Iterable[Label]:
         """Return the labels of rows that have one."""
@@ -35,8 +36,9 @@ def take_logged(state: State, log: Log, stored: Sequence[Stored]) -> Taken:
 
     A label that came before its row waits in the log; it is asked for once the row is there.
     """
-    missed = [row.row_id for row in stored if not state.holds(row.row_id, row.ts)]
-    new = state.put_right(log.records_of(missed)).new if missed else 0
+    missed = state.missing_of(stored)
+    batches = log.batches_of(missed) if missed else ()
+    new = sum(state.put_right(batch).new for batch in batches)
     labels = list(log.labels_of([row.row_id for row in stored]))
     return Taken(new, take_labels(state, log, labels))
 
@@ -51,5 +53,7 @@ def take_labels(state: State, log: Log, labels: Sequence[Label]) -> list[float]:
     if not joined.without_row:
         return joined.lags
     by_id = {label.row_id: label for label in joined.without_row}
-    records = log.records_of(list(by_id))
-    return joined.lags + state.join_old([(record, by_id[record.row_id]) for record in records])
+    lags = joined.lags
+    for batch in log.batches_of(list(by_id)):
+        lags += state.join_old(batch, [by_id[row_id] for row_id in batch.ids])
+    return lags

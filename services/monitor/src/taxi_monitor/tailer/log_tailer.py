@@ -19,20 +19,19 @@ from taxi_domain.metrics import (
     MONITOR_RECORDS,
     MONITOR_UNREADABLE,
 )
-from taxi_domain.models import PROFILE_FILE, SCHEMA_FILE, Alias
+from taxi_domain.models import Alias
 from taxi_domain.mongodb import LABELS, PREDICTIONS
-from taxi_domain.records import Label, PredictionRecord
+from taxi_domain.records import Label
 from taxi_monitor.metrics.counters import Counters
+from taxi_monitor.records.batch import RecordBatch
 from taxi_monitor.settings import Settings
 from taxi_monitor.tailer import intake
 from taxi_monitor.tailer.follower import Follower
+from taxi_monitor.tailer.log_reader import LogReader
+from taxi_monitor.tailer.readers import reader_of
 from taxi_monitor.windows.misfits import LOG, Misfits
-from taxi_monitor.windows.reader import RowReader
 from taxi_monitor.windows.state import State
-from taxi_monitor.windows.versions import Evaluation, WatchedVersion, rebuild, watched_version
-from taxi_profiles.reference import Reference
-from taxi_schema.errors import SchemaError
-from taxi_schema.reading import schema_of_json
+from taxi_monitor.windows.versions import Evaluation, WatchedVersion, watched_version
 from taxi_store.connection import Document
 from taxi_store.log import prediction_log as log
 from taxi_store.log.malformed import Unreadable
@@ -68,6 +67,7 @@ class LogTailer:
                 counters[MONITOR_UNREADABLE].labels(LOG, collection, field).inc()
             )
         )
+        self._reader = LogReader(database, self.unreadable)
         self._misfits = Misfits(
             lambda source, field: (
                 counters[MONITOR_UNREADABLE].labels(source, PREDICTIONS, field).inc()
@@ -106,9 +106,9 @@ class LogTailer:
         if problems:
             raise TaxiError("; ".join(dict.fromkeys(problems)))
 
-    def records_of(self, row_ids: Sequence[str]) -> list[PredictionRecord]:
-        """Return the records of rows that are in the log."""
-        return log.records_of(self._database, row_ids, self.unreadable)
+    def batches_of(self, row_ids: Sequence[str]) -> Iterator[RecordBatch]:
+        """Return the records of rows that are in the log, each row once."""
+        return self._reader.batches_of(row_ids)
 
     def labels_of(self, row_ids: Sequence[str]) -> list[Label]:
         """Return the labels of rows that have one."""
@@ -172,34 +172,15 @@ class LogTailer:
 
     def _watch(self, alias: Alias, entry: AliasEntry) -> None:
         rows, error_rows = self._settings.window_rows, self._settings.error_window_rows
-        reader = self._reader_of(entry.version)
+        reader = reader_of(self._registry, entry.version, self._misfits)
         watched = watched_version(alias, reader, window_rows=rows, error_window_rows=error_rows)
         begin = self._now()
-        rebuild(
-            watched,
-            log.window(self._database, entry.version, rows, self.unreadable),
-            log.labelled_window(
-                self._database, entry.version, error_rows,
-                watched.schema.target.is_evaluated, self.unreadable,
-            ),
-        )  # fmt: skip
+        self._reader.fill(watched, rows, error_rows)
         self._state.watch(alias, watched)
         # What came meanwhile was put into the windows of the versions before.
         self._rows.rewind(begin)
         self._labels.rewind(begin)
         logger.info("watching", extra={"role": str(alias), "version": entry.version})
-
-    def _reader_of(self, version: str) -> RowReader:
-        files = self._registry.load(version).files
-        try:
-            schema = schema_of_json(files[SCHEMA_FILE])
-            reference = Reference.from_bytes(files[PROFILE_FILE])
-            return RowReader(version, schema, reference, self._misfits)
-        except (SchemaError, KeyError, ValueError) as error:
-            raise TaxiError(
-                f"model version {version}: {SCHEMA_FILE} and {PROFILE_FILE} cannot be used "
-                f"({error}); train it anew"
-            ) from error
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from taxi_monitor.windows.window import Row, Snapshot, Window
+import numpy as np
+
+from taxi_monitor.windows.window import Mask, Rows, Snapshot, Window
 from taxi_profiles.reference import TARGET
 from taxi_schema.columns.limits import evaluated
 from taxi_schema.target import Target
@@ -41,22 +43,20 @@ class Labelled:
         self._evaluated = Window(size, names)
         self._target = target
 
-    def add(self, row: Row) -> bool:
-        """Take a row with its target; False for a repeat, whose first label stays."""
-        if self.find(row.row_id) is not None:
-            return False
+    def add(self, rows: Rows) -> Mask:
+        """Take rows with their targets; tell which are new, shape (n,): the first label stays."""
+        new: Mask = (self._all.places_of(rows.ids) < 0) & (self._evaluated.places_of(rows.ids) < 0)
+        fresh = rows.part(new)
         # The evaluated reach further back: a row may be too old for the one and not for the other.
-        new = self._all.add(row)
-        return (self._target.is_evaluated(row.target) and self._evaluated.add(row)) or new
+        taken = self._all.add(fresh)
+        judged = np.flatnonzero(evaluated(self._target, fresh.targets))
+        taken[judged] |= self._evaluated.add(fresh.part(judged))
+        new[new] = taken
+        return new
 
-    def find(self, row_id: str) -> Row | None:
-        """Return a labelled row."""
-        return self._all.find(row_id) or self._evaluated.find(row_id)
-
-    def remove(self, row_id: str) -> None:
-        """Take a row out, if it is there."""
-        self._all.remove(row_id)
-        self._evaluated.remove(row_id)
+    def windows(self) -> tuple[Window, Window]:
+        """Return the windows that it keeps."""
+        return self._all, self._evaluated
 
     def snapshot(self) -> LabelledSnapshot:
         """Copy the newest rows."""

@@ -1,20 +1,27 @@
 """The monitor's state: the versions that are watched, behind one lock."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
 
 from taxi_domain.models import Alias
 from taxi_domain.records import Label, PredictionRecord, utc
+from taxi_monitor.records.batch import RecordBatch, batch_of, part_of
+from taxi_monitor.windows.lately import Lately
 from taxi_monitor.windows.misfits import PUSH
-from taxi_monitor.windows.versions import Evaluation, Match, WatchedVersion
+from taxi_monitor.windows.versions import Evaluation, Matches, WatchedVersion
+from taxi_monitor.windows.window import Floats, Mask, Rows, first_of_each
 from taxi_schema.schema import Schema
+from taxi_store.log.prediction_log import Stored
 
-#: Rows that came lately; the log is read again over some seconds.
-_MAX_RECENT: Final = 100_000
+#: Rows that came lately, at the least; the log is read again over some seconds.
+_MAX_RECENT: Final = 50_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,81 +47,95 @@ class State:
         self._lock = threading.Lock()
         self._watched: dict[str, WatchedVersion] = {}
         #: Answer times of the rows that were taken, as the log would have them.
-        self._recent: OrderedDict[str, datetime] = OrderedDict()
+        self._recent: Lately[int] = Lately(_MAX_RECENT)
         #: Rows whose label's lag was told.
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._told: Lately[None] = Lately(_MAX_RECENT)
         self._window_rows = window_rows
         self._min_rows = min_rows
         self.problem = "the log was not read yet"
 
-    def ingest(self, records: Iterable[PredictionRecord]) -> Ingested:
+    def ingest(self, records: Iterable[PredictionRecord] | RecordBatch) -> Ingested:
         """Put posted records into the windows of their versions; the first of a row stays."""
-        new = other = 0
+        batch = _batch(records)
         with self._lock:
-            for record in records:
-                if record.row_id in self._recent:
-                    other += 1
-                elif self._take(record, _push):
-                    new += 1
-                else:
-                    other += 1
-        return Ingested(new, other)
+            fresh = first_of_each(batch.ids, self._recent)
+            part = batch if fresh.all() else part_of(batch, np.flatnonzero(fresh).tolist())
+            new = self._take(part, _push)
+        return Ingested(new, len(batch) - new)
 
-    def put_right(self, records: Iterable[PredictionRecord]) -> Ingested:
-        """Put records of the log into the windows, in place of other answers that were posted."""
-        with self._lock:
-            taken = [self._take(record, WatchedVersion.put_right) for record in records]
-        return Ingested(sum(taken), len(taken) - sum(taken))
+    def put_right(self, records: Iterable[PredictionRecord] | RecordBatch) -> Ingested:
+        """Put records of the log into the windows, in place of other answers that were posted.
 
-    def _take(
-        self, record: PredictionRecord, add: Callable[[WatchedVersion, PredictionRecord], bool]
-    ) -> bool:
-        self._recent[record.row_id] = _stored(record.ts)
-        _trim(self._recent)
-        return sum(add(watched, record) for watched in self._watched.values()) > 0
-
-    def holds(self, row_id: str, ts: object) -> bool:
-        """Tell whether the answer of this time to a row was taken lately."""
-        with self._lock:
-            return isinstance(ts, datetime) and self._recent.get(row_id) == _stored(ts)
-
-    def join(self, labels: Iterable[Label]) -> Joined:
-        """Join labels, as the log has them, with the rows of the windows."""
-        lags: list[float] = []
-        without: list[Label] = []
-        with self._lock:
-            for label in labels:
-                joined = [(watched, watched.join(label)) for watched in self._watched.values()]
-                matches = [match for _, match in joined if match is not None]
-                lags += self._lags(label, matches)
-                # What is at hand for one version may have left the window of another one.
-                if not matches or any(
-                    match is None and watched.window.is_past(matches[0].row)
-                    for watched, match in joined
-                ):
-                    without.append(label)
-        return Joined(lags, without)
-
-    def join_old(self, pairs: Iterable[tuple[PredictionRecord, Label]]) -> list[float]:
-        """Join labels with rows that left the windows already; return the lags, seconds."""
-        lags: list[float] = []
-        with self._lock:
-            for record, label in pairs:
-                matches = [watched.join(label, record) for watched in self._watched.values()]
-                lags += self._lags(label, [match for match in matches if match is not None])
-        return lags
-
-    def _lags(self, label: Label, matches: Sequence[Match]) -> list[float]:
-        """Return the label's lag, seconds, the first time that it is joined.
-
-        It is joined again with a row that was put right, and with a version watched since.
+        Args:
+            records: Each row once.
         """
-        answered = next((match.row.ts for match in matches if match.new), None)
-        if answered is None or label.row_id in self._told:
-            return []
-        self._told[label.row_id] = None
-        _trim(self._told)
-        return [max(0.0, utc(label.ts).timestamp() - answered)]
+        batch = _batch(records)
+        with self._lock:
+            new = self._take(batch, WatchedVersion.put_right)
+        return Ingested(new, len(batch) - new)
+
+    def _take(self, batch: RecordBatch, add: Callable[[WatchedVersion, RecordBatch], Mask]) -> int:
+        """Let every version take records; return how many were new to any."""
+        self._recent.update(batch.ids, batch.milliseconds.tolist())
+        taken = np.zeros(len(batch), np.bool_)
+        for watched in self._watched.values():
+            taken |= add(watched, batch)
+        return int(taken.sum())
+
+    def missing_of(self, stored: Sequence[Stored]) -> list[str]:
+        """Return the ids of rows of the log whose answer there was not taken lately."""
+        with self._lock:
+            recent = self._recent.get
+            return [
+                one.row_id
+                for one in stored
+                if not isinstance(one.ts, datetime) or recent(one.row_id) != _milliseconds(one.ts)
+            ]
+
+    def join(self, labels: Sequence[Label]) -> Joined:
+        """Join labels, as the log has them, each row's once, with the rows of the windows."""
+        ids = [label.row_id for label in labels]
+        targets = np.array([label.value for label in labels])
+        with self._lock:
+            versions = list(self._watched.values())
+            found = [watched.join(ids, targets) for watched in versions]
+            answered, lags = self._lags(labels, found)
+            # What is at hand for one version may have left the window of another one.
+            without = np.isnan(answered)
+            rows = Rows(answered, ids, np.empty((len(ids), 0)))
+            for watched, matches in zip(versions, found, strict=True):
+                without |= np.isnan(matches.ts) & watched.window.are_past(rows)
+        return Joined(lags, [labels[place] for place in np.flatnonzero(without).tolist()])
+
+    def join_old(self, batch: RecordBatch, labels: Sequence[Label]) -> list[float]:
+        """Join labels with rows that left the windows already; return the lags, seconds.
+
+        Args:
+            batch: Records of the rows.
+            labels: Theirs, in the same order.
+        """
+        targets = np.array([label.value for label in labels])
+        with self._lock:
+            found = [watched.join(batch.ids, targets, batch) for watched in self._watched.values()]
+            return self._lags(labels, found)[1]
+
+    def _lags(
+        self, labels: Sequence[Label], found: Sequence[Matches]
+    ) -> tuple[Floats, list[float]]:
+        """Return answer times of the rows at hand, shape (n,), and lags that are told now, seconds.
+
+        A label is joined again with a row that was put right, and with a version watched since;
+        its lag is told the first time.
+        """
+        answered, first = np.full((2, len(labels)), np.nan)
+        for matches in found:
+            answered = np.where(np.isnan(answered), matches.ts, answered)
+            first = np.where(np.isnan(first) & matches.new, matches.ts, first)
+        fresh = np.flatnonzero(~np.isnan(first)).tolist()
+        told = [place for place in fresh if labels[place].row_id not in self._told]
+        self._told.update([labels[place].row_id for place in told], [None] * len(told))
+        lags = [max(0.0, utc(labels[one].ts).timestamp() - float(first[one])) for one in told]
+        return answered, lags
 
     def watch(self, alias: Alias, watched: WatchedVersion) -> None:
         """Let a version take an alias' place."""
@@ -164,16 +185,14 @@ class State:
             return list(self._watched.values())
 
 
-def _push(watched: WatchedVersion, record: PredictionRecord) -> bool:
-    return watched.add(record, PUSH)
+def _batch(records: Iterable[PredictionRecord] | RecordBatch) -> RecordBatch:
+    return records if isinstance(records, RecordBatch) else batch_of(records)
 
 
-def _stored(ts: datetime) -> datetime:
-    """Return a time as MongoDB has it: whole milliseconds."""
-    moment = utc(ts)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+def _push(watched: WatchedVersion, batch: RecordBatch) -> Mask:
+    return watched.add(batch, PUSH)
 
 
-def _trim(recent: OrderedDict[str, Any]) -> None:
-    while len(recent) > _MAX_RECENT:
-        recent.popitem(last=False)
+def _milliseconds(ts: datetime) -> int:
+    """Return a time as MongoDB has it: whole milliseconds since the epoch."""
+    return (utc(ts) - _EPOCH) // _MILLISECOND

@@ -1,16 +1,16 @@
 """Everything that the monitor knows of one model version."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
-from taxi_domain.records import Label, PredictionRecord
+from taxi_domain.records import PredictionRecord
+from taxi_monitor.records.batch import RecordBatch, batch_of
 from taxi_monitor.windows.labelled import Labelled, LabelledSnapshot
 from taxi_monitor.windows.misfits import LOG
 from taxi_monitor.windows.reader import RowReader
-from taxi_monitor.windows.window import Row, Snapshot, Window
+from taxi_monitor.windows.window import TARGET_PLACE, Floats, Ids, Mask, Rows, Snapshot, Window
 from taxi_profiles.reference import TARGET, Reference
 from taxi_profiles.verdict import Alarm, Verdict, evaluate, evaluate_labelled
 from taxi_schema.schema import Schema
@@ -46,11 +46,18 @@ class Evaluation:
         return {name: float(np.isnan(self.window.columns[name]).mean()) for name in problems}
 
 
-class Match(NamedTuple):
-    """The row of a label, and whether the label is new to it."""
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """What became of n labels.
 
-    row: Row
-    new: bool
+    Attributes:
+        ts: Answer times of their rows, seconds since the epoch, shape (n,); NaN where the row is
+            not at hand.
+        new: Which labels are new to their rows, shape (n,).
+    """
+
+    ts: Floats
+    new: Mask
 
 
 @dataclass
@@ -79,37 +86,52 @@ class WatchedVersion:
         """Reference of the version."""
         return self.reader.reference
 
-    def add(self, record: PredictionRecord, source: str = LOG) -> bool:
-        """Take a record that this version answered or shadowed; False when it is not for it."""
-        row = self._row_of(record, source)
-        return row is not None and self.window.add(row)
+    def add(self, records: RecordBatch | PredictionRecord, source: str = LOG) -> Mask:
+        """Take records; tell which this version answered or shadowed, and are new, shape (n,)."""
+        batch = records if isinstance(records, RecordBatch) else batch_of([records])
+        taken = np.zeros(len(batch), np.bool_)
+        places, rows = self._rows_of(batch, source)
+        taken[places] = self.window.add(rows)
+        return taken
 
-    def put_right(self, record: PredictionRecord) -> bool:
-        """Take a record as the log has it, in place of another answer to the same row.
+    def put_right(self, batch: RecordBatch) -> Mask:
+        """Take records as the log has them, in place of other answers to the same rows.
 
-        Its label has to be joined again.
+        Their labels have to be joined again.
+
+        Returns:
+            Which are new to the window, shape (n,).
         """
-        row = self._row_of(record, LOG)
-        for rows in (self.window, self.labelled):
-            old = rows.find(record.row_id)
-            # Only labelled rows have a target.
-            if old is not None and (row is None or old._replace(target=row.target) != row):
-                rows.remove(record.row_id)
-        return row is not None and self.window.add(row)
+        taken = np.zeros(len(batch), np.bool_)
+        places, rows = self._rows_of(batch, LOG)
+        for window in (self.window, *self.labelled.windows()):
+            window.remove(_otherwise(window, batch.ids, places, rows))
+        taken[places] = self.window.add(rows)
+        return taken
 
-    def join(self, label: Label, record: PredictionRecord | None = None) -> Match | None:
-        """Join a label with its row; return what there is, None without the row.
+    def join(
+        self, ids: Sequence[str], targets: Floats, batch: RecordBatch | None = None
+    ) -> Matches:
+        """Join labels with their rows.
 
         Args:
-            label: The label, as the log has it.
-            record: The row's record where the window does not have it any more.
+            ids: Of the rows, each once.
+            targets: Labels, as the log has them, shape (n,).
+            batch: Records of the rows, in the same order, where the window may not have them any
+                more.
         """
-        row = self.window.find(label.row_id)
-        if row is None and record is not None:
-            row = self._row_of(record, LOG)
-        if row is None:
-            return None
-        return Match(row, self.labelled.add(row._replace(target=label.value)))
+        found = Matches(np.full(len(ids), np.nan), np.zeros(len(ids), np.bool_))
+        places = self.window.places_of(ids)
+        here = np.flatnonzero(places >= 0)
+        self._join(self.window.at(places[here]), here, targets, found)
+        if batch is not None:
+            missing, answers = batch.answers(self.version, np.flatnonzero(places < 0))
+            self._join(self.reader.rows_of(batch, missing, answers, LOG), missing, targets, found)
+        return found
+
+    def _join(self, rows: Rows, places: Ids, targets: Floats, found: Matches) -> None:
+        found.ts[places] = rows.ts
+        found.new[places] = self.labelled.add(rows.labelled(targets[places]))
 
     def evaluated(
         self, window: Snapshot, labelled: LabelledSnapshot, min_rows: int, window_rows: int,
@@ -136,17 +158,32 @@ class WatchedVersion:
             errors = evaluate_labelled(self.reference, labelled.evaluated.columns)
         return Evaluation(now, window, labelled.evaluated, outside, inputs, errors, alarm)
 
-    def _row_of(self, record: PredictionRecord, source: str) -> Row | None:
-        prediction = self._prediction_of(record)
-        return None if prediction is None else self.reader.row_of(record, prediction, source)
+    def _rows_of(self, batch: RecordBatch, source: str) -> tuple[Ids, Rows]:
+        """Return the places and rows of what the version answered or shadowed."""
+        places, answers = batch.answers(self.version)
+        return places, self.reader.rows_of(batch, places, answers, source)
 
-    def _prediction_of(self, record: PredictionRecord) -> float | None:
-        if record.model_version == self.version:
-            return record.prediction
-        return next(
-            (shadow.prediction for shadow in record.shadow if shadow.model_version == self.version),
-            None,
-        )
+
+def _otherwise(window: Window, ids: Sequence[str], places: Ids, rows: Rows) -> list[str]:
+    """Return the ids of records that a window has otherwise, or is not to have."""
+    at = window.places_of(ids)
+    wrong = at >= 0
+    known = places[wrong[places]]
+    if len(known):
+        here = wrong[places]
+        old, new = window.at(at[known]), rows.part(here)
+        table = new.table.copy()
+        # Only labelled rows have a target.
+        table[:, TARGET_PLACE] = old.table[:, TARGET_PLACE]
+        same = (old.ts == new.ts) & _equal(old.table, table)
+        wrong[known] = ~same
+    return [ids[place] for place in np.flatnonzero(wrong).tolist()]
+
+
+def _equal(first: Floats, second: Floats) -> Mask:
+    """Tell which rows of two tables are equal, missing values among them, shape (n,)."""
+    equal: Mask = ((first == second) | (np.isnan(first) & np.isnan(second))).all(axis=1)
+    return equal
 
 
 def watched_version(
@@ -164,18 +201,6 @@ def watched_version(
         role, reader, Window(window_rows, reader.names),
         Labelled(error_window_rows, reader.names, reader.schema.target),
     )  # fmt: skip
-
-
-def rebuild(
-    watched: WatchedVersion,
-    records: Iterable[PredictionRecord],
-    labelled: Iterable[tuple[PredictionRecord, Label]],
-) -> None:
-    """Fill the windows from the log."""
-    for record in records:
-        watched.add(record)
-    for record, label in labelled:
-        watched.join(label, record)
 
 
 def _without_target(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -5,20 +5,25 @@ With `--drain` it delivers what waits and ends.
 
 import os
 import signal
+import socket
 import sys
+from functools import partial
 from typing import Any, Final
 
 from prometheus_client import values
 
+from taxi_predict.counter_files import CounterFiles
 from taxi_predict.delivery.loop import DeliveryLoop
+from taxi_predict.delivery.refusals import RefusalSlots
 from taxi_predict.delivery.shipper import Scorer, Shipper
 from taxi_predict.delivery.sinks import MongoLog, Monitor
 from taxi_predict.identity import IDENTITY
 from taxi_predict.metrics import Metrics
-from taxi_predict.settings import Settings
+from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.spool.reader import SpoolReader
 from taxi_runtime.process import run_service
 from taxi_store.connection import connect, database_of
+from taxi_store.log.refusals import write_slot
 from taxi_store.registry.registry import Registry
 
 #: Beside requests that take the whole core, about a tenth of it (weights 110 and 1024,
@@ -53,9 +58,12 @@ def _shipper(settings: Settings) -> Shipper:
         from taxi_predict.delivery.shadow import ShadowScorer
 
         scorer = ShadowScorer(Registry(database), settings.model, settings.shadow_alias, metrics)
+    refusals = RefusalSlots(
+        CounterFiles(metrics_folder()).collect, partial(write_slot, database), socket.gethostname()
+    )
     return Shipper(
         SpoolReader(settings.spool_dir), MongoLog(database),
-        listener if settings.monitor_url else None, scorer, metrics,
+        listener if settings.monitor_url else None, scorer, metrics, refusals=refusals,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from taxi_domain.metrics import (
 )
 from taxi_domain.records import PredictionRecord
 from taxi_predict.delivery.bson_template import BsonTemplates
+from taxi_predict.delivery.refusals import RefusalSlots
 from taxi_predict.metrics import Metrics
 from taxi_predict.spool.reader import PendingBatch, SpoolReader
 from taxi_predict.spool.record import Entry, decode
@@ -68,6 +69,7 @@ class Shipper:
         listener: Told afterwards, best effort: it fills its gaps from the log itself.
         scorer: Scores records before they are written, or None.
         metrics: Counters.
+        refusals: Tells what was refused, or None.
         clock: Seconds, for pauses.
     """
 
@@ -79,8 +81,10 @@ class Shipper:
         scorer: Scorer | None,
         metrics: Metrics,
         *,
+        refusals: RefusalSlots | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._refusals = refusals
         self._spool = spool
         self._log = log
         self._listener = listener
@@ -115,9 +119,11 @@ class Shipper:
         return moved
 
     def refresh(self) -> None:
-        """Load the version that scores, if there is one."""
+        """Load the version that scores, if there is one, and tell what was refused."""
         if self._scorer is not None:
             self._scorer.refresh()
+        if self._refusals is not None:
+            self._refusals.look()
 
     def measure(self) -> None:
         """Export what waits; counting costs, so once a second at most."""

@@ -1,0 +1,169 @@
+"""The log in the order in which it was stored: who reads it twice sees the same.
+
+What is read ends some time ago, when all that was stored before can be seen; rows of the same time
+are in the order of their ids.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from pymongo.database import Database
+
+from taxi_domain.mongodb import LABELS, PREDICTIONS
+from taxi_domain.records import Label
+from taxi_store.connection import Document, translated
+from taxi_store.log.encoded_pages import of_version, stored_in
+from taxi_store.log.malformed import Unreadable, lenient
+
+#: Times are stored in whole milliseconds.
+TICK: Final = timedelta(milliseconds=1)
+_MAX_MILLISECONDS: Final = 5000
+
+
+class Place(NamedTuple):
+    """A place in the order of storing: when an item was stored, and its row's id."""
+
+    stored_at: datetime
+    row_id: str
+
+
+class StoredLabel(NamedTuple):
+    """A label, and when it was stored."""
+
+    stored_at: datetime
+    label: Label
+
+
+class Part(NamedTuple):
+    """Items of the log that were stored in a time, all of them.
+
+    Attributes:
+        items: In the order of storing.
+        end: The time is over before this one.
+    """
+
+    items: list[Any]
+    end: datetime
+
+
+def labels_between(
+    database: Database[Document],
+    begin: datetime,
+    end: datetime,
+    most: int,
+    unreadable: Unreadable,
+) -> Part:
+    """Return the labels that were stored from a time on, about `most` at once.
+
+    Args:
+        database: Where they are.
+        begin: They were stored then or later.
+        end: They were stored before.
+        most: How many are asked for; more come when more have one time.
+        unreadable: Is told what cannot be read; it is left out.
+    """
+    part = _between(database, _Wanted(LABELS), begin, end, most)
+    read = [
+        StoredLabel(document["stored_at"], label)
+        for document in part.items
+        for label in unreadable.labels([document])
+    ]
+    return Part(read, part.end)
+
+
+def ids_between(
+    database: Database[Document], version: str, begin: datetime, end: datetime, most: int
+) -> Part:
+    """Return the ids of rows that a version answered or shadowed, as `labels_between` labels."""
+    wanted = _Wanted(PREDICTIONS, of_version(version), {"_id": 1, "stored_at": 1})
+    part = _between(database, wanted, begin, end, most)
+    return Part([one["_id"] for one in part.items if isinstance(one["_id"], str)], part.end)
+
+
+def stored_labels(
+    database: Database[Document], row_ids: list[str], unreadable: Unreadable
+) -> Iterator[StoredLabel]:
+    """Yield the labels of rows that have one."""
+    with translated():
+        for document in lenient(database, LABELS).find({"_id": {"$in": row_ids}}):
+            stored_at = document.get("stored_at")
+            if isinstance(stored_at, datetime):
+                for label in unreadable.labels([document]):
+                    yield StoredLabel(stored_at, label)
+
+
+def rows_after(database: Database[Document], version: str, after: Place | None, last: Place) -> int:
+    """Count the rows that a version answered or shadowed, between two places of the log.
+
+    Args:
+        database: Where the log is.
+        version: Model version.
+        after: They were stored behind it; None for all.
+        last: And up to this one.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer in time.
+    """
+    conditions = [_up_to(last), *([] if after is None else [_behind(after)])]
+    wanted = {"$and": [*conditions, of_version(version)]}
+    with translated():
+        return database[PREDICTIONS].count_documents(wanted, maxTimeMS=_MAX_MILLISECONDS)
+
+
+def _up_to(place: Place) -> dict[str, Any]:
+    at = place.stored_at
+    return {"$or": [{"stored_at": {"$lt": at}}, {"stored_at": at, "_id": {"$lte": place.row_id}}]}
+
+
+def _behind(place: Place) -> dict[str, Any]:
+    at = place.stored_at
+    later = [{"stored_at": {"$gt": at}}, {"stored_at": at, "_id": {"$gt": place.row_id}}]
+    # The first condition is for the index.
+    return {"stored_at": {"$gte": at}, "$or": later}
+
+
+class _Wanted(NamedTuple):
+    """Which documents of a collection are wanted, and which of their fields; None for all."""
+
+    collection: str
+    query: Mapping[str, Any] = MappingProxyType({})
+    fields: Mapping[str, int] | None = None
+
+
+def _between(
+    database: Database[Document], wanted: _Wanted, begin: datetime, end: datetime, most: int
+) -> Part:
+    while True:
+        with translated():
+            found = list(
+                lenient(database, wanted.collection)
+                .find({**stored_in(begin, end), **wanted.query}, wanted.fields)
+                .sort("stored_at", 1)
+                .limit(most)
+                .batch_size(most)
+            )
+        if len(found) < most:
+            return Part(found, end)
+        # More of the last time may not be among them.
+        last = found[-1]["stored_at"]
+        whole = [one for one in found if one["stored_at"] < last]
+        if whole:
+            return Part(whole, last)
+        most *= 2
+
+
+def answered_between(
+    database: Database[Document], version: str, begin: datetime, end: datetime, most: int
+) -> int:
+    """Count the rows that a version answered at these times or between, `most` at most.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer in time.
+    """
+    wanted = {"model_version": version, "ts": {"$gte": begin, "$lte": end}}
+    with translated():
+        return database[PREDICTIONS].count_documents(
+            wanted, limit=most, maxTimeMS=_MAX_MILLISECONDS
+        )

@@ -1,0 +1,249 @@
+"""The thread that keeps the evidence of the watched versions up to date."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from pymongo.database import Database
+
+from taxi_domain.errors import TaxiError
+from taxi_domain.metrics import MONITOR_LATE_ROWS
+from taxi_domain.models import Alias
+from taxi_domain.verdicts import Side
+from taxi_monitor.evidence.block import Block
+from taxi_monitor.evidence.coverage import LateRows, coverage_of
+from taxi_monitor.evidence.log_order import LogOrder
+from taxi_monitor.evidence.pursuit import OverruledError, Pursuit, Watch
+from taxi_monitor.evidence.view import EvidenceView, Views
+from taxi_monitor.metrics.counters import Counters
+from taxi_monitor.settings import Settings
+from taxi_monitor.windows.reader import RowReader
+from taxi_monitor.windows.state import State
+from taxi_profiles.evidence.calibration import Calibration, NotCalibratedError, calibration_of
+from taxi_profiles.evidence.self_test import self_test
+from taxi_store.admin.indexes import ensure_verdict_indexes
+from taxi_store.connection import Document
+from taxi_store.log.malformed import Unreadable
+from taxi_store.log.refusals import ensure_refusal_indexes
+from taxi_store.registry.registry import Registry
+from taxi_store.verdicts.block_verdict import BlockVerdict
+from taxi_store.verdicts.verdicts import prune
+
+logger = logging.getLogger(__name__)
+
+#: Blocks of a version and side that are kept, and how long those of versions of before are.
+_KEEP_BLOCKS: Final = 20_000
+_KEEP_AGE: Final = timedelta(days=180)
+_PRUNE_SECONDS: Final = 3600.0
+#: How often a copy of the engine is put to the test.
+_TEST_SECONDS: Final = 3600.0
+#: How often the progress through a long log is told.
+_TELL_SECONDS: Final = 5.0
+
+
+@dataclass
+class _Followed:
+    """One version."""
+
+    pursuit: Pursuit
+    calibration: Calibration
+    since: datetime | None
+    late: LateRows
+    view: EvidenceView
+    up_to_date: bool = False
+    labels: Block | None = None
+    told_at: float = field(default=-_TELL_SECONDS)
+    test_at: float = 0.0
+
+
+class EvidenceThread:
+    """Judges the blocks of every watched version.
+
+    Args:
+        database: Where log and verdicts are.
+        settings: Of the monitor.
+        state: Says which versions are watched.
+        counters: Of the monitor.
+        unreadable: Is told what of the log cannot be read.
+        clock: Seconds since the epoch.
+
+    Attributes:
+        state: Says which versions are watched.
+        views: What is known of each version.
+        moved_at: When it last made progress, seconds since the epoch.
+    """
+
+    def __init__(  # noqa: PLR0913 - its parts, put together in one place
+        self,
+        database: Database[Document],
+        settings: Settings,
+        state: State,
+        counters: Counters,
+        *,
+        unreadable: Unreadable,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._registry = Registry(database)
+        self._settings = settings
+        self.state = state
+        self._counters = counters
+        self._unreadable = unreadable
+        self._clock = clock
+        self._followed: dict[str, _Followed] = {}
+        self._has_indexes = False
+        self._prune_at = clock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.views = Views()
+        self.moved_at = clock()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Tell whether the thread lives."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(30)
+
+    def look(self) -> None:
+        """Judge what is there to be judged, of each version; a problem of one holds up no other."""
+        readers = {one.version: one.reader for one in self.state.watched()}
+        self._followed = {one: it for one, it in self._followed.items() if one in readers}
+        self.views.keep(readers)
+        for version, reader in readers.items():
+            if self._stop.is_set():
+                return
+            try:
+                self._follow(version, reader)
+            except OverruledError as error:
+                logger.info("another monitor judged a block", extra={"block": str(error)})
+                self._followed.pop(version, None)
+            except (TaxiError, NotCalibratedError) as error:
+                self._fail(version, str(error))
+            except Exception as error:
+                # No rule of the engine, and no row of the log, may end the thread.
+                logger.exception("the evidence of a version failed", extra={"version": version})
+                self._fail(version, f"a defect of the monitor ({error!r})")
+            self.moved_at = self._clock()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self.look()
+            self._stop.wait(self._settings.evaluation_seconds * random.uniform(0.9, 1.1))
+
+    def _fail(self, version: str, problem: str) -> None:
+        known = self.views.of(version)
+        if known is None or known.problem != problem:
+            logger.warning("no evidence", extra={"version": version, "reason": problem})
+        self._followed.pop(version, None)
+        self.views.tell(version, problem)
+
+    def _follow(self, version: str, reader: RowReader) -> None:
+        now = self._now()
+        self._keep_house(now)
+        champion = self._registry.alias(self._settings.model, Alias.CHAMPION)
+        of_champion = champion is not None and champion.version == version
+        since = champion.moved_at if champion is not None and of_champion else None
+        followed = self._followed.get(version)
+        if followed is None or followed.since != since:
+            followed = self._begun(version, reader, since, now)
+            self._followed[version] = followed
+        settle = timedelta(seconds=self._settings.settle_seconds)
+        end = _whole(now - settle)
+        self._test(followed)
+        if not followed.pursuit.step(end, self._stop.is_set):
+            return
+        followed.up_to_date = True
+        late = followed.late.look(now)
+        self._counters[MONITOR_LATE_ROWS].inc(late)
+        self._show(followed, end)
+
+    def _begun(
+        self, version: str, reader: RowReader, since: datetime | None, now: datetime
+    ) -> _Followed:
+        settings, calibration = self._settings, calibration_of(reader.reference)
+        watch = Watch(
+            settings.model, RowReader(version, reader.schema, reader.reference), calibration, since,
+            settings.false_alarm_rows, timedelta(hours=settings.labels_overdue_hours),
+        )  # fmt: skip
+        order = LogOrder(self._database, watch.reader, self._unreadable)
+        pursuit = Pursuit(self._database, watch, order, now)
+        late = LateRows(self._database, version)
+        followed = _Followed(pursuit, calibration, since, late, EvidenceView(version))
+        pursuit.judged = lambda verdict, block: self._judged(followed, verdict, block)
+        return followed
+
+    def _test(self, followed: _Followed) -> None:
+        """Put a copy of the engine to the test, if that is due: one that cannot alarm says so."""
+        if self._clock() < followed.test_at:
+            return
+        followed.test_at = self._clock() + _TEST_SECONDS * random.uniform(0.9, 1.1)
+        found = self_test(followed.calibration, self._settings.false_alarm_rows)
+        missed = [one.shift for one in found if not one.passed]
+        if missed:
+            logger.warning(
+                "the self-test did not see shifts",
+                extra={"version": followed.view.version, "shifts": missed},
+            )
+        followed.view = replace(followed.view, self_test=found)
+
+    def _judged(self, followed: _Followed, verdict: BlockVerdict, block: Block) -> None:
+        now = self._clock()
+        self.moved_at = now
+        if block.side is Side.LABELS:
+            followed.labels = block
+        elif followed.up_to_date:
+            followed.late.closed(block, self._now())
+        if not followed.up_to_date and now - followed.told_at >= _TELL_SECONDS:
+            followed.told_at = now
+            # Half of a log says something else than all of it, so no verdict is shown yet.
+            at = verdict.cursor.stored_at.isoformat(timespec="seconds")
+            self.views.tell(verdict.version, f"the past log is being judged, up to {at} so far")
+
+    def _show(self, followed: _Followed, end: datetime) -> None:
+        pursuit, view = followed.pursuit, followed.view
+        coverage = view.coverage
+        if followed.labels is not None:
+            coverage = coverage_of(self._database, view.version, followed.labels)
+            followed.labels = None
+        verdicts = {side: found for side in Side if (found := pursuit.verdict(side)) is not None}
+        followed.view = replace(
+            view, read_until=end, verdicts=verdicts, kind=pursuit.kind, coverage=coverage,
+            late_rows=followed.late.count,
+        )  # fmt: skip
+        self.views.put(followed.view)
+
+    def _keep_house(self, now: datetime) -> None:
+        if not self._has_indexes:
+            ensure_verdict_indexes(self._database)
+            ensure_refusal_indexes(self._database)
+            self._has_indexes = True
+        if self._clock() < self._prune_at:
+            return
+        prune(
+            self._database, self._settings.model,
+            watched=[one.version for one in self.state.watched()],
+            keep_blocks=_KEEP_BLOCKS, keep_age=_KEEP_AGE, now=now,
+        )  # fmt: skip
+        self._prune_at = self._clock() + _PRUNE_SECONDS * random.uniform(0.9, 1.1)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _whole(moment: datetime) -> datetime:
+    """Return a time without the parts of a millisecond, which the log does not have."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,0 +1,307 @@
+"""The evidence is a function of the log: whoever reads it, whenever, and killed in between."""
+
+import random
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+from pymongo.database import Database
+from support.monitor_windows import watched
+from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, SCHEMA, taxi_rides, usual
+
+from taxi_domain.models import MODEL_NAME, Alias
+from taxi_domain.mongodb import ALIASES, LABELS, PREDICTIONS, VERDICTS
+from taxi_domain.records import LABEL_VALUE, PredictionRecord
+from taxi_domain.verdicts import BlockState, Side
+from taxi_local.mongod import Mongod
+from taxi_monitor import backfill
+from taxi_monitor.evidence.view import EvidenceView
+from taxi_monitor.metrics.counters import Counters
+from taxi_monitor.metrics.evidence_gauges import EvidenceCollector
+from taxi_monitor.settings import Settings
+from taxi_monitor.tailer.evidence_thread import EvidenceThread
+from taxi_monitor.windows.state import State
+from taxi_profiles.evidence.calibrate import calibrate
+from taxi_profiles.evidence.kinds import Kind
+from taxi_profiles.reference import Reference, reference_of
+from taxi_schema.columns.rows import LabelledRows
+from taxi_store.connection import Document, connect
+from taxi_store.log.malformed import Unreadable
+from taxi_store.log.refusals import Refusals, write_slot
+from taxi_store.registry.registry import Registry
+from taxi_train.artifact.builder import sample_of
+
+pytestmark = pytest.mark.component
+BLOCK = 100
+START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+@cache
+def rides() -> LabelledRows:
+    found = usual(taxi_rides("green-2020-03-before.parquet"))[:9000]
+    return found.predicted(5 + 3.2 * np.minimum(found.columns[DISTANCE], 15))
+
+
+@cache
+def reference() -> Reference:
+    sample = sample_of(SCHEMA, rides()[:6000])
+    found = reference_of(sample)
+    return replace(found, evidence=calibrate(found, sample, block_rows=BLOCK).arrays())
+
+
+class Judged:
+    """A log, and monitors that judge it."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self.database = database
+        self.seconds = 0.0
+        self.settings = Settings.model_validate({
+            "TAXI_MONGODB_URI": "mongodb://h/x", "TAXI_MONITOR_TOKEN": "12345678",
+            "TAXI_MONITOR_FALSE_ALARM_ROWS": "10000", "TAXI_MONITOR_SETTLE_SECONDS": "10",
+        })  # fmt: skip
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def monitor(self, reference: Reference | None = None) -> EvidenceThread:
+        state = State(1000, 100)
+        state.watch(Alias.CHAMPION, watched(reference or _reference(), 1000))
+        return EvidenceThread(
+            self.database, self.settings, state, Counters(CollectorRegistry()),
+            unreadable=Unreadable(), clock=lambda: self.now().timestamp(),
+        )  # fmt: skip
+
+    def view(self, monitor: EvidenceThread) -> EvidenceView:
+        monitor.look()
+        found = monitor.views.of("v1")
+        assert found is not None
+        return found
+
+    def store(self, numbers: range, behind: float = 0.0, scale: float = 1.0) -> None:
+        """Log rides, answered when they are stored."""
+        self._insert(PREDICTIONS, [self._record(number, scale) for number in numbers], behind)
+
+    def _record(self, number: int, scale: float) -> Document:
+        part = rides()
+        inputs = {name: part.columns[name][number].item() for name in (PICKUP, DROPOFF, DISTANCE)}
+        inputs[DISTANCE] *= scale
+        return PredictionRecord(
+            f"r{number:05d}", self.now(), part.event_times[number].item(), MODEL_NAME, "v1",
+            "champion", inputs, float(part.prediction[number]),
+        ).to_document()  # fmt: skip
+
+    def label(self, numbers: range, behind: float = 0.0) -> None:
+        """Store labels."""
+        targets = rides().target
+        documents = [
+            {
+                "_id": f"r{number:05d}", "ts": self.now(),
+                # Some are as TLC has them: hours, with the meter left on.
+                LABEL_VALUE: float(targets[number]) if number % 37 else 700.0,
+            }
+            for number in numbers
+        ]  # fmt: skip
+        self._insert(LABELS, documents, behind)
+
+    def _insert(self, collection: str, documents: list[Document], behind: float) -> None:
+        at = self.now() - timedelta(seconds=behind)
+        # Whoever reads gets rows of one time in any order.
+        random.Random(len(documents)).shuffle(documents)
+        self.database[collection].insert_many([{**one, "stored_at": at} for one in documents])
+
+    def verdicts(self) -> list[Document]:
+        return list(self.database[VERDICTS].find({}, {"detector": 0}).sort("_id", 1))
+
+
+def _reference() -> Reference:
+    return reference()
+
+
+@pytest.fixture(scope="module")
+def client_of(shared_mongod: Mongod) -> Iterator[Any]:
+    with connect(shared_mongod.uri, app_name="test") as client:
+        yield client
+
+
+@pytest.fixture
+def judged(client_of: Any) -> Judged:
+    return Judged(client_of[f"taxi-{uuid.uuid4().hex[:8]}"])
+
+
+def fill(one: Judged, each: Any = lambda: None) -> None:
+    """Log 2,000 rides and their labels by and by; some labels are there before their rides."""
+    for start in range(6000, 8000, 130):
+        numbers = range(start, min(start + 130, 8000))
+        one.seconds += 3.0
+        if start % 3 == 0:
+            one.label(numbers)
+            one.seconds += 2.0
+            one.store(numbers)
+        else:
+            one.store(numbers)
+            one.seconds += 4.0
+            one.label(numbers, behind=2.5)
+        each()
+    one.seconds += 60.0
+    each()
+
+
+def test_kills_other_monitors_and_times_of_looking_change_nothing(
+    judged: Judged, client_of: Any
+) -> None:
+    fill(judged)
+    whole = judged.view(judged.monitor())
+    expected = judged.verdicts()
+
+    other = Judged(client_of[f"taxi-{uuid.uuid4().hex[:8]}"])
+    monitors = [other.monitor(), other.monitor()]
+    chance = random.Random(4)
+
+    def look() -> None:
+        place = chance.randrange(2)
+        if chance.random() < 0.4:
+            monitors[place] = other.monitor()  # the one before was killed
+        if chance.random() < 0.7:
+            other.view(monitors[place])
+
+    fill(other, look)
+    views = [other.view(one) for one in monitors]
+
+    counted = [sum(one["side"] == side for one in expected) for side in Side]
+    assert counted == [20, 19], "labels that errors do not count take no place"
+    marked = [{**one, "backfilled": False} for one in expected]
+    assert [{**one, "backfilled": False} for one in other.verdicts()] == marked
+    for one in views:
+        assert {side: (it.block, it.total) for side, it in one.verdicts.items()} == {
+            side: (it.block, it.total) for side, it in whole.verdicts.items()
+        }
+        assert (one.kind, one.problem) == (whole.kind, "")
+    streams = {stream["name"] for one in expected for stream in one["streams"]}
+    assert {"harm", "gain", f"column:{DISTANCE}", "labels_outside"} <= streams
+
+
+def test_late_rows_are_counted_and_change_no_block(judged: Judged) -> None:
+    monitor = judged.monitor()
+    judged.view(monitor)
+    judged.store(range(6000, 6250))
+    judged.seconds += 11.0
+    assert judged.view(monitor).verdicts[Side.ROWS].block == 1
+    before = judged.verdicts()
+
+    judged.store(range(6300, 6307), behind=12.0)  # the clock of a machine is behind
+    judged.store(range(6250, 6290))
+    judged.seconds += 130.0
+
+    assert judged.view(monitor).late_rows == 7
+    assert judged.verdicts() == before, "40 more are no block yet"
+    judged.store(range(6290, 6300))
+    judged.seconds += 11.0
+    assert [one["block"] for one in judged.verdicts()] == [0, 1]
+    assert judged.view(monitor).verdicts[Side.ROWS].block == 2
+
+
+def test_evidence_begins_anew_with_a_new_champion(judged: Judged) -> None:
+    judged.store(range(6000, 6210), scale=1.6)
+    judged.seconds += 60.0
+    monitor = judged.monitor()
+    before = judged.view(monitor)
+    judged.database[ALIASES].insert_one({
+        "_id": f"{MODEL_NAME}/champion", "model": MODEL_NAME, "alias": "champion",
+        "version": "v1", "previous": None, "revision": 1, "moved_at": judged.now(),
+        "moved_by": "test",
+    })  # fmt: skip
+    judged.seconds += 1.0
+    judged.store(range(6210, 6320))
+    judged.seconds += 60.0
+
+    after, again = judged.view(monitor), judged.view(judged.monitor())
+
+    first, second = (one.verdicts[Side.ROWS] for one in (before, after))
+    assert (first.block, second.block) == (1, 2)
+    assert first.state is BlockState.ALARM or (first.total or 0) > (second.total or 0)
+    assert second.cursor.row_id == "r06309", "the rows of before it are none of its blocks"
+    assert again.verdicts == after.verdicts
+
+
+def test_shifts_and_faults_are_told_with_their_kind(judged: Judged) -> None:
+    monitor = judged.monitor()
+    judged.store(range(6000, 6700))
+    judged.seconds += 60.0
+    quiet = judged.view(monitor)
+    judged.store(range(6700, 8700), scale=1.6)
+    judged.seconds += 60.0
+    shifted = judged.view(monitor)
+
+    assert (quiet.kind, quiet.verdicts[Side.ROWS].state) == (Kind.NONE, BlockState.OK)
+    assert shifted.verdicts[Side.ROWS].state is BlockState.ALARM
+    assert DISTANCE in shifted.verdicts[Side.ROWS].blamed[0]
+    assert shifted.kind in {Kind.BENIGN, Kind.EXPECTED_HARM}
+    samples = gauges(monitor)
+    assert samples["taxi_monitor_drift_kind", shifted.kind] == 1
+    assert sum(value for (name, _), value in samples.items() if name.endswith("drift_kind")) == 1
+    assert samples["taxi_monitor_evidence_alarm", "rows"] == 1
+    assert samples["taxi_monitor_selftest_passed_ratio", "champion"] == 1
+    assert ("taxi_monitor_evidence_alarm", "labels") not in samples, "what is not known is absent"
+
+
+def test_refused_rows_are_a_fault_of_the_data(judged: Judged) -> None:
+    for start in range(6000, 7500, 100):
+        judged.seconds += 15.0
+        refused = Refusals(300, {DISTANCE: 300})
+        write_slot(judged.database, f"pod/{start}", "v1", judged.now(), refused)
+        judged.store(range(start, start + 100))
+    judged.seconds += 60.0
+
+    assert judged.view(judged.monitor()).kind == Kind.DATA_FAULT
+
+
+def test_the_past_is_judged_anew_and_a_running_monitor_goes_on_from_there(
+    judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = judged.monitor()
+    judged.store(range(6000, 6310))
+    judged.seconds += 60.0
+    judged.view(monitor)
+    # As if other rules had judged the last block.
+    last = f"{MODEL_NAME}/v1/rows/2"
+    judged.database[VERDICTS].update_one({"_id": last}, {"$set": {"total": 77.0}})
+    monkeypatch.setattr(backfill, "reader_of", lambda *_: watched(reference(), 10).reader)
+    monkeypatch.setattr(Registry, "known", lambda *_: {"v1"})
+
+    assert backfill.backfill(judged.database, judged.settings, "v1", judged.now()) == (3, 0)
+
+    assert [one["backfilled"] for one in judged.verdicts()] == [True] * 3
+    assert all(one["total"] != 77.0 for one in judged.verdicts())
+    judged.database[VERDICTS].update_one({"_id": last}, {"$set": {"total": -7.0}})
+    judged.store(range(6310, 6420))
+    judged.seconds += 60.0
+    judged.view(monitor)  # finds that somebody judged otherwise
+    view = judged.view(monitor)
+    assert (view.verdicts[Side.ROWS].block, view.problem) == (3, "")
+
+
+def test_a_reference_without_evidence_says_so(judged: Judged) -> None:
+    monitor = judged.monitor(replace(reference(), evidence={}))
+    judged.store(range(6000, 6310))
+    judged.seconds += 60.0
+
+    view = judged.view(monitor)
+
+    assert "train it anew" in view.problem
+    assert (view.kind, view.verdicts, judged.verdicts()) == (None, {}, [])
+
+
+def gauges(monitor: EvidenceThread) -> dict[tuple[str, str], float]:
+    """Return what is exported, by name and last label."""
+    collector = EvidenceCollector(monitor.state, monitor.views, "m", (), lambda: 0.0)
+    return {
+        (sample.name, list(sample.labels.values())[-1]): sample.value
+        for family in collector.collect()
+        for sample in family.samples
+    }
