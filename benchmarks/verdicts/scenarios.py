@@ -1,0 +1,110 @@
+"""What is played: quiet and changed spans as they were, and shifts put into quiet ones."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from taxi_schema.column import Kind
+from taxi_schema.columns.rows import LabelledRows
+from taxi_schema.schema import Schema
+from verdicts.champions import Champion
+from verdicts.pairs import Pair, Played
+from verdicts.shifts import SHIFTS, Setting, Shift
+from verdicts.traffic import Traffic, after, refusing
+
+#: Requests as they were before a shift begins: windows and blocks have rows by then.
+WARM_UP: Final = 4000
+#: Pairs into whose traffic shifts are put.
+SHIFTED: Final = ("quiet-2021-02", "quiet-2022-01-late", "flights-2013-02")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A span as it was, or with a shift at several places.
+
+    Attributes:
+        name: `pair` or `pair/shift`.
+        pair: Whose rows these are.
+        shift: What is put into them, None for rows as they were.
+    """
+
+    name: str
+    pair: Pair
+    shift: Shift | None = None
+
+
+def scenarios(pairs: Iterator[Pair]) -> Iterator[Scenario]:
+    """Yield all scenarios of pairs, those of a pair one after the other."""
+    for pair in pairs:
+        yield Scenario(pair.name, pair)
+        if pair.name in SHIFTED:
+            for shift in SHIFTS.values():
+                if not shift.swaps or pair.subject.roles.other is not None:
+                    yield Scenario(f"{pair.name}/{shift.name}", pair, shift)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Traffic of one try: served rows have predictions.
+
+    Attributes:
+        traffic: Requests, those before the onset as they were.
+        onset: Request at which the shift begins; 0 for rows as they were.
+    """
+
+    traffic: Traffic
+    onset: int
+
+
+def onsets(requests: int, tries: int, horizon: int) -> list[int]:
+    """Return where a shift begins in each try, spread over traffic of so many requests.
+
+    They are no multiples of the step, as no shift waits for a block's end.
+    """
+    last = max(requests - horizon, WARM_UP + 1)
+    return [int(place) + 137 for place in np.linspace(WARM_UP, last - 137, tries)]
+
+
+def trials(
+    scenario: Scenario, played: Played, champion: Champion, tries: int, horizon: int
+) -> Iterator[Trial]:
+    """Yield the tries of a scenario, with predictions.
+
+    Args:
+        scenario: Of the pair.
+        played: The pair's rows.
+        champion: Of the pair's reference.
+        tries: Places at which a shift is tried.
+        horizon: Requests after the onset.
+    """
+    if scenario.shift is None:
+        yield Trial(champion.answering(played.traffic), 0)
+        return
+    for onset in onsets(len(played.traffic), tries, horizon):
+        before = played.traffic[onset - WARM_UP : onset]
+        changed = shifted(
+            played.traffic[onset : onset + horizon], scenario, champion.rows, seed=onset
+        )
+        yield Trial(champion.answering(after(before, changed)), WARM_UP)
+
+
+def shifted(traffic: Traffic, scenario: Scenario, reference: LabelledRows, *, seed: int) -> Traffic:
+    """Put the scenario's shift into traffic, and refuse what a predictor then refuses."""
+    shift, subject = scenario.shift, scenario.pair.subject
+    assert shift is not None
+    random = np.random.default_rng([seed, zlib.crc32(shift.name.encode())])
+    changed = shift.change(traffic, Setting(subject.roles, reference, random))
+    schema = _nullable(subject.schema) if shift.nullable else subject.schema
+    return refusing(schema, changed)
+
+
+def _nullable(schema: Schema) -> Schema:
+    """Return the schema with numbers that may be missing."""
+    columns = tuple(
+        replace(column, nullable=column.nullable or column.kind is Kind.NUMBER)
+        for column in schema.columns
+    )
+    return replace(schema, columns=columns)

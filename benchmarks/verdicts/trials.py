@@ -1,0 +1,124 @@
+"""One detector on one try: when it alarmed, what it blamed, which kind it named."""
+
+from collections import Counter
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from verdicts.arms.interface import Arm, State
+from verdicts.episodes import episode_starts, first_start
+from verdicts.events import event_at
+from verdicts.scenarios import Trial
+from verdicts.traffic import steps
+
+#: Served rows of a step: the engine's block, and a quarter of a window.
+STEP = 500
+#: Steps after the alarm of a shift: kind and blame are those of the strongest of them.
+_AFTER_ALARM = 6
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a detector said of a shift.
+
+    Attributes:
+        requests: From the onset to the alarm; None where it never came.
+        already: Whether the alarm was there before.
+        blamed: At the alarm, worst first.
+        kinds: Named at the alarm and at the end of the try.
+    """
+
+    requests: int | None
+    already: bool
+    blamed: tuple[str, ...]
+    kinds: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """An alarm in rows as they were."""
+
+    requests: int
+    moment: str
+    event: str
+    blamed: tuple[str, ...]
+    kind: str
+
+
+def look_for(arm: Arm, trial: Trial) -> Found:
+    """Play a try until some steps after the first alarm that begins after its onset."""
+    watch = arm.begin()
+    states: list[State] = []
+    ends: list[int] = []
+    start: int | None = None
+    for step in steps(trial.traffic, STEP):
+        states.append(watch.feed(step))
+        ends.append(step.requests)
+        onset = sum(end <= trial.onset for end in ends)
+        start = first_start([state.alarm for state in states], onset)
+        if start is not None and len(states) - start > _AFTER_ALARM:
+            break
+    onset = sum(end <= trial.onset for end in ends)
+    already = any(state.alarm for state in states[max(onset - 3, 0) : onset])
+    if start is None:
+        return Found(None, already, (), ("", states[-1].kind))
+    return Found(
+        ends[start] - trial.onset, already, states[start].blamed,
+        (states[start].kind, states[-1].kind),
+    )  # fmt: skip
+
+
+def episodes_of(arm: Arm, trial: Trial) -> list[Episode]:
+    """Play rows as they were and return all episodes."""
+    watch = arm.begin()
+    states: list[State] = []
+    ends: list[int] = []
+    for step in steps(trial.traffic, STEP):
+        states.append(watch.feed(step))
+        ends.append(step.requests)
+    found = []
+    for start in episode_starts([state.alarm for state in states]):
+        arrived = trial.traffic.arrived[ends[start] - 1]
+        moment = np.datetime64(int(arrived), "s")
+        state = states[start]
+        found.append(Episode(ends[start], str(moment), event_at(moment), state.blamed, state.kind))
+    return found
+
+
+def summary(found: list[Found], kinds: tuple[str, ...], blames: frozenset[str]) -> dict[str, Any]:
+    """Return the figures of a shift's tries.
+
+    Args:
+        found: One for each try.
+        kinds: Kinds that would be right; empty where any is.
+        blames: Columns of which one should be blamed first; empty where none should.
+    """
+    rows = sorted(one.requests for one in found if one.requests is not None)
+    there = [one for one in found if one.requests is not None]
+    named = Counter(one.kinds[1] for one in there if one.kinds[1])
+    first = Counter(one.blamed[0] for one in there if one.blamed)
+    right = [bool(one.blamed) and column_of(one.blamed[0]) in blames for one in there]
+    return {
+        "tries": len(found),
+        "found": len(rows),
+        "already": sum(one.already for one in found),
+        "median": int(median(rows)) if rows else None,
+        "worst": max(rows) if len(rows) == len(found) else None,
+        "kinds": dict(named),
+        "right_kind": sum(kind in kinds for kind in named.elements()) if kinds else None,
+        "blamed": dict(first),
+        "right_column": sum(right) if blames else None,
+    }
+
+
+def column_of(stream: str) -> str:
+    """Return the column of a stream of the engine (`score:column@slice=group`).
+
+    >>> column_of("cell:DOLocationID@borough=Bronx")
+    'DOLocationID'
+    >>> column_of("trip_distance")
+    'trip_distance'
+    """
+    return stream.split("@")[0].split(":")[-1]
