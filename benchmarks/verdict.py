@@ -26,7 +26,7 @@ from verdicts.arms.catalogue import ARMS, make
 from verdicts.arms.interface import Arm
 from verdicts.champions import Champion, champion_of
 from verdicts.pairs import Months, Played, available, read
-from verdicts.scenarios import Scenario, scenarios, trials
+from verdicts.scenarios import Scenario, Trial, scenarios, trials
 from verdicts.shifts import blamed_names
 from verdicts.table import tables
 from verdicts.trials import episodes_of, look_for, summary
@@ -46,14 +46,11 @@ def chosen(arguments: argparse.Namespace, months: Months | None) -> list[Scenari
     ]
 
 
-def play(
-    arm: Arm, scenario: Scenario, played: Played, champion: Champion, options: argparse.Namespace
-) -> dict[str, Any]:
+def play(arm: Arm, scenario: Scenario, tries: list[Trial]) -> dict[str, Any]:
     """Return the figures of a detector on a scenario."""
     begin = time.process_time()
-    tries = trials(scenario, played, champion, options.tries, options.horizon)
     if scenario.shift is None:
-        trial = next(tries)
+        (trial,) = tries
         episodes = episodes_of(arm, trial)
         figures: dict[str, Any] = {
             "requests": len(trial.traffic), "episodes": [asdict(one) for one in episodes],
@@ -62,7 +59,7 @@ def play(
         found = [look_for(arm, trial) for trial in tries]
         blames = blamed_names(scenario.pair.subject.roles, scenario.shift)
         figures = summary(found, scenario.shift.kinds, blames)
-        figures["rows_to_alarm"] = [one.requests for one in found]
+        figures["requests_to_alarm"] = [one.requests for one in found]
     return {**figures, "seconds": round(time.process_time() - begin, 2)}
 
 
@@ -79,8 +76,9 @@ def rounds(
             for arm in arms:
                 arm.fit(champion)
         assert champion is not None
+        tries = list(trials(scenario, played, champion, options.tries, options.horizon))
         for arm in arms:
-            yield arm.name, scenario, play(arm, scenario, played, champion, options)
+            yield arm.name, scenario, play(arm, scenario, tries)
 
 
 def options_of(arguments: list[str]) -> argparse.Namespace:

@@ -24,9 +24,17 @@ def episode_starts(alarms: Sequence[bool]) -> list[int]:
     return starts
 
 
-def first_start(alarms: Sequence[bool], onset: int) -> int | None:
-    """Return where the first episode begins at or after the onset; None without one.
+def first_after(alarms: Sequence[bool], onset: int) -> int | None:
+    """Return the first place at or after the onset at which an alarm is raised; None without one.
 
-    An alarm that was there before the onset says nothing of what came with it.
+    An alarm that was on right before the onset says nothing of what came with it, until it has
+    ended and comes again.
+
+    >>> first_after([True, True, False, True], 1)
+    3
     """
-    return next((start for start in episode_starts(alarms) if start >= onset), None)
+    before = [False, *alarms]
+    return next(
+        (place for place in range(onset, len(alarms)) if alarms[place] and not before[place]),
+        None,
+    )

@@ -1,6 +1,7 @@
 """Known events of the months that are played: alarms behind them are counted apart."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -42,8 +43,13 @@ EVENTS: Final = (
 
 def event_at(moment: np.datetime64) -> str:
     """Return the event that an alarm of this local time is put down to, empty where none is."""
+    return _event_of(str(moment.astype("datetime64[D]")))
+
+
+@lru_cache
+def _event_of(day: str) -> str:
     for event in EVENTS:
         end = np.datetime64(event.last) + np.timedelta64(1, "D") + _AFTER
-        if np.datetime64(event.first) <= moment < end:
+        if np.datetime64(event.first) <= np.datetime64(day) < end:
             return event.name
     return ""

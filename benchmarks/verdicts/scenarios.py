@@ -6,17 +6,23 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taxi_schema.column import Kind
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.schema import Schema
 from verdicts.champions import Champion
+from verdicts.events import event_at
 from verdicts.pairs import Pair, Played
 from verdicts.shifts import SHIFTS, Setting, Shift
 from verdicts.traffic import Traffic, after, refusing
 
+Floats = NDArray[np.float64]
+
 #: Requests as they were before a shift begins: windows and blocks have rows by then.
 WARM_UP: Final = 4000
+#: Requests that a detector has at least to find a shift.
+MIN_AFTER: Final = 8000
 #: Pairs into whose traffic shifts are put.
 SHIFTED: Final = ("quiet-2021-02", "quiet-2022-01-late", "flights-2013-02")
 
@@ -59,13 +65,27 @@ class Trial:
     onset: int
 
 
-def onsets(requests: int, tries: int, horizon: int) -> list[int]:
-    """Return where a shift begins in each try, spread over traffic of so many requests.
+def onsets(arrived: Floats, tries: int) -> list[int]:
+    """Return where a shift begins in each try, spread over traffic.
 
-    They are no multiples of the step, as no shift waits for a block's end.
+    Args:
+        arrived: Times of the requests, local seconds.
+        tries: Most that are returned.
+
+    Returns:
+        Places with `WARM_UP` requests before and `MIN_AFTER` behind them, and no known event in
+        the warm-up, whose alarm would be no false one. They are no multiples of the step, as no
+        shift waits for a block's end.
     """
-    last = max(requests - horizon, WARM_UP + 1)
-    return [int(place) + 137 for place in np.linspace(WARM_UP, last - 137, tries)]
+    quiet = np.array([not event_at(moment) for moment in arrived.astype("datetime64[s]")])
+    quiet_before = np.concatenate([[0], np.cumsum(quiet)])
+    places = np.arange(WARM_UP, len(arrived) - MIN_AFTER)
+    ordinary = quiet_before[places + 1] - quiet_before[places - WARM_UP] == WARM_UP + 1
+    places = places[ordinary]
+    if not len(places):
+        return []
+    chosen = places[np.linspace(0, len(places) - 1, tries).astype(np.int64)]
+    return sorted({int(place) - int(place) % 500 + 137 for place in chosen})
 
 
 def trials(
@@ -83,7 +103,7 @@ def trials(
     if scenario.shift is None:
         yield Trial(champion.answering(played.traffic), 0)
         return
-    for onset in onsets(len(played.traffic), tries, horizon):
+    for onset in onsets(played.traffic.arrived, tries):
         before = played.traffic[onset - WARM_UP : onset]
         changed = shifted(
             played.traffic[onset : onset + horizon], scenario, champion.rows, seed=onset

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from verdicts.arms.interface import Arm, State
-from verdicts.episodes import episode_starts, first_start
+from verdicts.episodes import episode_starts, first_after
 from verdicts.events import event_at
 from verdicts.scenarios import Trial
 from verdicts.traffic import steps
@@ -57,11 +57,11 @@ def look_for(arm: Arm, trial: Trial) -> Found:
         states.append(watch.feed(step))
         ends.append(step.requests)
         onset = sum(end <= trial.onset for end in ends)
-        start = first_start([state.alarm for state in states], onset)
+        start = first_after([state.alarm for state in states], onset)
         if start is not None and len(states) - start > _AFTER_ALARM:
             break
     onset = sum(end <= trial.onset for end in ends)
-    already = any(state.alarm for state in states[max(onset - 3, 0) : onset])
+    already = onset > 0 and states[onset - 1].alarm
     if start is None:
         return Found(None, already, (), ("", states[-1].kind))
     return Found(
