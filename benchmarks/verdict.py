@@ -22,14 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from streams import ROOT
-from verdicts.arms.catalogue import ARMS, make
+from verdicts.arms.catalogue import ARMS, ENGINE, budgeted, make, peer_versions
 from verdicts.arms.interface import Arm
 from verdicts.champions import Champion, champion_of
 from verdicts.pairs import Months, Played, available, read
-from verdicts.scenarios import Scenario, Trial, scenarios, trials
+from verdicts.scenarios import SWEPT, Scenario, Trial, scenarios, trials
 from verdicts.shifts import blamed_names
-from verdicts.table import tables
+from verdicts.table import explained, of_budgets, of_goals, tables
 from verdicts.trials import episodes_of, look_for, summary
+
+Figures = dict[str, dict[str, dict[str, Any]]]
 
 RESULT = ROOT / "benchmarks" / "results" / "verdict.json"
 
@@ -67,16 +69,16 @@ def rounds(
     arms: list[Arm], wanted: list[Scenario], options: argparse.Namespace, months: Months | None
 ) -> Iterator[tuple[str, Scenario, dict[str, Any]]]:
     """Play all and yield the figures with the detector's name and the scenario."""
-    played: Played | None = None
+    pair: Played | None = None
     champion: Champion | None = None
     for scenario in wanted:
-        if played is None or played.pair.name != scenario.pair.name:
-            played = read(scenario.pair, months)
-            champion = champion_of(scenario.pair.subject.schema, played.reference)
+        if pair is None or pair.pair.name != scenario.pair.name:
+            pair = read(scenario.pair, months)
+            champion = champion_of(scenario.pair.subject.schema, pair.reference)
             for arm in arms:
                 arm.fit(champion)
         assert champion is not None
-        tries = list(trials(scenario, played, champion, options.tries, options.horizon))
+        tries = list(trials(scenario, pair, champion, options.tries, options.horizon))
         for arm in arms:
             yield arm.name, scenario, play(arm, scenario, tries)
 
@@ -90,8 +92,24 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--tries", type=int, default=6, help="places of each shift")
     parser.add_argument("--horizon", type=int, default=15_000, help="requests after its beginning")
     parser.add_argument("--budget", type=int, default=100_000, help="rows between false alarms")
-    parser.add_argument("--result", type=Path, help="write there, also when not all was played")
+    parser.add_argument("--no-sweep", action="store_true", help="leave out the curve of budgets")
+    parser.add_argument("--result", type=Path, help="write there; without, only when all is played")
     return parser.parse_args(arguments)
+
+
+def played(
+    arms: list[Arm], wanted: list[Scenario], options: argparse.Namespace, months: Months | None
+) -> Figures:
+    """Play all, print each as it ends, and return the figures by detector and scenario."""
+    figures: Figures = {arm.name: {} for arm in arms}
+    try:
+        for name, scenario, measured in rounds(arms, wanted, options, months):
+            figures[name][scenario.name] = measured
+            print(f"{name:12} {scenario.name:40} {_short(measured)}", flush=True)
+    finally:
+        for arm in arms:
+            arm.close()
+    return figures
 
 
 def main() -> None:
@@ -101,28 +119,32 @@ def main() -> None:
     wanted = chosen(options, months)
     if not wanted:
         sys.exit(f"--only: no scenario has {options.only}; see verdicts/scenarios.py")
+    by_name = {scenario.name: scenario for scenario in wanted}
     arms = [make(name, options.budget) for name in options.arm or ARMS]
-    figures: dict[str, dict[str, Any]] = {arm.name: {} for arm in arms}
-    try:
-        for name, scenario, measured in rounds(arms, wanted, options, months):
-            figures[name][scenario.name] = measured
-            print(f"{name:12} {scenario.name:40} {_short(measured)}", flush=True)
-    finally:
-        for arm in arms:
-            arm.close()
-    print(tables(figures, {scenario.name: scenario for scenario in wanted}))
-    everything = options.arm is None and options.only is None and months is not None
-    if everything or options.result:
-        write(options.result or RESULT, figures, sys.argv[1:])
+    figures = played(arms, wanted, options, months)
+    texts = [tables(figures, by_name)]
+    if ENGINE in figures:
+        own = figures[ENGINE]
+        texts += [explained(own, by_name), of_goals(own, by_name)]
+    curve: Figures = {}
+    if ENGINE in figures and not options.no_sweep:
+        some = [one for one in wanted if one.name in SWEPT or one.is_quiet]
+        curve = played(budgeted(), some, options, months)
+        texts.append(of_budgets(curve, {one.name: one for one in some}))
+    print("\n\n".join(texts))
+    if options.result or (options.only is None and months is not None):
+        write(options.result or RESULT, figures, curve, sys.argv[1:])
 
 
-def write(path: Path, figures: dict[str, Any], arguments: list[str]) -> None:
-    """Write the result file."""
+def write(path: Path, figures: Figures, curve: Figures, arguments: list[str]) -> None:
+    """Write the result file; detectors that were not played keep their figures."""
+    before = json.loads(path.read_text()) if path.exists() else {}
     libraries = {name: version(name) for name in ("numpy", "scikit-learn", "onnxruntime")}
     document = {
-        "figures": figures,
+        "figures": before.get("figures", {}) | figures,
+        "budgets": curve or before.get("budgets", {}),
         "command": " ".join(["python benchmarks/verdict.py", *arguments]),
-        "versions": {"python": platform.python_version(), **libraries},
+        "versions": {"python": platform.python_version(), **libraries, **peer_versions()},
     }
     path.write_text(json.dumps(document, indent=1) + "\n")
 

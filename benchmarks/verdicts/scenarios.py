@@ -13,7 +13,7 @@ from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.schema import Schema
 from verdicts.champions import Champion
 from verdicts.events import event_at
-from verdicts.pairs import Pair, Played
+from verdicts.pairs import QUIET, Pair, Played
 from verdicts.shifts import SHIFTS, Setting, Shift
 from verdicts.traffic import Traffic, after, refusing
 
@@ -21,10 +21,20 @@ Floats = NDArray[np.float64]
 
 #: Requests as they were before a shift begins: windows and blocks have rows by then.
 WARM_UP: Final = 4000
-#: Requests that a detector has at least to find a shift.
-MIN_AFTER: Final = 8000
+#: Fewest requests in which a detector has to find a shift.
+MIN_AFTER: Final = 6000
 #: Pairs into whose traffic shifts are put.
-SHIFTED: Final = ("quiet-2021-02", "quiet-2022-01-late", "flights-2013-02")
+SHIFTED: Final = (
+    "quiet-2021-02", "quiet-2020-03-early", "quiet-2022-01-late", "flights-2013-11",
+)  # fmt: skip
+#: What the curve of budgets is made of, beside all quiet spans.
+SWEPT: Final = frozenset({
+    "collapse",
+    *(f"quiet-2021-02/{shift}" for shift in (
+        "number-x1.1", "number-x1.25", "target-x1.05", "target-x1.1", "target-x1.25", "rare-2%",
+        "unseen-1%", "category-shuffled",
+    )),
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,11 @@ class Scenario:
     name: str
     pair: Pair
     shift: Shift | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether an alarm would be a false one, or a known event's."""
+        return self.shift is None and self.pair.role == QUIET
 
 
 def scenarios(pairs: Iterator[Pair]) -> Iterator[Scenario]:
@@ -65,27 +80,29 @@ class Trial:
     onset: int
 
 
-def onsets(arrived: Floats, tries: int) -> list[int]:
-    """Return where a shift begins in each try, spread over traffic.
+def spans(arrived: Floats, tries: int, horizon: int) -> list[tuple[int, int]]:
+    """Return where a shift begins and ends in each try, spread over traffic.
 
     Args:
         arrived: Times of the requests, local seconds.
         tries: Most that are returned.
+        horizon: Most requests between begin and end.
 
     Returns:
-        Places with `WARM_UP` requests before and `MIN_AFTER` behind them, and no known event in
-        the warm-up, whose alarm would be no false one. They are no multiples of the step, as no
-        shift waits for a block's end.
+        Begins with `WARM_UP` requests before and at least `MIN_AFTER` until the end, and no known
+        event from the warm-up to the end: its alarm would neither be false nor the shift's. Begins
+        are no multiples of the step, as no shift waits for a block's end.
     """
-    quiet = np.array([not event_at(moment) for moment in arrived.astype("datetime64[s]")])
-    quiet_before = np.concatenate([[0], np.cumsum(quiet)])
-    places = np.arange(WARM_UP, len(arrived) - MIN_AFTER)
-    ordinary = quiet_before[places + 1] - quiet_before[places - WARM_UP] == WARM_UP + 1
-    places = places[ordinary]
-    if not len(places):
+    event = np.array([bool(event_at(moment)) for moment in arrived.astype("datetime64[s]")])
+    events = np.concatenate([np.flatnonzero(event), [len(arrived)]])
+    places = np.arange(WARM_UP + 137, len(arrived) - MIN_AFTER, 500)
+    next_event = events[np.searchsorted(events, places - WARM_UP)]
+    ends = np.minimum(places + horizon, next_event)
+    fitting = np.flatnonzero(ends >= places + MIN_AFTER)
+    if not len(fitting):
         return []
-    chosen = places[np.linspace(0, len(places) - 1, tries).astype(np.int64)]
-    return sorted({int(place) - int(place) % 500 + 137 for place in chosen})
+    chosen = fitting[np.linspace(0, len(fitting) - 1, tries).astype(np.int64)]
+    return [(int(places[one]), int(ends[one])) for one in np.unique(chosen)]
 
 
 def trials(
@@ -103,11 +120,9 @@ def trials(
     if scenario.shift is None:
         yield Trial(champion.answering(played.traffic), 0)
         return
-    for onset in onsets(played.traffic.arrived, tries):
+    for onset, end in spans(played.traffic.arrived, tries, horizon):
         before = played.traffic[onset - WARM_UP : onset]
-        changed = shifted(
-            played.traffic[onset : onset + horizon], scenario, champion.rows, seed=onset
-        )
+        changed = shifted(played.traffic[onset:end], scenario, champion.rows, seed=onset)
         yield Trial(champion.answering(after(before, changed)), WARM_UP)
 
 

@@ -17,6 +17,8 @@ from verdicts.traffic import steps
 STEP = 500
 #: Steps after the alarm of a shift: kind and blame are those of the strongest of them.
 _AFTER_ALARM = 6
+#: Of what is blamed, how many are looked at for the right column.
+_BLAMED = 3
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Episode:
-    """An alarm in rows as they were."""
+    """An alarm in rows as they were; its kind at its begin, and some steps later."""
 
     requests: int
     moment: str
     event: str
     blamed: tuple[str, ...]
     kind: str
+    kind_later: str
 
 
 def look_for(arm: Arm, trial: Trial) -> Found:
@@ -82,8 +85,12 @@ def episodes_of(arm: Arm, trial: Trial) -> list[Episode]:
     for start in episode_starts([state.alarm for state in states]):
         arrived = trial.traffic.arrived[ends[start] - 1]
         moment = np.datetime64(int(arrived), "s")
-        state = states[start]
-        found.append(Episode(ends[start], str(moment), event_at(moment), state.blamed, state.kind))
+        state, later = states[start], states[min(start + _AFTER_ALARM, len(states) - 1)]
+        found.append(
+            Episode(
+                ends[start], str(moment), event_at(moment), state.blamed, state.kind, later.kind
+            )
+        )  # fmt: skip
     return found
 
 
@@ -93,13 +100,13 @@ def summary(found: list[Found], kinds: tuple[str, ...], blames: frozenset[str]) 
     Args:
         found: One for each try.
         kinds: Kinds that would be right; empty where any is.
-        blames: Columns of which one should be blamed first; empty where none should.
+        blames: Columns of which one should be among the first; empty where none should.
     """
     rows = sorted(one.requests for one in found if one.requests is not None)
     there = [one for one in found if one.requests is not None]
     named = Counter(one.kinds[1] for one in there if one.kinds[1])
     first = Counter(one.blamed[0] for one in there if one.blamed)
-    right = [bool(one.blamed) and column_of(one.blamed[0]) in blames for one in there]
+    right = [any(column_of(name) in blames for name in one.blamed[:_BLAMED]) for one in there]
     return {
         "tries": len(found),
         "found": len(rows),

@@ -6,7 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from streams import part, window_columns
 
-from taxi_profiles.evidence.calibration import Calibration, calibration_of
+from taxi_profiles.evidence.calibration import (
+    Calibration,
+    NotCalibratedError,
+    calibration_of,
+)
 from taxi_profiles.evidence.detector import Detector
 from taxi_profiles.evidence.gain import HISTORY
 from taxi_profiles.evidence.judgement import Judgement
@@ -18,7 +22,7 @@ from taxi_profiles.reference import MOMENT
 from taxi_schema.columns.limits import evaluated
 from taxi_schema.columns.rows import LabelledRows, joined
 from taxi_schema.columns.slices import slices_of
-from verdicts.arms.interface import State
+from verdicts.arms.interface import State, Watch
 from verdicts.champions import Champion
 from verdicts.traffic import Step
 
@@ -46,14 +50,25 @@ class EvidenceArm:
         self._champion = champion
         self._calibration = calibration_of(champion.reference)
 
-    def begin(self) -> "EvidenceWatch":
+    def begin(self) -> Watch:
         """Begin without evidence."""
         assert self._champion is not None
         assert self._calibration is not None
-        return EvidenceWatch(self._champion, self._calibration, self._budget)
+        try:
+            return EvidenceWatch(self._champion, self._calibration, self._budget)
+        except NotCalibratedError:
+            return ShortWatch()
 
     def close(self) -> None:
         """Nothing was started."""
+
+
+class ShortWatch:
+    """What the engine says where the reference is too short: nothing but that."""
+
+    def feed(self, _step: Step) -> State:
+        """Return that there is no evidence."""
+        return State(False, kind="short")
 
 
 class _Blocks:

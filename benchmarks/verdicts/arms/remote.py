@@ -4,7 +4,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -38,15 +38,12 @@ class RemoteArm:
 
     Args:
         name: As tables call it.
-        module: Of `benchmarks/peers`.
-        detector: A class of it.
+        arguments: Of Python; what runs answers as `peers.detector_worker`.
         pins: Name of its environment; empty for that of the project.
     """
 
-    def __init__(self, name: str, module: str, detector: str, pins: str) -> None:
-        self.name = name
-        self._command = ("-m", "peers.detector_worker", module, detector)
-        self._pins = pins
+    def __init__(self, name: str, arguments: Sequence[str], pins: str = "") -> None:
+        self.name, self._arguments, self._pins = name, arguments, pins
         self._process: subprocess.Popen[bytes] | None = None
         self._champion: Champion | None = None
 
@@ -101,7 +98,7 @@ class RemoteArm:
                 str(environment(self._pins) / "bin" / "python") if self._pins else sys.executable
             )
             self._process = subprocess.Popen(
-                [python, *self._command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                [python, *self._arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 cwd=_BENCHMARKS, env={**os.environ, **_QUIET, "PYTHONPATH": str(_BENCHMARKS)},
             )  # fmt: skip
         return self._process
