@@ -64,8 +64,13 @@ def champion_of(schema: Schema, rows: LabelledRows) -> Champion:
 
         built_key = _key(fitted_key.encode(), schema, _BUILDING)
         champion = _kept(f"artifact-{built_key}", built)
-    reference = Reference.from_bytes(champion.files[PROFILE_FILE])
-    return Champion(schema, champion, reference_rows(schema, champion), reference)
+    return champion_from(schema, champion)
+
+
+def champion_from(schema: Schema, model: Artifact) -> Champion:
+    """Return the champion of an artifact."""
+    reference = Reference.from_bytes(model.files[PROFILE_FILE])
+    return Champion(schema, model, reference_rows(schema, model), reference)
 
 
 def _kept(name: str, make: Callable[[], Artifact]) -> Artifact:

@@ -49,8 +49,16 @@ class RemoteArm:
 
     def fit(self, champion: Champion) -> None:
         """Let the worker learn from the champion's reference."""
+        self.fit_within(champion, _FIT_TIMEOUT)
+
+    def fit_within(self, champion: Champion, timeout: float) -> None:
+        """Let the worker learn in so many seconds.
+
+        Raises:
+            RemoteError: it ended or does not answer in time.
+        """
         self._champion = champion
-        self.ask("fit", {"reference": champion.rows}, _FIT_TIMEOUT)
+        self.ask("fit", {"reference": champion.rows}, timeout)
 
     def begin(self) -> "RemoteWatch":
         """Let the worker forget all rows but the reference."""
