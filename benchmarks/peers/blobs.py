@@ -17,7 +17,8 @@ def write(stream: IO[bytes], head: Any, arrays: Mapping[str, NDArray[Any]] | Non
     """Write one message."""
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(head).encode(), np.uint8)
-    np.savez(buffer, **{_HEAD: text}, **{f"a{name}": part for name, part in (arrays or {}).items()})
+    named: dict[str, Any] = {f"a{name}": part for name, part in (arrays or {}).items()}
+    np.savez(buffer, **{_HEAD: text, **named})
     stream.write(_LENGTH.pack(buffer.tell()))
     stream.write(buffer.getvalue())
     stream.flush()

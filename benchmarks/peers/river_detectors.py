@@ -6,6 +6,7 @@ a changed stream as the ordinary ones. Numbers are in units of the reference's s
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from peers.detector_worker import Table
 from river.drift import ADWIN, PageHinkley
 
 Floats = NDArray[np.float64]
-Drift = ADWIN | PageHinkley
+Drift = Any
 
 #: Rows of the reference that a detector has seen.
 _SEEN = 5000

@@ -60,7 +60,7 @@ def goals(measured: Measured, scenarios: Mapping[str, Scenario]) -> list[Goal]:
 def episodes_per_100k(quiet: list[dict[str, Any]]) -> float:
     """Return the episodes without a known event in 100,000 requests."""
     count = sum(not episode["event"] for one in quiet for episode in one["episodes"])
-    return count / sum(one["requests"] for one in quiet) * 1e5
+    return float(count / sum(one["requests"] for one in quiet) * 1e5)
 
 
 def _within(name: str, requests: int | None) -> Goal:

@@ -68,7 +68,8 @@ def _ride_lag(rows: LabelledRows) -> Floats:
 def _flight_lag(rows: LabelledRows) -> Floats:
     """Return until about the landing (450 miles an hour, after the delay) and an hour more."""
     late = np.nan_to_num(rows.columns["dep_delay"])
-    return np.maximum(late, 0) * 60 + rows.columns["distance"] / 450 * _HOUR + _HOUR
+    lag: Floats = np.maximum(late, 0) * 60 + rows.columns["distance"] / 450 * _HOUR + _HOUR
+    return lag
 
 
 def _read_rides(path: Path) -> LabelledRows:

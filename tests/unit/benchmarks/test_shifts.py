@@ -12,7 +12,7 @@ from verdicts.shifts import SHIFTS, Setting, Shift
 from verdicts.subjects import Roles
 from verdicts.traffic import Traffic, traffic_of
 
-from taxi_schema.columns.arrays import MISSING_INTEGER
+from taxi_schema.column import MISSING_INTEGER
 
 SCHEMA = orders()
 REFERENCE = labelled(SCHEMA, 2000, seed=7)

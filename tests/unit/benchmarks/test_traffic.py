@@ -90,7 +90,7 @@ def test_what_the_schema_does_not_allow_is_refused_and_stays_so() -> None:
 def test_shifts_begin_and_end_between_known_events() -> None:
     # 2,000 requests a day: snow on 1 to 3 and 7 February 2021, Presidents' Day on the 15th.
     first = np.datetime64("2021-02-01T00:00:00").astype(np.int64)
-    arrived = first + np.arange(28 * 2000) * 43.2
+    arrived = np.array(first + np.arange(28 * 2000) * 43.2, np.float64)
 
     found = spans(arrived, 6, 9000)
 
