@@ -26,10 +26,10 @@ from verdicts.arms.catalogue import ARMS, ENGINE, budgeted, make, peer_versions
 from verdicts.arms.interface import Arm
 from verdicts.champions import Champion, champion_of
 from verdicts.pairs import Months, Played, available, read
-from verdicts.scenarios import SWEPT, Scenario, Trial, scenarios, trials
+from verdicts.scenarios import SWEPT, Extent, Scenario, Trial, scenarios, trials
 from verdicts.shifts import blamed_names
 from verdicts.table import explained, of_budgets, of_goals, tables
-from verdicts.trials import episodes_of, look_for, summary
+from verdicts.trials import Found, look_for, summary, watched
 
 Figures = dict[str, dict[str, dict[str, Any]]]
 
@@ -48,17 +48,24 @@ def chosen(arguments: argparse.Namespace, months: Months | None) -> list[Scenari
     ]
 
 
-def play(arm: Arm, scenario: Scenario, tries: list[Trial]) -> dict[str, Any]:
-    """Return the figures of a detector on a scenario."""
+def play(arm: Arm, scenario: Scenario, tries: list[Trial], controls: list[Found]) -> dict[str, Any]:
+    """Return the figures of a detector on a scenario.
+
+    Args:
+        arm: Fitted to the pair's champion.
+        scenario: Whose tries are played.
+        tries: One for rows as they were.
+        controls: What the detector found in the same tries without the shift.
+    """
     begin = time.process_time()
     if scenario.shift is None:
         (trial,) = tries
-        episodes = episodes_of(arm, trial)
-        figures: dict[str, Any] = {
-            "requests": len(trial.traffic), "episodes": [asdict(one) for one in episodes],
-        }  # fmt: skip
+        figures: dict[str, Any] = {"requests": len(trial.traffic), **asdict(watched(arm, trial))}
     else:
-        found = [look_for(arm, trial) for trial in tries]
+        found = [
+            look_for(arm, trial).beside(control)
+            for trial, control in zip(tries, controls, strict=True)
+        ]
         blames = blamed_names(scenario.pair.subject.roles, scenario.shift)
         figures = summary(found, scenario.shift.kinds, blames)
         figures["requests_to_alarm"] = [one.requests for one in found]
@@ -71,16 +78,22 @@ def rounds(
     """Play all and yield the figures with the detector's name and the scenario."""
     pair: Played | None = None
     champion: Champion | None = None
+    controls: dict[str, list[Found]] = {}
+    extent = Extent(options.tries, options.horizon)
     for scenario in wanted:
         if pair is None or pair.pair.name != scenario.pair.name:
             pair = read(scenario.pair, months)
             champion = champion_of(scenario.pair.subject.schema, pair.reference)
             for arm in arms:
                 arm.fit(champion)
+            controls = {}
         assert champion is not None
-        tries = list(trials(scenario, pair, champion, options.tries, options.horizon))
+        if scenario.shift is not None and not controls:
+            unshifted = list(trials(scenario.control, pair, champion, extent))
+            controls = {arm.name: [look_for(arm, one) for one in unshifted] for arm in arms}
+        tries = list(trials(scenario, pair, champion, extent))
         for arm in arms:
-            yield arm.name, scenario, play(arm, scenario, tries)
+            yield arm.name, scenario, play(arm, scenario, tries, controls.get(arm.name, []))
 
 
 def options_of(arguments: list[str]) -> argparse.Namespace:

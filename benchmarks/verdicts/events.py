@@ -27,7 +27,7 @@ EVENTS: Final = (
     Event("2013-02-18", "2013-02-18", "Presidents' Day"),
     Event("2013-03-06", "2013-03-08", "winter storm"),
     Event("2013-03-29", "2013-04-01", "Easter"),
-    Event("2013-11-11", "2013-11-11", "Veterans Day"),
+    Event("2013-10-14", "2013-10-14", "Columbus Day"),
     Event("2020-04-10", "2020-04-12", "Easter"),
     Event("2021-01-01", "2021-01-01", "New Year's Day"),
     Event("2021-01-18", "2021-01-18", "Martin Luther King Day"),

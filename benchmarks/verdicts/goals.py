@@ -48,7 +48,9 @@ def goals(measured: Measured, scenarios: Mapping[str, Scenario]) -> list[Goal]:
     shifted = {name: measured[name] for name, one in scenarios.items() if one.shift is not None}
     if shifted:
         missed = [
-            name for name, one in shifted.items() if one["found"] + one["already"] < one["tries"]
+            name
+            for name, one in shifted.items()
+            if one["found"] + one["already"] + one["chance"] < one["tries"]
         ]
         found.append(
             Goal("every shift found in every try that began without an alarm",

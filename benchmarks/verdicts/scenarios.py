@@ -14,18 +14,18 @@ from taxi_schema.schema import Schema
 from verdicts.champions import Champion
 from verdicts.events import event_at
 from verdicts.pairs import QUIET, Pair, Played
-from verdicts.shifts import SHIFTS, Setting, Shift
+from verdicts.shifts import SHIFTS, UNSHIFTED, Setting, Shift
 from verdicts.traffic import Traffic, after, refusing
 
 Floats = NDArray[np.float64]
 
 #: Requests as they were before a shift begins: windows and blocks have rows by then.
-WARM_UP: Final = 4000
+WARM_UP: Final = 3000
 #: Fewest requests in which a detector has to find a shift.
-MIN_AFTER: Final = 6000
+MIN_AFTER: Final = 5000
 #: Pairs into whose traffic shifts are put.
 SHIFTED: Final = (
-    "quiet-2021-02", "quiet-2020-03-early", "quiet-2022-01-late", "flights-2013-11",
+    "quiet-2021-02", "quiet-2020-03-early", "quiet-2022-01-late", "flights-2013-10",
 )  # fmt: skip
 #: What the curve of budgets is made of, beside all quiet spans.
 SWEPT: Final = frozenset({
@@ -50,6 +50,11 @@ class Scenario:
     name: str
     pair: Pair
     shift: Shift | None = None
+
+    @property
+    def control(self) -> "Scenario":
+        """The same tries without the shift."""
+        return replace(self, name=f"{self.pair.name}/{UNSHIFTED.name}", shift=UNSHIFTED)
 
     @property
     def is_quiet(self) -> bool:
@@ -80,13 +85,20 @@ class Trial:
     onset: int
 
 
-def spans(arrived: Floats, tries: int, horizon: int) -> list[tuple[int, int]]:
+@dataclass(frozen=True)
+class Extent:
+    """How much is tried: places of each shift, and most requests after its begin."""
+
+    tries: int
+    horizon: int
+
+
+def spans(arrived: Floats, extent: Extent) -> list[tuple[int, int]]:
     """Return where a shift begins and ends in each try, spread over traffic.
 
     Args:
         arrived: Times of the requests, local seconds.
-        tries: Most that are returned.
-        horizon: Most requests between begin and end.
+        extent: Most tries, and most requests between begin and end.
 
     Returns:
         Begins with `WARM_UP` requests before and at least `MIN_AFTER` until the end, and no known
@@ -97,16 +109,16 @@ def spans(arrived: Floats, tries: int, horizon: int) -> list[tuple[int, int]]:
     events = np.concatenate([np.flatnonzero(event), [len(arrived)]])
     places = np.arange(WARM_UP + 137, len(arrived) - MIN_AFTER, 500)
     next_event = events[np.searchsorted(events, places - WARM_UP)]
-    ends = np.minimum(places + horizon, next_event)
+    ends = np.minimum(places + extent.horizon, next_event)
     fitting = np.flatnonzero(ends >= places + MIN_AFTER)
     if not len(fitting):
         return []
-    chosen = fitting[np.linspace(0, len(fitting) - 1, tries).astype(np.int64)]
+    chosen = fitting[np.linspace(0, len(fitting) - 1, extent.tries).astype(np.int64)]
     return [(int(places[one]), int(ends[one])) for one in np.unique(chosen)]
 
 
 def trials(
-    scenario: Scenario, played: Played, champion: Champion, tries: int, horizon: int
+    scenario: Scenario, played: Played, champion: Champion, extent: Extent
 ) -> Iterator[Trial]:
     """Yield the tries of a scenario, with predictions.
 
@@ -114,13 +126,12 @@ def trials(
         scenario: Of the pair.
         played: The pair's rows.
         champion: Of the pair's reference.
-        tries: Places at which a shift is tried.
-        horizon: Requests after the onset.
+        extent: How much is tried.
     """
     if scenario.shift is None:
         yield Trial(champion.answering(played.traffic), 0)
         return
-    for onset, end in spans(played.traffic.arrived, tries, horizon):
+    for onset, end in spans(played.traffic.arrived, extent):
         before = played.traffic[onset - WARM_UP : onset]
         changed = shifted(played.traffic[onset:end], scenario, champion.rows, seed=onset)
         yield Trial(champion.answering(after(before, changed)), WARM_UP)

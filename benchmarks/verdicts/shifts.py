@@ -246,6 +246,8 @@ def _missing(name: str, make: Callable[..., Change], *, nullable: bool) -> list[
     ]  # fmt: skip
 
 
+#: Rows as they were, which tells what is the shift's and what is theirs.
+UNSHIFTED: Final = Shift("unshifted", lambda traffic, _setting: traffic)
 _ALL: Final = (
     *(Shift(f"number-x{factor}", scaled_number(factor), INPUTS, ("number",))
       for factor in (1.1, 1.25, 1.6)),

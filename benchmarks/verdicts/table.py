@@ -23,7 +23,7 @@ def tables(figures: Figures, scenarios: Scenarios) -> str:
     if changed:
         rows = [[_name(one), *(_changed(figures[arm][one.name]) for arm in arms)]
                 for one in changed]  # fmt: skip
-        parts.append(_table("changed span: requests to the alarm, kind", arms, rows))
+        parts.append(_table("changed span: requests until kinds are named", arms, rows))
     if shifted:
         rows = [[_name(one), *(_shift(figures[arm][one.name]) for arm in arms)]
                 for one in shifted]  # fmt: skip
@@ -90,17 +90,19 @@ def _rate(measured: list[dict[str, Any]]) -> str:
 def _changed(measured: Mapping[str, Any]) -> str:
     if not measured["episodes"]:
         return "-"
-    first = measured["episodes"][0]
-    return f"{first['requests']:,} {first['kind_later']}".strip()
+    kinds = [f"{kind} {requests:,}" for kind, requests in measured["kinds"].items()]
+    return ", ".join(kinds) or f"{measured['episodes'][0]['requests']:,}"
 
 
 def _shift(measured: Mapping[str, Any]) -> str:
-    already = f" (in alarm before: {measured['already']})" if measured["already"] else ""
+    reasons = {"already": "in alarm before", "chance": "by chance"}
+    others = [f"{text} {measured[name]}" for name, text in reasons.items() if measured[name]]
     found = f"{measured['found']}/{measured['tries']}"
-    if not measured["found"]:
-        return found + already
-    worst = "" if measured["worst"] is None else f", {measured['worst']:,}"
-    return f"{found} {measured['median']:,}{worst}{already}"
+    if measured["found"]:
+        found += f" {measured['median']:,}"
+    if measured["worst"] is not None:
+        found += f", {measured['worst']:,}"
+    return f"{found} ({'; '.join(others)})" if others else found
 
 
 def _counts(counts: Mapping[str, int]) -> str:

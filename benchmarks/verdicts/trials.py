@@ -28,6 +28,7 @@ class Found:
     Attributes:
         requests: From the onset to the alarm; None where it never came.
         already: Whether the alarm was there before.
+        chance: Whether it would have come as soon without the shift.
         blamed: At the alarm, worst first.
         kinds: Named at the alarm and at the end of the try.
     """
@@ -36,6 +37,26 @@ class Found:
     already: bool
     blamed: tuple[str, ...]
     kinds: tuple[str, str]
+    chance: bool = False
+
+    def beside(self, control: "Found") -> "Found":
+        """Return what the shift brought about, given what the same rows say without it."""
+        if self.requests is None or control.requests is None or self.requests < control.requests:
+            return self
+        return Found(None, self.already, (), ("", self.kinds[1]), chance=True)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What a detector said of rows as they were.
+
+    Attributes:
+        episodes: In the order of time.
+        kinds: Kinds that were named while there was an alarm, and after how many requests first.
+    """
+
+    episodes: list["Episode"]
+    kinds: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -73,8 +94,8 @@ def look_for(arm: Arm, trial: Trial) -> Found:
     )  # fmt: skip
 
 
-def episodes_of(arm: Arm, trial: Trial) -> list[Episode]:
-    """Play rows as they were and return all episodes."""
+def watched(arm: Arm, trial: Trial) -> Whole:
+    """Play rows as they were to their end."""
     watch = arm.begin()
     states: list[State] = []
     ends: list[int] = []
@@ -91,7 +112,11 @@ def episodes_of(arm: Arm, trial: Trial) -> list[Episode]:
                 ends[start], str(moment), event_at(moment), state.blamed, state.kind, later.kind
             )
         )  # fmt: skip
-    return found
+    kinds: dict[str, int] = {}
+    for state, end in zip(states, ends, strict=True):
+        if state.alarm and state.kind:
+            kinds.setdefault(state.kind, end)
+    return Whole(found, kinds)
 
 
 def summary(found: list[Found], kinds: tuple[str, ...], blames: frozenset[str]) -> dict[str, Any]:
@@ -111,6 +136,7 @@ def summary(found: list[Found], kinds: tuple[str, ...], blames: frozenset[str]) 
         "tries": len(found),
         "found": len(rows),
         "already": sum(one.already for one in found),
+        "chance": sum(one.chance for one in found),
         "median": int(median(rows)) if rows else None,
         "worst": max(rows) if len(rows) == len(found) else None,
         "kinds": dict(named),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from support.labelled import labelled, orders
-from verdicts.scenarios import MIN_AFTER, WARM_UP, spans
+from verdicts.scenarios import MIN_AFTER, WARM_UP, Extent, spans
 from verdicts.traffic import Traffic, refusing, steps, traffic_of
 
 SCHEMA = orders()
@@ -92,7 +92,7 @@ def test_shifts_begin_and_end_between_known_events() -> None:
     first = np.datetime64("2021-02-01T00:00:00").astype(np.int64)
     arrived = np.array(first + np.arange(28 * 2000) * 43.2, np.float64)
 
-    found = spans(arrived, 6, 9000)
+    found = spans(arrived, Extent(6, 9000))
 
     assert 1 <= len(found) <= 6
     for begin, end in found:

@@ -9,7 +9,7 @@ from verdicts.champions import Champion
 from verdicts.episodes import episode_starts, first_after
 from verdicts.scenarios import Trial
 from verdicts.traffic import Step, Traffic, traffic_of
-from verdicts.trials import Found, episodes_of, look_for, summary
+from verdicts.trials import Found, look_for, summary, watched
 
 SCHEMA = orders()
 STEPS = 12
@@ -95,12 +95,27 @@ def test_an_alarm_from_before_the_shift_is_told_apart() -> None:
 
 def test_episodes_tell_when_they_began_and_which_event_was_there() -> None:
     # Rows are five minutes apart from New Year 2021 on: 500 of them are 42 hours.
-    early, late = episodes_of(told("x....x......"), trial(onset=0))
+    whole = watched(told("x....x......"), trial(onset=0))
+
+    early, late = whole.episodes
+    assert whole.kinds == {"Benign": 500}
 
     assert (early.requests, late.requests) == (500, 3000)
     assert early.event == "New Year's Day"
     assert late.moment.startswith("2021-01-11")
     assert late.event == ""
+
+
+def test_an_alarm_that_comes_as_soon_without_the_shift_is_not_its_own() -> None:
+    shifted = look_for(told("....x......."), trial(onset=700))
+    sooner, later, never = (
+        look_for(told(marks), trial(onset=700))
+        for marks in ("....x.......", ".....x......", "............")
+    )
+
+    assert shifted.beside(sooner).requests is None
+    assert shifted.beside(sooner).chance
+    assert shifted.beside(later) == shifted == shifted.beside(never)
 
 
 def test_a_summary_counts_kinds_and_blame() -> None:
@@ -113,7 +128,7 @@ def test_a_summary_counts_kinds_and_blame() -> None:
     figures = summary(tries, ("Benign",), frozenset({"area"}))
 
     assert figures == {
-        "tries": 3, "found": 2, "already": 1, "median": 1000, "worst": None,
+        "tries": 3, "found": 2, "already": 1, "chance": 0, "median": 1000, "worst": None,
         "kinds": {"Benign": 1, "Concept": 1}, "right_kind": 1,
         "blamed": {"cell:area": 1, "harm": 1}, "right_column": 1,
     }  # fmt: skip
