@@ -47,11 +47,7 @@ def goals(measured: Measured, scenarios: Mapping[str, Scenario]) -> list[Goal]:
             found.append(_within(name, measured[scenario]["median"]))
     shifted = {name: measured[name] for name, one in scenarios.items() if one.shift is not None}
     if shifted:
-        missed = [
-            name
-            for name, one in shifted.items()
-            if one["found"] + one["already"] + one["chance"] < one["tries"]
-        ]
+        missed = [name for name, one in shifted.items() if _missed(one)]
         found.append(
             Goal("every shift found in every try that began without an alarm",
                  f"{len(missed)} of {len(shifted)} missed: {', '.join(missed)}", not missed)
@@ -63,6 +59,12 @@ def episodes_per_100k(quiet: list[dict[str, Any]]) -> float:
     """Return the episodes without a known event in 100,000 requests."""
     count = sum(not episode["event"] for one in quiet for episode in one["episodes"])
     return float(count / sum(one["requests"] for one in quiet) * 1e5)
+
+
+def _missed(measured: Mapping[str, Any]) -> bool:
+    """Tell whether a try that said nothing before did not find the shift."""
+    others = measured["already"] + measured["chance"]
+    return bool(measured["found"] + others < measured["tries"])
 
 
 def _within(name: str, requests: int | None) -> Goal:
