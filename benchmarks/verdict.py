@@ -165,7 +165,10 @@ def write(path: Path, figures: Figures, curve: Figures, arguments: list[str]) ->
 def _short(measured: dict[str, Any]) -> str:
     if "episodes" in measured:
         episodes = [_told(one) for one in measured["episodes"]]
-        return f"{len(episodes)} episodes in {measured['requests']}: {'; '.join(episodes)}"
+        return (
+            f"{len(episodes)} episodes in {measured['requests']}, {measured['alarmed']:.0%} of the "
+            f"time: {'; '.join(episodes)}"
+        )
     return (
         f"{measured['found']}/{measured['tries']} median {measured['median']} worst "
         f"{measured['worst']} kinds {measured['kinds']} blamed {measured['blamed']} "

@@ -19,7 +19,9 @@ def tables(figures: Figures, scenarios: Scenarios) -> str:
         rows = [[_name(one), *(_quiet(figures[arm][one.name]) for arm in arms)] for one in quiet]
         rates = [_rate([figures[arm][one.name] for one in quiet]) for arm in arms]
         rows.append(["without events, in 100,000", *rates])
-        parts.append(_table("quiet span: episodes (behind known events)", arms, rows))
+        parts.append(
+            _table("quiet span: episodes (behind known events), share of time in alarm", arms, rows)
+        )
     if changed:
         rows = [[_name(one), *(_changed(figures[arm][one.name]) for arm in arms)]
                 for one in changed]  # fmt: skip
@@ -80,7 +82,7 @@ def _name(scenario: Scenario) -> str:
 
 def _quiet(measured: Mapping[str, Any]) -> str:
     known = sum(bool(one["event"]) for one in measured["episodes"])
-    return f"{len(measured['episodes'])} ({known})"
+    return f"{len(measured['episodes'])} ({known}), {measured['alarmed']:.0%}"
 
 
 def _rate(measured: list[dict[str, Any]]) -> str:

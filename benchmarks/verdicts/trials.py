@@ -53,10 +53,12 @@ class Whole:
     Attributes:
         episodes: In the order of time.
         kinds: Kinds that were named while there was an alarm, and after how many requests first.
+        alarmed: Share of the steps with an alarm: an episode may last for ever.
     """
 
     episodes: list["Episode"]
     kinds: dict[str, int]
+    alarmed: float
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def watched(arm: Arm, trial: Trial) -> Whole:
     for state, end in zip(states, ends, strict=True):
         if state.alarm and state.kind:
             kinds.setdefault(state.kind, end)
-    return Whole(found, kinds)
+    return Whole(found, kinds, round(float(np.mean([state.alarm for state in states])), 3))
 
 
 def summary(found: list[Found], kinds: tuple[str, ...], blames: frozenset[str]) -> dict[str, Any]:

@@ -99,6 +99,7 @@ def test_episodes_tell_when_they_began_and_which_event_was_there() -> None:
 
     early, late = whole.episodes
     assert whole.kinds == {"Benign": 500}
+    assert whole.alarmed == round(2 / STEPS, 3)
 
     assert (early.requests, late.requests) == (500, 3000)
     assert early.event == "New Year's Day"
