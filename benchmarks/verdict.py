@@ -112,54 +112,62 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
 
 def played(
     arms: list[Arm], wanted: list[Scenario], options: argparse.Namespace, months: Months | None
-) -> Figures:
-    """Play all, print each as it ends, and return the figures by detector and scenario."""
+) -> Iterator[Figures]:
+    """Play all and print each; yield the figures by detector and scenario after each scenario."""
     figures: Figures = {arm.name: {} for arm in arms}
     try:
         for name, scenario, measured in rounds(arms, wanted, options, months):
             figures[name][scenario.name] = measured
             print(f"{name:12} {scenario.name:40} {_short(measured)}", flush=True)
+            yield figures
     finally:
         for arm in arms:
             arm.close()
-    return figures
 
 
 def main() -> None:
-    """Play, print the tables, and write the result file when all was played."""
+    """Play, print the tables, and write the result file."""
     options = options_of(sys.argv[1:])
     months = None if options.data is None else Months(options.data)
     wanted = chosen(options, months)
     if not wanted:
         sys.exit(f"--only: no scenario has {options.only}; see verdicts/scenarios.py")
-    by_name = {scenario.name: scenario for scenario in wanted}
+    everything = options.only is None and months is not None
+    path: Path | None = options.result or (RESULT if everything else None)
+    figures: Figures = {}
     arms = [make(name, options.budget) for name in options.arm or ARMS]
-    figures = played(arms, wanted, options, months)
+    for figures in played(arms, wanted, options, months):
+        write(path, figures, {})
+    curve: Figures = {}
+    some = [one for one in wanted if one.name in SWEPT or one.is_quiet]
+    if ENGINE in figures and some and not options.no_sweep:
+        for curve in played(budgeted(), some, options, months):
+            write(path, figures, curve)
+    by_name = {scenario.name: scenario for scenario in wanted}
     texts = [tables(figures, by_name)]
     if ENGINE in figures:
-        own = figures[ENGINE]
-        texts += [explained(own, by_name), of_goals(own, by_name)]
-    curve: Figures = {}
-    if ENGINE in figures and not options.no_sweep:
-        some = [one for one in wanted if one.name in SWEPT or one.is_quiet]
-        curve = played(budgeted(), some, options, months)
+        texts += [explained(figures[ENGINE], by_name), of_goals(figures[ENGINE], by_name)]
+    if curve:
         texts.append(of_budgets(curve, {one.name: one for one in some}))
     print("\n\n".join(texts))
-    if options.result or (options.only is None and months is not None):
-        write(options.result or RESULT, figures, curve, sys.argv[1:])
 
 
-def write(path: Path, figures: Figures, curve: Figures, arguments: list[str]) -> None:
-    """Write the result file; detectors that were not played keep their figures."""
+def write(path: Path | None, figures: Figures, curve: Figures) -> None:
+    """Write the result file, where there is to be one; what was not played keeps its figures."""
+    if path is None:
+        return
     before = json.loads(path.read_text()) if path.exists() else {}
     libraries = {name: version(name) for name in ("numpy", "scikit-learn", "onnxruntime")}
+    kept = before.get("figures", {})
     document = {
-        "figures": before.get("figures", {}) | figures,
+        "figures": kept | {name: kept.get(name, {}) | some for name, some in figures.items()},
         "budgets": curve or before.get("budgets", {}),
-        "command": " ".join(["python benchmarks/verdict.py", *arguments]),
+        "command": "make bench-verdict DATA=<folder of months>",
         "versions": {"python": platform.python_version(), **libraries, **peer_versions()},
     }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(document, indent=1) + "\n")
+    part.replace(path)
 
 
 def _short(measured: dict[str, Any]) -> str:

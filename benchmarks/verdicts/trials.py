@@ -111,7 +111,8 @@ def watched(arm: Arm, trial: Trial) -> Whole:
         state, later = states[start], states[min(start + _AFTER_ALARM, len(states) - 1)]
         found.append(
             Episode(
-                ends[start], str(moment), event_at(moment), state.blamed, state.kind, later.kind
+                ends[start], str(moment), event_at(moment), state.blamed[:_BLAMED], state.kind,
+                later.kind,
             )
         )  # fmt: skip
     kinds: dict[str, int] = {}
