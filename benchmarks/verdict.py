@@ -6,7 +6,8 @@ put into them, each at several places, tell whether and after how many requests 
 
 Usage: python benchmarks/verdict.py [--data FOLDER] [--arm NAME]... [--only PATTERN]... With a
 folder of whole months all spans are played, without it those of the shipped samples. A pattern is
-part of a scenario's name (`quiet-2021-02/number-x1.25`), or has `*`.
+a scenario's name (`quiet-2021-02`: rows as they were; `quiet-2021-02/number-x1.25`), a part of
+names (`/number-x1.25`), or has `*`.
 """
 
 import argparse
@@ -38,13 +39,15 @@ RESULT = ROOT / "benchmarks" / "results" / "verdict.json"
 
 def chosen(arguments: argparse.Namespace, months: Months | None) -> list[Scenario]:
     """Return the scenarios that patterns ask for, all without any."""
+    known = {scenario.name: scenario for scenario in scenarios(available(months))}
     patterns = [
-        pattern if "*" in pattern else f"*{pattern}*" for pattern in arguments.only or ["*"]
+        pattern if pattern in known or "*" in pattern else f"*{pattern}*"
+        for pattern in arguments.only or ["*"]
     ]
     return [
         scenario
-        for scenario in scenarios(available(months))
-        if any(fnmatch.fnmatch(scenario.name, pattern) for pattern in patterns)
+        for name, scenario in known.items()
+        if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
     ]
 
 
