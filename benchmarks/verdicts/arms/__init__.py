@@ -1,0 +1,1 @@
+"""Detectors that are held beside each other, behind one interface."""
