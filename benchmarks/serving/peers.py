@@ -5,28 +5,23 @@ event loop: the fastest that its settings allow.
 """
 
 import contextlib
-import hashlib
 import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from peers.environments import environment, pinned
 from support.predictor import PLAIN
 
 from serving.arms import Arm, Bench, running
-from taxi_cluster.cache import cache_folder, exclusive
 from taxi_domain.models import ONNX_FILE
 from taxi_local.ports import free_port
 from taxi_local.server_process import ServerProcess
 from taxi_store.registry.artifacts import Artifact
 
 _BENCHMARKS = Path(__file__).parents[1]
-_PINS = _BENCHMARKS / "peers" / "pins"
 #: The environment of each.
 _ENVIRONMENTS = {"fastapi": "fastapi", "bentoml": "platforms", "mlserver": "platforms"}
 #: Row of the Open Inference Protocol.
@@ -65,37 +60,11 @@ def _descendants(pid: int) -> Iterator[int]:
                 yield from _descendants(child)
 
 
-def environment(name: str) -> Path:
-    """Return the folder of an environment, made from its pins when it is missing."""
-    pins = _PINS / f"{name}.txt"
-    key = hashlib.sha256(pins.read_bytes()).hexdigest()[:16]
-    folder = cache_folder() / f"peers-{name}-{key}"
-    uv = [str(Path(sys.executable).parent / "uv"), "--no-config"]
-    with exclusive("peers"):
-        if not (folder / "complete").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([*uv, "venv", "-q", "--python", sys.executable, folder], check=True)
-            subprocess.run(
-                [*uv, "pip", "install", "-q", "--python", folder / "bin" / "python",
-                 "--require-hashes", "-r", pins],
-                check=True, timeout=900,
-            )  # fmt: skip
-            (folder / "complete").touch()
-    return folder
-
-
 def versions() -> dict[str, str]:
     """Return the peers' pinned versions."""
-    return {name: _pinned(name, pins) for name, pins in _ENVIRONMENTS.items()} | {
-        "uvicorn": _pinned("uvicorn", "fastapi")
+    return {name: pinned(name, pins) for name, pins in _ENVIRONMENTS.items()} | {
+        "uvicorn": pinned("uvicorn", "fastapi")
     }
-
-
-def _pinned(name: str, pins: str) -> str:
-    """Return the version of a package in an environment."""
-    lines = (_PINS / f"{pins}.txt").read_text().splitlines()
-    (version,) = (line.split()[0].split("==")[1] for line in lines if line.startswith(f"{name}=="))
-    return version
 
 
 @contextmanager
