@@ -19,11 +19,18 @@ from taxi_domain.records import Label, PredictionRecord
 from taxi_monitor.windows.reader import RowReader
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import watched_version
-from taxi_profiles.reference import Reference, Sample, reference_of
+from taxi_profiles.evidence.calibrate import calibrate
+from taxi_profiles.evidence.detector import Detector
+from taxi_profiles.evidence.gain import HISTORY
+from taxi_profiles.evidence.scoring import BlockScores, score_labels, score_rows
+from taxi_profiles.evidence.streams import Side
+from taxi_profiles.reference import MOMENT, Reference, Sample, reference_of
+from taxi_profiles.reference import TARGET as COLUMN_OF_TARGET
 from taxi_profiles.scores.registry import SCORES
 from taxi_schema.records import inputs_of
 
 _ROUNDS = 15
+_BUDGET_ROWS = 100_000
 _NOW = datetime(2021, 4, 1, tzinfo=UTC)
 #: Names whose cost does not follow the reference's size.
 _CHEAP = ("wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "tvd", "ks", "chisquare")
@@ -31,18 +38,16 @@ _CHEAP = ("wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "tvd", "
 Columns = dict[str, NDArray[np.float64]]
 
 
-def reference(columns: Columns) -> Reference:
-    """Make the reference as training does, with calibrated thresholds."""
+def sample(columns: Columns) -> Sample:
+    """Return what a reference is made of."""
     moments = columns["at"] + (MONDAY - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001
-    return reference_of(
-        Sample(
-            numeric={name: columns[name] for name in NUMBERS},
-            categorical={name: columns[name] for name in CATEGORIES},
-            prediction=columns[PREDICTION],
-            target=columns[TARGET],
-            moments=moments,
-            deciding=frozenset({"trip_distance", "pickup", "dropoff"}),
-        )
+    return Sample(
+        numeric={name: columns[name] for name in NUMBERS},
+        categorical={name: columns[name] for name in CATEGORIES},
+        prediction=columns[PREDICTION],
+        target=columns[TARGET],
+        moments=moments,
+        deciding=frozenset({"trip_distance", "pickup", "dropoff"}),
     )
 
 
@@ -85,16 +90,56 @@ def cpu_ms(state: State) -> float:
     return statistics.median(found) * 1000
 
 
+def evidence_cpu_ms(known: Reference, rows: Sample, window: Columns) -> dict[str, float]:
+    """Return the CPU time of the evidence of a window, in blocks, by side, ms; medians of some.
+
+    The labelled rows before a block are those of the window.
+    """
+    calibration = calibrate(known, rows)
+    made = sample(window)
+    assert made.moments is not None
+    columns = {**made.numeric, **made.categorical, PREDICTION: made.prediction}
+    columns |= {COLUMN_OF_TARGET: made.target, MOMENT: made.moments}
+    size = calibration.block_rows
+    blocks = [
+        {name: column[begin : begin + size] for name, column in columns.items()}
+        for begin in range(0, len(made.target), size)
+    ]
+    history = {name: column[:HISTORY] for name, column in columns.items()}
+
+    def scored(side: Side, block: Columns) -> BlockScores:
+        if side is Side.LABELS:
+            return score_labels(calibration, block, history=history)
+        return score_rows(
+            calibration, {name: one for name, one in block.items() if name != COLUMN_OF_TARGET}
+        )
+
+    found: dict[str, list[float]] = {side: [] for side in Side}
+    for side in [*Side] * _ROUNDS:
+        detector = Detector.start(calibration, side, _BUDGET_ROWS)
+        begin = time.process_time()
+        for block in blocks:
+            detector = detector.after(scored(side, block))
+            assert detector.judgement().evidence
+        found[side].append(time.process_time() - begin)
+    return {side: statistics.median(took) * 1000 for side, took in found.items()}
+
+
 def main() -> None:
     """Measure, and print the result as JSON."""
     before, window = (dict(np.load(path)) for path in map(Path, sys.argv[1:]))
     begin = time.process_time()
-    known = reference(before)
+    rows = sample(before)
+    known = reference_of(rows)
     fit = time.process_time() - begin
     result = {
         "fit_seconds": fit,
         "reference_mib": len(known.to_bytes()) / 2**20,
         "cpu_ms": cpu_ms(filled(known, window, ())),
+        **{
+            f"evidence_of_{side}_cpu_ms": took
+            for side, took in evidence_cpu_ms(known, rows, window).items()
+        },
         "cheap_scores_cpu_ms": cpu_ms(filled(known, window, _CHEAP)),
         "all_scores_cpu_ms": cpu_ms(filled(known, window, tuple(SCORES))),
     }

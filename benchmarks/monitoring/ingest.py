@@ -1,8 +1,8 @@
 """Rows posted to a real monitor as the predictor's delivery posts them: its CPU time and memory.
 
-MongoDB runs beside it, with the model and without rows. Bodies of 1,000 encoded rows are made once;
-before each is sent, ids and times are put in, so that every row is a new one and the sender costs
-little. Posts go over one connection, one after the other.
+MongoDB runs beside it, with the model, and for the memory with the rows. Bodies of 1,000 encoded
+rows are made once; before each is sent, ids and times are put in, so that every row is a new one
+and the sender costs little. Posts go over one connection, one after the other.
 """
 
 import http.client
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +23,16 @@ from support.monitor import HEADERS, Monitor
 from support.predictor import register
 
 from monitoring.rides import PREDICTION, SCHEMA, TARGET, rides, rows_of
-from taxi_domain.models import MODEL_NAME, Alias
+from taxi_domain.models import MODEL_NAME, PROFILE_FILE, REFERENCE_FILE, Alias
 from taxi_domain.records import PredictionRecord
 from taxi_local.mongod import running_mongod
+from taxi_schema.columns.rows import from_bytes
 from taxi_schema.records import inputs_of
+from taxi_store.connection import connect, database_of
 from taxi_store.log.encoding import CONTENT_TYPE, encoded
-from taxi_store.registry.artifacts import Artifact
+from taxi_store.log.prediction_log import insert_encoded
+from taxi_store.registry.artifacts import Artifact, artifact_of
+from taxi_train.artifact.builder import profile
 
 #: Rows of a body.
 BATCH: Final = 1000
@@ -40,11 +45,13 @@ _TS: Final = b"\x09ts\x00"
 
 
 def artifact() -> Artifact:
-    """Make a model with a reference of 50,000 rides."""
+    """Make a model with a reference of 50,000 rides, calibrated as training does."""
     columns = rides(REFERENCE_ROWS, 1)
-    return artifact_for(
+    plain = artifact_for(
         SCHEMA, Linear(4.0, {"trip_distance": 3.0}), rows_of(columns), columns[TARGET].tolist()
     )
+    known = profile(SCHEMA, from_bytes(SCHEMA, plain.files[REFERENCE_FILE]))
+    return artifact_of({**plain.files, PROFILE_FILE: known.to_bytes()})
 
 
 class Bodies:
@@ -72,7 +79,12 @@ class Bodies:
         times = [one.index(_TS) + len(_TS) for one in documents]
         self._ids = (starts + ids)[:, np.newaxis] + np.arange(_DIGITS)
         self._times = (starts + times)[:, np.newaxis] + np.arange(8)
+        self._bounds = [*starts.tolist(), len(self._body)]
         self._sent = 0
+
+    def split(self, body: bytes) -> list[bytes]:
+        """Return the documents of a body."""
+        return [body[begin:end] for begin, end in pairwise(self._bounds)]
 
     def next(self) -> bytes:
         """Return the next body."""
@@ -86,21 +98,36 @@ class Bodies:
 
 
 class Posted:
-    """A monitor that rows are posted to."""
+    """A monitor that rows are posted to.
 
-    def __init__(self, monitor: Monitor, version: str) -> None:
+    Args:
+        monitor: Runs.
+        version: That the rows were answered by.
+        uri: Of its MongoDB.
+    """
+
+    def __init__(self, monitor: Monitor, version: str, uri: str) -> None:
         self.bodies = Bodies(version)
+        self._database = database_of(connect(uri, app_name="bench"))
         self._connection = http.client.HTTPConnection("127.0.0.1", monitor.port, timeout=30)
         (self.pid,) = [pid for pid in monitor.pids() if pid != monitor.pid]
 
-    def post(self, rows: int) -> float:
-        """Post rows; return the CPU time of the monitor's worker for each, us."""
+    def post(self, rows: int, *, logged: bool = False) -> float:
+        """Post rows; return the CPU time of the monitor's worker for each, us.
+
+        Args:
+            rows: How many.
+            logged: Write them into the log before, as the delivery does; the monitor reads them
+                again from there.
+        """
         before = cpu_seconds([self.pid])
         for _ in range(rows // BATCH):
+            body = self.bodies.next()
+            if logged:
+                insert_encoded(self._database, self.bodies.split(body), datetime.now(UTC))
             self._connection.request(
-                "POST", "/v1/predictions", self.bodies.next(),
-                {**HEADERS, "Content-Type": CONTENT_TYPE},
-            )  # fmt: skip
+                "POST", "/v1/predictions", body, {**HEADERS, "Content-Type": CONTENT_TYPE}
+            )
             answer = self._connection.getresponse()
             text = answer.read()
             if answer.status != 200 or b'"accepted":1000' not in text.replace(b" ", b""):
@@ -122,7 +149,7 @@ def monitors(known: Artifact, **settings: dict[str, str]) -> Iterator[dict[str, 
                 quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
                 monitor = Monitor(folder, mongod.uri, **{**quiet, **variables})
                 running.append(monitor)
-                found[name] = Posted(monitor.start(), version)
+                found[name] = Posted(monitor.start(), version, mongod.uri)
             yield found
         finally:
             for monitor in running:
@@ -174,7 +201,8 @@ class Memory:
         early: After the first tenth of the rows.
         late: After all.
         largest: At any tenth.
-        us_per_row: CPU time of a row with an evaluation every 5 seconds, us.
+        us_per_row: CPU time of a row, posted and read again from the log, with evaluations of
+            windows and blocks, us.
     """
 
     started: float
@@ -185,13 +213,13 @@ class Memory:
 
 
 def memory(known: Artifact, rows: int) -> Memory:
-    """Post many rows to a monitor with the chart's settings."""
+    """Post many rows, which the log has too, to a monitor with the chart's settings."""
     settings = {"TAXI_MONITOR_EVALUATION_SECONDS": "5"}
     with monitors(known, usual=settings) as posted:
         one = posted["usual"]
         started = resident_mib(one.pid)
         found, took = [], []
         for _ in range(10):
-            took.append(one.post(rows // 10))
+            took.append(one.post(rows // 10, logged=True))
             found.append(resident_mib(one.pid))
     return Memory(started, found[0], found[-1], max(found), float(np.mean(took)))

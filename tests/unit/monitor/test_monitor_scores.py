@@ -56,7 +56,7 @@ def rides(count: int, begin: int = 0) -> list[PredictionRecord]:
 def exposed(state: State) -> dict[str, Samples]:
     """Return what Prometheus reads: values by metric and by the labels from the feature on."""
     registry = CollectorRegistry()
-    registry.register(StateCollector(state, "m", lambda: True, NOW.timestamp))
+    registry.register(StateCollector(state, "m", {}, NOW.timestamp))
     found: dict[str, Samples] = {}
     for family in text_string_to_metric_families(generate_latest(registry).decode()):
         for sample in family.samples:
