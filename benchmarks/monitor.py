@@ -22,6 +22,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -88,16 +89,20 @@ def peer(arm: str, paths: list[str]) -> float:
 def evaluations(folder: Path, references: tuple[int, ...]) -> dict[str, Any]:
     """Measure evaluations with references of several sizes."""
     window = folder / "window.npz"
-    np.savez(window, **rides(WINDOW_ROWS, 3, 1.05))
+    _save(window, rides(WINDOW_ROWS, 3, 1.05))
     found = {}
     for rows in references:
         reference = folder / f"reference-{rows}.npz"
-        np.savez(reference, **rides(rows, 1))
+        _save(reference, rides(rows, 1))
         paths = [str(reference), str(window)]
         own = measured([sys.executable, "-m", "monitoring.evaluation", *paths])
         found[str(rows)] = {"ours": own, **{arm: peer(arm, paths) for arm in ARMS}}
         Console().print(f"reference of {rows} rows:", found[str(rows)])
     return found
+
+
+def _save(path: Path, columns: Mapping[str, Any]) -> None:
+    np.savez(path, allow_pickle=False, **columns)
 
 
 def figures_of(found: dict[str, Any]) -> dict[str, float]:

@@ -98,7 +98,7 @@ def evidence_cpu_ms(known: Reference, rows: Sample, window: Columns) -> dict[str
     calibration = calibrate(known, rows)
     made = sample(window)
     assert made.moments is not None
-    columns = {**made.numeric, **made.categorical, PREDICTION: made.prediction}
+    columns = {name: window[name] for name in (*NUMBERS, *CATEGORIES, PREDICTION)}
     columns |= {COLUMN_OF_TARGET: made.target, MOMENT: made.moments}
     size = calibration.block_rows
     blocks = [

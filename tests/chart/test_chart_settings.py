@@ -47,9 +47,7 @@ def release() -> list[dict[str, Any]]:
     webhook = {"url": "https://hooks.example", "existingSecret": "hooks", "clusterName": "eu"}
     operator = {"prometheus": prometheus, "webhook": webhook}
     monitor = {"scores": list(SCORES)}
-    return manifests(
-        template({"batchReport": report, "operator": operator, "monitor": monitor})
-    )
+    return manifests(template({"batchReport": report, "operator": operator, "monitor": monitor}))
 
 
 def containers(name: str) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Scores by name are Evidently's numbers to 1e-9, on columns of any kind; its own code is asked."""
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -106,7 +107,7 @@ def is_meaningless(name: str, reference: Column, window: Column, kind: ColumnTyp
     if name in {"chisquare", "mannw"} and distinct == 1:
         return True
     try:
-        return np.isnan(theirs(name, reference, window, kind))
+        return math.isnan(theirs(name, reference, window, kind))
     except (ValueError, IndexError):
         return True
 
