@@ -143,6 +143,9 @@ def test_every_metric_of_the_catalogue_that_people_look_at_is_on_the_dashboard()
     assert missing <= {
         "taxi_predictor_spool_bytes",
         "taxi_predictor_torn_counter_files",
+        "taxi_monitor_feature_drift_pvalue",
+        "taxi_monitor_feature_rows_total",
+        "taxi_monitor_reference_bin_ratio",
         "taxi_monitor_drifted_features",
         "taxi_monitor_drift_detected",
         "taxi_monitor_reference_rows",

@@ -8,6 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 from support.chart import CHART, environment, manifests, pods, template
 
+from taxi_profiles.scores.registry import SCORES
 from taxi_runtime.settings import read
 
 pytestmark = pytest.mark.chart
@@ -45,7 +46,8 @@ def release() -> list[dict[str, Any]]:
     }  # fmt: skip
     webhook = {"url": "https://hooks.example", "existingSecret": "hooks", "clusterName": "eu"}
     operator = {"prometheus": prometheus, "webhook": webhook}
-    return manifests(template({"batchReport": report, "operator": operator}))
+    monitor = {"scores": list(SCORES)}
+    return manifests(template({"batchReport": report, "operator": operator, "monitor": monitor}))
 
 
 def containers(name: str) -> list[dict[str, Any]]:

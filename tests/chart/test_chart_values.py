@@ -22,6 +22,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"monitor": {"labelsOverdueHours": 0}}, "labelsOverdueHours"),
     ({"monitor": {"settleSeconds": -1}}, "settleSeconds"),
     ({"monitor": {"knownEvents": [{"name": "storm", "from": "2021-02-01"}]}}, "knownEvents"),
+    ({"monitor": {"scores": ["psy"]}}, "scores"),
+    ({"metrics": {"prometheusRule": {"psiRanges": ["a day"]}}}, "psiRanges"),
     ({"predictor": {"spool": {"whenFull": "drop"}}}, "whenFull"),
     ({"images": {"predict": {"tag": 7.0}}}, "tag"),
     ({"images": {"predict": {"digest": "abc"}}}, "digest"),

@@ -1,6 +1,7 @@
 """References of any schema, made in milliseconds: their thresholds are constants."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -22,8 +23,15 @@ def reference_for(schema: Schema, rows: int = 60) -> Reference:
     sampled = random_rows(schema, rows)
     target = np.arange(rows) % 7 + 1.0
     sample = sample_of(schema, sampled, target + 0.5, target)
-    with patch(_CALIBRATE[0], _constants), patch(_CALIBRATE[1], _constants):
+    with constant_thresholds():
         return reference_of(sample)
+
+
+@contextmanager
+def constant_thresholds() -> Iterator[None]:
+    """Leave out the calibration of references that are made meanwhile."""
+    with patch(_CALIBRATE[0], _constants), patch(_CALIBRATE[1], _constants):
+        yield
 
 
 def _constants(

@@ -117,3 +117,25 @@ def test_the_file_is_named(tmp_path: Path) -> None:
         assert str(caught.value).startswith(str(path))
     with pytest.raises(ConditionsError, match="cannot be read"):
         read_conditions(tmp_path / "none", SCHEMA)
+
+
+def test_scores_by_name_are_for_columns_of_their_kind() -> None:
+    found = conditions_of(
+        {
+            "columns": {
+                "weight": {"max_psi": 0.1, "min_ks": 0.05},
+                "shop": {"min_chisquare": 0.05},
+            }
+        },
+        SCHEMA,
+    )
+
+    assert found.columns["weight"].limits == {"max_psi": 0.1, "min_ks": 0.05}
+    for column, name, kind in (
+        ("shop", "min_ks", "numbers"),
+        ("weight", "max_tvd", "categories"),
+    ):
+        with pytest.raises(ConditionsError, match=f"{name}: is for {kind}; use max_drift"):
+            conditions_of({"columns": {column: {name: 0.1}}}, SCHEMA)
+    with pytest.raises(ConditionsError, match="give a number from 0 to 1"):
+        conditions_of({"columns": {"weight": {"min_ks": 2}}}, SCHEMA)

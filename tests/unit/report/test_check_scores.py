@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from evidently import DataDefinition, Dataset, Report
+from evidently.legacy.calculations.stattests.registry import get_registered_stattest
+from evidently.legacy.core import ColumnType
 from evidently.presets import DataDriftPreset
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,6 +97,41 @@ def test_scores_of_rides_are_evidentlys(tmp_path: Path) -> None:
     assert own.keys() == theirs.keys() == set(INPUTS)
     for name, score in own.items():
         assert math.isclose(score, theirs[name], rel_tol=1e-6)
+
+
+def test_scores_by_name_of_rides_are_evidentlys(tmp_path: Path) -> None:
+    checks = tmp_path / "checks.toml"
+    checks.write_text(
+        "[defaults]\nmax_psi = 0.01\nmax_hellinger = 1\nmin_ks = 0.05\nmin_chisquare = 0.05\n"
+    )
+    names = ("green-2021-02-head.parquet", "green-2020-03-after.parquet")
+    paths = [SAMPLES / name for name in names]
+
+    found = check(
+        CheckRequest(
+            str(paths[0]), (paths[1],), SAMPLES.parent / "schema.toml", checks, "prediction",
+            no_database,
+        )
+    ).document  # fmt: skip
+
+    before, after = (pd.DataFrame(usual_columns(name)) for name in names)
+    own = {
+        (one["column"], one["condition"]): one
+        for one in found["conditions"]
+        if one["condition"].split("_")[-1] in {"psi", "hellinger", "ks", "chisquare"}
+    }
+    assert {name for _, name in own} == {"max_psi", "max_hellinger", "min_ks", "min_chisquare"}
+    for (column, condition), one in own.items():
+        test = get_registered_stattest(condition[4:], _kind(column))
+        theirs = test(before[column].dropna(), after[column].dropna(), _kind(column), None)
+        assert math.isclose(one["value"], theirs.drift_score, rel_tol=1e-6, abs_tol=1e-9)
+        assert (one["state"] == "met") == (
+            one["value"] >= 0.05 if condition.startswith("min") else one["value"] <= one["limit"]
+        )
+
+
+def _kind(column: str) -> ColumnType:
+    return ColumnType.Categorical if column in CATEGORICAL else ColumnType.Numerical
 
 
 def usual_columns(name: str) -> dict[str, np.ndarray]:

@@ -3,8 +3,8 @@
 Conventions: `taxi_<role>_<what>_<unit>[_total]`; seconds for times. What is in the unit of a
 model's target has none in its name: `_model_info` tells it. `_ratio` is a share of 0..1;
 `_score_ratio` is a score over its threshold (1 and more exceeds it). Model series carry `model`
-and `model_role`; only `_info` has the version. Absent is not zero: what is not known is not
-exported.
+and `model_role`; only `_info` has the version, and what is counted in bins, which are a version's
+own. Absent is not zero: what is not known is not exported.
 
 Dashboards, alerts and the operator's default queries use only what stands here, and a
 test holds them to it.
@@ -17,6 +17,7 @@ from taxi_domain.metric import Metric, computed, counter, gauge, histogram
 
 _MODEL: Final = ("model", "model_role")
 _FEATURE: Final = (*_MODEL, "feature")
+_BIN: Final = (*_MODEL, "version", "feature", "bin")
 _FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _SLOW: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LAG: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0, 172800.0)
@@ -116,6 +117,21 @@ MONITOR_FEATURE_SCORE: Final = computed(
     "taxi_monitor_feature_drift_score", "Distance of the window from the reference.",
     *_FEATURE, "method",
 )  # fmt: skip
+MONITOR_FEATURE_P_VALUE: Final = computed(
+    "taxi_monitor_feature_drift_pvalue",
+    "Chance that a window like the reference is at least so far from it; small is far.",
+    *_FEATURE, "method",
+)  # fmt: skip
+MONITOR_FEATURE_ROWS: Final = counter(
+    "taxi_monitor_feature_rows_total",
+    "Rows of a version by feature and bin of its reference, each row once.",
+    *_BIN, at_scrape=True,
+)  # fmt: skip
+MONITOR_REFERENCE_BINS: Final = computed(
+    "taxi_monitor_reference_bin_ratio",
+    "Share of the reference's rows in a bin of a feature.",
+    *_BIN,
+)
 MONITOR_FEATURE_THRESHOLD: Final = computed(
     "taxi_monitor_feature_drift_threshold", "Largest usual score at the present row count.",
     *_FEATURE, "method",

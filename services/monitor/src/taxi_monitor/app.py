@@ -55,7 +55,7 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     registry = CollectorRegistry()
     registry.register(restarts)
     counters = Counters(registry)
-    state = State(settings.window_rows, settings.min_rows)
+    state = State(settings.window_rows, settings.min_rows, settings.score_names)
     tailer = LogTailer(database, settings, state, counters)
     evidence = EvidenceThread(database, settings, state, counters, unreadable=tailer.unreadable)
     watch = ReportWatch(database, settings.model)

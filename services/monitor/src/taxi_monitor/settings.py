@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from taxi_domain.models import MODEL_NAME
+from taxi_profiles.scores.registry import SCORES
 from taxi_runtime.settings import Environment, MongodbUri, Name, Token
 
 
@@ -80,6 +81,8 @@ class Settings(Environment):
     known_events: tuple[KnownEvent, ...] = Field(
         default=(), alias="TAXI_MONITOR_KNOWN_EVENTS", max_length=100
     )
+    #: Scores by name that are exported beside the monitor's own, with commas between them.
+    scores: str = Field(default="", alias="TAXI_MONITOR_SCORES")
     #: Address and port to listen on.
     host: str = Field(default="0.0.0.0", alias="TAXI_MONITOR_HOST")  # noqa: S104 - a container
     port: int = Field(default=8085, alias="TAXI_MONITOR_PORT", ge=1, le=65535)
@@ -89,6 +92,20 @@ class Settings(Environment):
     connections: int = Field(default=1000, alias="TAXI_MONITOR_CONNECTIONS", ge=1, le=100_000)
     #: How long a connection may wait for its next request or send its headers, seconds.
     keepalive_seconds: int = Field(default=75, alias="TAXI_MONITOR_KEEPALIVE_SECONDS", ge=1)
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Names of the scores, each once."""
+        names = (name.strip() for name in self.scores.split(","))
+        return tuple(dict.fromkeys(name for name in names if name))
+
+    @field_validator("scores")
+    @classmethod
+    def _are_scores(cls, value: str) -> str:
+        for name in filter(None, map(str.strip, value.split(","))):
+            if name not in SCORES:
+                raise ValueError(f"{name} is no score; give some of {', '.join(SCORES)}")
+        return value
 
     @field_validator("min_rows")
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
 from taxi_profiles.reference import PREDICTION
+from taxi_report.check.named import NAMED, P_VALUES, is_for
 from taxi_schema.column import Kind
 from taxi_schema.names import nearest
 from taxi_schema.schema import Schema
@@ -35,14 +36,17 @@ MAX_RMSE_RATIO: Final = "max_rmse_ratio"
 ROWS: Final = (MINIMUM, MAX_REFUSED_SHARE, MAX_DOUBLED_IDS)
 COLUMNS: Final = (
     MAX_DRIFT, MAX_SCORE, MAX_NULL_SHARE, MAX_UNSEEN_SHARE, MAX_MEAN_CHANGE, MAX_REFUSED_SHARE,
+    *NAMED,
 )  # fmt: skip
 ERROR: Final = (MAX_ERROR, MAX_RMSE, MAX_MAE, MAX_BIAS, MAX_RMSE_RATIO)
 #: What a request has nothing of: predictions and labels are measured only.
 _OF_INPUTS: Final = (MAX_NULL_SHARE, MAX_UNSEEN_SHARE, MAX_REFUSED_SHARE)
 #: Conditions that compare distributions: by default of the columns that decide.
-OF_DRIFT: Final = (MAX_DRIFT, MAX_SCORE, MAX_MEAN_CHANGE)
+OF_DRIFT: Final = (MAX_DRIFT, MAX_SCORE, MAX_MEAN_CHANGE, *NAMED)
+#: Conditions that are met from their limit on.
+MINIMA: Final = frozenset({MINIMUM, *P_VALUES})
 _REQUIRED: Final = "required"
-_SHARES: Final = (MAX_REFUSED_SHARE, MAX_NULL_SHARE, MAX_UNSEEN_SHARE)
+_SHARES: Final = (MAX_REFUSED_SHARE, MAX_NULL_SHARE, MAX_UNSEEN_SHARE, *P_VALUES)
 _COUNTS: Final = (MINIMUM, MAX_DOUBLED_IDS)
 
 Limits = dict[str, float | None]
@@ -155,6 +159,9 @@ def _column(schema: Schema, name: str, content: object) -> Group:
             raise ConditionsError(f"{key}.{limit}: has no mean, as no number; use {MAX_DRIFT}")
         if limit == MAX_UNSEEN_SHARE and number:
             raise ConditionsError(f"{key}.{limit}: is no category; use {MAX_DRIFT}")
+        if not is_for(limit, number):
+            kind = "categories" if number else "numbers"
+            raise ConditionsError(f"{key}.{limit}: is for {kind}; use {MAX_DRIFT}")
     return group
 
 

@@ -18,6 +18,7 @@ from taxi_report.check.conditions import (
     Group,
 )
 from taxi_report.check.facts import Facts
+from taxi_report.check.named import NAMED, is_for, named_score
 from taxi_report.compare.drift import ColumnDrift
 from taxi_report.compare.performance import limit_of, performance_of
 from taxi_schema.column import Column, Kind
@@ -94,6 +95,7 @@ def _with_defaults(facts: Facts, column: Column, conditions: Conditions) -> Grou
         if (decides or name not in OF_DRIFT)
         and (number or name != names.MAX_MEAN_CHANGE)
         and not (number and name == names.MAX_UNSEEN_SHARE)
+        and is_for(name, number)
     }
     if names.MAX_NULL_SHARE not in limits and column.name in facts.drifts:
         limits[names.MAX_NULL_SHARE] = _usual_null_share(facts, column.name)
@@ -130,15 +132,15 @@ def _group(
 
 
 def _is_met(name: str, value: float, limit: float) -> bool:
-    if name == names.MINIMUM:
+    if name in names.MINIMA:
         return value >= limit
     # At its threshold a column has drifted, and at its limit the error is too large.
     return value < limit if name in _RATIOS else value <= limit
 
 
 def _beyond(name: str) -> str:
-    if name == names.MINIMUM:
-        return "fewer than"
+    if name in names.MINIMA:
+        return "fewer than" if name == names.MINIMUM else "less than"
     return "not below" if name in _RATIOS else "more than"
 
 
@@ -185,6 +187,8 @@ def _of_drift(facts: Facts, profiled: str, name: str) -> Value:
         return "no row of the reference has a value, or the schema ignores its drift"
     if drift.score is None:
         return drift.problem.replace("the span", "the data")
+    if name in NAMED:
+        return _named(facts, drift, name)
     return _OF_DRIFT[name](facts, drift)
 
 
@@ -201,6 +205,12 @@ def _mean_change(facts: Facts, drift: ColumnDrift) -> Value:
     assert old is not None
     std = facts.known.reference.numeric[drift.name].std
     return abs(new - old) / max(std, MIN_STD)
+
+
+def _named(facts: Facts, drift: ColumnDrift, name: str) -> Value:
+    current, column = facts.current, drift.name
+    own = current.numeric[column] if column in current.numeric else current.categorical[column]
+    return named_score(name, facts.known.reference, column, own)
 
 
 _OF_DRIFT: Final[Mapping[str, Callable[[Facts, ColumnDrift], Value]]] = {

@@ -43,6 +43,7 @@ def _drift(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str, 
         "drifted": list(inputs.drifted) if inputs else [],
         "features": _features((*inputs.features, *target) if inputs else target),
         "problems": dict(inputs.problems) if inputs else {},
+        "named_scores": _named(evaluation),
     }
 
 
@@ -111,6 +112,21 @@ def _features(verdicts: Iterable[FeatureVerdict]) -> list[dict[str, Any]]:
             "unseen_ratio": verdict.unseen_ratio, "problem": verdict.problem or None,
         }
         for verdict in verdicts
+    ]  # fmt: skip
+
+
+def _named(evaluation: Evaluation | None) -> list[dict[str, Any]]:
+    """Return the scores that were asked for by name, and why others are not there."""
+    if evaluation is None:
+        return []
+    named = evaluation.named
+    return [
+        {
+            "feature": feature, "method": method, "distance": named.distances.get(key),
+            "pvalue": named.p_values.get(key), "problem": named.problems.get(key),
+        }
+        for key in sorted({*named.distances, *named.p_values, *named.problems})
+        for feature, method in (key,)
     ]  # fmt: skip
 
 

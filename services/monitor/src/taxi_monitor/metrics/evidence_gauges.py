@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from taxi_domain import metrics as catalogue
 from taxi_domain.verdicts import BlockState
 from taxi_monitor.evidence.view import EvidenceView, Views
-from taxi_monitor.metrics.gauges import Sample, families_of
+from taxi_monitor.metrics.gauges import Family, Sample, families_of
 from taxi_monitor.settings import KnownEvent
 from taxi_monitor.windows.state import State
 from taxi_profiles.evidence.kinds import Kind
@@ -40,7 +39,7 @@ class EvidenceCollector(Collector):
         self._events = events
         self._clock = clock
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Family]:
         """Return the families of everything that is known now."""
         return families_of(self._samples())
 

@@ -1,30 +1,37 @@
-"""Gauges read from the state at each scrape: they appear and vanish with what is known."""
+"""Series read from the state at each scrape: they appear and vanish with what is known."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from taxi_domain import metrics as catalogue
-from taxi_domain.metric import Metric
+from taxi_domain.metric import Metric, MetricType
+from taxi_monitor.windows.bin_counts import BinCounts
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import Evaluation, WatchedVersion
+from taxi_profiles.scores.named import NamedScores
 from taxi_profiles.verdict import STRATIFIED, FeatureVerdict, Verdict
 
 _ACTUAL: Final = "actual"
 
 Sample = tuple[Metric, tuple[str, ...], float]
+Family = GaugeMetricFamily | CounterMetricFamily
+
+_FAMILIES: Final[Mapping[MetricType, type[Family]]] = {
+    MetricType.GAUGE: GaugeMetricFamily, MetricType.COUNTER: CounterMetricFamily,
+}  # fmt: skip
 
 
-def families_of(samples: Iterable[Sample]) -> Iterable[GaugeMetricFamily]:
+def families_of(samples: Iterable[Sample]) -> Iterable[Family]:
     """Return the samples by metric."""
-    families: dict[str, GaugeMetricFamily] = {}
+    families: dict[str, Family] = {}
     for metric, labels, value in samples:
-        family = families.setdefault(
-            metric.name, GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-        )
-        family.add_metric(labels, value)
+        if metric.name not in families:
+            kind = _FAMILIES[metric.type]
+            families[metric.name] = kind(metric.name, metric.help, labels=metric.labels)
+        families[metric.name].add_metric(labels, value)
     return families.values()
 
 
@@ -43,13 +50,16 @@ class StateCollector(Collector):
         self._threads = threads
         self._clock = clock
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Family]:
         """Return the families of everything that is known now."""
         return families_of(self._samples())
 
     def _samples(self) -> Iterator[Sample]:
         for name, is_alive in self._threads.items():
             yield catalogue.MONITOR_THREAD_UP, (name,), float(is_alive())
+        for counted in self._state.bin_counts():
+            of = (self._model, counted.role, counted.version, counted.feature, counted.bin)
+            yield catalogue.MONITOR_FEATURE_ROWS, of, counted.rows
         for watched in self._state.watched():
             model = (self._model, watched.role)
             target = watched.schema.target
@@ -58,6 +68,7 @@ class StateCollector(Collector):
             yield catalogue.MONITOR_REFERENCE_ROWS, model, float(watched.reference.rows)
             if watched.reference.error is not None:
                 yield catalogue.MONITOR_ERROR_REFERENCE, model, watched.reference.error.rmse
+            yield from _reference_bins((*model, watched.version), watched.bins)
             if watched.evaluation is not None:
                 yield from self._evaluated(model, watched.evaluation)
                 yield from _missing(model, watched, watched.evaluation)
@@ -74,6 +85,7 @@ class StateCollector(Collector):
             yield catalogue.MONITOR_WINDOW_END, model, window.end
         if evaluation.inputs is not None:
             yield from _inputs(model, evaluation.inputs, evaluation.alarm.raised)
+            yield from _named(model, evaluation.inputs, evaluation.named)
         if evaluation.errors is not None:
             yield from _errors(model, evaluation.errors)
 
@@ -110,6 +122,21 @@ def _feature(model: tuple[str, str], verdict: FeatureVerdict) -> Iterator[Sample
         yield catalogue.MONITOR_FEATURE_RATIO, feature, verdict.score_ratio
     yield catalogue.MONITOR_MISSING, feature, verdict.missing_ratio
     yield catalogue.MONITOR_UNSEEN, feature, verdict.unseen_ratio
+
+
+def _named(model: tuple[str, str], verdict: Verdict, named: NamedScores) -> Iterator[Sample]:
+    own = {(one.feature, one.method) for one in verdict.features}
+    for (feature, method), value in named.distances.items():
+        if (feature, method) not in own:  # a series twice would spoil the whole scrape
+            yield catalogue.MONITOR_FEATURE_SCORE, (*model, feature, method), value
+    for (feature, method), value in named.p_values.items():
+        yield catalogue.MONITOR_FEATURE_P_VALUE, (*model, feature, method), value
+
+
+def _reference_bins(version: tuple[str, str, str], counts: BinCounts) -> Iterator[Sample]:
+    for feature, bins in counts.bins.items():
+        for name, share in zip(bins.names, bins.shares.tolist(), strict=True):
+            yield catalogue.MONITOR_REFERENCE_BINS, (*version, feature, name), share
 
 
 def _errors(model: tuple[str, str], verdict: Verdict) -> Iterator[Sample]:

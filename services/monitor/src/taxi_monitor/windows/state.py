@@ -2,9 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from taxi_monitor.records.batch import RecordBatch, batch_of, part_of
 from taxi_monitor.windows.lately import Lately
 from taxi_monitor.windows.misfits import PUSH
 from taxi_monitor.windows.versions import Evaluation, Matches, WatchedVersion
-from taxi_monitor.windows.window import Floats, Mask, Rows, first_of_each
+from taxi_monitor.windows.window import Floats, Mask, Rows, Snapshot, first_of_each
+from taxi_profiles.reference import TARGET
+from taxi_profiles.scores.named import named_scores
 from taxi_schema.schema import Schema
 from taxi_store.log.prediction_log import Stored
 
@@ -40,10 +42,20 @@ class Joined:
     without_row: list[Label]
 
 
+class BinCount(NamedTuple):
+    """Rows of a version in one bin of a feature."""
+
+    role: str
+    version: str
+    feature: str
+    bin: str
+    rows: float
+
+
 class State:
     """Shared by request threads and the log tailer."""
 
-    def __init__(self, window_rows: int, min_rows: int) -> None:
+    def __init__(self, window_rows: int, min_rows: int, scores: Sequence[str] = ()) -> None:
         self._lock = threading.Lock()
         self._watched: dict[str, WatchedVersion] = {}
         #: Answer times of the rows that were taken, as the log would have them.
@@ -52,6 +64,7 @@ class State:
         self._told: Lately[None] = Lately(_MAX_RECENT)
         self._window_rows = window_rows
         self._min_rows = min_rows
+        self._scores = tuple(scores)
         self.problem = "the log was not read yet"
 
     def ingest(self, records: Iterable[PredictionRecord] | RecordBatch) -> Ingested:
@@ -141,6 +154,7 @@ class State:
         """Let a version take an alias' place."""
         with self._lock:
             self._watched[alias] = watched
+            watched.bins.begin()
             # Rows that came while its window was read from the log are not in it yet.
             self._recent.clear()
 
@@ -167,6 +181,9 @@ class State:
             evaluation = watched.evaluated(
                 window, labelled, self._min_rows, self._window_rows, clock()
             )
+            if evaluation.inputs is not None:
+                named = named_scores(watched.reference, _inputs(window), self._scores)
+                evaluation = replace(evaluation, named=named)
             with self._lock:
                 watched.evaluation, watched.alarm = evaluation, evaluation.alarm
 
@@ -179,10 +196,23 @@ class State:
                 if watched.evaluation is not None
             ]
 
+    def bin_counts(self) -> list[BinCount]:
+        """Return how many rows of each version there were in each bin since it is watched."""
+        with self._lock:
+            return [
+                BinCount(watched.role, watched.version, feature, name, rows)
+                for watched in self._watched.values()
+                for feature, name, rows in watched.bins.counts()
+            ]
+
     def watched(self) -> list[WatchedVersion]:
         """Return the versions that are watched."""
         with self._lock:
             return list(self._watched.values())
+
+
+def _inputs(window: Snapshot) -> dict[str, Floats]:
+    return {name: column for name, column in window.columns.items() if name != TARGET}
 
 
 def _batch(records: Iterable[PredictionRecord] | RecordBatch) -> RecordBatch:

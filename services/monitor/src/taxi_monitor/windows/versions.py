@@ -7,11 +7,13 @@ import numpy as np
 
 from taxi_domain.records import PredictionRecord
 from taxi_monitor.records.batch import RecordBatch, batch_of
+from taxi_monitor.windows.bin_counts import BinCounts
 from taxi_monitor.windows.labelled import Labelled, LabelledSnapshot
 from taxi_monitor.windows.misfits import LOG
 from taxi_monitor.windows.reader import RowReader
 from taxi_monitor.windows.window import TARGET_PLACE, Floats, Ids, Mask, Rows, Snapshot, Window
 from taxi_profiles.reference import TARGET, Reference
+from taxi_profiles.scores.named import NamedScores
 from taxi_profiles.verdict import Alarm, Verdict, evaluate, evaluate_labelled
 from taxi_schema.schema import Schema
 
@@ -29,6 +31,7 @@ class Evaluation:
         inputs: Verdict on the features, None with too few rows.
         errors: Verdict on target and error, None with too few labels.
         alarm: State over the evaluations so far.
+        named: Scores of the features by the names that were asked for.
     """
 
     at: float
@@ -38,6 +41,7 @@ class Evaluation:
     inputs: Verdict | None
     errors: Verdict | None
     alarm: Alarm
+    named: NamedScores = field(default_factory=NamedScores)
 
     @property
     def unscored(self) -> dict[str, float]:
@@ -68,6 +72,7 @@ class WatchedVersion:
     reader: RowReader
     window: Window
     labelled: Labelled
+    bins: BinCounts
     alarm: Alarm = field(default_factory=Alarm)
     evaluation: Evaluation | None = None
 
@@ -91,7 +96,7 @@ class WatchedVersion:
         batch = records if isinstance(records, RecordBatch) else batch_of([records])
         taken = np.zeros(len(batch), np.bool_)
         places, rows = self._rows_of(batch, source)
-        taken[places] = self.window.add(rows)
+        taken[places] = self._add(rows)
         return taken
 
     def put_right(self, batch: RecordBatch) -> Mask:
@@ -104,9 +109,10 @@ class WatchedVersion:
         """
         taken = np.zeros(len(batch), np.bool_)
         places, rows = self._rows_of(batch, LOG)
+        counted = self.window.places_of(rows.ids) >= 0
         for window in (self.window, *self.labelled.windows()):
             window.remove(_otherwise(window, batch.ids, places, rows))
-        taken[places] = self.window.add(rows)
+        taken[places] = self._add(rows, counted)
         return taken
 
     def join(
@@ -128,6 +134,12 @@ class WatchedVersion:
             missing, answers = batch.answers(self.version, np.flatnonzero(places < 0))
             self._join(self.reader.rows_of(batch, missing, answers, LOG), missing, targets, found)
         return found
+
+    def _add(self, rows: Rows, counted: Mask | None = None) -> Mask:
+        """Put rows into the window, and count those that are new to it and were not `counted`."""
+        new = self.window.add(rows)
+        self.bins.add(rows.table[new if counted is None else new & ~counted])
+        return new
 
     def _join(self, rows: Rows, places: Ids, targets: Floats, found: Matches) -> None:
         found.ts[places] = rows.ts
@@ -200,6 +212,7 @@ def watched_version(
     return WatchedVersion(
         role, reader, Window(window_rows, reader.names),
         Labelled(error_window_rows, reader.names, reader.schema.target),
+        BinCounts(reader.reference, reader.names),
     )  # fmt: skip
 
 

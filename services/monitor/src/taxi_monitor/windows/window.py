@@ -150,10 +150,8 @@ class Window:
         """Copy the newest rows into columns."""
         order = self._order()[-self._size :]
         table = self._table[order]
-        columns = {name: table[:, place] for place, name in enumerate(FIRST)}
-        columns |= {name: table[:, WIDTH + place] for place, name in enumerate(self._names)}
         return Snapshot(
-            columns=columns,
+            columns=columns_of(table, self._names),
             rows=len(order),
             start=float(self._ts[order[0]]) if len(order) else float("nan"),
             end=float(self._ts[order[-1]]) if len(order) else float("nan"),
@@ -201,6 +199,17 @@ class Window:
         self._places = {row_id: place for place, row_id in enumerate(self._ids)}
         if len(order) > len(kept):
             self._oldest = (float(self._ts[0]), self._ids[0])
+
+
+def columns_of(table: Floats, names: Sequence[str]) -> dict[str, Floats]:
+    """Return the columns of a table of rows by name, shape (n,) each.
+
+    Args:
+        table: As `Rows` has it.
+        names: Of the inputs, in their order.
+    """
+    columns = {name: table[:, place] for place, name in enumerate(FIRST)}
+    return columns | {name: table[:, WIDTH + place] for place, name in enumerate(names)}
 
 
 def first_of_each(ids: Sequence[str], known: Container[str]) -> Mask:

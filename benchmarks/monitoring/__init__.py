@@ -1,0 +1,1 @@
+"""What a monitor's benchmark measures: evaluations beside peers, and the ingest of rows."""
