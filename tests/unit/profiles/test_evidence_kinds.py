@@ -12,7 +12,7 @@ HIGH, LOW = 5.0, 0.0
 
 def judgement(side: Side, state: State = State.ALARM, **evidence: float) -> Judgement:
     groups = {group: evidence.get(group, LOW) for group in Group}
-    streams = {"estimated_harm": evidence.get("estimated_harm", LOW)}
+    streams = {name: evidence.get(name, LOW) for name in ("estimated_harm", "harm", "gain")}
     return Judgement(side, 3, 500, {}, streams, groups, HIGH, 2.6, state, (), {}, {})
 
 
@@ -33,8 +33,9 @@ def errors(state: State = State.OK, **evidence: float) -> Judgement:
         (rows(inputs=HIGH), None, Labels.PENDING, Kind.BENIGN),
         (rows(inputs=HIGH, estimated_harm=HIGH), errors(), Labels.PENDING, Kind.EXPECTED_HARM),
         (rows(inputs=HIGH, estimated_harm=HIGH), errors(), Labels.KNOWN, Kind.BENIGN),
-        (rows(inputs=HIGH), errors(State.ALARM, error=HIGH), Labels.KNOWN, Kind.HARMFUL_COVARIATE),
-        (rows(outputs=HIGH), errors(error=HIGH), Labels.KNOWN, Kind.HARMFUL_COVARIATE),
+        (rows(inputs=HIGH), errors(error=HIGH, harm=HIGH), Labels.KNOWN, Kind.HARMFUL_COVARIATE),
+        (rows(outputs=HIGH), errors(error=HIGH, gain=HIGH), Labels.KNOWN, Kind.HARMFUL_COVARIATE),
+        (rows(inputs=HIGH), errors(State.ALARM, error=HIGH), Labels.KNOWN, Kind.BENIGN),  # a slice
         (rows(State.OK), errors(State.ALARM, error=HIGH), Labels.KNOWN, Kind.CONCEPT),
         (rows(faults=HIGH), errors(State.ALARM, error=HIGH), Labels.KNOWN, Kind.DATA_FAULT),
         (rows(State.OK), errors(State.ALARM, faults=HIGH), Labels.KNOWN, Kind.DATA_FAULT),

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from taxi_profiles.evidence.judgement import Judgement, State
-from taxi_profiles.evidence.signals import ESTIMATED_HARM
+from taxi_profiles.evidence.signals import ESTIMATED_HARM, GAIN, HARM
 from taxi_profiles.evidence.streams import Group
 
 
@@ -30,6 +30,9 @@ class Labels(StrEnum):
 def kind_of(rows: Judgement | None, errors: Judgement | None, labels: Labels) -> Kind:
     """Return the kind of drift.
 
+    Where inputs changed it is the error of all rows that makes it harmful. A slice alone is blamed:
+    its error may have grown while that of the whole fell.
+
     Args:
         rows: Of the rows; None where there is none yet.
         errors: Of the labelled rows; None where there is none yet.
@@ -44,8 +47,10 @@ def kind_of(rows: Judgement | None, errors: Judgement | None, labels: Labels) ->
     inputs = rows is not None and (rows.believes(Group.INPUTS) or rows.believes(Group.OUTPUTS))
     if not (inputs or harm):
         return Kind.NONE
-    if harm:
-        return Kind.HARMFUL_COVARIATE if inputs else Kind.CONCEPT
+    if harm and not inputs:
+        return Kind.CONCEPT
+    if errors is not None and harm and (errors.believes(HARM) or errors.believes(GAIN)):
+        return Kind.HARMFUL_COVARIATE
     if labels is Labels.OVERDUE:
         return Kind.BLIND
     expected = rows is not None and rows.believes(ESTIMATED_HARM)
