@@ -51,9 +51,11 @@ def kind_of(rows: Judgement | None, errors: Judgement | None, labels: Labels) ->
         return Kind.CONCEPT
     if errors is not None and harm and (errors.believes(HARM) or errors.believes(GAIN)):
         return Kind.HARMFUL_COVARIATE
+    return _harmless_so_far(rows, labels)
+
+
+def _harmless_so_far(rows: Judgement | None, labels: Labels) -> Kind:
     if labels is Labels.OVERDUE:
         return Kind.BLIND
     expected = rows is not None and rows.believes(ESTIMATED_HARM)
-    if expected and labels is Labels.PENDING:
-        return Kind.EXPECTED_HARM
-    return Kind.BENIGN
+    return Kind.EXPECTED_HARM if expected and labels is Labels.PENDING else Kind.BENIGN
