@@ -15,6 +15,9 @@ stored them (or stored their labels). Use:
   `.judgement()` what it says; `.to_bytes()` and `.restored(data)` are exact. One detector for each
   `streams.Side`.
 - `kinds.kind_of(judgement of rows, judgement of labels, labels) -> Kind`.
+- `known_events.events_during(calendar, first, last)` names declared events; they change nothing.
+- `self_test.self_test(calibration, budget_rows)` puts shifts through a copy of the engine.
+- `borrowing.borrowing(calibration, predecessor)` for the short reference after a promotion.
 
 Nothing here reads a clock or does any I/O: the same reference and blocks give the same judgement.
 """
