@@ -168,7 +168,7 @@ bench-operator: setup ## Measure the operator with 200 policies (BASE=commit: be
 	   TAXI_MONGOD="$$mongod" TAXI_GO_TOOLS="$$tools" $(TIMED) "bench operator" \
 	   $(PYTHON) benchmarks/operator_load.py $(if $(BASE),--base "$(BASE)")
 
-bench-%: setup ## Measure: predict, score, check, fit, report, replay, monitor; gate, offline-stories (DATA=folder of whole months)
+bench-%: setup ## Measure: predict, score, check, fit, report, replay, monitor; gate, offline-stories, verdict (DATA=folder of whole months)
 	@$(WITH_ALL_TOOLS) mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" \
 	   $(TIMED) "bench $*" $(PYTHON) benchmarks/$(subst -,_,$*).py $(if $(DATA),--data "$(DATA)")
 

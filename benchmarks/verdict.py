@@ -86,7 +86,7 @@ def rounds(
     for scenario in wanted:
         if pair is None or pair.pair.name != scenario.pair.name:
             pair = read(scenario.pair, months)
-            champion = champion_of(scenario.pair.subject.schema, pair.reference)
+            champion = champion_of(scenario.pair.subject.schema, pair.reference, pair.predecessor)
             for arm in arms:
                 arm.fit(champion)
             controls = {}

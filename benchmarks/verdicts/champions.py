@@ -15,7 +15,7 @@ from taxi_profiles.reference import Reference
 from taxi_schema.columns.rows import LabelledRows, to_bytes
 from taxi_schema.schema import Schema
 from taxi_store.registry.artifacts import Artifact, pack, unpack
-from taxi_train.artifact.builder import artifact, reference_rows
+from taxi_train.artifact.builder import after_champion, artifact, reference_rows
 from taxi_train.fitting.candidates import Trainer
 from verdicts.traffic import Traffic
 
@@ -52,19 +52,35 @@ class Champion:
         return replace(traffic, rows=traffic.rows.predicted(prediction))
 
 
-def champion_of(schema: Schema, rows: LabelledRows) -> Champion:
-    """Train on rows, or read what an earlier run trained on them with the same code."""
+def champion_of(
+    schema: Schema, rows: LabelledRows, predecessor: LabelledRows | None = None
+) -> Champion:
+    """Train on rows, or read what an earlier run trained on them with the same code.
+
+    Args:
+        schema: Of the rows.
+        rows: Within its limits.
+        predecessor: Rows of the champion before, of which a short reference borrows.
+    """
     with exclusive("bench-verdict"):
-        fitted_key = _key(to_bytes(rows), schema, _FITTING)
-        fitted = _kept(f"fit-{fitted_key}", lambda: Trainer(schema).train(rows))
+        model = _artifact_of(schema, rows)
+        if predecessor is not None:
+            before = _artifact_of(schema, predecessor)
+            key = _key(f"{model.digest} {before.digest}".encode(), schema, _BUILDING)
+            model = _kept(f"after-{key}", lambda: after_champion(schema, model, before))
+    return champion_from(schema, model)
 
-        def built() -> Artifact:
-            graph, kept = fitted.files[ONNX_FILE], reference_rows(schema, fitted)
-            return artifact(schema, str(fitted.card["kind"]), graph, kept)
 
-        built_key = _key(fitted_key.encode(), schema, _BUILDING)
-        champion = _kept(f"artifact-{built_key}", built)
-    return champion_from(schema, champion)
+def _artifact_of(schema: Schema, rows: LabelledRows) -> Artifact:
+    fitted_key = _key(to_bytes(rows), schema, _FITTING)
+    fitted = _kept(f"fit-{fitted_key}", lambda: Trainer(schema).train(rows))
+
+    def built() -> Artifact:
+        graph, kept = fitted.files[ONNX_FILE], reference_rows(schema, fitted)
+        return artifact(schema, str(fitted.card["kind"]), graph, kept)
+
+    built_key = _key(fitted_key.encode(), schema, _BUILDING)
+    return _kept(f"artifact-{built_key}", built)
 
 
 def champion_from(schema: Schema, model: Artifact) -> Champion:

@@ -33,6 +33,8 @@ class Pair:
         traffic: Dates of the traffic.
         kinds: Kinds that would be right of a changed one; `None` among them where it may be
             missed.
+        predecessor: Dates of the training rows of the champion before, whose reference a short one
+            borrows from; None where there was none.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Pair:
     reference: Span
     traffic: Span
     kinds: tuple[str, ...] = ()
+    predecessor: Span | None = None
 
 
 PAIRS: Final = (
@@ -51,19 +54,23 @@ PAIRS: Final = (
          ("2020-03-01", "2020-03-14"), ("2020-03-14", "2020-04-01"), ("HarmfulCovariate",)),
     Pair("harmless-2022-01", RIDES, CHANGED, True,
          ("2021-01-01", "2021-02-01"), ("2022-01-01", "2022-02-01"), ("Benign",)),
-    Pair("quiet-2021-01-late", RIDES, QUIET, False,
+    Pair("quiet-2021-01-late", RIDES, QUIET, True,
          ("2021-01-01", "2021-01-17"), ("2021-01-17", "2021-02-01")),
-    Pair("quiet-2021-02-late", RIDES, QUIET, False,
+    Pair("quiet-2021-02-late", RIDES, QUIET, True,
          ("2021-02-01", "2021-02-16"), ("2021-02-16", "2021-03-01")),
-    Pair("quiet-2021-01-of-02", RIDES, QUIET, False,
+    Pair("quiet-2021-01-of-02", RIDES, QUIET, True,
          ("2021-02-01", "2021-03-01"), ("2021-01-01", "2021-02-01")),
     Pair("quiet-2020-03-early", RIDES, QUIET, False,
          ("2020-03-01", "2020-03-08"), ("2020-03-08", "2020-03-12")),
     Pair("quiet-2020-04-late", RIDES, QUIET, False,
          ("2020-04-01", "2020-04-16"), ("2020-04-16", "2020-05-01")),
+    # The champion that was made of few rows right after the collapse.
+    Pair("quiet-after-collapse", RIDES, QUIET, False,
+         ("2020-03-27", "2020-04-01"), ("2020-04-01", "2020-04-16"), (),
+         ("2020-03-01", "2020-03-14")),
     Pair("quiet-2022-01-late", RIDES, QUIET, False,
          ("2022-01-01", "2022-01-17"), ("2022-01-17", "2022-02-01")),
-    Pair("flights-2013-02", FLIGHTS, QUIET, False,
+    Pair("flights-2013-02", FLIGHTS, QUIET, True,
          ("2013-01-01", "2013-02-01"), ("2013-02-01", "2013-03-01")),
     # Between Labor Day and the airlines' winter timetable.
     Pair("flights-2013-10", FLIGHTS, QUIET, False,
@@ -125,6 +132,7 @@ class Played:
     pair: Pair
     reference: LabelledRows
     traffic: Traffic
+    predecessor: LabelledRows | None = None
 
 
 def read(pair: Pair, months: Months | None) -> Played:
@@ -134,8 +142,15 @@ def read(pair: Pair, months: Months | None) -> Played:
         reference, rows = (sample_rows(subject, names) for names in SAMPLED[pair.name])
     else:
         reference, rows = months(subject, pair.reference), months(subject, pair.traffic)
-    reference = reference[within_limits(subject.schema, reference)]
-    return Played(pair, reference, traffic_of(subject.schema, rows, subject.label_lag(rows)))
+    traffic = traffic_of(subject.schema, rows, subject.label_lag(rows))
+    before = None
+    if months is not None and pair.predecessor is not None:
+        before = _usable(subject, months(subject, pair.predecessor))
+    return Played(pair, _usable(subject, reference), traffic, before)
+
+
+def _usable(subject: Subject, rows: LabelledRows) -> LabelledRows:
+    return rows[within_limits(subject.schema, rows)]
 
 
 def available(months: Months | None) -> Iterator[Pair]:

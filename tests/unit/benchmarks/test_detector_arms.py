@@ -82,7 +82,7 @@ def test_a_watch_begins_anew(name: str) -> None:
 
 
 def test_a_reference_that_is_too_short_is_said() -> None:
-    rows = champion().rows[:3000]
+    rows = champion().rows[:1000]
     short = champion_from(
         SCHEMA, artifact(SCHEMA, "linear", champion().artifact.files["model.onnx"], rows)
     )
