@@ -204,16 +204,12 @@ class Memory:
 
     Attributes:
         started: Ready, before any row.
-        early: After the first tenth of the rows.
-        late: After all.
-        largest: At any tenth.
+        tenths: After each tenth of the rows.
         us_per_row: CPU time of a row with the evaluations that fall into it, us.
     """
 
     started: float
-    early: float
-    late: float
-    largest: float
+    tenths: list[float]
     us_per_row: float
 
 
@@ -233,4 +229,4 @@ def memory(known: Artifact, rows: int, *, logged: bool) -> Memory:
         for _ in range(10):
             took.append(one.post(rows // 10, logged=logged))
             found.append(resident_mib(one.pid))
-    return Memory(started, found[0], found[-1], max(found), float(np.mean(took)))
+    return Memory(started, found, float(np.mean(took)))
