@@ -1,0 +1,30 @@
+"""What each component may do in MongoDB."""
+
+from taxi_domain import mongodb
+from taxi_domain.mongodb import ARTIFACTS_BUCKET, AUDIT
+from taxi_store.admin.roles import RESTORED, ROLES
+
+#: Names of the database that are no collections of what a backup restores.
+OTHERS = {mongodb.DATABASE, ARTIFACTS_BUCKET, AUDIT}
+
+
+def test_a_backup_can_be_restored_into_every_collection() -> None:
+    names = {value for name, value in vars(mongodb).items() if name.isupper()}
+
+    assert set(RESTORED) == names - OTHERS | {
+        f"{ARTIFACTS_BUCKET}.files",
+        f"{ARTIFACTS_BUCKET}.chunks",
+    }
+
+
+def test_nobody_changes_the_audit() -> None:
+    for component, rights in ROLES.items():
+        changing = {*rights.get(AUDIT, ()), *rights.get("", ())} & {"update", "remove", "collMod"}
+        assert not changing, component
+
+
+def test_a_backup_changes_nothing() -> None:
+    actions = {action for own in ROLES["backup"].values() for action in own}
+
+    assert actions == {"find", "listCollections", "listIndexes", "createCollection", "insert"}
+    assert ROLES["backup"][AUDIT] == ("createCollection", "insert")
