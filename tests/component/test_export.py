@@ -31,8 +31,8 @@ from taxi_domain.models import MODEL_NAME, ModelState
 from taxi_domain.mongodb import DATABASE, LABELS, PREDICTIONS
 from taxi_domain.records import PredictionRecord
 from taxi_local.mongod import Mongod, running_mongod
+from taxi_report.destination import Destination
 from taxi_report.export.days import Days
-from taxi_report.export.destination import Destination
 from taxi_report.export.run import Exporter
 from taxi_report.main import app
 from taxi_schema.reading import read_schema
