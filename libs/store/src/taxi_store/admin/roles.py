@@ -25,6 +25,8 @@ _APPEND: Final = ("insert",)
 _INDEX: Final = ("createIndex", "listIndexes")
 #: Changes how long documents stay, of an index that is there.
 _RETENTION: Final = ("collMod",)
+#: Makes a capped collection.
+_CAPPED: Final = ("createCollection", "convertToCapped")
 #: MongoDB's word for all collections of a database but its own ones, and for the database itself.
 _ALL: Final = ""
 _READ_REGISTRY: Final[Mapping[str, tuple[str, ...]]] = {
@@ -77,12 +79,12 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     # Reads all there is, also what later releases add; it can only note that it did.
     "backup": {
         _ALL: (*_READ, "listCollections", "listIndexes"),
-        AUDIT: ("createCollection", *_APPEND),
+        AUDIT: (*_CAPPED, *_APPEND),
     },
     # For people: deletes rows, corrects labels, restores a backup. The audit it can only add to.
     "data": {
         **dict.fromkeys(RESTORED, (*_READ, *_INDEX, "insert", "update", "remove")),
-        AUDIT: ("createCollection", *_READ, *_APPEND),
+        AUDIT: (*_CAPPED, *_READ, *_APPEND),
         _ALL: ("listCollections",),
     },
     "operator": {
