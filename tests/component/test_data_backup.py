@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 from taxi_domain.models import MODEL_NAME, Alias, ModelState
 from taxi_domain.mongodb import ALIASES, AUDIT, LABELS, PREDICTIONS
+from taxi_domain.records import Label
 from taxi_local.mongod import Mongod, running_mongod
 from taxi_report.backup.manifest import MANIFEST
 from taxi_report.backup.parts import BackupError
@@ -34,7 +35,7 @@ from taxi_store.admin.indexes import ensure_indexes, ensure_report_index
 from taxi_store.admin.retention import Retention
 from taxi_store.admin.roles import privileges_of, role_of
 from taxi_store.connection import Document, connect
-from taxi_store.log.correction import Correction, correct_label
+from taxi_store.log.corrections import correct_labels
 from taxi_store.registry.artifacts import Artifact
 from taxi_store.registry.registry import Registry
 from taxi_train.runs.run import Run
@@ -115,7 +116,7 @@ def source(server: Server, artifacts: list[Artifact]) -> Database[Document]:
     registry.move_alias(MODEL_NAME, Alias.FALLBACK, to=other, expected=None, by="test", now=NOW)
     shift = NOW - datetime(2020, 3, 5, tzinfo=UTC)
     write_rides(database, rides[5000 : 5000 + ROWS], artifacts[0], labelled=0.7, shift=shift)
-    correct_label(database, Correction("ride-00000000", 7.5, "Ann", "typo"), NOW)
+    correct_labels(database, [Label("ride-00000000", 7.5, NOW)], NOW)
     database["reports"].insert_one({"_id": "r", "model": MODEL_NAME, "kind": "report"})
     database["runs"].insert_one({"_id": "run", "started_at": NOW})
     database["of_a_later_release"].insert_one({"_id": 1})

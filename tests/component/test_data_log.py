@@ -16,14 +16,12 @@ from taxi_store.admin import audit
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.connection import Document, connect
 from taxi_store.log import deletion
-from taxi_store.log.correction import MAX_HISTORY, Corrected, Correction, Outcome, correct_label
 from taxi_store.log.malformed import Unreadable
-from taxi_store.log.prediction_log import insert_labels, insert_records, labels_of, tail
+from taxi_store.log.prediction_log import insert_labels, insert_records
 
 pytestmark = pytest.mark.component
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-LATER = NOON + timedelta(days=30)
 
 
 @pytest.fixture
@@ -107,42 +105,6 @@ def test_reports_are_found_by_their_span(database: Database[Document]) -> None:
     assert deletion.reports_over(database, MODEL_NAME, at(9), at(20)) == ["after", "before", "over"]
     assert deletion.remove_reports(database, ["over", "unknown"]) == 1
     assert ids_in(database, REPORTS) == {"before", "after", "run"}
-
-
-def test_a_corrected_label_remembers_what_it_was(database: Database[Document]) -> None:
-    label(database, 1)
-    correction = Correction("r1", 12.5, "Ann", "$reason is no name of a field")
-
-    assert correct_label(database, correction, LATER) == Corrected(Outcome.CORRECTED, 10.0)
-    assert correct_label(database, correction, LATER) == Corrected(Outcome.UNCHANGED, 12.5)
-
-    (stored,) = database[LABELS].find()
-    assert stored == {
-        "_id": "r1", "value": 12.5, "ts": at(1), "stored_at": NOON, "corrections": 1,
-        "corrected_at": LATER,
-        "history": [{"value": 10.0, "until": LATER, "by": "Ann", "reason": correction.reason}],
-    }  # fmt: skip
-    assert labels_of(database, ["r1"], Unreadable()) == {"r1": Label("r1", 12.5, at(1))}
-    # Who follows the log by the time of storing meets it once, as before.
-    assert list(tail(database, LABELS, NOON, Unreadable())) == []
-
-
-def test_the_memory_of_a_label_is_bounded(database: Database[Document]) -> None:
-    label(database, 1)
-
-    for value in range(MAX_HISTORY + 3):
-        correct_label(database, Correction("r1", float(value), "Ann", "again"), LATER)
-
-    (stored,) = database[LABELS].find()
-    assert [one["value"] for one in stored["history"]] == [float(one) for one in range(2, 12)]
-    assert (stored["value"], stored["corrections"]) == (12.0, 13)
-
-
-def test_no_label_is_made_by_a_correction(database: Database[Document]) -> None:
-    assert correct_label(database, Correction("r1", 1.0, "Ann", "typo"), LATER) == Corrected(
-        Outcome.UNKNOWN
-    )
-    assert ids_in(database, LABELS) == set()
 
 
 def test_the_audit_is_bounded_and_lists_the_newest_first(database: Database[Document]) -> None:

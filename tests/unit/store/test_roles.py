@@ -3,6 +3,7 @@
 from taxi_domain import mongodb
 from taxi_domain.mongodb import ARTIFACTS_BUCKET, AUDIT
 from taxi_store.admin.roles import RESTORED, ROLES
+from taxi_store.log.deletion import ROW_COLLECTIONS
 
 #: Names of the database that are no collections of what a backup restores.
 OTHERS = {mongodb.DATABASE, ARTIFACTS_BUCKET, AUDIT}
@@ -15,6 +16,14 @@ def test_a_backup_can_be_restored_into_every_collection() -> None:
         f"{ARTIFACTS_BUCKET}.files",
         f"{ARTIFACTS_BUCKET}.chunks",
     }
+
+
+def test_it_is_known_where_a_row_has_to_be_deleted() -> None:
+    """What is new among the collections is put here, or into `taxi_store.log.deletion`."""
+    files = {f"{ARTIFACTS_BUCKET}.files", f"{ARTIFACTS_BUCKET}.chunks"}
+    deleted = {*ROW_COLLECTIONS, mongodb.LABELS, mongodb.REPORTS}
+
+    assert set(RESTORED) == deleted | files | {mongodb.RUNS, mongodb.MODELS, mongodb.ALIASES}
 
 
 def test_nobody_changes_the_audit() -> None:

@@ -14,6 +14,7 @@ import typer
 from pymongo.database import Database
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.records import Label
 from taxi_report.champion import champions_schema
 from taxi_report.data.noting import Asked, By, Reason, noted
 from taxi_report.data.selection import Given, Selection, selection_of
@@ -24,7 +25,7 @@ from taxi_runtime.process import command
 from taxi_schema.labels import LabelParser
 from taxi_store.admin.audit import MAX_LISTED, Action, AuditEntry, digest_of_ids, entries
 from taxi_store.connection import Document
-from taxi_store.log.correction import Correction, Outcome, correct_label
+from taxi_store.log.corrections import correct_labels
 from taxi_store.log.deletion import (
     Removal,
     removal_of,
@@ -43,7 +44,7 @@ _KEPT = (
 logger = logging.getLogger("taxi_data")
 
 
-class LabelError(TaxiError):
+class NoLabelError(TaxiError):
     """There is no label to correct."""
 
 
@@ -110,20 +111,20 @@ def correct(
         settings = settings_of(model)
         with opened(settings) as database:
             schema = champions_schema(database, settings.model)
-            label = LabelParser(schema).parse({schema.id: row_id, schema.target.name: value})
-            correction = Correction(label.id, label.value, asked.by, asked.reason)
-            what = {"model": settings.model, "ids": 1, "ids_sha256": digest_of_ids([label.id])}
+            parsed = LabelParser(schema).parse({schema.id: row_id, schema.target.name: value})
+            now = datetime.now(UTC)
+            what = {"model": settings.model, "ids": 1, "ids_sha256": digest_of_ids([parsed.id])}
             with noted(database, Action.CORRECT_LABEL, asked, what) as counts:
-                done = correct_label(database, correction, datetime.now(UTC))
-                counts["labels"] = int(done.outcome is Outcome.CORRECTED)
-        if done.outcome is Outcome.UNKNOWN:
-            raise LabelError(f"{row_id}: has no label; post it to the monitor, or load a file")
-        if done.outcome is Outcome.UNCHANGED:
-            typer.echo(f"{row_id}: its label is {value} already")
+                done = correct_labels(database, [Label(parsed.id, parsed.value, now)], now)
+                counts["labels"] = len(done.changed)
+        if done.unknown:
+            raise NoLabelError(f"{row_id}: has no label; post it to the monitor, or load a file")
+        if done.same:
+            typer.echo(f"{row_id}: its label is {parsed.value} already")
             return
         typer.echo(
-            f"{row_id}: its label is {value}, before {done.before}; training, gate and reports "
-            "read it, and the monitor's windows when its pod is started anew"
+            f"{row_id}: its label is {parsed.value}; training, gate and reports read it, and the "
+            "monitor's windows when its pod is started anew"
         )
 
 

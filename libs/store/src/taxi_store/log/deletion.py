@@ -1,13 +1,13 @@
 """Rows that are removed from the log with their labels, by id or by time.
 
-A row's label goes first: whatever ends a deletion, a repeat finds what is left. Verdicts, runs and
-artifacts have no ids of rows; reports have some rows as examples, and are removed by their span.
+A row's label goes first: whatever ends a deletion, a repeat finds what is left. Runs and artifacts
+have no ids of rows; reports have some rows as examples, and are removed by their span.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pymongo.database import Database
 
@@ -15,6 +15,9 @@ from taxi_domain.mongodb import LABELS, PREDICTIONS, REPORTS
 from taxi_store.admin.indexes import REPORT_KIND
 from taxi_store.connection import Document, translated
 from taxi_store.log.prediction_log import CHUNK, chunks
+
+#: What has rows under their ids, with model and answer time.
+ROW_COLLECTIONS: Final = (PREDICTIONS,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,11 @@ def removal_of(database: Database[Document], row_ids: Sequence[Any]) -> Removal:
     """
     selector = {"_id": {"$in": list(row_ids)}}
     with translated():
-        times = [one.get("ts") for one in database[PREDICTIONS].find(selector, {"ts": 1})]
+        times = [
+            one.get("ts")
+            for name in ROW_COLLECTIONS
+            for one in database[name].find(selector, {"ts": 1})
+        ]
         labels = database[LABELS].count_documents(selector)
     known = [one for one in times if isinstance(one, datetime)]
     return Removal(len(times), labels, min(known, default=None), max(known, default=None))
@@ -84,7 +91,9 @@ def remove_rows(database: Database[Document], row_ids: Sequence[Any]) -> Removal
     selector = {"_id": {"$in": list(row_ids)}}
     with translated():
         found.labels = database[LABELS].delete_many(selector).deleted_count
-        found.rows = database[PREDICTIONS].delete_many(selector).deleted_count
+        found.rows = sum(
+            database[name].delete_many(selector).deleted_count for name in ROW_COLLECTIONS
+        )
     return found
 
 
@@ -98,7 +107,8 @@ def rows_within(database: Database[Document], model: str, times: Times) -> Itera
     """
     selector = {"model": model, "ts": times.selector}
     with translated():
-        yield from _ids(database, PREDICTIONS, selector)
+        for name in ROW_COLLECTIONS:
+            yield from _ids(database, name, selector)
 
 
 def labels_without_rows(database: Database[Document], times: Times) -> Iterator[list[Any]]:
