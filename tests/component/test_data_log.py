@@ -118,6 +118,7 @@ def test_the_audit_is_bounded_and_lists_the_newest_first(database: Database[Docu
         audit.record(database, one)
 
     assert audit.entries(database, 10) == done[::-1]
-    assert audit.entries(database, 10, audit.Action.BACKUP) == done[:1]
+    assert audit.last_done(database, audit.Action.BACKUP) == at(0)
+    assert audit.last_done(database, audit.Action.RESTORE) is None
     assert audit.entries(database, 1) == done[1:]
     assert database[AUDIT].options()["capped"]

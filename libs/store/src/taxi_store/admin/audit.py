@@ -24,6 +24,7 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_TEXT: Final = 500
 MAX_LISTED: Final = 1000
 _EXISTS: Final = 48
+_MAX_MILLISECONDS: Final = 2000
 
 
 class Action(StrEnum):
@@ -99,19 +100,37 @@ def record(database: Database[Document], entry: AuditEntry) -> None:
         )  # fmt: skip
 
 
-def entries(
-    database: Database[Document], limit: int, action: Action | None = None
-) -> list[AuditEntry]:
-    """Return the newest entries, of one action if that is given, newest first.
+def entries(database: Database[Document], limit: int) -> list[AuditEntry]:
+    """Return the newest entries, newest first.
 
     Raises:
         UnreadableEntryError: one is not as this release, or any before it, writes one.
         StoreUnavailableError: MongoDB does not answer, or refuses.
     """
-    selector = {} if action is None else {"action": str(action)}
     with translated():
-        found = list(database[AUDIT].find(selector).sort("$natural", -1).limit(limit))
+        found = list(database[AUDIT].find().sort("$natural", -1).limit(limit))
     return [_entry(one) for one in found]
+
+
+def last_done(database: Database[Document], action: Action) -> datetime | None:
+    """Return when an action was last done; None when the audit does not know of one.
+
+    Raises:
+        UnreadableEntryError: its entry has no time.
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    selector = {"action": str(action), "stage": str(Stage.DONE)}
+    with translated():
+        found = database[AUDIT].find_one(
+            selector, {"at": 1}, sort=[("$natural", -1)], max_time_ms=_MAX_MILLISECONDS
+        )
+    if found is None:
+        return None
+    with readable("audit", found):
+        at = found["at"]
+        if not isinstance(at, datetime):
+            raise TypeError(f"{at!r} is no time")
+        return at
 
 
 def digest_of_ids(row_ids: Iterable[str]) -> str:
