@@ -12,13 +12,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
+import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 from pymongo import MongoClient
 from pymongo.database import Database
+from support.predictor import PLAIN, Predictor
 from support.report_log import register, write_rides
 from support.taxi_artifacts import taxi_artifact
 from support.taxi_columns import SCHEMA, taxi_rides, usual
+from support.waiting import wait_for
 from typer.testing import CliRunner
 
 from taxi_domain.models import MODEL_NAME, Alias, ModelState
@@ -32,7 +35,7 @@ from taxi_report.backup.writing import CHUNKS, Backup
 from taxi_report.data.main import app
 from taxi_report.destination import Destination, DestinationError
 from taxi_store.admin.indexes import ensure_indexes, ensure_report_index
-from taxi_store.admin.retention import Retention
+from taxi_store.admin.retention import Retention, ensure_retention
 from taxi_store.admin.roles import privileges_of, role_of
 from taxi_store.connection import Document, connect
 from taxi_store.log.corrections import correct_labels
@@ -76,7 +79,7 @@ class Server:
     def database(self, name: str = "") -> Database[Document]:
         """Make a database with its users; return it as root sees it."""
         one = self.root[name or f"fresh-{uuid.uuid4().hex[:8]}"]
-        for component in ("backup", "data"):
+        for component in ("backup", "data", "predictor"):
             rights = privileges_of(component, one.name)
             one.command("createRole", role_of(component), privileges=rights, roles=[])
             one.command("createUser", component, pwd=PASSWORD, roles=[role_of(component)])
@@ -88,7 +91,13 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with running_mongod("--auth", "--setParameter", "ttlMonitorEnabled=false") as one:
+    with running_mongod(
+        "--auth",
+        "--setParameter",
+        "ttlMonitorEnabled=false",
+        "--setParameter",
+        "ttlMonitorSleepSecs=1",
+    ) as one:
         client: MongoClient[Document]
         with MongoClient("127.0.0.1", one.port) as client:
             client["admin"].command("createUser", "root", pwd=PASSWORD, roles=["root"])
@@ -204,6 +213,51 @@ def test_a_fresh_database_serves_the_same_champion_and_the_gate_counts_the_same_
         assert ours is not None
         assert ours == theirs
         assert Registry(fresh).load(ours.version) == Registry(source).load(ours.version)
+
+
+def test_predictors_that_wait_for_a_model_serve_the_champion_of_the_backup(
+    server: Server, source: Database[Document], backed_up: Path, tmp_path: Path
+) -> None:
+    fresh = server.database()
+    predictor = Predictor(tmp_path, server.uri(fresh, "predictor")).start(until="/healthz")
+    try:
+        assert httpx.get(f"{predictor.url}/readyz").status_code == 503
+
+        run(server, fresh, "data", "restore", backed_up, *WHY)
+
+        def answered() -> str:
+            answer = httpx.post(f"{predictor.url}/predict", json=PLAIN)
+            return str(answer.json().get("model_version", ""))
+
+        champion = Registry(source).alias(MODEL_NAME, Alias.CHAMPION)
+        assert champion is not None
+        assert wait_for("an answer", answered, 60) == champion.version
+    finally:
+        predictor.stop()
+
+
+def test_what_expired_comes_back_where_it_is_to_stay_longer(
+    server: Server, backed_up: Path, tmp_path: Path
+) -> None:
+    own = server.database()
+    ensure_indexes(own, retention=Retention(90, 90))
+    run(server, own, "data", "restore", backed_up, *WHY)
+    for name in (PREDICTIONS, LABELS):
+        own[name].update_many({}, {"$set": {"stored_at": NOW - timedelta(days=60)}})
+    before = gate_rows(own)
+    run(server, own, "backup", "backup", tmp_path)
+    try:
+        server.root["admin"].command("setParameter", 1, ttlMonitorEnabled=True)
+        ensure_retention(own, Retention(30, 30))
+        for name in (PREDICTIONS, LABELS):
+            wait_for(f"the expiry of {name}", lambda name=name: not own[name].find_one(), 60)
+    finally:
+        server.root["admin"].command("setParameter", 1, ttlMonitorEnabled=False)
+    ensure_retention(own, Retention(90, 90))
+
+    run(server, own, "data", "restore", tmp_path, "--replace", *WHY)
+
+    assert gate_rows(own) == before > 500
 
 
 def indexes(database: Database[Document], collection: str) -> dict[str, Document]:
