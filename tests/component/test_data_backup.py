@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
@@ -168,7 +169,8 @@ def backed_up(
 def known(database: Database[Document], collection: str) -> str:
     """Return the digest of a collection's documents, byte for byte."""
     digest = hashlib.sha256()
-    for batch in database[collection].find_raw_batches(sort=[("_id", 1)]):
+    batches: Any = database[collection].find_raw_batches(sort=[("_id", 1)])
+    for batch in batches:
         digest.update(batch)
     return digest.hexdigest()
 
