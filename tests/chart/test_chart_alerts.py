@@ -24,6 +24,7 @@ def rules() -> list[dict[str, Any]]:
     """Return all rules, with a spool of the fallback as the cases expect it."""
     values = {
         "fallback": {"spool": {"maxBytes": 67108864}}, "batchReport": {"enabled": True},
+        "backup": {"enabled": True, "destination": "s3://bucket/taxi"},
     }  # fmt: skip
     (rule,) = (one for one in manifests(template(values)) if one["kind"] == "PrometheusRule")
     return list(rule["spec"]["groups"][0]["rules"])

@@ -23,7 +23,9 @@ def named(name: str) -> dict[str, Any]:
         "priorityClassName": name,
         "env": [{"name": "EXTRA", "value": name}],
     }
-    components = ("root", "predictor", "monitor", "train", "operator", "report")
+    components = (
+        "root", "predictor", "monitor", "train", "operator", "report", "backup", "data",
+    )  # fmt: skip
     labels = {"labels": {"label": name}, "enabled": True}
     return {
         "nameOverride": name,

@@ -182,11 +182,13 @@ def test_the_chart_never_renders_what_the_operator_owns(name: str) -> None:
         assert kube.MODEL_VERSION_ANNOTATION not in annotations
 
 
-@pytest.mark.parametrize("component", ["operator", "report"])
+@pytest.mark.parametrize("component", ["operator", "report", "backup", "data"])
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_part_that_is_off_has_no_user(component: str, enabled: bool) -> None:
-    switch = {"operator": "operator", "report": "batchReport"}[component]
-    found = manifests(template({switch: {"enabled": enabled}}))
+    switches = {"report": "batchReport", "data": "dataTool"}
+    values: dict[str, dict[str, Any]] = {"backup": {"destination": "s3://bucket"}}
+    values.setdefault(switches.get(component, component), {})["enabled"] = enabled
+    found = manifests(template(values))
 
     secrets = {one["metadata"]["name"] for one in found if one["kind"] == "Secret"}
     (mongodb,) = (one for one in found if one["kind"] == "StatefulSet")

@@ -20,6 +20,8 @@ SETTINGS = {
     "train": "taxi_train.settings",
     "operator": "taxi_operator.settings",
     "report": "taxi_report.settings",
+    "backup": "taxi_report.settings",
+    "data": "taxi_report.settings",
 }
 GIVEN_BY_REFERENCE = {"TAXI_MONGODB_URI": "mongodb://from-a-secret/taxi"}
 #: Read by a library, not by our settings.
@@ -47,7 +49,12 @@ def release() -> list[dict[str, Any]]:
     webhook = {"url": "https://hooks.example", "existingSecret": "hooks", "clusterName": "eu"}
     operator = {"prometheus": prometheus, "webhook": webhook}
     monitor = {"scores": list(SCORES)}
-    return manifests(template({"batchReport": report, "operator": operator, "monitor": monitor}))
+    backup = {"enabled": True, "destination": "s3://bucket/taxi"}
+    values = {
+        "batchReport": report, "operator": operator, "monitor": monitor,
+        "backup": backup, "dataTool": {"enabled": True},
+    }  # fmt: skip
+    return manifests(template(values))
 
 
 def containers(name: str) -> list[dict[str, Any]]:

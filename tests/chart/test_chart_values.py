@@ -56,6 +56,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"batchReport": {"url": "monitor.example"}}, "url"),
     ({"batchReport": {"dask": {"address": "dask:8786"}}}, "address"),
     ({"batchReport": {"dask": {"workers": 0}}}, "workers"),
+    ({"backup": {"destination": "s3://key:secret@bucket"}}, "destination"),
+    ({"backup": {"destination": "/backups"}}, "destination"),
+    ({"backup": {"enabled": True}}, "backup.destination: is empty; give a URL, or a claim"),
+    ({"backup": {"keep": -1}}, "keep"),
+    ({"backup": {"lateAfter": "soon"}}, "lateAfter"),
+    ({"backup": {"volumeClaim": {"path": "../other release"}}}, "path"),
+    ({"metrics": {"prometheusRule": {"thresholds": {"diskUsedRatio": 80}}}}, "diskUsedRatio"),
 ]
 
 

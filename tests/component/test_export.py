@@ -31,8 +31,8 @@ from taxi_domain.models import MODEL_NAME, ModelState
 from taxi_domain.mongodb import DATABASE, LABELS, PREDICTIONS
 from taxi_domain.records import PredictionRecord
 from taxi_local.mongod import Mongod, running_mongod
+from taxi_report.destination import Destination
 from taxi_report.export.days import Days
-from taxi_report.export.destination import Destination
 from taxi_report.export.run import Exporter
 from taxi_report.main import app
 from taxi_schema.reading import read_schema
@@ -227,8 +227,9 @@ def test_what_is_left_out_is_counted_and_complete_days_stay(log: Log, tmp_path: 
     assert run(str(tmp_path), "--from", FIRST, "--to", LAST).startswith("0 days written (0 rows")
     assert tree(tmp_path) == before
     assert "files of 3 days are as their manifests say" in run(str(tmp_path), "--verify")
-    # A day that is not closed yet is not there at all.
-    ahead = (datetime.now(UTC) - datetime(2020, 3, 3, 12, tzinfo=UTC)).days
+    # A day that is not closed yet is not there at all. It begins at five, UTC: at whatever time of
+    # the day this runs, so many whole days ago the third of March was not over.
+    ahead = (datetime.now(UTC) - datetime(2020, 3, 3, 5, tzinfo=UTC)).days
     young = tmp_path / "young"
     done = run(str(young), "--from", FIRST, "--to", LAST, "--closed-after", f"{ahead}d")
     assert done.splitlines()[-1].startswith("2 days written")

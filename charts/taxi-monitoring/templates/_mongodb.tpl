@@ -14,8 +14,12 @@
 
 {{/* Those that have a user of their own, and root; parts that are off have none. */}}
 {{- define "taxi.mongodb.components" -}}
-{{- $report := (default dict .Values.batchReport).enabled -}}
-{{- list "root" "predictor" "monitor" "train" (ternary "operator" "" .Values.operator.enabled) (ternary "report" "" (default false $report)) | compact | join " " -}}
+{{- $switches := dict "operator" .Values.operator "report" .Values.batchReport "backup" .Values.backup "data" .Values.dataTool -}}
+{{- $components := list "root" "predictor" "monitor" "train" -}}
+{{- range $component := list "operator" "report" "backup" "data" -}}
+{{- if (default dict (index $switches $component)).enabled }}{{ $components = append $components $component }}{{ end -}}
+{{- end -}}
+{{- join " " $components -}}
 {{- end -}}
 
 {{/* The connection of a part. Arguments: root, component. */}}

@@ -16,9 +16,9 @@ from bson.datetime_ms import DatetimeMS
 from bson.int64 import Int64
 
 from taxi_domain.errors import FieldError
+from taxi_report.destination import Destination, DestinationError
 from taxi_report.export import layout
 from taxi_report.export.days import begin_of, day_of, last_closed
-from taxi_report.export.destination import Destination, DestinationError
 from taxi_report.export.manifest import (
     File,
     LeftOut,
@@ -227,7 +227,7 @@ def test_a_url_without_a_user_is_told_as_it_is() -> None:
 def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
     program = (
         "import resource, signal, sys\n"
-        "from taxi_report.export.destination import Destination\n"
+        "from taxi_report.destination import Destination\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "Destination(sys.argv[1]).write('a/part-0000.parquet', b'x' * 100_000)\n"

@@ -17,7 +17,7 @@ from taxi_runtime.settings import read
 from taxi_store.connection import connect, database_of
 
 if TYPE_CHECKING:
-    from taxi_report.export.destination import Destination
+    from taxi_report.destination import Destination
     from taxi_report.export.manifest import Manifest
 
 #: Before any record of any log; two days from the first year, so that no zone leads beyond it.
@@ -57,7 +57,7 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
     """
     with command():
         # Arrow takes a second to import.
-        from taxi_report.export.destination import Destination
+        from taxi_report.destination import Destination
 
         if verify:
             _verify(Destination(destination), model)
@@ -72,8 +72,8 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
 def _export(
     settings: Settings, destination: str, days: tuple[str, str, str], *, again: bool
 ) -> None:
+    from taxi_report.destination import Destination
     from taxi_report.export.days import Days, begin_of, last_closed
-    from taxi_report.export.destination import Destination
     from taxi_report.export.layout import read_day
     from taxi_report.export.run import Exporter
 

@@ -4,7 +4,6 @@ Exit codes: 0 the report was made (what is missing stands in it), 1 failed, 2 us
 """
 
 import logging
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,16 +20,15 @@ from rich.progress import Progress as Bars
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.reports import RunState
-from taxi_domain.runs import EXIT_FAILED
 from taxi_report import export_cli
 from taxi_report.check_cli import check
 from taxi_report.copies import CopyError, write_copy
+from taxi_report.ending import endable
 from taxi_report.options import opened, settings_of, span_of
 from taxi_report.request import Progress, Request
 from taxi_report.results import Rendered, Runner, Stored
 from taxi_report.settings import Settings
 from taxi_report.subject import Subject
-from taxi_runtime.process import command
 from taxi_store.reports.report_runs import StartedRun, begin_run, end_run
 from taxi_store.reports.reports import MAX_LISTED
 
@@ -38,10 +36,6 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 export_cli.add_commands(app)
 app.command("check")(check)
 logger = logging.getLogger("taxi_report")
-
-
-class EndedError(BaseException):
-    """The process was told to end; no handler of errors may keep it from that."""
 
 
 class Output(StrEnum):
@@ -91,13 +85,13 @@ def run(  # noqa: PLR0913, PLR0917 - one for each option
 
         files = FilesRequest(tuple(data), against, schema, prediction, model)
         log = {"--from": start, "--to": end, "--last": last_, "--version": version, "--zone": zone}
-        with _command():
+        with endable("report"):
             folder = files_folder(files, out, {**log, "--scheduled": scheduled})
             made = report_of_files(files, with_html=output != Output.JSON)
             write_copy(made, folder, output.parts)
             _tell(made)
         return
-    with _command():
+    with endable("report"):
         settings = settings_of(model, zone)
         now = datetime.now(UTC)
         span = span_of(start, end, last_, ZoneInfo(settings.time_zone), now)
@@ -125,7 +119,7 @@ def workspace(
 
     Open it with: evidently ui --workspace FOLDER
     """
-    with _command():
+    with endable("report"):
         settings = settings_of(model)
         with opened(settings) as database:
             # Evidently takes seconds to import.
@@ -220,20 +214,6 @@ def _progress() -> Iterator[Progress]:
     )
     with Bars(*columns, console=console) as bars:
         yield _Bar(bars)
-
-
-@contextmanager
-def _command() -> Iterator[None]:
-    """Run a command that may be told to end."""
-    signal.signal(signal.SIGTERM, _end)
-    with command({EndedError: EXIT_FAILED}):
-        yield
-
-
-def _end(*_: object) -> None:
-    # Once: what is recorded at the end is not to be broken off too.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise EndedError("report: was told to end (its deadline, or its pod had to go); make it again")
 
 
 if __name__ == "__main__":

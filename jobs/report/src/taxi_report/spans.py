@@ -65,8 +65,8 @@ def span_between(start: str, end: str, zone: ZoneInfo, now: datetime) -> Span:
     >>> found.end - found.start
     datetime.timedelta(seconds=7200)
     """
-    wanted = _moment("to", end, zone)
-    return Span(_moment("from", start, zone), wanted if wanted <= now + AHEAD else now, zone)
+    wanted = moment_of("to", end, zone)
+    return Span(moment_of("from", start, zone), wanted if wanted <= now + AHEAD else now, zone)
 
 
 def last(text: str, zone: ZoneInfo, now: datetime) -> Span:
@@ -108,7 +108,12 @@ def length_of(field: str, text: str) -> timedelta:
     return length
 
 
-def _moment(field: str, text: str, zone: ZoneInfo) -> datetime:
+def moment_of(field: str, text: str, zone: ZoneInfo) -> datetime:
+    """Return a local time that a person gives, or one with an offset, in UTC.
+
+    Raises:
+        FieldError: the text is no time, by the name of the field.
+    """
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError as error:

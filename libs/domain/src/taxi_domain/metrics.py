@@ -314,6 +314,20 @@ MONITOR_WORKER_RESTARTS: Final = counter(
 MONITOR_THREAD_UP: Final = computed(
     "taxi_monitor_background_up", "1 while the background thread lives.", "thread"
 )
+MONITOR_DATA_BYTES: Final = computed(
+    "taxi_monitor_mongodb_data_bytes", "Bytes of the database with its indexes, on disk."
+)
+MONITOR_DISK_USED: Final = computed(
+    "taxi_monitor_mongodb_disk_used_bytes",
+    "Used bytes of the file system that MongoDB's data is on, as MongoDB says.",
+)
+MONITOR_DISK_SIZE: Final = computed(
+    "taxi_monitor_mongodb_disk_size_bytes",
+    "Bytes of the file system that MongoDB's data is on, as MongoDB says.",
+)
+MONITOR_LAST_BACKUP: Final = computed(
+    "taxi_monitor_last_backup_timestamp_seconds", "When a backup was last finished."
+)
 
 REPORT_LAST_SUCCESS: Final = computed(
     "taxi_report_last_success_timestamp_seconds", "When a batch report was last made.", "model"

@@ -16,4 +16,6 @@ ALIASES: Final = "aliases"
 REPORTS: Final = "reports"
 VERDICTS: Final = "verdicts"
 REFUSALS: Final = "refusals"
+#: What was done to the data by hand or by schedule.
+AUDIT: Final = "audit"
 ARTIFACTS_BUCKET: Final = "artifacts"

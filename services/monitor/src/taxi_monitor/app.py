@@ -1,10 +1,12 @@
 """Puts the monitor together; one process, called after gunicorn's fork."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Flask
 from prometheus_client import CollectorRegistry
+from pymongo.database import Database
 
 from taxi_domain.records import MAX_PUSHED_BYTES
 from taxi_monitor.http import problems
@@ -15,6 +17,7 @@ from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.metrics.evidence_gauges import EvidenceCollector
 from taxi_monitor.metrics.gauges import StateCollector
 from taxi_monitor.metrics.report_gauges import ReportCollector, ReportWatch
+from taxi_monitor.metrics.storage_gauges import StorageCollector, StorageWatch
 from taxi_monitor.settings import Settings
 from taxi_monitor.tailer.evidence_thread import EvidenceThread
 from taxi_monitor.tailer.log_tailer import LogTailer
@@ -22,7 +25,7 @@ from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.restarts import Restarts
 from taxi_runtime.threads import Threads
-from taxi_store.connection import connect, database_of
+from taxi_store.connection import Document, connect, database_of
 
 #: Threads for what is only read: whatever posts wait for, probes and scrapes do not.
 _READERS = 4
@@ -58,9 +61,7 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     state = State(settings.window_rows, settings.min_rows, settings.score_names)
     tailer = LogTailer(database, settings, state, counters)
     evidence = EvidenceThread(database, settings, state, counters, unreadable=tailer.unreadable)
-    watch = ReportWatch(database, settings.model)
-    tailer.each_cycle = watch.refresh
-    registry.register(ReportCollector(watch))
+    tailer.each_cycle = _watched(database, settings.model, registry)
     threads = {"log_tailer": tailer.is_alive, "evidence": evidence.is_alive}
     registry.register(StateCollector(state, settings.model, threads, time.time))
     registry.register(
@@ -78,3 +79,18 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     app.register_blueprint(record_blueprint(parts))
     app.register_blueprint(report_blueprint(parts))
     return Monitor(app, tailer, evidence)
+
+
+def _watched(
+    database: Database[Document], model: str, registry: CollectorRegistry
+) -> Callable[[], None]:
+    """Export what the store says of reports, its disk and backups; return what asks it again."""
+    reports, storage = ReportWatch(database, model), StorageWatch(database)
+    registry.register(ReportCollector(reports))
+    registry.register(StorageCollector(storage))
+
+    def refresh() -> None:
+        reports.refresh()
+        storage.refresh()
+
+    return refresh

@@ -6,7 +6,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taxi_report.export.destination import Destination
+from taxi_report.destination import Destination
 from taxi_report.export.layout import part_name
 from taxi_report.export.manifest import File
 

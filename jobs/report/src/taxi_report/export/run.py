@@ -11,9 +11,9 @@ import pyarrow as pa
 from pymongo.database import Database
 
 from taxi_domain.errors import TaxiError
+from taxi_report.destination import Destination
 from taxi_report.export import layout
 from taxi_report.export.days import Days, begin_of, day_of
-from taxi_report.export.destination import Destination
 from taxi_report.export.manifest import LeftOut, Manifest, VersionFiles, manifest_of
 from taxi_report.export.parts import PART_BYTES, Parts
 from taxi_report.export.reading import LogReader, Taken

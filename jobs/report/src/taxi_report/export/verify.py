@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 
-from taxi_report.export.destination import Destination
+from taxi_report.destination import Destination
 from taxi_report.export.layout import MANIFESTS, day_of_manifest, hive
 from taxi_report.export.manifest import File, Manifest, ManifestError, manifest_of
 

@@ -9,18 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pymongo.database import Database
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.models import SCHEMA_FILE, Alias
+from taxi_report.champion import champions_schema
 from taxi_report.settings import Settings
 from taxi_runtime.patience import patiently
 from taxi_runtime.process import command
 from taxi_runtime.settings import read
-from taxi_schema.reading import schema_of_json
-from taxi_schema.schema import Schema
-from taxi_store.connection import Document, connect, database_of
-from taxi_store.registry.registry import Registry
+from taxi_store.connection import connect, database_of
 
 if TYPE_CHECKING:
     from taxi_report.labels.loading import Loaded
@@ -29,7 +25,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 
 class NoLabelsError(TaxiError):
-    """There is no model whose labels these could be, or no row that has one."""
+    """No row of the files has a label that can be taken."""
 
 
 @app.callback()
@@ -64,31 +60,13 @@ def load(
         ) as client:
             database = database_of(client)
             schema = patiently(
-                settings.patience_seconds, lambda: _champions_schema(database, settings.model)
+                settings.patience_seconds, lambda: champions_schema(database, settings.model)
             )
             names = Names(
                 id_column or schema.id, label_column or schema.target.name, at_column or None
             )
             reader = LabelReader(names, schema)
             _tell(loading.load(database, files, reader, settings.patience_seconds))
-
-
-def _champions_schema(database: Database[Document], model: str) -> Schema:
-    """Return the schema by which labels are checked.
-
-    Raises:
-        NoLabelsError: the model has no champion, or its schema cannot be used.
-    """
-    registry = Registry(database)
-    entry = registry.alias(model, Alias.CHAMPION)
-    if entry is None:
-        raise NoLabelsError(f"labels: {model} has no champion; name another model, or promote one")
-    try:
-        return schema_of_json(registry.load(entry.version).files[SCHEMA_FILE])
-    except KeyError:
-        raise NoLabelsError(
-            f"model version {entry.version}: has no {SCHEMA_FILE}; train it anew"
-        ) from None
 
 
 def _tell(loaded: "Loaded") -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from taxi_domain.mongodb import (
     ALIASES,
     ARTIFACTS_BUCKET,
+    AUDIT,
     DATABASE,
     LABELS,
     MODELS,
@@ -24,12 +25,21 @@ _APPEND: Final = ("insert",)
 _INDEX: Final = ("createIndex", "listIndexes")
 #: Changes how long documents stay, of an index that is there.
 _RETENTION: Final = ("collMod",)
+#: Makes a capped collection.
+_CAPPED: Final = ("createCollection", "convertToCapped")
+#: MongoDB's word for all collections of a database but its own ones, and for the database itself.
+_ALL: Final = ""
 _READ_REGISTRY: Final[Mapping[str, tuple[str, ...]]] = {
     ALIASES: _READ,
     MODELS: _READ,
     _FILES: _READ,
     _CHUNKS: _READ,
 }
+
+#: What a backup is restored into; a test holds it to the names of the domain.
+RESTORED: Final = (
+    PREDICTIONS, LABELS, RUNS, MODELS, ALIASES, REPORTS, VERDICTS, REFUSALS, _FILES, _CHUNKS,
+)  # fmt: skip
 
 #: Actions by collection, by component. The predictor cannot read what it logged.
 ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
@@ -44,6 +54,9 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         REFUSALS: (*_READ, *_INDEX),
         # The history of its own verdict, which it prunes.
         VERDICTS: (*_READ, *_INDEX, "insert", "update", "remove"),
+        # When a backup was last made, and how full the disk is.
+        AUDIT: _READ,
+        _ALL: ("dbStats",),
     },
     "train": {
         PREDICTIONS: (*_READ, *_INDEX, *_RETENTION),
@@ -62,6 +75,17 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         LABELS: _READ,
         # Removing is for the retention of reports.
         REPORTS: (*_READ, *_INDEX, "insert", "update", "remove"),
+    },
+    # Reads all there is, also what later releases add; it can only note that it did.
+    "backup": {
+        _ALL: (*_READ, "listCollections", "listIndexes"),
+        AUDIT: (*_CAPPED, *_APPEND),
+    },
+    # For people: deletes rows, corrects labels, restores a backup. The audit it can only add to.
+    "data": {
+        **dict.fromkeys(RESTORED, (*_READ, *_INDEX, "insert", "update", "remove")),
+        AUDIT: (*_CAPPED, *_READ, *_APPEND),
+        _ALL: ("listCollections",),
     },
     "operator": {
         ALIASES: (*_READ, "insert", "update"),

@@ -1,4 +1,4 @@
-"""Where files of an export go: a local folder, or any file system that fsspec knows.
+"""Where files of exports and backups go: a local folder, or any file system that fsspec knows.
 
 A file is there whole or not at all: local ones are written beside their place, flushed to the
 disk and moved there; an object store does the same with each put.
@@ -28,7 +28,7 @@ class DestinationError(TaxiError):
 
 
 class Destination:
-    """A folder with the files of an export.
+    """A folder with the files of an export, or of backups.
 
     Args:
         url: A local path, or a URL as s3://bucket/prefix.
@@ -40,7 +40,7 @@ class Destination:
     def __init__(self, url: str) -> None:
         self._url = url
         with self._translated("cannot be opened"):
-            # Listings are not kept: an exporter has to see what is there now.
+            # Listings are not kept: what is there now has to be seen.
             self._fs: Any
             self._fs, root = fsspec.core.url_to_fs(
                 url, skip_instance_cache=True, use_listings_cache=False
@@ -85,6 +85,18 @@ class Destination:
         with self._translated(f"{name} cannot be removed"):
             try:
                 self._fs.rm_file(self._path(name))
+            except FileNotFoundError:
+                return
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder with all that is in it, if it is there.
+
+        Raises:
+            DestinationError: it cannot be removed.
+        """
+        with self._translated(f"{name} cannot be removed"):
+            try:
+                self._fs.rm(self._path(name), recursive=True)
             except FileNotFoundError:
                 return
 
@@ -133,7 +145,7 @@ class Destination:
         except Exception as error:
             raise DestinationError(
                 f"{_without_user(self._url)}: {problem} ({_told(error, self._url)}); name a folder "
-                "or bucket that can be used, and export again"
+                "or bucket that can be used"
             ) from error
 
 

@@ -1,0 +1,1 @@
+"""Backups of all that MongoDB has: written beside running writers, checked, restored."""

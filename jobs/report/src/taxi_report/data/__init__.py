@@ -1,0 +1,1 @@
+"""What people do to the stored data: delete, correct, back up, restore."""

@@ -1,0 +1,158 @@
+"""Rows that are removed from the log with their labels, by id or by time.
+
+A row's label goes first: whatever ends a deletion, a repeat finds what is left. Runs and artifacts
+have no ids of rows, verdicts have that of each block's last row and nothing else of it; reports have
+some rows as examples, and are removed by their span.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo.database import Database
+
+from taxi_domain.mongodb import LABELS, PREDICTIONS, REPORTS
+from taxi_store.admin.indexes import REPORT_KIND
+from taxi_store.connection import Document, translated
+from taxi_store.log.prediction_log import CHUNK, chunks
+
+#: What has rows under their ids, with model and answer time.
+ROW_COLLECTIONS: Final = (PREDICTIONS,)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A span of answer times.
+
+    Attributes:
+        start: Included; None: from the log's begin.
+        end: Not included; UTC.
+    """
+
+    start: datetime | None
+    end: datetime
+
+    @property
+    def selector(self) -> Document:
+        """What a time in it fits."""
+        return {"$lt": self.end, **({} if self.start is None else {"$gte": self.start})}
+
+
+@dataclass(slots=True)
+class Removal:
+    """What is removed, or would be.
+
+    Attributes:
+        rows: Of the log.
+        labels: Of these rows, or of none that the log has.
+        first: Answer time of the first row, None without any.
+        last: Answer time of the last one.
+    """
+
+    rows: int = 0
+    labels: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def add(self, other: "Removal") -> None:
+        """Add what another one removes."""
+        self.rows += other.rows
+        self.labels += other.labels
+        firsts = [one for one in (self.first, other.first) if one is not None]
+        lasts = [one for one in (self.last, other.last) if one is not None]
+        self.first, self.last = min(firsts, default=None), max(lasts, default=None)
+
+
+def removal_of(database: Database[Document], row_ids: Sequence[Any]) -> Removal:
+    """Return what rows with these ids are, at most `CHUNK` of them.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    selector = {"_id": {"$in": list(row_ids)}}
+    with translated():
+        times = [
+            one.get("ts")
+            for name in ROW_COLLECTIONS
+            for one in database[name].find(selector, {"ts": 1})
+        ]
+        labels = database[LABELS].count_documents(selector)
+    known = [one for one in times if isinstance(one, datetime)]
+    return Removal(len(times), labels, min(known, default=None), max(known, default=None))
+
+
+def remove_rows(database: Database[Document], row_ids: Sequence[Any]) -> Removal:
+    """Remove rows and their labels, at most `CHUNK` of them; return what was there.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    found = removal_of(database, row_ids)
+    selector = {"_id": {"$in": list(row_ids)}}
+    with translated():
+        found.labels = database[LABELS].delete_many(selector).deleted_count
+        found.rows = sum(
+            database[name].delete_many(selector).deleted_count for name in ROW_COLLECTIONS
+        )
+    return found
+
+
+def rows_within(database: Database[Document], model: str, times: Times) -> Iterator[list[Any]]:
+    """Yield the ids of a model's rows by their answer time, in lists of `CHUNK` or fewer.
+
+    Ids come from the index: no row is read.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    selector = {"model": model, "ts": times.selector}
+    with translated():
+        for name in ROW_COLLECTIONS:
+            yield from _ids(database, name, selector)
+
+
+def labels_without_rows(database: Database[Document], times: Times) -> Iterator[list[Any]]:
+    """Yield the ids of labels that came to be known in a span and whose row is not in the log.
+
+    There is no index of these times: all labels are read.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    with translated():
+        for chunk in _ids(database, LABELS, {"ts": times.selector}):
+            there = database[PREDICTIONS].find({"_id": {"$in": chunk}}, {"_id": 1})
+            logged = {one["_id"] for one in there}
+            if alone := [one for one in chunk if one not in logged]:
+                yield alone
+
+
+def reports_over(
+    database: Database[Document], model: str, first: datetime, last: datetime
+) -> list[str]:
+    """Return the ids of a model's reports whose span has an answer time between two, included.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    selector = {"model": model, "kind": REPORT_KIND, "from": {"$lte": last}, "to": {"$gt": first}}
+    with translated():
+        return sorted(one["_id"] for one in database[REPORTS].find(selector, {"_id": 1}))
+
+
+def remove_reports(database: Database[Document], report_ids: Sequence[str]) -> int:
+    """Remove reports; return how many there were.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    with translated():
+        return database[REPORTS].delete_many({"_id": {"$in": list(report_ids)}}).deleted_count
+
+
+def _ids(database: Database[Document], collection: str, selector: Document) -> Iterator[list[Any]]:
+    found = database[collection].find(selector, {"_id": 1}).batch_size(CHUNK)
+    with found as cursor:
+        for chunk in chunks(cursor):
+            yield [one["_id"] for one in chunk]
