@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from taxi_domain.errors import FieldError
+from taxi_domain.metrics import CATALOGUE
 from taxi_operator.spec.policy import policy_of
+from taxi_operator.spec.presets import PRESETS
 from taxi_operator.spec.signals import Signal
+from taxi_profiles.evidence.kinds import Kind
 
 
 def signal_of(signal: dict[str, Any], **spec: Any) -> Signal:
@@ -34,6 +37,36 @@ def test_preset_is_safe_without_a_word_more() -> None:
     assert (found.exit.value, found.exit.for_seconds) == (0.8, 900.0)
     assert found.min_samples == 2000
     assert "taxi_monitor_window_labelled_rows" in found.min_samples_promql
+
+
+@pytest.mark.parametrize("name", ["evidence", "harm", "fault"])
+def test_presets_of_the_evidence_ask_about_its_own_age(name: str) -> None:
+    found = signal_of({"name": "v", "preset": name})
+
+    assert "taxi_monitor_evidence_age_seconds" in found.freshness_promql
+    assert (found.enter.value, found.exit.value) == (1.0, 0.8)
+
+
+def test_presets_of_kinds_name_kinds_that_there_are() -> None:
+    kinds = {kind for preset in PRESETS.values() for kind in preset.kinds}
+
+    assert kinds < {str(kind) for kind in Kind}
+    assert signal_of({"name": "v", "preset": "harm"}).promql == (
+        'max by (model, model_role) (taxi_monitor_drift_kind{namespace="fares",'
+        'model="taxi-duration",model_role="champion",kind=~"HarmfulCovariate|Concept"})'
+    )
+
+
+def test_every_metric_of_a_preset_is_in_the_catalogue() -> None:
+    names = {metric.name for metric in CATALOGUE}
+    asked = {
+        gauge
+        for preset in PRESETS.values()
+        for gauge in (preset.score, preset.rows, preset.age, preset.parts)
+        if gauge
+    }
+
+    assert asked <= names
 
 
 def test_what_stands_beside_a_preset_wins() -> None:

@@ -1,6 +1,6 @@
 """Signals by name: the queries of this system's own metrics, with safe conditions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ _ENTER: Final = {"op": "GreaterOrEqual", "value": "1"}
 #: Apart from the threshold, so that noise around it moves nothing.
 _EXIT: Final = {"op": "Less", "value": "0.8"}
 _MIN_ROWS: Final = 2000
+_EVIDENCE_AGE: Final = "taxi_monitor_evidence_age_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,18 @@ class Preset:
     Attributes:
         score: Gauge of the signal: a score over its alarm level, 1 is a breach.
         rows: Gauge of the rows behind it.
-        parts: Gauge of what the score is made of, by feature; empty without one.
+        parts: Gauge of what the score is made of; empty without one.
+        by: Label of the parts.
+        kinds: Kinds of drift that the score is of; empty where it has none.
+        age: Gauge of the score's age, seconds.
     """
 
     score: str
     rows: str
     parts: str = ""
+    by: str = "feature"
+    kinds: tuple[str, ...] = ()
+    age: str = "taxi_monitor_evaluation_age_seconds"
 
 
 PRESETS: Final[Mapping[str, Preset]] = {
@@ -37,6 +44,18 @@ PRESETS: Final[Mapping[str, Preset]] = {
         parts="taxi_monitor_feature_drift_score_ratio",
     ),
     "error": Preset("taxi_monitor_error_score_ratio", "taxi_monitor_window_labelled_rows"),
+    "evidence": Preset(
+        "taxi_monitor_evidence_alarm", "taxi_monitor_window_rows",
+        parts="taxi_monitor_evidence_decades", by="group", age=_EVIDENCE_AGE,
+    ),
+    "harm": Preset(
+        "taxi_monitor_drift_kind", "taxi_monitor_window_labelled_rows",
+        kinds=("HarmfulCovariate", "Concept"), age=_EVIDENCE_AGE,
+    ),
+    "fault": Preset(
+        "taxi_monitor_drift_kind", "taxi_monitor_window_rows", kinds=("DataFault",),
+        age=_EVIDENCE_AGE,
+    ),
 }  # fmt: skip
 
 
@@ -70,24 +89,25 @@ def filled(signal: Spec, field: str, namespace: str, model: str) -> Spec:
         )
     of = _selected(namespace, model)
     brought: dict[str, Any] = {
-        "promql": of(preset.score),
-        "freshnessPromql": of("taxi_monitor_evaluation_age_seconds"),
+        "promql": of(preset.score, kinds=preset.kinds),
+        "freshnessPromql": of(preset.age),
         "enter": _ENTER,
         "exit": _EXIT,
         "minSamples": {"promql": of(preset.rows), "value": _MIN_ROWS},
     }
     if preset.parts:
         # By name alone: there may be several pods of a monitor during a rollout.
-        brought["explainPromql"] = of(preset.parts, by="feature")
+        brought["explainPromql"] = of(preset.parts, by=preset.by)
     rows = {**brought["minSamples"], **samples}
     return {**brought, **signal, "minSamples": rows}
 
 
 def _selected(namespace: str, model: str) -> Callable[..., str]:
     """Return what makes a query of a gauge: one series, of the model that answers now."""
-    labels = f'{{namespace="{namespace}",model="{model}",model_role="champion"}}'
+    labels = f'namespace="{namespace}",model="{model}",model_role="champion"'
 
-    def query(gauge: str, by: str = "model, model_role") -> str:
-        return f"max by ({by}) ({gauge}{labels})"
+    def query(gauge: str, by: str = "model, model_role", kinds: Sequence[str] = ()) -> str:
+        of_kinds = f',kind=~"{"|".join(kinds)}"' if kinds else ""
+        return f"max by ({by}) ({gauge}{{{labels}{of_kinds}}})"
 
     return query

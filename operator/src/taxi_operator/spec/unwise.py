@@ -171,4 +171,9 @@ def is_aggregated(promql: str) -> bool:
 
 
 def _is_error(one: Signal) -> bool:
-    return any("error" in text.lower() for text in (one.name, one.promql))
+    return any(
+        word in text.lower()
+        for text in (one.name, one.promql)
+        # Kinds of drift that only labels can tell.
+        for word in ("error", "harmfulcovariate", "concept")
+    )
