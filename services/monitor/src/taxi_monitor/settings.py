@@ -1,16 +1,18 @@
 """The only reader of the environment."""
 
 from datetime import UTC, datetime
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    Json,
     ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic_settings import NoDecode
 
 from taxi_domain.models import MODEL_NAME
 from taxi_profiles.scores.registry import SCORES
@@ -78,7 +80,7 @@ class Settings(Environment):
     #: What was stored so long ago can be seen by all, seconds; blocks are made of no later rows.
     settle_seconds: float = Field(default=30.0, alias="TAXI_MONITOR_SETTLE_SECONDS", ge=0, le=3600)
     #: Times that are known to be out of the ordinary.
-    known_events: tuple[KnownEvent, ...] = Field(
+    known_events: Annotated[Json[tuple[KnownEvent, ...]], NoDecode] = Field(
         default=(), alias="TAXI_MONITOR_KNOWN_EVENTS", max_length=100
     )
     #: Scores by name that are exported beside the monitor's own, with commas between them.

@@ -45,9 +45,14 @@ class EvidenceCollector(Collector):
 
     def _samples(self) -> Iterator[Sample]:
         now = self._clock()
-        for event in self._events:
-            lasts = event.begin.timestamp() <= now < event.end.timestamp()
-            yield catalogue.MONITOR_KNOWN_EVENT, (event.name,), float(lasts)
+        lasting = {
+            event.name
+            for event in self._events
+            if event.begin.timestamp() <= now < event.end.timestamp()
+        }
+        # Some come every year, under one name.
+        for name in sorted({event.name for event in self._events}):
+            yield catalogue.MONITOR_KNOWN_EVENT, (name,), float(name in lasting)
         for watched in self._state.watched():
             view = self._views.of(watched.version)
             if view is not None and view.read_until is not None:
