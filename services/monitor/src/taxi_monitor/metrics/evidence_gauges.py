@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client.registry import Collector
 
-from taxi_domain import metrics as catalogue
+from taxi_domain import evidence_metrics as catalogue
 from taxi_domain.verdicts import BlockState
 from taxi_monitor.evidence.view import EvidenceView, Views
 from taxi_monitor.metrics.gauges import Family, Sample, families_of

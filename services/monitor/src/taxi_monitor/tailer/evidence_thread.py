@@ -12,7 +12,7 @@ from typing import Final
 from pymongo.database import Database
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.metrics import MONITOR_LATE_ROWS
+from taxi_domain.evidence_metrics import MONITOR_LATE_ROWS
 from taxi_domain.models import Alias
 from taxi_domain.verdicts import Side
 from taxi_monitor.evidence.block import Block
