@@ -19,9 +19,11 @@ NOW = datetime(2021, 2, 1, 12, tzinfo=UTC)
 STORM = '[{"name": "storm", "from": "2021-01-31T22:00:00-05:00", "to": "2021-02-03"}]'
 
 
+REQUIRED = {"TAXI_MONGODB_URI": "mongodb://h/x", "TAXI_MONITOR_TOKEN": "12345678"}
+
+
 def settings_of(events: str) -> Settings:
-    required = {"TAXI_MONGODB_URI": "mongodb://h/x", "TAXI_MONITOR_TOKEN": "12345678"}
-    return read(Settings, {**required, "TAXI_MONITOR_KNOWN_EVENTS": events})
+    return read(Settings, {**REQUIRED, "TAXI_MONITOR_KNOWN_EVENTS": events})
 
 
 def block(answered: datetime) -> BlockVerdict:
@@ -37,6 +39,12 @@ def told(view: EvidenceView | None, at: datetime = NOW) -> dict[str, Any]:
         views.put(view)
     drift = {"versions": [{"model_version": "v1", "window": {}}]}
     return with_evidence(drift, views, settings_of(STORM).known_events, at)
+
+
+def test_without_any_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(Settings, REQUIRED).known_events == ()
+    monkeypatch.setenv("TAXI_MONITOR_KNOWN_EVENTS", STORM)
+    assert [one.name for one in read(Settings, REQUIRED).known_events] == ["storm"]
 
 
 def test_times_without_an_offset_are_utc() -> None:

@@ -1,5 +1,6 @@
 """The only reader of the environment."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
@@ -7,7 +8,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    Json,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -80,7 +80,7 @@ class Settings(Environment):
     #: What was stored so long ago can be seen by all, seconds; blocks are made of no later rows.
     settle_seconds: float = Field(default=30.0, alias="TAXI_MONITOR_SETTLE_SECONDS", ge=0, le=3600)
     #: Times that are known to be out of the ordinary.
-    known_events: Annotated[Json[tuple[KnownEvent, ...]], NoDecode] = Field(
+    known_events: Annotated[tuple[KnownEvent, ...], NoDecode] = Field(
         default=(), alias="TAXI_MONITOR_KNOWN_EVENTS", max_length=100
     )
     #: Scores by name that are exported beside the monitor's own, with commas between them.
@@ -108,6 +108,14 @@ class Settings(Environment):
             if name not in SCORES:
                 raise ValueError(f"{name} is no score; give some of {', '.join(SCORES)}")
         return value
+
+    @field_validator("known_events", mode="before")
+    @classmethod
+    def _decoded(cls, value: object) -> object:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except json.JSONDecodeError as error:
+            raise ValueError(f"is not JSON ({error}); give a list of events") from error
 
     @field_validator("min_rows")
     @classmethod
