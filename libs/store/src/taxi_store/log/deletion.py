@@ -1,8 +1,8 @@
 """Rows that are removed from the log with their labels, by id or by time.
 
 A row's label goes first: whatever ends a deletion, a repeat finds what is left. Runs and artifacts
-have no ids of rows, verdicts have that of each block's last row and nothing else of it; reports have
-some rows as examples, and are removed by their span.
+have no ids of rows; verdicts have that of each block's last row, and nothing else of it. Reports
+have some rows as examples, and are removed by their span.
 """
 
 from collections.abc import Iterator, Sequence
