@@ -15,16 +15,19 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
+from support.page_states import VERSION, blocks_of
 
 from taxi_domain.errors import FieldError
 from taxi_domain.models import ARTIFACT_FORMAT_VERSION, Alias, ModelState
+from taxi_domain.verdicts import Side
 from taxi_local.mongod import Mongod
 from taxi_store.admin.bootstrap_users import Credential, LockedOutError, Users, read_credentials
-from taxi_store.admin.indexes import ensure_indexes
+from taxi_store.admin.indexes import ensure_indexes, ensure_verdict_indexes
 from taxi_store.connection import Document
 from taxi_store.registry.artifacts import artifact_of
 from taxi_store.registry.garbage_collection import Keep, collect
 from taxi_store.registry.registry import Registry
+from taxi_store.verdicts.verdicts import append, prune
 
 pytestmark = pytest.mark.component
 
@@ -115,6 +118,22 @@ def test_the_monitor_appends_to_log_and_labels_and_cannot_change_them(guarded: M
             ):
                 with pytest.raises(OperationFailure, match="not authorized"):
                     forbidden()
+
+
+def test_the_monitor_keeps_and_prunes_the_history_of_its_verdict(guarded: Mongod) -> None:
+    users_of(guarded).apply(WANTED)
+
+    with log_in(guarded, "monitor") as client:
+        ensure_verdict_indexes(client["taxi"])
+        for block in blocks_of(6)[Side.ROWS]:
+            assert append(client["taxi"], block)
+        removed = prune(
+            client["taxi"], "taxi-duration", watched=(VERSION,), keep_blocks=4,
+            keep_age=timedelta(days=1), now=datetime.now(UTC),
+        )  # fmt: skip
+        assert removed == 2
+    with log_in(guarded, "train") as client, pytest.raises(OperationFailure, match="authorized"):
+        client["taxi"]["verdicts"].find_one()
 
 
 def test_the_rights_of_train_and_operator_are_enough_for_the_registry(

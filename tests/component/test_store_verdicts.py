@@ -5,16 +5,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from pymongo.database import Database
 
 from taxi_domain.errors import FieldError
-from taxi_domain.mongodb import VERDICTS
+from taxi_domain.mongodb import PREDICTIONS, VERDICTS
 from taxi_domain.verdicts import BlockState, Side
 from taxi_local.mongod import Mongod
 from taxi_store.admin.indexes import ensure_verdict_indexes
 from taxi_store.connection import Document, connect
+from taxi_store.log.newest_values import newest_values
 from taxi_store.verdicts.block_verdict import BlockVerdict, Cursor
 from taxi_store.verdicts.verdicts import (
     KEPT_DETECTORS,
@@ -146,7 +148,7 @@ def test_pruning_bounds_each_side_and_forgets_versions_of_long_ago(
     for version in ("old", "idle"):
         append(database, verdict(0, version))
     now = START + timedelta(days=30)
-    limits = {"keep_blocks": 10, "keep_age": timedelta(days=7), "now": now}
+    limits: dict[str, Any] = {"keep_blocks": 10, "keep_age": timedelta(days=7), "now": now}
 
     assert prune(database, "m", watched=("v1", "idle"), **limits) == 3
     assert prune(database, "m", watched=("v1", "idle"), **limits) == 0
@@ -165,3 +167,21 @@ def test_what_a_chart_chooses_by_is_in_the_index(database: Database[Document]) -
     plan = database[VERDICTS].find(span().query(), fields).explain()
 
     assert plan["executionStats"]["totalDocsExamined"] == 0
+
+
+def test_the_newest_values_of_a_column_are_read_as_they_were_sent(
+    database: Database[Document],
+) -> None:
+    documents: list[Document] = [
+        {"_id": f"r{number}", "ts": START + number * MINUTE, "model_version": "v1",
+         "inputs": {"shop": f"s{number}"}}
+        for number in range(5)
+    ]  # fmt: skip
+    documents += [
+        {"_id": "odd", "ts": START + 9 * MINUTE, "model_version": "v1", "inputs": 7},
+        {"_id": "without", "ts": START + 8 * MINUTE, "model_version": "v1", "inputs": {}},
+        {"_id": "other", "ts": START + 9 * MINUTE, "model_version": "v2", "inputs": {"shop": "x"}},
+    ]
+    database[PREDICTIONS].insert_many(documents)
+
+    assert newest_values(database, "v1", "shop", 4) == ["s4", "s3"]

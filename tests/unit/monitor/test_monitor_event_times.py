@@ -4,13 +4,14 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from flask import Flask, render_template
 from numpy.random import Generator
 from support.monitor_windows import NOW, taxi_inputs, taxi_record, watching
+from support.page_states import pages_of
 from support.taxi_columns import EVENT_TIME, taxi_reference
 
 from taxi_domain.records import PredictionRecord
 from taxi_monitor.http import forms
+from taxi_monitor.http.pages import Asked
 from taxi_monitor.metrics.gauges import StateCollector
 from taxi_monitor.windows.state import State
 from taxi_profiles.reference import MOMENT, Reference
@@ -73,15 +74,10 @@ def test_the_share_without_an_event_time_is_exported_and_reported(
 
 def test_the_page_tells_the_share(reference: Reference) -> None:
     state = state_with(reference, ROWS // 4)
-    app = Flask("taxi_monitor", template_folder="templates")
 
-    with app.app_context():
-        page = render_template(
-            "verdict.html",
-            drift=forms.drift(state, "m"), performance=forms.performance(state, "m"),
-        )  # fmt: skip
+    page = pages_of(state).overview(Asked())
 
-    assert "25.0 % without lpep_pickup_datetime" in " ".join(page.split())
+    assert "25 % without lpep_pickup_datetime" in " ".join(page.split())
 
 
 def test_a_window_that_is_not_evaluated_tells_no_share(reference: Reference) -> None:

@@ -82,6 +82,14 @@ class StratifiedColumn:
         table = self.table if left_out is None else self.table - left_out
         return float(self._distances(_mixed(table, mixture), counts[np.newaxis])[0])
 
+    def expected(self, mixture: Floats) -> Floats:
+        """Return the shares of the cells in the reference mixed as a window is, shape (cells,).
+
+        Args:
+            mixture: The window's shares of the strata, shape (16,).
+        """
+        return _mixed(self.table, mixture)
+
     def _distances(self, expected: Floats, counts: Floats) -> Floats:
         """Distances of windows, shape (m, cells), from shares, shape (cells,)."""
         shares = counts / counts.sum(axis=1, keepdims=True)

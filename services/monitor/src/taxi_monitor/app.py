@@ -10,9 +10,15 @@ from pymongo.database import Database
 
 from taxi_domain.records import MAX_PUSHED_BYTES
 from taxi_monitor.http import problems
+from taxi_monitor.http.judged_views import JudgedViews
+from taxi_monitor.http.page_history import PageHistory
+from taxi_monitor.http.page_routes import page_blueprint
+from taxi_monitor.http.pages import Pages
 from taxi_monitor.http.record_routes import record_blueprint
+from taxi_monitor.http.report_readers import ReportReaders
 from taxi_monitor.http.report_routes import report_blueprint
 from taxi_monitor.http.routes import Parts, blueprint
+from taxi_monitor.http.verdict_routes import verdict_blueprint
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.metrics.evidence_gauges import EvidenceCollector
 from taxi_monitor.metrics.gauges import StateCollector
@@ -61,6 +67,7 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     state = State(settings.window_rows, settings.min_rows, settings.score_names)
     tailer = LogTailer(database, settings, state, counters)
     evidence = EvidenceThread(database, settings, state, counters, unreadable=tailer.unreadable)
+    verdicts = JudgedViews(evidence.views)
     tailer.each_cycle = _watched(database, settings.model, registry)
     threads = {"log_tailer": tailer.is_alive, "evidence": evidence.is_alive}
     registry.register(StateCollector(state, settings.model, threads, time.time))
@@ -71,13 +78,13 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
         state, tailer, evidence, counters, registry, database, settings.model, settings.token,
         Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
-        clock=time.time, events=settings.known_events,
+        clock=time.time, events=settings.known_events, newest=verdicts.newest,
     )  # fmt: skip
     app = Flask("taxi_monitor")
     problems.register(app)
-    app.register_blueprint(blueprint(parts))
-    app.register_blueprint(record_blueprint(parts))
-    app.register_blueprint(report_blueprint(parts))
+    for one in (blueprint, record_blueprint, report_blueprint):
+        app.register_blueprint(one(parts))
+    _register_page(app, parts, verdicts)
     return Monitor(app, tailer, evidence)
 
 
@@ -94,3 +101,14 @@ def _watched(
         storage.refresh()
 
     return refresh
+
+
+def _register_page(app: Flask, parts: Parts, verdicts: JudgedViews) -> None:
+    """Add the page and its data, which have threads of their own."""
+    history = PageHistory(
+        parts.database, parts.model, parts.state, verdicts, parts.events, parts.clock
+    )
+    readers = ReportReaders("page")
+    pages = Pages(parts.model, parts.state, history, parts.counters, parts.clock)
+    app.register_blueprint(page_blueprint(pages, readers))
+    app.register_blueprint(verdict_blueprint(parts, readers))

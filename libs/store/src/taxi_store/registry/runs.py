@@ -1,17 +1,26 @@
 """What train, evaluate and observe Jobs report: one document a run."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from pymongo import DESCENDING
 from pymongo.database import Database
 
 from taxi_domain.mongodb import RUNS
 from taxi_domain.runs import RunResult
 from taxi_store.connection import Document, translated
-from taxi_store.registry.entries import readable
+from taxi_store.log.malformed import lenient
+from taxi_store.registry.entries import UnreadableEntryError, readable
+
+#: Runs that are listed at once.
+MAX_LISTED_RUNS: Final = 100
+_MAX_MILLISECONDS: Final = 5000
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,31 @@ def run_entry(document: Document) -> RunEntry:
             reason=str(document.get("reason", "")),
             slices=document.get("slices", {}),
         )
+
+
+def list_runs(database: Database[Document], model: str, since: datetime) -> list[RunEntry]:
+    """Return runs of a model that began at a time or later, the newest first, a bounded number.
+
+    What cannot be read is left out.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    with translated():
+        found = list(
+            lenient(database, RUNS)
+            .find({"model": model, "started_at": {"$gte": since}})
+            .sort("started_at", DESCENDING)
+            .limit(MAX_LISTED_RUNS)
+            .max_time_ms(_MAX_MILLISECONDS)
+        )
+    runs = []
+    for document in found:
+        try:
+            runs.append(run_entry(document))
+        except UnreadableEntryError as error:
+            logger.warning("a run is left out", extra={"reason": str(error)})
+    return runs
 
 
 class RunStore:

@@ -4,14 +4,29 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from taxi_monitor.http.verdict_forms import Newest, block_form
+from taxi_monitor.page.evidence import evidence_of
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import Evaluation, WatchedVersion
 from taxi_profiles.verdict import NOT_EVALUATED, FeatureVerdict
 
 
-def drift(state: State, model: str) -> dict[str, Any]:
-    """Return the latest verdict of every version."""
-    return _form(state, model, _drift)
+def drift(
+    state: State, model: str, newest: Callable[[str], Newest] = lambda _version: {}
+) -> dict[str, Any]:
+    """Return the latest verdict of every version.
+
+    Args:
+        state: Of the monitor.
+        model: Name of the model.
+        newest: Returns the newest judged blocks of a version.
+    """
+
+    def part(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str, Any]:
+        found = newest(watched.version)
+        return {**_drift(watched, evaluation), "evidence": _evidence(found) if found else None}
+
+    return _form(state, model, part)
 
 
 def performance(state: State, model: str) -> dict[str, Any]:
@@ -38,13 +53,19 @@ def _drift(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str, 
         "columns": [column.name for column in watched.schema.columns],
         "event_time": watched.schema.event_time and watched.schema.event_time.name,
         "window": _window(watched, evaluation),
-        "verdict": _verdict(evaluation),
+        "verdict": verdict_of(evaluation),
         "score_ratio": inputs.score_ratio if inputs else None,
         "drifted": list(inputs.drifted) if inputs else [],
         "features": _features((*inputs.features, *target) if inputs else target),
         "problems": dict(inputs.problems) if inputs else {},
         "named_scores": _named(evaluation),
     }
+
+
+def _evidence(newest: Newest) -> dict[str, Any]:
+    found = evidence_of(newest)
+    sides = {str(side): block_form(block) for side, block in newest.items()}
+    return {"state": found.state, "kind": found.kind, **sides}
 
 
 def _performance(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str, Any]:
@@ -78,7 +99,7 @@ def _version(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str
     }
 
 
-def _verdict(evaluation: Evaluation | None) -> str:
+def verdict_of(evaluation: Evaluation | None) -> str:
     """One word for people: what the window says."""
     if evaluation is None or evaluation.inputs is None:
         return "too few rows"

@@ -16,6 +16,7 @@ from flask import Blueprint, Response, render_template, request
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.reports import ReportPart
+from taxi_monitor.http.page_templates import headed, render
 from taxi_monitor.http.report_forms import list_form, row_of, runs_in_words
 from taxi_monitor.http.report_readers import ReportReaders
 from taxi_monitor.http.routes import Parts
@@ -95,13 +96,9 @@ def report_blueprint(parts: Parts) -> Blueprint:
     readers = ReportReaders()
 
     @routes.get("/reports")
-    def page() -> str:
+    def page() -> Response:
         limit = _limit()
-        found = readers.run(lambda: _listed(parts, limit))
-        return render_template(
-            "reports.html", model=parts.model, rows=[row_of(one) for one in found.entries],
-            runs=runs_in_words(found.run, found.scheduled), problem=found.problem,
-        )  # fmt: skip
+        return headed(readers.run(lambda: _list_page(parts, _listed(parts, limit))))
 
     @routes.get("/v1/reports")
     def listed() -> Response:
@@ -137,6 +134,13 @@ def _listed(parts: Parts, limit: int) -> _Listed:
     except UnreadableEntryError as error:
         return _Listed(entries, None, None, str(error))
     return _Listed(entries, run, scheduled, "")
+
+
+def _list_page(parts: Parts, found: _Listed) -> str:
+    return render(
+        "reports.html", model=parts.model, rows=[row_of(one) for one in found.entries],
+        runs=runs_in_words(found.run, found.scheduled), problem=found.problem, root="",
+    )  # fmt: skip
 
 
 def _part(

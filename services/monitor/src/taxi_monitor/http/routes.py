@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import msgspec
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pymongo.database import Database
 
@@ -28,6 +28,7 @@ from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import MAX_PUSHED, Label
 from taxi_monitor.http import forms
 from taxi_monitor.http.evidence_forms import with_evidence
+from taxi_monitor.http.verdict_forms import Newest
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.records.batch import RecordBatch, batch_of
 from taxi_monitor.records.bson import Decoder, documents_of
@@ -67,6 +68,7 @@ class Parts:
     stale_after_seconds: float
     clock: Callable[[], float]
     events: Sequence[KnownEvent]
+    newest: Callable[[str], Newest]
 
 
 def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a route
@@ -87,22 +89,12 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
     @routes.get("/v1/drift")
     def drift() -> Response:
         now = datetime.fromtimestamp(parts.clock(), UTC)
-        known = parts.readers.run(lambda: forms.drift(parts.state, parts.model))
+        known = parts.readers.run(lambda: forms.drift(parts.state, parts.model, parts.newest))
         return json_of(with_evidence(known, parts.evidence.views, parts.events, now))
 
     @routes.get("/v1/performance")
     def performance() -> Response:
         return json_of(parts.readers.run(lambda: forms.performance(parts.state, parts.model)))
-
-    @routes.get("/")
-    def page() -> str:
-        drift, performance = parts.readers.run(
-            lambda: (
-                forms.drift(parts.state, parts.model),
-                forms.performance(parts.state, parts.model),
-            )
-        )
-        return render_template("verdict.html", drift=drift, performance=performance)
 
     @routes.get("/healthz")
     def healthz() -> Response:

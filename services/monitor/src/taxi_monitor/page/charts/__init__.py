@@ -1,0 +1,1 @@
+"""Charts as places: percentages of the chart's width and height, which the templates draw."""
