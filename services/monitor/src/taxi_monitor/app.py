@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from taxi_domain.records import MAX_PUSHED_BYTES
 from taxi_monitor.http import problems
+from taxi_monitor.http.access import Tokens
 from taxi_monitor.http.record_routes import record_blueprint
 from taxi_monitor.http.report_routes import report_blueprint
 from taxi_monitor.http.routes import Parts, blueprint
@@ -49,7 +50,7 @@ class Monitor:
         self.evidence.stop()
 
 
-def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
+def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Monitor:
     """Build the object graph; the background threads are not started yet."""
     database = database_of(connect(settings.mongodb_uri, app_name="taxi-monitor"))
     registry = CollectorRegistry()
@@ -59,7 +60,6 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     tailer = LogTailer(database, settings, state, counters)
     evidence = EvidenceThread(database, settings, state, counters, unreadable=tailer.unreadable)
     watch = ReportWatch(database, settings.model)
-    tailer.each_cycle = watch.refresh
     registry.register(ReportCollector(watch))
     threads = {"log_tailer": tailer.is_alive, "evidence": evidence.is_alive}
     registry.register(StateCollector(state, settings.model, threads, time.time))
@@ -67,11 +67,12 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
         EvidenceCollector(state, evidence.views, settings.model, settings.known_events, time.time)
     )
     parts = Parts(
-        state, tailer, evidence, counters, registry, database, settings.model, settings.token,
+        state, tailer, evidence, counters, registry, database, settings.model, tokens,
         Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time, events=settings.known_events,
     )  # fmt: skip
+    tailer.each_cycle = watch.refresh
     app = Flask("taxi_monitor")
     problems.register(app)
     app.register_blueprint(blueprint(parts))

@@ -1,6 +1,7 @@
 """The only reader of the environment."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Self
 
 from pydantic import (
@@ -15,6 +16,7 @@ from pydantic import (
 from taxi_domain.models import MODEL_NAME
 from taxi_profiles.scores.registry import SCORES
 from taxi_runtime.settings import Environment, MongodbUri, Name, Token
+from taxi_runtime.tokens import MIN_TOKEN
 
 
 class KnownEvent(BaseModel):
@@ -51,8 +53,11 @@ class Settings(Environment):
 
     #: Where the log and the registry are.
     mongodb_uri: MongodbUri = Field(alias="TAXI_MONGODB_URI", min_length=1)
-    #: Token that writing routes ask for.
-    token: Token = Field(alias="TAXI_MONITOR_TOKEN", min_length=8)
+    #: Token that all writing routes take; empty: only those of the folder.
+    token: Token = Field(default="", alias="TAXI_MONITOR_TOKEN")
+    #: Folder with the tokens in files, one a line: `ingest` for records, rows and events, `labels`
+    #: for labels; `token` for both. They are read again when they change.
+    tokens: Path | None = Field(default=None, alias="TAXI_MONITOR_TOKENS")
     #: Name of the model.
     model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
     #: Rows of a window.
@@ -106,6 +111,18 @@ class Settings(Environment):
             if name not in SCORES:
                 raise ValueError(f"{name} is no score; give some of {', '.join(SCORES)}")
         return value
+
+    @field_validator("token")
+    @classmethod
+    def _token_is_long(cls, value: str) -> str:
+        if value and len(value) < MIN_TOKEN:
+            raise ValueError(f"has fewer than {MIN_TOKEN} characters; make it longer")
+        return value
+
+    @field_validator("tokens", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
 
     @field_validator("min_rows")
     @classmethod
