@@ -10,6 +10,8 @@ DATABASE: Final = "taxi"
 
 PREDICTIONS: Final = "predictions"
 LABELS: Final = "labels"
+#: Halves of logged inferences that are not joined yet.
+PENDING: Final = "pending_events"
 RUNS: Final = "runs"
 MODELS: Final = "models"
 ALIASES: Final = "aliases"

@@ -9,12 +9,15 @@ from prometheus_client import CollectorRegistry
 from taxi_domain.records import MAX_PUSHED_BYTES
 from taxi_monitor.http import problems
 from taxi_monitor.http.access import Tokens
+from taxi_monitor.http.event_log import EventLog
+from taxi_monitor.http.event_routes import event_blueprint
 from taxi_monitor.http.record_routes import record_blueprint
 from taxi_monitor.http.report_routes import report_blueprint
 from taxi_monitor.http.routes import Parts, blueprint
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.metrics.evidence_gauges import EvidenceCollector
 from taxi_monitor.metrics.gauges import StateCollector
+from taxi_monitor.metrics.pending_gauge import PendingCollector
 from taxi_monitor.metrics.report_gauges import ReportCollector, ReportWatch
 from taxi_monitor.settings import Settings
 from taxi_monitor.tailer.evidence_thread import EvidenceThread
@@ -72,10 +75,18 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time, events=settings.known_events,
     )  # fmt: skip
-    tailer.each_cycle = watch.refresh
+    events = EventLog(parts, settings.inference_service or settings.model)
+    registry.register(PendingCollector(lambda: events.waiting))
+
+    def each_cycle() -> None:
+        watch.refresh()
+        events.look()
+
+    tailer.each_cycle = each_cycle
     app = Flask("taxi_monitor")
     problems.register(app)
     app.register_blueprint(blueprint(parts))
     app.register_blueprint(record_blueprint(parts))
+    app.register_blueprint(event_blueprint(parts, events))
     app.register_blueprint(report_blueprint(parts))
     return Monitor(app, tailer, evidence)

@@ -60,6 +60,10 @@ class Settings(Environment):
     tokens: Path | None = Field(default=None, alias="TAXI_MONITOR_TOKENS")
     #: Name of the model.
     model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
+    #: InferenceService of KServe whose events are taken; empty: it has the model's name.
+    inference_service: str = Field(
+        default="", alias="TAXI_MONITOR_INFERENCE_SERVICE", max_length=253
+    )
     #: Rows of a window.
     window_rows: int = Field(default=2000, alias="TAXI_MONITOR_WINDOW_ROWS", ge=100, le=200_000)
     #: Labelled rows that the error is taken over.

@@ -9,6 +9,7 @@ from taxi_domain.mongodb import (
     DATABASE,
     LABELS,
     MODELS,
+    PENDING,
     PREDICTIONS,
     REFUSALS,
     REPORTS,
@@ -39,6 +40,7 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         # Appending is for predictors of one's own (`POST /v1/records`).
         PREDICTIONS: (*_READ, *_APPEND),
         LABELS: (*_READ, *_APPEND),
+        PENDING: (*_READ, *_APPEND, "update"),
         RUNS: _READ,
         REPORTS: _READ,
         REFUSALS: (*_READ, *_INDEX),
@@ -48,6 +50,7 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "train": {
         PREDICTIONS: (*_READ, *_INDEX, *_RETENTION),
         LABELS: (*_READ, *_INDEX, *_RETENTION),
+        PENDING: _INDEX,
         ALIASES: (*_READ, "insert", "update"),
         # Removing is for the garbage collection (`taxi-models gc`).
         MODELS: (*_READ, *_INDEX, "insert", "update", "remove"),
