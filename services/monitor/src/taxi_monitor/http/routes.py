@@ -4,7 +4,7 @@ One thread serves all connections and must never wait: what takes the state's lo
 much time is done in other threads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
