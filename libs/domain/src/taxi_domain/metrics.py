@@ -224,6 +224,7 @@ MONITOR_RECORDS: Final = counter(
         ["push", "new"], ["push", "repeated"], ["push", "refused"], ["log", "new"],
         ["records", "new"], ["records", "repeated"], ["records", "refused"],
         ["events", "new"], ["events", "repeated"], ["events", "refused"],
+        ["rows", "new"], ["rows", "repeated"], ["rows", "refused"],
     ],
 )  # fmt: skip
 MONITOR_EVENTS: Final = counter(

@@ -14,6 +14,7 @@ from taxi_monitor.http.event_routes import event_blueprint
 from taxi_monitor.http.record_routes import record_blueprint
 from taxi_monitor.http.report_routes import report_blueprint
 from taxi_monitor.http.routes import Parts, blueprint
+from taxi_monitor.http.row_routes import row_blueprint
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.metrics.evidence_gauges import EvidenceCollector
 from taxi_monitor.metrics.gauges import StateCollector
@@ -22,6 +23,7 @@ from taxi_monitor.metrics.report_gauges import ReportCollector, ReportWatch
 from taxi_monitor.settings import Settings
 from taxi_monitor.tailer.evidence_thread import EvidenceThread
 from taxi_monitor.tailer.log_tailer import LogTailer
+from taxi_monitor.tailer.rows_watch import RowsWatch
 from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.restarts import Restarts
@@ -62,15 +64,20 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
     state = State(settings.window_rows, settings.min_rows, settings.score_names)
     tailer = LogTailer(database, settings, state, counters)
     evidence = EvidenceThread(database, settings, state, counters, unreadable=tailer.unreadable)
+    rows = State(settings.window_rows, settings.min_rows)
+    rows_watch = RowsWatch(
+        database, settings.model, state, rows, window_rows=settings.window_rows,
+        unreadable=tailer.unreadable, clock=time.time,
+    )  # fmt: skip
     watch = ReportWatch(database, settings.model)
     registry.register(ReportCollector(watch))
     threads = {"log_tailer": tailer.is_alive, "evidence": evidence.is_alive}
-    registry.register(StateCollector(state, settings.model, threads, time.time))
+    registry.register(StateCollector(state, settings.model, threads, time.time, rows))
     registry.register(
         EvidenceCollector(state, evidence.views, settings.model, settings.known_events, time.time)
     )
     parts = Parts(
-        state, tailer, evidence, counters, registry, database, settings.model, tokens,
+        state, rows, tailer, evidence, counters, registry, database, settings.model, tokens,
         Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time, events=settings.known_events,
@@ -81,12 +88,18 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
     def each_cycle() -> None:
         watch.refresh()
         events.look()
+        rows_watch.look()
 
     tailer.each_cycle = each_cycle
+    return Monitor(_app(parts, events), tailer, evidence)
+
+
+def _app(parts: Parts, events: EventLog) -> Flask:
     app = Flask("taxi_monitor")
     problems.register(app)
     app.register_blueprint(blueprint(parts))
     app.register_blueprint(record_blueprint(parts))
     app.register_blueprint(event_blueprint(parts, events))
+    app.register_blueprint(row_blueprint(parts))
     app.register_blueprint(report_blueprint(parts))
-    return Monitor(app, tailer, evidence)
+    return app

@@ -13,6 +13,7 @@ from taxi_domain.mongodb import (
     PREDICTIONS,
     REFUSALS,
     REPORTS,
+    ROWS,
     RUNS,
     VERDICTS,
 )
@@ -41,6 +42,7 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         PREDICTIONS: (*_READ, *_APPEND),
         LABELS: (*_READ, *_APPEND),
         PENDING: (*_READ, *_APPEND, "update"),
+        ROWS: (*_READ, *_APPEND),
         RUNS: _READ,
         REPORTS: _READ,
         REFUSALS: (*_READ, *_INDEX),
@@ -51,6 +53,7 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         PREDICTIONS: (*_READ, *_INDEX, *_RETENTION),
         LABELS: (*_READ, *_INDEX, *_RETENTION),
         PENDING: _INDEX,
+        ROWS: (*_INDEX, *_RETENTION),
         ALIASES: (*_READ, "insert", "update"),
         # Removing is for the garbage collection (`taxi-models gc`).
         MODELS: (*_READ, *_INDEX, "insert", "update", "remove"),

@@ -16,7 +16,7 @@ from taxi_monitor.events import pairs
 from taxi_monitor.events.cloudevents import Event
 from taxi_monitor.events.protocols import check_body
 from taxi_monitor.http.record_log import away, count_refused, log_records
-from taxi_monitor.http.routes import RETRY_SECONDS, Parts
+from taxi_monitor.http.routes import RETRY_SECONDS, Parts, champions_schema, no_model
 from taxi_monitor.windows.misfits import EVENTS
 from taxi_runtime.problems import ProblemError
 from taxi_schema.schema import Schema
@@ -82,7 +82,7 @@ class EventLog:
         Raises:
             ProblemError: there is no model yet, too much waits, or MongoDB does not take them now.
         """
-        schema = self._schema()
+        schema = champions_schema(self._parts, "events")
         waiting = self.waiting or Waiting(0, 0)
         if waiting.count >= MAX_WAITING or waiting.bytes >= MAX_WAITING_BYTES:
             raise ProblemError(
@@ -105,7 +105,7 @@ class EventLog:
         try:
             self.waiting = pending.waiting(database)
             for one in pending.left_over(database, self._now() - _LEFT_OVER_AFTER, _MAX_LEFT_OVER):
-                self._join(one, self._schema())
+                self._join(one, champions_schema(self._parts, "events"))
             problem = ""
         except (NotAvailableError, ProblemError) as error:
             problem = str(error)
@@ -149,15 +149,9 @@ class EventLog:
         parts = self._parts
         champion = parts.state.version_of(Alias.CHAMPION)
         if champion is None:
-            raise _no_model(parts)
+            raise no_model(parts, "events")
         known = Registry(parts.database).known(parts.model, {named} if named else set())
         return pairs.Versions(champion, parts.state.version_of(Alias.FALLBACK), known)
-
-    def _schema(self) -> Schema:
-        schema = self._parts.state.schema_of(Alias.CHAMPION)
-        if schema is None:
-            raise _no_model(self._parts)
-        return schema
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._parts.clock(), UTC)
@@ -165,11 +159,3 @@ class EventLog:
 
 def _refusal(row: int, error: FieldError) -> dict[str, object]:
     return {"index": row, "field": error.field, "problem": str(error)}
-
-
-def _no_model(parts: Parts) -> ProblemError:
-    reason = f" ({parts.state.problem})" if parts.state.problem else ""
-    return ProblemError(
-        HTTPStatus.SERVICE_UNAVAILABLE, f"events: no model yet{reason}; send them again",
-        retry_after=RETRY_SECONDS,
-    )  # fmt: skip

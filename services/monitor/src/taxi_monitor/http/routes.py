@@ -41,6 +41,7 @@ from taxi_runtime.bodies import JSON, Bodies, media_type
 from taxi_runtime.problems import ProblemError
 from taxi_runtime.threads import Threads
 from taxi_schema.labels import LabelParser
+from taxi_schema.schema import Schema
 from taxi_store.connection import Document
 from taxi_store.log.encoding import CONTENT_TYPE
 from taxi_store.log.prediction_log import insert_labels
@@ -53,6 +54,7 @@ class Parts:
     """What the routes call."""
 
     state: State
+    rows: State
     tailer: LogTailer
     evidence: EvidenceThread
     counters: Counters
@@ -88,7 +90,8 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
     def drift() -> Response:
         now = datetime.fromtimestamp(parts.clock(), UTC)
         known = parts.readers.run(lambda: forms.drift(parts.state, parts.model))
-        return json_of(with_evidence(known, parts.evidence.views, parts.events, now))
+        form = with_evidence(known, parts.evidence.views, parts.events, now)
+        return json_of(parts.readers.run(lambda: forms.with_rows(form, parts.rows)))
 
     @routes.get("/v1/performance")
     def performance() -> Response:
@@ -98,7 +101,7 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
     def page() -> str:
         drift, performance = parts.readers.run(
             lambda: (
-                forms.drift(parts.state, parts.model),
+                forms.with_rows(forms.drift(parts.state, parts.model), parts.rows),
                 forms.performance(parts.state, parts.model),
             )
         )
@@ -162,7 +165,7 @@ def _take_labels(parts: Parts, data: bytes) -> dict[str, object]:
     """Store posted labels and join them; return what became of them."""
     now = datetime.fromtimestamp(parts.clock(), UTC)
     items = items_of(data, "labels")
-    parser = _label_parser(parts)
+    parser = LabelParser(champions_schema(parts, "labels"))
     labels, refused = each(items, lambda body: Label(*parser.parse(body), now))
     stored = _store(parts, labels, now)
     parts.counters[MONITOR_LABELS].labels("new").inc(stored["accepted"])
@@ -173,20 +176,25 @@ def _take_labels(parts: Parts, data: bytes) -> dict[str, object]:
     return {**stored, "refused": refused}
 
 
-def _label_parser(parts: Parts) -> LabelParser:
-    """Return the parser of labels: by the champion's schema.
+def champions_schema(parts: Parts, what: str) -> Schema:
+    """Return the schema that posts are read by.
 
     Raises:
         ProblemError: there is no champion yet.
     """
     schema = parts.state.schema_of(Alias.CHAMPION)
     if schema is None:
-        reason = f" ({parts.state.problem})" if parts.state.problem else ""
-        raise ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            f"labels: no model yet{reason}; post them again", retry_after=RETRY_SECONDS,
-        )  # fmt: skip
-    return LabelParser(schema)
+        raise no_model(parts, what)
+    return schema
+
+
+def no_model(parts: Parts, what: str) -> ProblemError:
+    """Return the answer to posts that come before the first model."""
+    reason = f" ({parts.state.problem})" if parts.state.problem else ""
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE, f"{what}: no model yet{reason}; post them again",
+        retry_after=RETRY_SECONDS,
+    )  # fmt: skip
 
 
 def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:

@@ -17,6 +17,8 @@ LOG: Final = "log"
 RECORDS: Final = "records"
 #: Records of other servers' inference events.
 EVENTS: Final = "events"
+#: Rows that nobody predicts.
+UNSERVED: Final = "rows"
 #: Values that are remembered, so that reading a record again does not count it again.
 _MAX_REMEMBERED: Final = 10_000
 
