@@ -243,8 +243,12 @@ MONITOR_PENDING_EVENTS: Final = computed(
 MONITOR_LABELS: Final = counter(
     "taxi_monitor_labels_total",
     "Labels posted, by result; and those joined with a row of a window, posted or of the log.",
-    "result", series=[["new"], ["repeated"], ["refused"], ["joined"]],
+    "result", series=[["new"], ["repeated"], ["refused"], ["joined"], ["corrected"]],
 )  # fmt: skip
+MONITOR_LATE_CORRECTIONS: Final = counter(
+    "taxi_monitor_late_corrections_total",
+    "Labels that were corrected when their block was judged already; it is not judged again.",
+)
 MONITOR_UNREADABLE: Final = counter(
     "taxi_monitor_unreadable_documents_total",
     "Records and labels that were left out because they cannot be read, by source, collection and "

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from taxi_domain.records import MAX_PUSHED_BYTES
 from taxi_monitor.http import problems
 from taxi_monitor.http.access import Tokens
+from taxi_monitor.http.correction_routes import correction_blueprint
 from taxi_monitor.http.event_log import EventLog
 from taxi_monitor.http.event_routes import event_blueprint
 from taxi_monitor.http.record_routes import record_blueprint
@@ -101,5 +102,6 @@ def _app(parts: Parts, events: EventLog) -> Flask:
     app.register_blueprint(record_blueprint(parts))
     app.register_blueprint(event_blueprint(parts, events))
     app.register_blueprint(row_blueprint(parts))
+    app.register_blueprint(correction_blueprint(parts))
     app.register_blueprint(report_blueprint(parts))
     return app

@@ -40,7 +40,8 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         **_READ_REGISTRY,
         # Appending is for predictors of one's own (`POST /v1/records`).
         PREDICTIONS: (*_READ, *_APPEND),
-        LABELS: (*_READ, *_APPEND),
+        # Updating is for corrections (`POST /v1/labels/corrections`).
+        LABELS: (*_READ, *_APPEND, "update"),
         PENDING: (*_READ, *_APPEND, "update"),
         ROWS: (*_READ, *_APPEND),
         RUNS: _READ,

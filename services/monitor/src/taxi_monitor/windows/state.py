@@ -120,6 +120,18 @@ class State:
                 without |= np.isnan(matches.ts) & watched.window.are_past(rows)
         return Joined(lags, [labels[place] for place in np.flatnonzero(without).tolist()])
 
+    def correct(self, labels: Sequence[Label]) -> None:
+        """Give labelled rows the labels that the log has now.
+
+        Args:
+            labels: Each row's once.
+        """
+        ids = [label.row_id for label in labels]
+        targets = np.array([label.value for label in labels])
+        with self._lock:
+            for watched in self._watched.values():
+                watched.labelled.correct(ids, targets)
+
     def join_old(self, batch: RecordBatch, labels: Sequence[Label]) -> list[float]:
         """Join labels with rows that left the windows already; return the lags, seconds.
 
