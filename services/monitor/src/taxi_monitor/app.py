@@ -12,6 +12,7 @@ from taxi_monitor.http.access import Tokens
 from taxi_monitor.http.correction_routes import correction_blueprint
 from taxi_monitor.http.event_log import EventLog
 from taxi_monitor.http.event_routes import event_blueprint
+from taxi_monitor.http.openapi import openapi_blueprint
 from taxi_monitor.http.record_routes import record_blueprint
 from taxi_monitor.http.report_routes import report_blueprint
 from taxi_monitor.http.routes import Parts, blueprint
@@ -92,10 +93,11 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
         rows_watch.look()
 
     tailer.each_cycle = each_cycle
-    return Monitor(_app(parts, events), tailer, evidence)
+    return Monitor(create_app(parts, events), tailer, evidence)
 
 
-def _app(parts: Parts, events: EventLog) -> Flask:
+def create_app(parts: Parts, events: EventLog) -> Flask:
+    """Return the application with all routes."""
     app = Flask("taxi_monitor")
     problems.register(app)
     app.register_blueprint(blueprint(parts))
@@ -104,4 +106,5 @@ def _app(parts: Parts, events: EventLog) -> Flask:
     app.register_blueprint(row_blueprint(parts))
     app.register_blueprint(correction_blueprint(parts))
     app.register_blueprint(report_blueprint(parts))
+    app.register_blueprint(openapi_blueprint(parts))
     return app

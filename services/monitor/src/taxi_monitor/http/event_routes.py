@@ -54,7 +54,9 @@ def event_blueprint(parts: Parts, log: EventLog) -> Blueprint:
                 return json_of(parts.writers.run(lambda: _batch(parts, log, data)))
             read = partial(structured, data) if kind else partial(binary, attributes, data)
             parts.writers.run(lambda: _single(parts, log, read))
-        return Response(status=HTTPStatus.OK)
+        answer = Response(status=HTTPStatus.OK)
+        del answer.headers["Content-Type"]
+        return answer
 
     return routes
 
