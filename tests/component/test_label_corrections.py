@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from support.artifacts import artifact_for
-from support.monitor import HEADERS, Monitor
+from support.monitor import Monitor
 from support.predictor import register
 from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, SCHEMA
 
@@ -101,12 +101,8 @@ def test_a_correction_counts_at_once_and_after_a_restart(monitor: Monitor, mongo
     monitor.wait("/v1/performance", "labelled_rows", ROWS)
     rmse(monitor, (2.5**2 / ROWS) ** 0.5)
 
-
-def test_a_label_beyond_the_targets_limits_leaves_the_error(monitor: Monitor) -> None:
-    monitor.post("/v1/labels", {"labels": [label(number) for number in range(ROWS)]})
-    monitor.wait("/v1/performance", "labelled_rows", ROWS)
-    answer = monitor.post("/v1/labels/corrections", {"labels": [label(0, 600.0)]}).json()
-    assert answer["corrected"] == 1
+    # One beyond the target's limits leaves the error, and comes back.
+    monitor.post("/v1/labels/corrections", {"labels": [label(0, 600.0)]})
     found = monitor.wait("/v1/performance", "labelled_rows", ROWS - 1)
     assert found["labels_outside_ratio"] == pytest.approx(1 / ROWS)
     monitor.post("/v1/labels/corrections", {"labels": [label(0, 12.5)]})
@@ -135,14 +131,3 @@ def test_what_was_judged_is_counted_and_the_history_is_bounded(
         monitor.post("/v1/labels/corrections", {"labels": [label(0, float(value))]})
     replaced = [one["value"] for one in stored(mongod)["r-0"]["replaced"]]
     assert replaced == [float(value) for value in range(MAX_REPLACED - 1, 2 * MAX_REPLACED - 1)]
-
-
-def test_without_mongodb_nothing_is_confirmed(monitor: Monitor, mongod: Mongod) -> None:
-    mongod.kill()
-    refused = monitor.post("/v1/labels/corrections", {"labels": [label(0)]})
-    assert refused.status_code == 503
-    assert refused.headers["Retry-After"]
-    mongod.start()
-    url = f"{monitor.url}/v1/labels/corrections"
-    assert httpx.post(url, json={"labels": []}, timeout=15).status_code == 401
-    assert httpx.post(url, json=[], headers=HEADERS, timeout=15).status_code == 422

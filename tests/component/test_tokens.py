@@ -19,10 +19,10 @@ from taxi_local.mongod import Mongod
 pytestmark = pytest.mark.component
 
 #: Tokens are looked at once a second.
-LOOK_SECONDS = 1.5
+LOOK_SECONDS = 1.1
 DOORS = {
-    "ingest": ("/v1/predictions", "/v1/records", "/v1/events"),
-    "labels": ("/v1/labels",),
+    "ingest": ("/v1/predictions", "/v1/records", "/v1/rows", "/v1/events"),
+    "labels": ("/v1/labels", "/v1/labels/corrections"),
 }
 
 
