@@ -28,7 +28,7 @@ TYPES: Final[Mapping[str, Half]] = {
 DEFAULT_ENDPOINTS: Final = ("", "default")
 MAX_EVENT_ID: Final = 128
 #: Of one body of a request or response: both of an inference wait in one document of 16 MiB.
-MAX_DATA_BYTES: Final = 2 * 1024 * 1024
+MAX_DATA_BYTES: Final = 1024 * 1024
 #: Attributes of an event that are looked at.
 ATTRIBUTES: Final = (
     "specversion", "id", "type", "source", "time", "inferenceservicename", "endpoint",

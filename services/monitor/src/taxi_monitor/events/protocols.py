@@ -12,6 +12,7 @@ import msgspec
 
 from taxi_domain.errors import FieldError
 from taxi_domain.records import MAX_PUSHED
+from taxi_monitor.records.nesting import has_more
 from taxi_schema.column import Column, FeatureType, Kind
 from taxi_schema.schema import Schema
 
@@ -51,6 +52,8 @@ def check_body(data: bytes, *names: str) -> None:
         FieldError: it is none.
     """
     remedy = f"send {' or '.join(names)} as a list"
+    if has_more(data, MAX_PUSHED, 2):
+        raise FieldError("data", "has too many items", f"send at most {MAX_PUSHED} a request")
     try:
         body = msgspec.json.decode(data, type=_lists(*names))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

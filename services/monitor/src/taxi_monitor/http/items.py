@@ -14,6 +14,7 @@ from msgspec import DecodeError, Meta, Raw, Struct, ValidationError
 
 from taxi_domain.errors import FieldError
 from taxi_domain.records import MAX_PUSHED
+from taxi_monitor.records.nesting import has_more
 from taxi_runtime.problems import ProblemError
 
 #: Of one item: several times as much as the largest record that is taken.
@@ -29,6 +30,8 @@ def items_of(data: bytes, name: str, most: int = MAX_PUSHED) -> list[Raw]:
     Raises:
         ProblemError: there is none, or it has too many items.
     """
+    if has_more(data, most, 2):
+        raise _too_many(name, most)
     found: list[Raw] = getattr(_read(data, _body(name, most), name, most), name)
     return found
 
@@ -39,6 +42,8 @@ def listed(data: bytes, name: str, most: int) -> list[Raw]:
     Raises:
         ProblemError: it is none, or has too many items.
     """
+    if has_more(data, most, 1):
+        raise _too_many(name, most)
     found: list[Raw] = _read(data, _items(most), name, most)
     return found
 
