@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from pymongo import ASCENDING, UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
+from pymongo.write_concern import WriteConcern
 
 from taxi_domain.mongodb import PENDING
 from taxi_store.connection import Document, translated
@@ -136,8 +137,10 @@ def pair_of(database: Database[Document], inference: str) -> Pair | None:
 
 def done(database: Database[Document], ids: Iterable[str]) -> None:
     """Remember that inferences are joined, or cannot be, and forget their content."""
+    # Lost with a server that dies now, it is only joined once more.
+    pending = database.get_collection(PENDING, write_concern=WriteConcern(w=1, j=False))
     with translated():
-        database[PENDING].update_many(
+        pending.update_many(
             {"_id": {"$in": list(ids)}},
             {
                 "$set": {"state": _DONE},
