@@ -236,7 +236,7 @@ def _event(half: Half, data: JsonSchema) -> JsonSchema:
         "required": ["specversion", "id", "type", "source", "data"],
         "properties": {
             "specversion": {"const": "1.0"},
-            "id": {"type": "string", "pattern": rf"^[ -~]{{1,{MAX_EVENT_ID}}}$"},
+            "id": {"type": "string", "pattern": rf"^[^\u0000]{{1,{MAX_EVENT_ID}}}$"},
             "type": {"const": f"org.kubeflow.serving.inference.{half}"},
             "source": {"type": "string"},
             "time": {"type": "string", "format": "date-time"},
