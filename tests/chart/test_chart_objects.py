@@ -213,13 +213,45 @@ def test_secrets_stay_and_hold_whole_addresses() -> None:
     for name, secret in secrets.items():
         assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
         values = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
-        if name != "taxi-monitor-token":
+        if name == "taxi-monitor-token":
+            assert set(values) == {"ingest", "labels"}
+            assert len(set(values.values())) == 2
+            assert min(map(len, values.values())) >= 24
+        else:
             source = "admin" if values["username"] == "root" else "taxi"
             assert values["uri"] == (
                 f"mongodb://{values['username']}:{values['password']}"
                 f"@taxi-mongodb:27017/taxi?authSource={source}"
             )
             assert len(values["password"]) >= 24
+
+
+def mounted_tokens(name: str, deployment: str) -> list[dict[str, Any]]:
+    """Return the Secrets of a pod's folder of tokens."""
+    spec = objects(name, "Deployment")[deployment]["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    (variable,) = (one for one in container["env"] if one["name"] == "TAXI_MONITOR_TOKENS")
+    (mount,) = (one for one in container["volumeMounts"] if one["mountPath"] == variable["value"])
+    assert mount["readOnly"]
+    (volume,) = (one for one in spec["volumes"] if one["name"] == mount["name"])
+    if "secret" in volume:
+        return [volume["secret"]]
+    return [one["secret"] for one in volume["projected"]["sources"]]
+
+
+@pytest.mark.parametrize("deployment", ["taxi-predictor", "taxi-fallback"])
+def test_a_predictor_has_no_token_for_labels(deployment: str) -> None:
+    items = [{"key": "ingest", "path": "ingest"}]
+    assert mounted_tokens("default", deployment) == [
+        {"name": "taxi-monitor-token", "optional": False, "items": items}
+    ]
+    assert mounted_tokens("default", "taxi-monitor") == [{"secretName": "taxi-monitor-token"}]
+    # Who brings one of an older release has one token for all, which pods must start with.
+    assert mounted_tokens("existing-secrets", deployment) == [
+        {"name": "label-token", "optional": True, "items": [{"key": key, "path": key}]}
+        for key in ("ingest", "token")
+    ]
+    assert mounted_tokens("existing-secrets", "taxi-monitor") == [{"secretName": "label-token"}]
 
 
 def test_the_first_model_is_an_ordinary_job_named_after_its_pod() -> None:

@@ -20,10 +20,14 @@ from support.page_states import VERSION, blocks_of
 from taxi_domain.errors import FieldError
 from taxi_domain.models import ARTIFACT_FORMAT_VERSION, Alias, ModelState
 from taxi_domain.verdicts import Side
+from taxi_domain.records import Label
 from taxi_local.mongod import Mongod
 from taxi_store.admin.bootstrap_users import Credential, LockedOutError, Users, read_credentials
 from taxi_store.admin.indexes import ensure_indexes, ensure_verdict_indexes
 from taxi_store.connection import Document
+from taxi_store.log import pending
+from taxi_store.log.corrections import correct_labels
+from taxi_store.log.pending import Half
 from taxi_store.registry.artifacts import artifact_of
 from taxi_store.registry.garbage_collection import Keep, collect
 from taxi_store.registry.registry import Registry
@@ -31,6 +35,8 @@ from taxi_store.verdicts.verdicts import append, prune
 
 pytestmark = pytest.mark.component
 
+APPENDED = ("predictions", "rows")
+MONITORED = (*APPENDED, "labels", "pending_events")
 CARD = json.dumps({"format_version": ARTIFACT_FORMAT_VERSION}).encode()
 WANTED = {
     name: Credential(name, f"secret of {name}: /?@")
@@ -105,19 +111,30 @@ def test_the_predictor_writes_the_log_and_cannot_read_or_change_it(
                 forbidden()
 
 
-def test_the_monitor_appends_to_log_and_labels_and_cannot_change_them(guarded: Mongod) -> None:
+def test_the_monitor_appends_to_the_log_corrects_labels_and_removes_nothing(
+    guarded: Mongod,
+) -> None:
     users_of(guarded).apply(WANTED)
+    now = datetime.now(UTC)
 
     with log_in(guarded, "monitor") as client:
-        for collection in (client["taxi"]["predictions"], client["taxi"]["labels"]):
-            collection.insert_one({"_id": "a"})
-            assert collection.find_one() == {"_id": "a"}
-            for forbidden in (
-                partial(collection.delete_many, {}),
-                partial(collection.update_one, {"_id": "a"}, {"$set": {"x": 1}}),
-            ):
-                with pytest.raises(OperationFailure, match="not authorized"):
-                    forbidden()
+        database = client["taxi"]
+        for name in ("predictions", "labels", "rows"):
+            database[name].insert_one({"_id": "a"})
+            assert database[name].find_one() == {"_id": "a"}
+        for half in Half:
+            pending.add(database, [pending.Side("i", half, {"data": b"{}", "bytes": 2})], now)
+        assert pending.pair_of(database, "i") is not None
+        pending.done(database, ["i"])
+        assert pending.waiting(database).count == 0
+        assert correct_labels(database, [Label("a", 7.0, now)], now).changed
+        change = {"$set": {"x": 1}}
+        for forbidden in (
+            *(partial(database[name].delete_many, {}) for name in MONITORED),
+            *(partial(database[name].update_one, {"_id": "a"}, change) for name in APPENDED),
+        ):
+            with pytest.raises(OperationFailure, match="not authorized"):
+                forbidden()
 
 
 def test_the_monitor_keeps_and_prunes_the_history_of_its_verdict(guarded: Mongod) -> None:

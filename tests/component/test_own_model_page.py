@@ -128,10 +128,28 @@ def test_training_code_of_ones_own_competes_in_a_run(folder: Folder) -> None:
 @pytest.fixture
 def monitor(folder: Folder, tmp_path: Path) -> Iterator[Monitor]:
     with connect(folder.uri, app_name="test") as client:
-        database_of(client)["predictions"].delete_many({})
+        for name in ("predictions", "labels", "rows", "pending_events"):
+            database_of(client)[name].delete_many({})
     one = Monitor(tmp_path, folder.uri, TAXI_MODEL=MODEL).start()
     yield one
     one.stop()
+
+
+def test_events_rows_and_corrections_are_taken(folder: Folder, monitor: Monitor) -> None:
+    monitor.wait("/v1/drift", "window", 0)
+    quiet = "curl --fail-with-body --silent --show-error --write-out '\\n' "
+    for section, answers in ((5, ["", ""]), (4, None), (6, None), (7, None)):
+        (commands,) = own_model_doc.blocks(section, "bash")
+        printed = folder.run(
+            commands.replace("curl ", quiet), MONITOR=monitor.url, TOKEN=TOKEN,
+            VERSION=folder.champion,
+        )  # fmt: skip
+        assert printed.splitlines() == (answers or own_model_doc.answers(commands))
+    monitor.wait("/v1/drift", "window", 2)
+    with connect(folder.uri, app_name="test") as client:
+        record = database_of(client)["predictions"].find_one({"_id": "UA1545-2013-01-03"})
+    assert record is not None
+    assert (record["prediction"], record["inputs"]["dest"]) == (3.5, "IAH")
 
 
 def test_a_predictor_of_ones_own_is_watched(folder: Folder, monitor: Monitor) -> None:

@@ -180,7 +180,7 @@ DRIBBLES = {"headers": (b"", HEAD + b" " * 60), "body": (HEAD, b" " * 60)}
 @pytest.mark.parametrize("part", sorted(DRIBBLES))
 def test_an_answer_that_dribbles_is_given_up(part: str) -> None:
     with Dribbler(*DRIBBLES[part]) as endpoint, pytest.raises(NotAvailableError, match="monitor"):
-        Monitor(endpoint.url, "token").write([b"record"])
+        Monitor(endpoint.url, lambda: "token").write([b"record"])
 
 
 def test_names_are_looked_up_outside_of_the_idle_class(mongod: Mongod, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ EVERY_PART = [(part, "TAXI_MONGODB_URI", "mongodb://%") for part in PARTS]
         ("predictor", "TAXI_PREDICT_DRAIN_SECONDS", "inf"),
         ("monitor", "TAXI_MONITOR_TOKEN", "t\N{LATIN SMALL LETTER O WITH DIAERESIS}ken-for-tests"),
         ("monitor", "TAXI_MONITOR_TOKEN", "short\n\n\n\n\n"),
+        ("monitor", "TAXI_MONITOR_TOKEN", ""),
         ("monitor", "TAXI_MONITOR_MIN_ROWS", "5000"),
         ("operator", "TAXI_OPERATOR_API_TIMEOUT", "inf"),
         ("operator", "TAXI_OPERATOR_REPORT_CRONJOB", "taxi-report"),

@@ -43,14 +43,19 @@
 {{- int64 (default 0 (index (default dict .root.Values.mongodb.retention) .kind)) -}}
 {{- end -}}
 
+{{/* Secret with the tokens of the monitor's doors. Argument: root context. */}}
 {{- define "taxi.monitor.tokenSecretName" -}}
 {{- default (printf "%s-monitor-token" (include "taxi.fullname" .)) .Values.monitor.existingTokenSecret -}}
 {{- end -}}
 
-{{/* A value of a Secret that is there already, else a new random one. Arguments: root, name, key. */}}
+{{/*
+A value of a Secret that is there already, else a new random one.
+Arguments: root, name, key, before (optional: the key that older releases had it under).
+*/}}
 {{- define "taxi.keptOrRandom" -}}
 {{- $found := lookup "v1" "Secret" .root.Release.Namespace .name -}}
-{{- $value := index (default dict (default dict $found).data) .key -}}
+{{- $data := default dict (default dict $found).data -}}
+{{- $value := default (index $data (default "" .before)) (index $data .key) -}}
 {{- if $value -}}
 {{- b64dec $value -}}
 {{- else -}}

@@ -79,7 +79,7 @@ def test_only_who_makes_the_indexes_may_change_them() -> None:
         if "collMod" in actions
     }
 
-    assert changing == {("train", "predictions"), ("train", "labels")}
+    assert changing == {("train", "predictions"), ("train", "rows"), ("train", "labels")}
 
 
 @pytest.mark.parametrize("option", ["--pause-seconds", "--patience-seconds"])

@@ -10,11 +10,10 @@ from taxi_domain.kube import ACTIVE, COMPONENT_LABEL, INSTANCE_LABEL, MONITOR
 from taxi_stories.kubectl import CommandError
 from taxi_stories.parts import PartError, service, token
 
-SECRET = {
-    "kind": "Secret",
-    "metadata": {"name": "label-token"},
-    "data": {"key-of-ours": base64.b64encode(b"secret").decode()},
-}
+
+def secret(**data: str) -> dict[str, Any]:
+    coded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    return {"kind": "Secret", "metadata": {"name": "our-tokens"}, "data": coded}
 
 
 def one(kind: str, name: str, component: str, spec: Any, release: str = "taxi") -> dict[str, Any]:
@@ -26,15 +25,12 @@ def cluster(*objects: dict[str, Any]) -> FakeKubectl:
     return FakeKubectl("context", "ns", objects)
 
 
-def monitor(source: dict[str, Any] | None) -> dict[str, Any]:
-    env: list[dict[str, Any]] = [{"name": "OTHER", "value": "1"}]
-    if source is not None:
-        env.append({"name": "TAXI_MONITOR_TOKEN", **source})
-    containers = [{"name": "sidecar"}, {"name": "monitor", "env": env}]
-    return one("Deployment", "m", MONITOR, {"template": {"spec": {"containers": containers}}})
+def monitor(*volumes: dict[str, Any]) -> dict[str, Any]:
+    spec = {"containers": [{"name": "monitor"}], "volumes": [{"name": "tmp"}, *volumes]}
+    return one("Deployment", "m", MONITOR, {"template": {"spec": spec}})
 
 
-FROM_SECRET = {"valueFrom": {"secretKeyRef": {"name": "label-token", "key": "key-of-ours"}}}
+TOKENS = {"name": "tokens", "secret": {"secretName": "our-tokens"}}
 PORTS = {"ports": [{"name": "metrics", "port": 9090}, {"name": "http", "port": 8080}]}
 
 
@@ -48,19 +44,28 @@ def test_a_service_is_found_by_its_labels_with_its_port() -> None:
     assert service(found, "taxi", ACTIVE) == ("drift-prod-predict", 8080)
 
 
-def test_the_token_is_that_of_the_monitors_secret() -> None:
-    assert token(cluster(monitor(FROM_SECRET), SECRET), "taxi") == "secret"
+@pytest.mark.parametrize(
+    ("data", "sent"),
+    [
+        ({"ingest": "i", "labels": "new\nold\n", "token": "x"}, "new"),
+        ({"token": "for-all\n"}, "for-all"),
+    ],
+)
+def test_the_token_is_that_for_labels_of_the_monitors_secret(
+    data: dict[str, str], sent: str
+) -> None:
+    assert token(cluster(monitor(TOKENS), secret(**data)), "taxi") == sent
 
 
 def test_a_missing_secret_is_the_clusters_answer() -> None:
-    with pytest.raises(CommandError, match="label-token"):
-        token(cluster(monitor(FROM_SECRET)), "taxi")
+    with pytest.raises(CommandError, match="our-tokens"):
+        token(cluster(monitor(TOKENS)), "taxi")
 
 
-@pytest.mark.parametrize("source", [None, {"value": "plain"}])
-def test_a_token_from_no_secret_is_told(source: dict[str, Any] | None) -> None:
-    with pytest.raises(PartError, match="TAXI_MONITOR_TOKEN comes from no Secret"):
-        token(cluster(monitor(source)), "taxi")
+@pytest.mark.parametrize("volumes", [[], [{"name": "tokens", "emptyDir": {}}]])
+def test_tokens_of_no_secret_are_told(volumes: list[dict[str, Any]]) -> None:
+    with pytest.raises(PartError, match="has no volume tokens of a Secret"):
+        token(cluster(monitor(*volumes)), "taxi")
 
 
 def test_a_release_that_is_not_there_is_told_with_the_remedy() -> None:

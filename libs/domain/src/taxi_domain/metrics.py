@@ -224,13 +224,32 @@ MONITOR_RECORDS: Final = counter(
     series=[
         ["push", "new"], ["push", "repeated"], ["push", "refused"], ["log", "new"],
         ["records", "new"], ["records", "repeated"], ["records", "refused"],
+        ["events", "new"], ["events", "repeated"], ["events", "refused"],
+        ["rows", "new"], ["rows", "repeated"], ["rows", "refused"],
     ],
 )  # fmt: skip
+MONITOR_EVENTS: Final = counter(
+    "taxi_monitor_events_total",
+    "Events of inference loggers, by half of an inference (or 'other') and result.",
+    "half", "result",
+    series=[
+        *product(["request", "response"], ["taken", "repeated", "refused"]), ["other", "ignored"],
+        ["other", "refused"],
+    ],
+)  # fmt: skip
+MONITOR_PENDING_EVENTS: Final = computed(
+    "taxi_monitor_pending_events",
+    "Requests without their response yet, and responses without their request.",
+)
 MONITOR_LABELS: Final = counter(
     "taxi_monitor_labels_total",
     "Labels posted, by result; and those joined with a row of a window, posted or of the log.",
-    "result", series=[["new"], ["repeated"], ["refused"], ["joined"]],
+    "result", series=[["new"], ["repeated"], ["refused"], ["joined"], ["corrected"]],
 )  # fmt: skip
+MONITOR_LATE_CORRECTIONS: Final = counter(
+    "taxi_monitor_late_corrections_total",
+    "Labels that were corrected when their block was judged already; it is not judged again.",
+)
 MONITOR_UNREADABLE: Final = counter(
     "taxi_monitor_unreadable_documents_total",
     "Records and labels that were left out because they cannot be read, by source, collection and "

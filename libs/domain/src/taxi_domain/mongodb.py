@@ -10,6 +10,10 @@ DATABASE: Final = "taxi"
 
 PREDICTIONS: Final = "predictions"
 LABELS: Final = "labels"
+#: Rows that nobody predicts.
+ROWS: Final = "rows"
+#: Halves of logged inferences that are not joined yet.
+PENDING: Final = "pending_events"
 RUNS: Final = "runs"
 MODELS: Final = "models"
 ALIASES: Final = "aliases"

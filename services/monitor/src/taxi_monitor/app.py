@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 from flask import Flask
 from prometheus_client import CollectorRegistry
-from pymongo.database import Database
 
 from taxi_domain.records import MAX_PUSHED_BYTES
 from taxi_monitor.http import problems
+from taxi_monitor.http.access import Tokens
+from taxi_monitor.http.correction_routes import correction_blueprint
+from taxi_monitor.http.event_log import EventLog
+from taxi_monitor.http.event_routes import event_blueprint
 from taxi_monitor.http.judged_views import JudgedViews
+from taxi_monitor.http.openapi import openapi_blueprint
 from taxi_monitor.http.page_history import PageHistory
 from taxi_monitor.http.page_routes import page_blueprint
 from taxi_monitor.http.pages import Pages
@@ -18,20 +22,23 @@ from taxi_monitor.http.record_routes import record_blueprint
 from taxi_monitor.http.report_readers import ReportReaders
 from taxi_monitor.http.report_routes import report_blueprint
 from taxi_monitor.http.routes import Parts, blueprint
+from taxi_monitor.http.row_routes import row_blueprint
 from taxi_monitor.http.verdict_routes import verdict_blueprint
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.metrics.evidence_gauges import EvidenceCollector
 from taxi_monitor.metrics.gauges import StateCollector
+from taxi_monitor.metrics.pending_gauge import PendingCollector
 from taxi_monitor.metrics.report_gauges import ReportCollector, ReportWatch
 from taxi_monitor.metrics.storage_gauges import StorageCollector, StorageWatch
 from taxi_monitor.settings import Settings
 from taxi_monitor.tailer.evidence_thread import EvidenceThread
 from taxi_monitor.tailer.log_tailer import LogTailer
+from taxi_monitor.tailer.rows_watch import RowsWatch
 from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.restarts import Restarts
 from taxi_runtime.threads import Threads
-from taxi_store.connection import Document, connect, database_of
+from taxi_store.connection import connect, database_of
 
 #: Threads for what is only read: whatever posts wait for, probes and scrapes do not.
 _READERS = 4
@@ -58,7 +65,7 @@ class Monitor:
         self.evidence.stop()
 
 
-def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
+def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Monitor:
     """Build the object graph; the background threads are not started yet."""
     database = database_of(connect(settings.mongodb_uri, app_name="taxi-monitor"))
     registry = CollectorRegistry()
@@ -68,47 +75,57 @@ def create_monitor(settings: Settings, restarts: Restarts) -> Monitor:
     tailer = LogTailer(database, settings, state, counters)
     evidence = EvidenceThread(database, settings, state, counters, unreadable=tailer.unreadable)
     verdicts = JudgedViews(evidence.views)
-    tailer.each_cycle = _watched(database, settings.model, registry)
+    rows = State(settings.window_rows, settings.min_rows, settings.score_names)
+    rows_watch = RowsWatch(
+        database, settings.model, state, rows, window_rows=settings.window_rows,
+        unreadable=tailer.unreadable, clock=time.time,
+    )  # fmt: skip
     threads = {"log_tailer": tailer.is_alive, "evidence": evidence.is_alive}
-    registry.register(StateCollector(state, settings.model, threads, time.time))
+    registry.register(StateCollector(state, settings.model, threads, time.time, rows))
     registry.register(
         EvidenceCollector(state, evidence.views, settings.model, settings.known_events, time.time)
     )
     parts = Parts(
-        state, tailer, evidence, counters, registry, database, settings.model, settings.token,
+        state, rows, tailer, evidence, counters, registry, database, settings.model, tokens,
         Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time, events=settings.known_events, newest=verdicts.newest,
     )  # fmt: skip
+    events = EventLog(parts, settings.inference_service or settings.model)
+    registry.register(PendingCollector(lambda: events.waiting))
+    tailer.each_cycle = _all_of(*_watched(parts), events.look, rows_watch.look)
+    history = PageHistory(database, settings.model, state, verdicts, parts.events, parts.clock)
+    pages = Pages(settings.model, state, history, counters, parts.clock)
+    return Monitor(create_app(parts, events, pages), tailer, evidence)
+
+
+def create_app(parts: Parts, events: EventLog, pages: Pages) -> Flask:
+    """Return the application with all routes."""
     app = Flask("taxi_monitor")
     problems.register(app)
-    for one in (blueprint, record_blueprint, report_blueprint):
-        app.register_blueprint(one(parts))
-    _register_page(app, parts, verdicts)
-    return Monitor(app, tailer, evidence)
-
-
-def _watched(
-    database: Database[Document], model: str, registry: CollectorRegistry
-) -> Callable[[], None]:
-    """Export what the store says of reports, its disk and backups; return what asks it again."""
-    reports, storage = ReportWatch(database, model), StorageWatch(database)
-    registry.register(ReportCollector(reports))
-    registry.register(StorageCollector(storage))
-
-    def refresh() -> None:
-        reports.refresh()
-        storage.refresh()
-
-    return refresh
-
-
-def _register_page(app: Flask, parts: Parts, verdicts: JudgedViews) -> None:
-    """Add the page and its data, which have threads of their own."""
-    history = PageHistory(
-        parts.database, parts.model, parts.state, verdicts, parts.events, parts.clock
-    )
+    # Pages and the history they show are read by threads of their own.
     readers = ReportReaders("page")
-    pages = Pages(parts.model, parts.state, history, parts.counters, parts.clock)
-    app.register_blueprint(page_blueprint(pages, readers))
-    app.register_blueprint(verdict_blueprint(parts, readers))
+    for one in (
+        blueprint(parts), record_blueprint(parts), event_blueprint(parts, events),
+        row_blueprint(parts), correction_blueprint(parts), report_blueprint(parts),
+        openapi_blueprint(parts), page_blueprint(pages, readers), verdict_blueprint(parts, readers),
+    ):  # fmt: skip
+        app.register_blueprint(one)
+    return app
+
+
+def _watched(parts: Parts) -> tuple[Callable[[], None], ...]:
+    """Export what the store says of reports, its disk and backups; return what asks it again."""
+    reports = ReportWatch(parts.database, parts.model)
+    storage = StorageWatch(parts.database)
+    parts.registry.register(ReportCollector(reports))
+    parts.registry.register(StorageCollector(storage))
+    return reports.refresh, storage.refresh
+
+
+def _all_of(*looks: Callable[[], None]) -> Callable[[], None]:
+    def look() -> None:
+        for one in looks:
+            one()
+
+    return look

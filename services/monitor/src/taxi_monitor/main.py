@@ -10,6 +10,7 @@ from gunicorn.app.base import BaseApplication
 
 from taxi_domain.metrics import MONITOR_WORKER_RESTARTS
 from taxi_monitor.app import Monitor, create_monitor
+from taxi_monitor.http.access import Tokens
 from taxi_monitor.settings import Settings
 from taxi_runtime.options import OPTIONS
 from taxi_runtime.process import run_service
@@ -21,6 +22,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._tokens = Tokens(settings.token, settings.tokens)
         self._monitor: Monitor | None = None
         folder = Path(tempfile.mkdtemp(prefix="taxi-monitor-"))
         self._restarts = Restarts(folder / "worker-restarts", MONITOR_WORKER_RESTARTS)
@@ -50,7 +52,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
     def load(self) -> Flask:
         """Build the application in the worker and start to follow the log."""
-        self._monitor = create_monitor(self._settings, self._restarts)
+        self._monitor = create_monitor(self._settings, self._restarts, self._tokens)
         self._monitor.start()
         return self._monitor.app
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import (
@@ -17,6 +18,7 @@ from pydantic_settings import NoDecode
 from taxi_domain.models import MODEL_NAME
 from taxi_profiles.scores.registry import SCORES
 from taxi_runtime.settings import Environment, MongodbUri, Name, Token
+from taxi_runtime.tokens import MIN_TOKEN
 
 
 class KnownEvent(BaseModel):
@@ -53,10 +55,17 @@ class Settings(Environment):
 
     #: Where the log and the registry are.
     mongodb_uri: MongodbUri = Field(alias="TAXI_MONGODB_URI", min_length=1)
-    #: Token that writing routes ask for.
-    token: Token = Field(alias="TAXI_MONITOR_TOKEN", min_length=8)
+    #: Token that all writing routes take; empty: only those of the folder.
+    token: Token = Field(default="", alias="TAXI_MONITOR_TOKEN")
+    #: Folder with the tokens in files, one a line: `ingest` for records, rows and events, `labels`
+    #: for labels; `token` for both. They are read again when they change.
+    tokens: Path | None = Field(default=None, alias="TAXI_MONITOR_TOKENS")
     #: Name of the model.
     model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
+    #: InferenceService of KServe whose events are taken; empty: it has the model's name.
+    inference_service: str = Field(
+        default="", alias="TAXI_MONITOR_INFERENCE_SERVICE", max_length=253
+    )
     #: Rows of a window.
     window_rows: int = Field(default=2000, alias="TAXI_MONITOR_WINDOW_ROWS", ge=100, le=200_000)
     #: Labelled rows that the error is taken over.
@@ -116,6 +125,18 @@ class Settings(Environment):
             return json.loads(value) if isinstance(value, str) else value
         except json.JSONDecodeError as error:
             raise ValueError(f"is not JSON ({error}); give a list of events") from error
+
+    @field_validator("token")
+    @classmethod
+    def _token_is_long(cls, value: str) -> str:
+        if value and len(value) < MIN_TOKEN:
+            raise ValueError(f"has fewer than {MIN_TOKEN} characters; make it longer")
+        return value
+
+    @field_validator("tokens", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
 
     @field_validator("min_rows")
     @classmethod

@@ -31,8 +31,11 @@ class Settings(Environment):
     mongodb_uri: MongodbUri = Field(alias="TAXI_MONGODB_URI", min_length=1)
     #: Base address of the monitor; empty sends it nothing.
     monitor_url: HttpUrl = Field(default="", alias="TAXI_MONITOR_URL")
-    #: Token for the monitor's writing routes.
+    #: Token for the monitor's records; empty: that of the folder.
     monitor_token: Token = Field(default="", alias="TAXI_MONITOR_TOKEN")
+    #: Folder whose file `ingest` (or `token`, where one is for all) has it in its first line; it is
+    #: read again when it changes.
+    monitor_tokens: Path | None = Field(default=None, alias="TAXI_MONITOR_TOKENS")
     #: Name of the model.
     model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
     #: Which alias this pod serves.
@@ -62,7 +65,7 @@ class Settings(Environment):
     #: How long a stopping predictor goes on delivering, seconds.
     drain_seconds: float = Field(default=15.0, alias="TAXI_PREDICT_DRAIN_SECONDS", ge=0)
 
-    @field_validator("shadow_alias", mode="before")
+    @field_validator("shadow_alias", "monitor_tokens", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None

@@ -5,9 +5,11 @@ from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import COMPONENT_LABEL, INSTANCE_LABEL, MONITOR
-from taxi_stories.kubectl import Kubectl
+from taxi_stories.kubectl import CommandError, Kubectl
 
-_TOKEN_VARIABLE: Final = "TAXI_MONITOR_TOKEN"
+_TOKENS: Final = "tokens"
+#: Keys of the Secret: the token for labels, or the one for all that older Secrets have.
+_LABELS, _ALL = "labels", "token"
 _PORT: Final = "http"
 
 
@@ -36,20 +38,23 @@ def service(kubectl: Kubectl, release: str, component: str) -> tuple[str, int]:
 
 
 def token(kubectl: Kubectl, release: str) -> str:
-    """Return the token for labels, of the Secret that the monitor's pods take it from.
+    """Return the token for labels, of the Secret that the monitor's pods have.
 
     Raises:
-        PartError: there is no monitor, or it takes its token from no Secret.
+        PartError: there is no monitor, or its pods have no Secret with tokens.
         CommandError: the cluster does not answer, or has no such Secret.
     """
     found = deployment(kubectl, release, MONITOR)
-    for container in found["spec"]["template"]["spec"]["containers"]:
-        for variable in container.get("env") or []:
-            reference = (variable.get("valueFrom") or {}).get("secretKeyRef")
-            if variable["name"] == _TOKEN_VARIABLE and reference:
-                return kubectl.secret(str(reference["name"]), str(reference["key"]))
+    for volume in found["spec"]["template"]["spec"].get("volumes") or []:
+        if volume["name"] == _TOKENS and "secret" in volume:
+            name = str(volume["secret"]["secretName"])
+            try:
+                # The first line is the one to send.
+                return kubectl.secret(name, _LABELS).splitlines()[0].strip()
+            except (CommandError, IndexError):
+                return kubectl.secret(name, _ALL).splitlines()[0].strip()
     raise PartError(
-        f"Deployment {found['metadata']['name']}: {_TOKEN_VARIABLE} comes from no Secret; "
+        f"Deployment {found['metadata']['name']}: has no volume {_TOKENS} of a Secret; "
         "upgrade the release"
     )
 

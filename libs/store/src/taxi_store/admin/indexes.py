@@ -5,9 +5,10 @@ from typing import Final
 from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
-from taxi_domain.mongodb import MODELS, PREDICTIONS, REPORTS, RUNS, VERDICTS
+from taxi_domain.mongodb import MODELS, PREDICTIONS, REPORTS, ROWS, RUNS, VERDICTS
 from taxi_store.admin.retention import Retention, ensure_order, ensure_retention
 from taxi_store.connection import Document, translated
+from taxi_store.log.pending import ensure_pending_indexes
 
 REPORT_KIND: Final = "report"
 NEWEST_REPORT_FIRST: Final = [("to", DESCENDING), ("_id", DESCENDING)]
@@ -41,6 +42,8 @@ def ensure_indexes(database: Database[Document], *, retention: Retention | None 
         predictions.create_index([("model", ASCENDING), *_NEWEST_FIRST])
         database[MODELS].create_index([("model", ASCENDING), ("created_at", DESCENDING)])
         database[RUNS].create_index([("started_at", DESCENDING)])
+        database[ROWS].create_index([("model", ASCENDING), *_NEWEST_FIRST])
+    ensure_pending_indexes(database)
 
 
 def ensure_report_index(database: Database[Document]) -> None:

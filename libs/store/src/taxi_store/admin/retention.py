@@ -14,7 +14,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from taxi_domain.errors import FieldError
-from taxi_domain.mongodb import LABELS, PREDICTIONS
+from taxi_domain.mongodb import LABELS, PREDICTIONS, ROWS
 from taxi_store.connection import Document, translated
 
 _DAY: Final = 86_400
@@ -74,13 +74,14 @@ def ensure_retention(database: Database[Document], retention: Retention) -> None
     """
     with translated():
         _ensure(database[PREDICTIONS], retention.predictions_days)
+        _ensure(database[ROWS], retention.predictions_days)
         _ensure(database[LABELS], retention.labels_days)
 
 
 def ensure_order(database: Database[Document]) -> None:
     """Make the indexes by which the log is followed, and leave alone what expires when."""
     with translated():
-        for name in (PREDICTIONS, LABELS):
+        for name in (PREDICTIONS, ROWS, LABELS):
             if _index(database[name]) is None:
                 _create(database[name], {})
 

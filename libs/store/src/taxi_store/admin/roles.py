@@ -10,9 +10,11 @@ from taxi_domain.mongodb import (
     DATABASE,
     LABELS,
     MODELS,
+    PENDING,
     PREDICTIONS,
     REFUSALS,
     REPORTS,
+    ROWS,
     RUNS,
     VERDICTS,
 )
@@ -48,7 +50,10 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         **_READ_REGISTRY,
         # Appending is for predictors of one's own (`POST /v1/records`).
         PREDICTIONS: (*_READ, *_APPEND),
-        LABELS: (*_READ, *_APPEND),
+        # Updating is for corrections (`POST /v1/labels/corrections`).
+        LABELS: (*_READ, *_APPEND, "update"),
+        PENDING: (*_READ, *_APPEND, "update"),
+        ROWS: (*_READ, *_APPEND),
         RUNS: _READ,
         REPORTS: _READ,
         REFUSALS: (*_READ, *_INDEX),
@@ -61,6 +66,8 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "train": {
         PREDICTIONS: (*_READ, *_INDEX, *_RETENTION),
         LABELS: (*_READ, *_INDEX, *_RETENTION),
+        PENDING: _INDEX,
+        ROWS: (*_INDEX, *_RETENTION),
         ALIASES: (*_READ, "insert", "update"),
         # Removing is for the garbage collection (`taxi-models gc`).
         MODELS: (*_READ, *_INDEX, "insert", "update", "remove"),

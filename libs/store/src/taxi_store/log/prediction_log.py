@@ -60,7 +60,7 @@ def repeats_of(
     database: Database[Document], records: Sequence[bytes], now: datetime
 ) -> frozenset[int]:
     """Write encoded records; return the indexes of those whose rows the log had before."""
-    return frozenset(_insert(database[PREDICTIONS], storable(records, now)))
+    return frozenset(insert_new(database[PREDICTIONS], storable(records, now)))
 
 
 def insert_labels(
@@ -80,7 +80,7 @@ def insert_labels(
         {"_id": one.row_id, LABEL_VALUE: one.value, "ts": one.ts, "stored_at": now}
         for one in first.values()
     )
-    there = [rows[index] for index in _insert(database[LABELS], documents)]
+    there = [rows[index] for index in insert_new(database[LABELS], documents)]
     new = len(first) - len(there)
     before = labels_of(database, there, unreadable)
     # One that cannot be read is the row's all the same: after a restart it would have none.
@@ -147,7 +147,7 @@ def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield chunk
 
 
-def _insert(
+def insert_new(
     collection: Collection[Document], documents: Iterable[Document | RawBSONDocument]
 ) -> list[int]:
     """Write documents; return the indexes of those that were there already."""

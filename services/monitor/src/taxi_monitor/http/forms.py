@@ -29,6 +29,12 @@ def drift(
     return _form(state, model, part)
 
 
+def with_rows(form: dict[str, Any], rows: State) -> dict[str, Any]:
+    """Return the form of all versions with the rows that nobody predicts, judged by no evidence."""
+    apart = [{**one, "judging": None} for one in _parts(rows, _drift)]
+    return {**form, "versions": form["versions"] + apart}
+
+
 def performance(state: State, model: str) -> dict[str, Any]:
     """Return the latest errors of every version, of labels within the target's limits."""
     return _form(state, model, _performance)
@@ -37,12 +43,14 @@ def performance(state: State, model: str) -> dict[str, Any]:
 def _form(
     state: State, model: str, part: Callable[[WatchedVersion, Evaluation | None], dict[str, Any]]
 ) -> dict[str, Any]:
+    return {"model": model, "problem": state.problem or None, "versions": _parts(state, part)}
+
+
+def _parts(
+    state: State, part: Callable[[WatchedVersion, Evaluation | None], dict[str, Any]]
+) -> list[dict[str, Any]]:
     evaluations = {watched.role: evaluation for watched, evaluation in state.evaluations()}
-    return {
-        "model": model,
-        "problem": state.problem or None,
-        "versions": [part(watched, evaluations.get(watched.role)) for watched in state.watched()],
-    }
+    return [part(watched, evaluations.get(watched.role)) for watched in state.watched()]
 
 
 def _drift(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str, Any]:

@@ -4,12 +4,11 @@ One thread serves all connections and must never wait: what takes the state's lo
 much time is done in other threads.
 """
 
-import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -17,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pymongo.database import Database
 
 from taxi_domain.documents import record_of
-from taxi_domain.errors import FieldError, NotAvailableError
+from taxi_domain.errors import NotAvailableError
 from taxi_domain.metrics import (
     MONITOR_LABELS,
     MONITOR_RECORDS,
@@ -25,9 +24,11 @@ from taxi_domain.metrics import (
 )
 from taxi_domain.models import Alias
 from taxi_domain.mongodb import LABELS, PREDICTIONS
-from taxi_domain.records import MAX_PUSHED, Label
+from taxi_domain.records import Label
 from taxi_monitor.http import forms
+from taxi_monitor.http.access import Door, Tokens
 from taxi_monitor.http.evidence_forms import with_evidence
+from taxi_monitor.http.items import each, few, items_of, refusal
 from taxi_monitor.http.verdict_forms import Newest
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.records.batch import RecordBatch, batch_of
@@ -41,13 +42,12 @@ from taxi_runtime.bodies import JSON, Bodies, media_type
 from taxi_runtime.problems import ProblemError
 from taxi_runtime.threads import Threads
 from taxi_schema.labels import LabelParser
+from taxi_schema.schema import Schema
 from taxi_store.connection import Document
 from taxi_store.log.encoding import CONTENT_TYPE
 from taxi_store.log.prediction_log import insert_labels
 
 RETRY_SECONDS: Final = 5
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,14 @@ class Parts:
     """What the routes call."""
 
     state: State
+    rows: State
     tailer: LogTailer
     evidence: EvidenceThread
     counters: Counters
     registry: CollectorRegistry
     database: Database[Document]
     model: str
-    token: str
+    tokens: Tokens
     bodies: Bodies
     writers: Threads
     readers: Threads
@@ -78,19 +79,21 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
     @routes.post("/v1/predictions")
     def predictions() -> Response:
         return posted(
-            parts, lambda data, kind: _take_records(parts, data, kind == CONTENT_TYPE),
+            parts, Door.INGEST,
+            lambda data, kind: _take_records(parts, data, kind == CONTENT_TYPE),
             JSON, CONTENT_TYPE,
         )  # fmt: skip
 
     @routes.post("/v1/labels")
     def labels() -> Response:
-        return posted(parts, lambda data, _: _take_labels(parts, data), JSON)
+        return posted(parts, Door.LABELS, lambda data, _: _take_labels(parts, data), JSON)
 
     @routes.get("/v1/drift")
     def drift() -> Response:
         now = datetime.fromtimestamp(parts.clock(), UTC)
         known = parts.readers.run(lambda: forms.drift(parts.state, parts.model, parts.newest))
-        return json_of(with_evidence(known, parts.evidence.views, parts.events, now))
+        form = with_evidence(known, parts.evidence.views, parts.events, now)
+        return json_of(parts.readers.run(lambda: forms.with_rows(form, parts.rows)))
 
     @routes.get("/v1/performance")
     def performance() -> Response:
@@ -132,8 +135,8 @@ def _take_records(parts: Parts, data: bytes, encoded: bool) -> dict[str, object]
     parts.counters[MONITOR_RECORDS].labels(PUSH, "new").inc(done.new)
     parts.counters[MONITOR_RECORDS].labels(PUSH, "repeated").inc(done.other)
     parts.counters[MONITOR_RECORDS].labels(PUSH, "refused").inc(len(refused))
-    for refusal in refused:
-        parts.counters[MONITOR_UNREADABLE].labels(PUSH, PREDICTIONS, refusal["field"]).inc()
+    for one in refused:
+        parts.counters[MONITOR_UNREADABLE].labels(PUSH, PREDICTIONS, one["field"]).inc()
     return {"accepted": done.new, "repeated": done.other, "refused": refused}
 
 
@@ -142,13 +145,11 @@ def _encoded_records(data: bytes) -> tuple[RecordBatch, list[dict[str, object]]]
     few(len(documents), "records")
     # Layouts that were learnt are not shared between threads: one is learnt in no time.
     batch, refused = Decoder().decoded(documents)
-    return batch, [_refusal(one.place, one.error) for one in refused]
+    return batch, [refusal(one.place, one.error) for one in refused]
 
 
 def _json_records(data: bytes) -> tuple[RecordBatch, list[dict[str, object]]]:
-    items = items_of(data, "records")
-    few(len(items), "records")
-    records, refused = each(items, record_of)
+    records, refused = each(items_of(data, "records"), record_of)
     return batch_of(records), refused
 
 
@@ -156,32 +157,36 @@ def _take_labels(parts: Parts, data: bytes) -> dict[str, object]:
     """Store posted labels and join them; return what became of them."""
     now = datetime.fromtimestamp(parts.clock(), UTC)
     items = items_of(data, "labels")
-    parser = _label_parser(parts)
-    few(len(items), "labels")
+    parser = LabelParser(champions_schema(parts, "labels"))
     labels, refused = each(items, lambda body: Label(*parser.parse(body), now))
     stored = _store(parts, labels, now)
     parts.counters[MONITOR_LABELS].labels("new").inc(stored["accepted"])
     parts.counters[MONITOR_LABELS].labels("repeated").inc(stored["repeated"])
     parts.counters[MONITOR_LABELS].labels("refused").inc(len(refused))
-    for refusal in refused:
-        parts.counters[MONITOR_UNREADABLE].labels(PUSH, LABELS, refusal["field"]).inc()
+    for one in refused:
+        parts.counters[MONITOR_UNREADABLE].labels(PUSH, LABELS, one["field"]).inc()
     return {**stored, "refused": refused}
 
 
-def _label_parser(parts: Parts) -> LabelParser:
-    """Return the parser of labels: by the champion's schema.
+def champions_schema(parts: Parts, what: str) -> Schema:
+    """Return the schema that posts are read by.
 
     Raises:
         ProblemError: there is no champion yet.
     """
     schema = parts.state.schema_of(Alias.CHAMPION)
     if schema is None:
-        reason = f" ({parts.state.problem})" if parts.state.problem else ""
-        raise ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            f"labels: no model yet{reason}; post them again", retry_after=RETRY_SECONDS,
-        )  # fmt: skip
-    return LabelParser(schema)
+        raise no_model(parts, what)
+    return schema
+
+
+def no_model(parts: Parts, what: str) -> ProblemError:
+    """Return the answer to posts that come before the first model."""
+    reason = f" ({parts.state.problem})" if parts.state.problem else ""
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE, f"{what}: no model yet{reason}; post them again",
+        retry_after=RETRY_SECONDS,
+    )  # fmt: skip
 
 
 def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
@@ -202,86 +207,20 @@ def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
 
 
 def posted(
-    parts: Parts, work: Callable[[bytes, str], dict[str, object]], *accepted: str
+    parts: Parts, door: Door, work: Callable[[bytes, str], dict[str, object]], *accepted: str
 ) -> Response:
     """Answer a post: its rights, type and body are checked, and a thread works on it.
 
     Args:
         parts: Of the monitor.
+        door: Whose token is asked for.
         work: Takes the body and its media type; returns what became of it.
         accepted: Media types.
     """
-    _authorize(parts.token)
+    parts.tokens.require(door, request.headers.get("Authorization", ""))
     kind = media_type(request.environ, *accepted)
     with parts.bodies.read(request.environ) as data:
         return json_of(parts.writers.run(lambda: work(data, kind)))
-
-
-def _authorize(token: str) -> None:
-    """Let the monitor's token pass.
-
-    Raises:
-        ProblemError: the request has another one, or none.
-    """
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    known = hmac.compare_digest(given.strip().encode(), token.encode())
-    if scheme.lower() != "bearer" or not known:
-        raise ProblemError(
-            HTTPStatus.UNAUTHORIZED, "Authorization: send `Bearer` and the monitor's token",
-            headers={"WWW-Authenticate": "Bearer"},
-        )  # fmt: skip
-
-
-def items_of(data: bytes, name: str) -> list[object]:
-    """Return the list that a JSON body has under a name.
-
-    Raises:
-        ProblemError: there is none.
-    """
-    try:
-        body = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, f"body: is not JSON ({error})") from error
-    items = body.get(name) if isinstance(body, dict) else None
-    if not isinstance(items, list):
-        raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"{name}: is no list; send {{{name!r}: [...]}}",
-            field=name,
-        )
-    return items
-
-
-def few(number: int, name: str) -> None:
-    """Let a number of items pass.
-
-    Raises:
-        ProblemError: they are too many for one request.
-    """
-    if number > MAX_PUSHED:
-        raise ProblemError(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"{name}: {number} items; send at most {MAX_PUSHED} at once",
-            field=name,
-        )
-
-
-def each(
-    items: Sequence[object], read: Callable[[Any], Item]
-) -> tuple[list[Item], list[dict[str, object]]]:
-    """Read every item; the bad ones are reported by index and do not fail the others."""
-    good: list[Item] = []
-    refused: list[dict[str, object]] = []
-    for index, item in enumerate(items):
-        try:
-            good.append(read(item if isinstance(item, dict) else {}))
-        except FieldError as error:
-            refused.append(_refusal(index, error))
-    return good, refused
-
-
-def _refusal(index: int, error: FieldError) -> dict[str, object]:
-    return {"index": index, "field": error.field, "problem": str(error)}
 
 
 def json_of(value: object) -> Response:

@@ -1,6 +1,7 @@
 """JSON of the verdict's history: blocks of a role over a span."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -19,6 +20,30 @@ from taxi_runtime.bodies import JSON
 from taxi_runtime.problems import ProblemError
 from taxi_store.verdicts.block_verdict import BlockVerdict
 from taxi_store.verdicts.verdicts import MAX_POINTS, MAX_STREAMS, Span, chart_points
+
+
+def _parameter(name: str, text: str, schema: Mapping[str, object]) -> dict[str, object]:
+    return {
+        "name": name, "in": "query", "required": False, "description": text, "schema": schema,
+    }  # fmt: skip
+
+
+_TIME: Final = {"type": "string", "format": "date-time"}
+#: As OpenAPI has them.
+VERDICT_PARAMETERS: Final = (
+    _parameter("role", "Whose blocks.", {"enum": [str(one) for one in Alias]}),
+    _parameter("side", "Of rows, or of labels.", {"enum": [str(one) for one in Side]}),
+    _parameter("version", "Another version than the role's.", {"type": "string", "minLength": 1}),
+    _parameter("from", "Blocks that ended then or later.", _TIME),
+    _parameter("to", "Blocks that ended then or before.", _TIME),
+    _parameter(
+        "points", "Blocks at most.", {"type": "integer", "minimum": 1, "maximum": MAX_POINTS}
+    ),
+    _parameter(
+        "stream", "Streams whose scores and evidence are told.",
+        {"type": "array", "items": {"type": "string"}, "maxItems": MAX_STREAMS},
+    ),
+)  # fmt: skip
 
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)

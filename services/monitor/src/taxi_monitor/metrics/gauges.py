@@ -44,8 +44,10 @@ class StateCollector(Collector):
         model: str,
         threads: Mapping[str, Callable[[], bool]],
         clock: Callable[[], float],
+        rows: State | None = None,
     ) -> None:
         self._state = state
+        self._rows = rows
         self._model = model
         self._threads = threads
         self._clock = clock
@@ -71,21 +73,34 @@ class StateCollector(Collector):
             yield from _reference_bins((*model, watched.version), watched.bins)
             if watched.evaluation is not None:
                 yield from self._evaluated(model, watched.evaluation)
+                yield from self._labelled(model, watched.evaluation)
+                yield from _missing(model, watched, watched.evaluation)
+        yield from self._unserved()
+
+    def _unserved(self) -> Iterator[Sample]:
+        """Yield what is known of rows that nobody predicts: they have no error and no labels."""
+        for watched in () if self._rows is None else self._rows.watched():
+            model = (self._model, watched.role)
+            yield catalogue.MONITOR_REFERENCE_ROWS, model, float(watched.reference.rows)
+            if watched.evaluation is not None:
+                yield from self._evaluated(model, watched.evaluation)
                 yield from _missing(model, watched, watched.evaluation)
 
     def _evaluated(self, model: tuple[str, str], evaluation: Evaluation) -> Iterator[Sample]:
         window = evaluation.window
         yield catalogue.MONITOR_EVALUATION_AGE, model, max(0.0, self._clock() - evaluation.at)
         yield catalogue.MONITOR_WINDOW_ROWS, model, float(window.rows)
-        yield catalogue.MONITOR_LABELLED_ROWS, model, float(evaluation.labelled.rows)
-        if evaluation.outside_ratio is not None:
-            yield catalogue.MONITOR_LABELS_OUTSIDE, model, evaluation.outside_ratio
         if window.rows:
             yield catalogue.MONITOR_WINDOW_START, model, window.start
             yield catalogue.MONITOR_WINDOW_END, model, window.end
         if evaluation.inputs is not None:
             yield from _inputs(model, evaluation.inputs, evaluation.alarm.raised)
             yield from _named(model, evaluation.inputs, evaluation.named)
+
+    def _labelled(self, model: tuple[str, str], evaluation: Evaluation) -> Iterator[Sample]:
+        yield catalogue.MONITOR_LABELLED_ROWS, model, float(evaluation.labelled.rows)
+        if evaluation.outside_ratio is not None:
+            yield catalogue.MONITOR_LABELS_OUTSIDE, model, evaluation.outside_ratio
         if evaluation.errors is not None:
             yield from _errors(model, evaluation.errors)
 

@@ -122,6 +122,10 @@ class LogTailer:
         self._tell(intake.take_labels(self._state, self, labels))
         self._labels.mark(label.row_id for label in labels)
 
+    def correct_labels(self, row_ids: Sequence[str]) -> None:
+        """Give rows the labels that the log has of them now."""
+        self._state.correct(self.labels_of(row_ids))
+
     def _follow(self, alias: Alias) -> str:
         """Watch the version that an alias points at; return the problem with it, or nothing."""
         try:

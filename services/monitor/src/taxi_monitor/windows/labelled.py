@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taxi_monitor.windows.window import Mask, Rows, Snapshot, Window
+from taxi_monitor.windows.window import Floats, Mask, Rows, Snapshot, Window
 from taxi_profiles.reference import TARGET
 from taxi_schema.columns.limits import evaluated
 from taxi_schema.target import Target
@@ -53,6 +53,26 @@ class Labelled:
         taken[judged] |= self._evaluated.add(fresh.part(judged))
         new[new] = taken
         return new
+
+    def correct(self, ids: Sequence[str], targets: Floats) -> None:
+        """Give rows other targets, where they are there.
+
+        Args:
+            ids: Of rows, each once.
+            targets: Their labels now, shape (n,).
+        """
+        for window in self.windows():
+            places = window.places_of(ids)
+            here = np.flatnonzero(places >= 0)
+            rows = window.at(places[here]).labelled(targets[here])
+            changed = window.at(places[here]).targets != rows.targets
+            self.remove([row_id for row_id, one in zip(rows.ids, changed, strict=True) if one])
+            self.add(rows.part(changed))
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Take rows out, where they are there."""
+        for window in self.windows():
+            window.remove(ids)
 
     def windows(self) -> tuple[Window, Window]:
         """Return the windows that it keeps."""

@@ -15,6 +15,10 @@ PUSH: Final = "push"
 LOG: Final = "log"
 #: Records of predictors that are not this project's, which the monitor logs.
 RECORDS: Final = "records"
+#: Records of other servers' inference events.
+EVENTS: Final = "events"
+#: Rows that nobody predicts.
+UNSERVED: Final = "rows"
 #: Values that are remembered, so that reading a record again does not count it again.
 _MAX_REMEMBERED: Final = 10_000
 

@@ -120,6 +120,18 @@ class State:
                 without |= np.isnan(matches.ts) & watched.window.are_past(rows)
         return Joined(lags, [labels[place] for place in np.flatnonzero(without).tolist()])
 
+    def correct(self, labels: Sequence[Label]) -> None:
+        """Give labelled rows the labels that the log has now.
+
+        Args:
+            labels: Each row's once.
+        """
+        ids = [label.row_id for label in labels]
+        targets = np.array([label.value for label in labels])
+        with self._lock:
+            for watched in self._watched.values():
+                watched.labelled.correct(ids, targets)
+
     def join_old(self, batch: RecordBatch, labels: Sequence[Label]) -> list[float]:
         """Join labels with rows that left the windows already; return the lags, seconds.
 
@@ -150,18 +162,18 @@ class State:
         lags = [max(0.0, utc(labels[one].ts).timestamp() - float(first[one])) for one in told]
         return answered, lags
 
-    def watch(self, alias: Alias, watched: WatchedVersion) -> None:
-        """Let a version take an alias' place."""
+    def watch(self, role: str, watched: WatchedVersion) -> None:
+        """Let a version take a role, which is an alias but for rows that nobody predicts."""
         with self._lock:
-            self._watched[alias] = watched
+            self._watched[role] = watched
             watched.bins.begin()
             # Rows that came while its window was read from the log are not in it yet.
             self._recent.clear()
 
-    def version_of(self, alias: Alias) -> str | None:
-        """Return the version that is watched for an alias."""
+    def version_of(self, role: str) -> str | None:
+        """Return the version that is watched for a role."""
         with self._lock:
-            watched = self._watched.get(alias)
+            watched = self._watched.get(role)
         return watched.version if watched else None
 
     def schema_of(self, alias: Alias) -> Schema | None:

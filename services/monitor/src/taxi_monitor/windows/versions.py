@@ -12,7 +12,7 @@ from taxi_monitor.windows.labelled import Labelled, LabelledSnapshot
 from taxi_monitor.windows.misfits import LOG
 from taxi_monitor.windows.reader import RowReader
 from taxi_monitor.windows.window import TARGET_PLACE, Floats, Ids, Mask, Rows, Snapshot, Window
-from taxi_profiles.reference import TARGET, Reference
+from taxi_profiles.reference import PREDICTION, TARGET, Reference
 from taxi_profiles.scores.named import NamedScores
 from taxi_profiles.verdict import Alarm, Verdict, evaluate, evaluate_labelled
 from taxi_schema.schema import Schema
@@ -161,7 +161,7 @@ class WatchedVersion:
         inputs = errors = outside = None
         alarm = self.alarm
         if window.rows >= min_rows:
-            inputs = evaluate(self.reference, _without_target(window.columns))
+            inputs = evaluate(self.reference, _known(window.columns))
             if inputs.score_ratio is not None:
                 alarm = alarm.after(inputs.score_ratio, window.seen, min(window_rows, window.rows))
         if labelled.rows >= min_rows:
@@ -216,5 +216,10 @@ def watched_version(
     )  # fmt: skip
 
 
-def _without_target(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: column for name, column in columns.items() if name != TARGET}
+def _known(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the columns of a window of rows: their target is not known yet.
+
+    Rows that nobody predicts have no prediction, which is none that is missing.
+    """
+    left_out = {TARGET} if np.isfinite(columns[PREDICTION]).any() else {TARGET, PREDICTION}
+    return {name: column for name, column in columns.items() if name not in left_out}

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from taxi_predict.metrics import Metrics
 from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.spool.reader import SpoolReader
 from taxi_runtime.process import run_service
+from taxi_runtime.tokens import TokenFiles
 from taxi_store.connection import connect, database_of
 from taxi_store.log.refusals import write_slot
 from taxi_store.registry.registry import Registry
@@ -29,6 +31,8 @@ from taxi_store.registry.registry import Registry
 #: Beside requests that take the whole core, about a tenth of it (weights 110 and 1024,
 #: https://docs.kernel.org/scheduler/sched-nice-design.html).
 _NICE: Final = 10
+#: The one for records, or the one for all that older Secrets have.
+_TOKEN_FILES: Final = ("ingest", "token")
 
 
 def run(settings: Settings) -> None:
@@ -47,9 +51,17 @@ def run(settings: Settings) -> None:
     loop.run(settings.drain_seconds)
 
 
+def _token(settings: Settings) -> Callable[[], str]:
+    """Return what tells the token for the monitor; empty is none."""
+    if settings.monitor_token or settings.monitor_tokens is None:
+        return lambda: settings.monitor_token
+    files = TokenFiles(settings.monitor_tokens, _TOKEN_FILES)
+    return lambda: next((one[0] for one in files.tokens().values() if one), "")
+
+
 def _shipper(settings: Settings) -> Shipper:
     database = database_of(connect(settings.mongodb_uri, app_name="taxi-predict-delivery"))
-    listener = Monitor(settings.monitor_url, settings.monitor_token)
+    listener = Monitor(settings.monitor_url, _token(settings))
     values.ValueClass = values.MultiProcessValue(lambda: IDENTITY)  # type: ignore[no-untyped-call]
     metrics = Metrics()
     scorer: Scorer | None = None

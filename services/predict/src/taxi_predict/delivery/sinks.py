@@ -1,7 +1,7 @@
 """Where delivered records go: MongoDB's log and the monitor."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
@@ -47,7 +47,8 @@ class Monitor:
 
     name = "monitor"
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: Callable[[], str]) -> None:
+        self._token = token
         # Only asyncio can end a call: other clients' time-outs begin again with each byte.
         self._runner = asyncio.Runner()
         # Names are looked up in a thread, which gets the scheduling class of who makes it: now,
@@ -55,9 +56,7 @@ class Monitor:
         names = ThreadPoolExecutor(1, "names")
         names.submit(int).result()
         self._runner.get_loop().set_default_executor(names)
-        self._client = httpx.AsyncClient(
-            base_url=url, timeout=_CALL_SECONDS, headers={"Authorization": f"Bearer {token}"}
-        )
+        self._client = httpx.AsyncClient(base_url=url, timeout=_CALL_SECONDS)
 
     def write(self, records: Sequence[bytes]) -> None:
         """Post the records, in as many bodies as they need.
@@ -80,10 +79,11 @@ class Monitor:
     async def _answer(self, content: bytes) -> tuple[int, bytes]:
         """Post and return the status and the answer's beginning."""
         text = b""
+        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": CONTENT_TYPE}
         async with (
             asyncio.timeout(_CALL_SECONDS),
             self._client.stream(
-                "POST", "/v1/predictions", content=content, headers={"Content-Type": CONTENT_TYPE}
+                "POST", "/v1/predictions", content=content, headers=headers
             ) as answer,
         ):
             async for piece in answer.aiter_raw():

@@ -1,0 +1,1 @@
+"""Inference events of other servers: read, and turned into records."""

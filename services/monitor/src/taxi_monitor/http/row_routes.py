@@ -1,0 +1,63 @@
+"""HTTP for rows that nobody predicts: their drift is watched beside that of what is served."""
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response
+
+from taxi_domain.errors import FieldError, NotAvailableError
+from taxi_domain.metrics import MONITOR_RECORDS, MONITOR_UNREADABLE
+from taxi_domain.mongodb import ROWS
+from taxi_monitor.http.access import Door
+from taxi_monitor.http.items import each, items_of
+from taxi_monitor.http.record_log import away
+from taxi_monitor.http.routes import Parts, champions_schema, posted
+from taxi_monitor.windows.misfits import UNSERVED
+from taxi_runtime.bodies import JSON
+from taxi_schema.records import inputs_of
+from taxi_schema.requests import RequestParser
+from taxi_schema.schema import Schema
+from taxi_store.log.rows import UnservedRow, insert_rows
+
+
+def row_blueprint(parts: Parts) -> Blueprint:
+    """Return the route."""
+    routes = Blueprint("rows", __name__)
+
+    @routes.post("/v1/rows")
+    def rows() -> Response:
+        return posted(parts, Door.INGEST, lambda data, _: _take(parts, data), JSON)
+
+    return routes
+
+
+def _take(parts: Parts, data: bytes) -> dict[str, object]:
+    """Store posted rows; return what became of them. The windows find them there.
+
+    Raises:
+        ProblemError: there is no model yet, or MongoDB does not take them now.
+    """
+    now = datetime.fromtimestamp(parts.clock(), UTC)
+    items = items_of(data, "rows")
+    schema = champions_schema(parts, "rows")
+    parser = RequestParser(schema)
+    rows, refused = each(items, lambda body: _row(parser, schema, body, parts.model, now))
+    try:
+        there = insert_rows(parts.database, rows, now)
+    except NotAvailableError as error:
+        raise away("rows", error) from error
+    counts = {"new": len(rows) - len(there), "repeated": len(there), "refused": len(refused)}
+    for result, count in counts.items():
+        parts.counters[MONITOR_RECORDS].labels(UNSERVED, result).inc(count)
+    for one in refused:
+        parts.counters[MONITOR_UNREADABLE].labels(UNSERVED, ROWS, one["field"]).inc()
+    return {"accepted": counts["new"], "repeated": counts["repeated"], "refused": refused}
+
+
+def _row(
+    parser: RequestParser, schema: Schema, body: object, model: str, now: datetime
+) -> UnservedRow:
+    row = parser.parse(body)
+    if row.id is None:
+        # A repeat after an answer that was lost would double it.
+        raise FieldError(schema.id, "is missing", "send an id, so that a repeat changes nothing")
+    return UnservedRow(row.id, now, row.event_time, model, inputs_of(schema, row), row.extra or {})

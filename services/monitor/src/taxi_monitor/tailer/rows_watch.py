@@ -1,0 +1,121 @@
+"""Windows of the rows that nobody predicts: compared with the champion's reference.
+
+They are followed in MongoDB like the log, in a state of their own, so that they meet neither rows
+that were served nor labels.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from pymongo.database import Database
+
+from taxi_domain.documents import Reader
+from taxi_domain.errors import FieldError, TaxiError
+from taxi_domain.ids import check_stored_id
+from taxi_domain.models import Alias
+from taxi_domain.mongodb import ROWS
+from taxi_domain.records import EVENT_TIME, INPUTS, PredictionRecord
+from taxi_monitor.tailer.follower import Follower
+from taxi_monitor.windows.state import State
+from taxi_monitor.windows.versions import watched_version
+from taxi_store.connection import Document
+from taxi_store.log import rows as stored_rows
+from taxi_store.log.malformed import Unreadable
+from taxi_store.log.prediction_log import Stored, tail
+
+logger = logging.getLogger(__name__)
+
+#: Role of the window in metrics and on the page.
+ROLE: Final = "rows"
+
+
+class RowsWatch:
+    """Keeps the window up to date.
+
+    Args:
+        database: Where the rows are.
+        model: Name of the model.
+        served: The state of what is served; its champion's reference is taken.
+        state: Of the rows; empty until there are any.
+        window_rows: Size of the window.
+        unreadable: Is told what cannot be read.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(  # noqa: PLR0913 - one keyword for each part
+        self,
+        database: Database[Document],
+        model: str,
+        served: State,
+        state: State,
+        *,
+        window_rows: int,
+        unreadable: Unreadable,
+        clock: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._model = model
+        self._served = served
+        self._state = state
+        self._window_rows = window_rows
+        self._unreadable = unreadable
+        self._clock = clock
+        self._follower = Follower(self._now)
+
+    def look(self) -> None:
+        """Take what was posted since the last look, and evaluate the window."""
+        try:
+            self._catch_up()
+            self._state.problem = ""
+        except TaxiError as error:
+            if self._state.problem != str(error):
+                logger.warning("rows are not followed", extra={"reason": str(error)})
+            self._state.problem = str(error)
+        self._state.evaluate(self._clock)
+
+    def _catch_up(self) -> None:
+        champion = next((one for one in self._served.watched() if one.role == Alias.CHAMPION), None)
+        if champion is None:
+            return
+        if self._state.version_of(ROLE) != champion.version:
+            begin = self._now()
+            newest = stored_rows.newest_rows(self._database, self._model, self._window_rows)
+            if not newest:
+                return
+            window = watched_version(
+                ROLE, champion.reader, window_rows=self._window_rows, error_window_rows=1
+            )
+            self._state.watch(ROLE, window)
+            self._follower.rewind(begin)
+            self._take(newest)
+        self._follower.follow(
+            lambda since: tail(self._database, ROWS, since, self._unreadable), self._take_stored
+        )
+
+    def _take_stored(self, stored: list[Stored]) -> None:
+        self._take(stored_rows.rows_of(self._database, (one.row_id for one in stored)))
+
+    def _take(self, documents: Iterable[Document]) -> None:
+        version = self._state.version_of(ROLE)
+        if version is not None:
+            self._state.ingest(list(self._records(documents, version)))
+
+    def _records(self, documents: Iterable[Document], version: str) -> Iterator[PredictionRecord]:
+        for document in documents:
+            try:
+                reader = Reader(document)
+                if reader.text("model") != self._model:
+                    continue
+                yield PredictionRecord(
+                    check_stored_id(document.get("_id"), "_id"), reader.time("ts"),
+                    reader.local_time(EVENT_TIME), self._model, version, ROLE,
+                    reader.scalars(INPUTS), math.nan,
+                )  # fmt: skip
+            except FieldError as error:
+                self._unreadable.add(ROWS, document.get("_id"), error)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
