@@ -66,7 +66,7 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
     state = State(settings.window_rows, settings.min_rows, settings.score_names)
     tailer = LogTailer(database, settings, state, counters)
     evidence = EvidenceThread(database, settings, state, counters, unreadable=tailer.unreadable)
-    rows = State(settings.window_rows, settings.min_rows)
+    rows = State(settings.window_rows, settings.min_rows, settings.score_names)
     rows_watch = RowsWatch(
         database, settings.model, state, rows, window_rows=settings.window_rows,
         unreadable=tailer.unreadable, clock=time.time,
