@@ -31,7 +31,11 @@ def version(mongod: Mongod) -> str:
 def monitor(mongod: Mongod, version: str, tmp_path: Path) -> Iterator[Monitor]:
     assert version
     one = Monitor(
-        tmp_path, mongod.uri, TAXI_MONITOR_WINDOW_ROWS=str(WINDOW), TAXI_MONITOR_MIN_ROWS="50"
+        tmp_path,
+        mongod.uri,
+        TAXI_MONITOR_WINDOW_ROWS=str(WINDOW),
+        TAXI_MONITOR_MIN_ROWS="50",
+        TAXI_MONITOR_SCORES="psi,ks",
     ).start()
     one.wait("/v1/drift", "window", 0)
     yield one

@@ -13,9 +13,8 @@ from taxi_domain.records import Label, PredictionRecord, utc
 from taxi_monitor.records.batch import RecordBatch, batch_of, part_of
 from taxi_monitor.windows.lately import Lately
 from taxi_monitor.windows.misfits import PUSH
-from taxi_monitor.windows.versions import Evaluation, Matches, WatchedVersion
-from taxi_monitor.windows.window import Floats, Mask, Rows, Snapshot, first_of_each
-from taxi_profiles.reference import TARGET
+from taxi_monitor.windows.versions import Evaluation, Matches, WatchedVersion, known
+from taxi_monitor.windows.window import Floats, Mask, Rows, first_of_each
 from taxi_profiles.scores.named import named_scores
 from taxi_schema.schema import Schema
 from taxi_store.log.prediction_log import Stored
@@ -194,7 +193,7 @@ class State:
                 window, labelled, self._min_rows, self._window_rows, clock()
             )
             if evaluation.inputs is not None:
-                named = named_scores(watched.reference, _inputs(window), self._scores)
+                named = named_scores(watched.reference, known(window.columns), self._scores)
                 evaluation = replace(evaluation, named=named)
             with self._lock:
                 watched.evaluation, watched.alarm = evaluation, evaluation.alarm
@@ -221,10 +220,6 @@ class State:
         """Return the versions that are watched."""
         with self._lock:
             return list(self._watched.values())
-
-
-def _inputs(window: Snapshot) -> dict[str, Floats]:
-    return {name: column for name, column in window.columns.items() if name != TARGET}
 
 
 def _batch(records: Iterable[PredictionRecord] | RecordBatch) -> RecordBatch:

@@ -161,7 +161,7 @@ class WatchedVersion:
         inputs = errors = outside = None
         alarm = self.alarm
         if window.rows >= min_rows:
-            inputs = evaluate(self.reference, _known(window.columns))
+            inputs = evaluate(self.reference, known(window.columns))
             if inputs.score_ratio is not None:
                 alarm = alarm.after(inputs.score_ratio, window.seen, min(window_rows, window.rows))
         if labelled.rows >= min_rows:
@@ -216,7 +216,7 @@ def watched_version(
     )  # fmt: skip
 
 
-def _known(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def known(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the columns of a window of rows: their target is not known yet.
 
     Rows that nobody predicts have no prediction, which is none that is missing.
