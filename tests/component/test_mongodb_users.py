@@ -19,8 +19,8 @@ from support.page_states import VERSION, blocks_of
 
 from taxi_domain.errors import FieldError
 from taxi_domain.models import ARTIFACT_FORMAT_VERSION, Alias, ModelState
-from taxi_domain.verdicts import Side
 from taxi_domain.records import Label
+from taxi_domain.verdicts import Side
 from taxi_local.mongod import Mongod
 from taxi_store.admin.bootstrap_users import Credential, LockedOutError, Users, read_credentials
 from taxi_store.admin.indexes import ensure_indexes, ensure_verdict_indexes

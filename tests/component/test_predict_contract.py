@@ -24,7 +24,6 @@ from taxi_schema.features import derive
 from taxi_schema.records import row_of
 from taxi_store.connection import connect
 from taxi_store.log.malformed import Unreadable
-from taxi_store.log.prediction_log import window
 
 pytestmark = pytest.mark.component
 
@@ -55,8 +54,8 @@ def test_plain_body_is_answered_and_logged(predictor: Predictor, mongo: Mongod) 
     assert body["duration"] == pytest.approx(3.66 * 4, abs=1e-4)
     assert body["ride_id"] in wait_until_logged(mongo.uri, 1)
     with connect(mongo.uri, app_name="test") as client:
-        records = window(client["taxi"], body["model_version"], 1000, Unreadable())
-    (record,) = [record for record in records if record.row_id == body["ride_id"]]
+        found = client["taxi"][PREDICTIONS].find({"_id": body["ride_id"]})
+        (record,) = Unreadable().records(found)
     assert (record.model, record.model_role) == (MODEL_NAME, "champion")
     assert record.prediction == body["duration"]
     assert record.inputs == PLAIN

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from pymongo.database import Database
@@ -148,16 +147,21 @@ def test_pruning_bounds_each_side_and_forgets_versions_of_long_ago(
     for version in ("old", "idle"):
         append(database, verdict(0, version))
     now = START + timedelta(days=30)
-    limits: dict[str, Any] = {"keep_blocks": 10, "keep_age": timedelta(days=7), "now": now}
 
-    assert prune(database, "m", watched=("v1", "idle"), **limits) == 3
-    assert prune(database, "m", watched=("v1", "idle"), **limits) == 0
+    def pruned(watched: tuple[str, ...], keep_blocks: int = 10) -> int:
+        return prune(
+            database, "m", watched=watched, keep_blocks=keep_blocks, keep_age=timedelta(days=7),
+            now=now,
+        )  # fmt: skip
+
+    assert pruned(("v1", "idle")) == 3
+    assert pruned(("v1", "idle")) == 0
     assert {one.version: one.blocks for one in judged_versions(database, "m")} == {
         "v1": 10, "idle": 1,
     }  # fmt: skip
     assert last_verdict(database, "m", "v1", Side.ROWS) == verdict(11)
     with pytest.raises(FieldError, match="keep_blocks"):
-        prune(database, "m", watched=(), **{**limits, "keep_blocks": 1})
+        pruned((), keep_blocks=1)
 
 
 def test_what_a_chart_chooses_by_is_in_the_index(database: Database[Document]) -> None:

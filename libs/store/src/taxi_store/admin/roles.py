@@ -40,7 +40,8 @@ _READ_REGISTRY: Final[Mapping[str, tuple[str, ...]]] = {
 
 #: What a backup is restored into; a test holds it to the names of the domain.
 RESTORED: Final = (
-    PREDICTIONS, LABELS, RUNS, MODELS, ALIASES, REPORTS, VERDICTS, REFUSALS, _FILES, _CHUNKS,
+    PREDICTIONS, ROWS, PENDING, LABELS, RUNS, MODELS, ALIASES, REPORTS, VERDICTS, REFUSALS, _FILES,
+    _CHUNKS,
 )  # fmt: skip
 
 #: Actions by collection, by component. The predictor cannot read what it logged.

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from pymongo.database import Database
 
-from taxi_domain.mongodb import LABELS, PREDICTIONS, REPORTS
+from taxi_domain.mongodb import LABELS, PREDICTIONS, REPORTS, ROWS
 from taxi_store.admin.indexes import REPORT_KIND
 from taxi_store.connection import Document, translated
 from taxi_store.log.prediction_log import CHUNK, chunks
 
 #: What has rows under their ids, with model and answer time.
-ROW_COLLECTIONS: Final = (PREDICTIONS,)
+ROW_COLLECTIONS: Final = (PREDICTIONS, ROWS)
 
 
 @dataclass(frozen=True, slots=True)
