@@ -26,7 +26,7 @@ from streams import ROOT
 from verdicts.arms.catalogue import ARMS, ENGINE, budgeted, make, peer_versions
 from verdicts.arms.interface import Arm
 from verdicts.champions import Champion, champion_of
-from verdicts.pairs import Months, Played, available, read
+from verdicts.pairs import PAIRS, Months, Played, available, read
 from verdicts.scenarios import SWEPT, Extent, Scenario, Trial, scenarios, trials
 from verdicts.shifts import blamed_names
 from verdicts.table import explained, of_budgets, of_goals, tables
@@ -110,6 +110,7 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--budget", type=int, default=100_000, help="rows between false alarms")
     parser.add_argument("--no-sweep", action="store_true", help="leave out the curve of budgets")
     parser.add_argument("--result", type=Path, help="write there; without, only when all is played")
+    parser.add_argument("--show", action="store_true", help="print the tables of a written result")
     return parser.parse_args(arguments)
 
 
@@ -131,6 +132,10 @@ def played(
 def main() -> None:
     """Play, print the tables, and write the result file."""
     options = options_of(sys.argv[1:])
+    if options.show:
+        result = json.loads((options.result or RESULT).read_text())
+        show(result["figures"], result["budgets"])
+        return
     months = None if options.data is None else Months(options.data)
     wanted = chosen(options, months)
     if not wanted:
@@ -146,12 +151,24 @@ def main() -> None:
     if ENGINE in figures and some and not options.no_sweep:
         for curve in played(budgeted(), some, options, months):
             write(path, figures, curve)
-    by_name = {scenario.name: scenario for scenario in wanted}
-    texts = [tables(figures, by_name)]
+    show(figures, curve)
+
+
+def show(figures: Figures, curve: Figures) -> None:
+    """Print the tables of what was played."""
+    known = {scenario.name: scenario for scenario in scenarios(iter(PAIRS))}
+
+    def of(some: Figures) -> dict[str, Scenario]:
+        return {
+            name: one for name, one in known.items() if any(name in own for own in some.values())
+        }
+
+    texts = [tables(figures, of(figures))]
     if ENGINE in figures:
-        texts += [explained(figures[ENGINE], by_name), of_goals(figures[ENGINE], by_name)]
+        own = {ENGINE: figures[ENGINE]}
+        texts += [explained(figures[ENGINE], of(own)), of_goals(figures[ENGINE], of(own))]
     if curve:
-        texts.append(of_budgets(curve, {one.name: one for one in some}))
+        texts.append(of_budgets(curve, of(curve)))
     print("\n\n".join(texts))
 
 

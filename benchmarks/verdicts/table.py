@@ -1,6 +1,6 @@
 """The figures as Markdown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from verdicts.goals import episodes_per_100k, goals
@@ -11,25 +11,33 @@ Scenarios = Mapping[str, Scenario]
 
 
 def tables(figures: Figures, scenarios: Scenarios) -> str:
-    """Return tables of false alarms, of spans that changed, and of shifts."""
+    """Return tables of false alarms, of spans that changed, and of shifts.
+
+    What a detector was not tried on is empty; its rate is that of the rows that it was.
+    """
     arms = list(figures)
+
+    def rows_of(some: list[Scenario], cell: Callable[[Mapping[str, Any]], str]) -> list[list[str]]:
+        return [
+            [_name(one), *(cell(of[one.name]) if one.name in of else "" for of in figures.values())]
+            for one in some
+        ]
+
     quiet, changed, shifted = _parted(scenarios)
     parts = []
     if quiet:
-        rows = [[_name(one), *(_quiet(figures[arm][one.name]) for arm in arms)] for one in quiet]
-        rates = [_rate([figures[arm][one.name] for one in quiet]) for arm in arms]
-        rows.append(["without events, in 100,000", *rates])
-        parts.append(
-            _table("quiet span: episodes (behind known events), share of time in alarm", arms, rows)
-        )
+        rates = [
+            _rate([of[one.name] for one in quiet if one.name in of]) for of in figures.values()
+        ]
+        rows = [*rows_of(quiet, _quiet), ["without events, in 100,000", *rates]]
+        title = "quiet span: episodes (behind known events), share of time in alarm"
+        parts.append(_table(title, arms, rows))
     if changed:
-        rows = [[_name(one), *(_changed(figures[arm][one.name]) for arm in arms)]
-                for one in changed]  # fmt: skip
-        parts.append(_table("changed span: requests until kinds are named", arms, rows))
+        title = "changed span: requests until kinds are named"
+        parts.append(_table(title, arms, rows_of(changed, _changed)))
     if shifted:
-        rows = [[_name(one), *(_shift(figures[arm][one.name]) for arm in arms)]
-                for one in shifted]  # fmt: skip
-        parts.append(_table("shift: found, median and worst requests to the alarm", arms, rows))
+        title = "shift: found, median and worst requests to the alarm"
+        parts.append(_table(title, arms, rows_of(shifted, _shift)))
     return "\n\n".join([*parts, "`*`: held out; no design choice was made on these rows."])
 
 

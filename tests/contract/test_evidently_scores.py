@@ -103,7 +103,8 @@ def is_meaningless(name: str, reference: Column, window: Column, kind: ColumnTyp
         return True
     if name == "mannw" and min(sizes) <= 8:
         return True
-    distinct = len(np.unique(np.concatenate([reference, window])))
+    both = np.concatenate([reference, window])
+    distinct = len(np.unique(both[np.isfinite(both)]))
     if name in {"chisquare", "mannw"} and distinct == 1:
         return True
     try:
