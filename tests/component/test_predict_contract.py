@@ -19,6 +19,7 @@ from support.predictor import (
 
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.models import MODEL_NAME, Alias
+from taxi_domain.mongodb import PREDICTIONS
 from taxi_local.mongod import Mongod, running_mongod
 from taxi_schema.features import derive
 from taxi_schema.records import row_of
