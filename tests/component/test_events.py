@@ -87,7 +87,7 @@ def test_inferences_are_windows_labels_and_rows_of_the_log(
     monitor: Monitor, mongod: Mongod, version: str
 ) -> None:
     for number in range(30):
-        halves = [
+        halves: list[tuple[Half, list[Any]]] = [
             (Half.REQUEST, [row(number % 3), row()]), (Half.RESPONSE, [12.5, 9.0])
         ]  # fmt: skip
         for half, items in halves if number % 2 else halves[::-1]:
@@ -197,7 +197,10 @@ def test_what_cannot_be_taken_is_a_problem_passed_over_or_told_by_index(
     assert (answer["taken"], answer["repeated"], answer["ignored"]) == (3, 0, 0)
     assert [(one["index"], one["field"]) for one in answer["refused"]] == [(2, "event")]
     assert set(logged(mongod)) == {"a"}
-    text = lambda: httpx.get(f"{monitor.url}/metrics", timeout=15).text  # noqa: E731
-    wait_for("the gauge", lambda: "\ntaxi_monitor_pending_events 1.0" in text())
+    metrics = f"{monitor.url}/metrics"
+    wait_for(
+        "the gauge",
+        lambda: "\ntaxi_monitor_pending_events 1.0" in httpx.get(metrics, timeout=15).text,
+    )
     too_many = json.dumps([{}] * 101)
     assert httpx.post(url, content=too_many, headers=headers, timeout=15).status_code == 413

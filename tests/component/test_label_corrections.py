@@ -59,6 +59,7 @@ def stored(mongod: Mongod) -> dict[str, Any]:
 
 
 def rmse(monitor: Monitor, expected: float) -> None:
+    actual = None
     for _ in range(100):
         actual = monitor.champion("/v1/performance")["actual"]
         if actual is not None and actual["rmse"] == pytest.approx(expected):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -129,10 +129,11 @@ def test_the_monitor_appends_to_the_log_corrects_labels_and_removes_nothing(
         assert pending.waiting(database).count == 0
         assert correct_labels(database, [Label("a", 7.0, now)], now).changed
         change = {"$set": {"x": 1}}
-        for forbidden in (
-            *(partial(database[name].delete_many, {}) for name in MONITORED),
-            *(partial(database[name].update_one, {"_id": "a"}, change) for name in APPENDED),
-        ):
+        removals: list[Callable[[], object]] = [
+            partial(database[name].delete_many, {}) for name in MONITORED
+        ]
+        changes = [partial(database[name].update_one, {"_id": "a"}, change) for name in APPENDED]
+        for forbidden in (*removals, *changes):
             with pytest.raises(OperationFailure, match="not authorized"):
                 forbidden()
 

@@ -56,7 +56,7 @@ def record(number: int, version: str) -> bytes:
 
 def test_the_monitor_takes_all_that_is_told_at_once(monitor: MonitorServer, version: str) -> None:
     records = [record(number, version) for number in range(TOLD)]
-    Monitor(monitor.url, TOKEN).write(records)  # raises when one is refused
+    Monitor(monitor.url, lambda: TOKEN).write(records)  # raises when one is refused
 
     whole = httpx.post(
         f"{monitor.url}/v1/predictions", content=b"".join(records), timeout=30,
