@@ -132,7 +132,9 @@ def test_the_monitor_appends_to_the_log_corrects_labels_and_removes_nothing(
         removals: list[Callable[[], object]] = [
             partial(database[name].delete_many, {}) for name in MONITORED
         ]
-        changes = [partial(database[name].update_one, {"_id": "a"}, change) for name in APPENDED]
+        changes: list[Callable[[], object]] = [
+            partial(database[name].update_one, {"_id": "a"}, change) for name in APPENDED
+        ]
         for forbidden in (*removals, *changes):
             with pytest.raises(OperationFailure, match="not authorized"):
                 forbidden()
