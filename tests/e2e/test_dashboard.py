@@ -42,6 +42,8 @@ SILENT = {
     "43 Time since the last batch report - {{model}}: made by the schedule": BATCH_REPORT,
     "43 Time since the last batch report - {{model}}: failed by the schedule": "none has failed",
     "44 Rows of the batch report - {{model}}": BATCH_REPORT,
+    "53 Kind of drift - known event: {{event}}": "this release knows of none",
+    "93 Time since the last backup - backup": "a backup has to be asked for",
     "45 Time to make the batch report - {{model}}": BATCH_REPORT,
 }
 
@@ -149,28 +151,34 @@ def test_the_variables_lead_to_the_release(prometheus: Prometheus) -> None:
 
 @pytest.fixture(scope="module")
 def rules(context: str) -> list[dict[str, Any]]:
-    """Return the release's alerts as Prometheus has them, each evaluated at least once."""
+    """Return the release's rules as Prometheus has them, each evaluated at least once."""
     rule = Kubectl(context, "taxi").get("prometheusrule", "taxi-alerts")
-    shipped = {one["alert"] for group in rule["spec"]["groups"] for one in group["rules"]}
+    groups = {group["name"]: group["rules"] for group in rule["spec"]["groups"]}
+    shipped = {one.get("alert") or one["record"] for rules in groups.values() for one in rules}
     with Forward(Kubectl(context, "monitoring"), "service/prometheus-operated", 9090) as forward:
 
         def loaded() -> list[dict[str, Any]]:
             answer = httpx.get(f"{forward.url()}/api/v1/rules", timeout=15).raise_for_status()
             found = [
                 rule
-                for group in answer.json()["data"]["groups"] if group["name"] == "taxi.taxi"
+                for group in answer.json()["data"]["groups"] if group["name"] in groups
                 for rule in group["rules"]
             ]  # fmt: skip
             evaluated = {rule["name"] for rule in found if rule["health"] != "unknown"}
             return found if evaluated == shipped else []
 
-        found: list[dict[str, Any]] = wait_for(f"{len(shipped)} alerts in Prometheus", loaded)
+        found: list[dict[str, Any]] = wait_for(f"{len(shipped)} rules in Prometheus", loaded)
     return found
 
 
-def test_prometheus_evaluates_every_alert(rules: list[dict[str, Any]]) -> None:
+def test_prometheus_evaluates_every_rule(rules: list[dict[str, Any]]) -> None:
     assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
 
 
 def test_no_alert_fires_on_a_healthy_release(rules: list[dict[str, Any]]) -> None:
-    assert {rule["name"]: rule["alerts"] for rule in rules if rule["state"] == "firing"} == {}
+    firing = {rule["name"]: rule["alerts"] for rule in rules if rule.get("state") == "firing"}
+    # The rides are of the first days of February 2021, when snow made them longer: their error is
+    # larger than January's, and the evidence says so after some thousand labels.
+    storm = [one["labels"]["side"] for one in firing.pop("TaxiEvidenceAlarm", [])]
+    assert set(storm) <= {"labels"}
+    assert firing == {}
