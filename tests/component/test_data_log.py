@@ -3,13 +3,12 @@
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 
 import pytest
 from pymongo.database import Database
 
 from taxi_domain.models import MODEL_NAME
-from taxi_domain.mongodb import AUDIT, LABELS, PREDICTIONS, REPORTS
+from taxi_domain.mongodb import AUDIT, LABELS, PREDICTIONS, REPORTS, ROWS
 from taxi_domain.records import Label, PredictionRecord
 from taxi_local.mongod import Mongod
 from taxi_store.admin import audit
@@ -49,6 +48,14 @@ def label(database: Database[Document], *minutes: int) -> None:
     insert_labels(database, labels, NOON, Unreadable())
 
 
+def post(database: Database[Document], *minutes: int, model: str = MODEL_NAME) -> None:
+    """Store rows that nobody predicts, under ids r1, r2, ... in their order."""
+    database[ROWS].insert_many(
+        {"_id": f"r{number}", "model": model, "ts": at(one)}
+        for number, one in enumerate(minutes, 1)
+    )
+
+
 def at(minutes: int) -> datetime:
     return NOON + timedelta(minutes=minutes)
 
@@ -61,13 +68,26 @@ def test_rows_go_with_their_labels_and_the_others_stay(database: Database[Docume
     write(database, 1, 2, 3)
     label(database, 1, 3, 4)
 
-    planned = deletion.removal_of(database, ["r1", "r2", "r4", "unknown"])
-    removed = deletion.remove_rows(database, ["r1", "r2", "r4", "unknown"])
+    piece = deletion.Piece.of_ids(["r1", "r2", "r4", "unknown"])
+
+    planned = deletion.removal_of(database, piece)
+    removed = deletion.remove_rows(database, piece)
 
     assert planned == removed == deletion.Removal(2, 2, at(1), at(2))
     assert ids_in(database, PREDICTIONS) == {"r3"}
     assert ids_in(database, LABELS) == {"r3"}
-    assert deletion.remove_rows(database, ["r1", "r2"]) == deletion.Removal()
+    assert deletion.remove_rows(database, piece) == deletion.Removal()
+
+
+def test_by_id_a_row_goes_from_everywhere(database: Database[Document]) -> None:
+    write(database, 1, 2)
+    post(database, 900, 900, model="another")
+    label(database, 1, 2)
+
+    removed = deletion.remove_rows(database, deletion.Piece.of_ids(["r1"]))
+
+    assert removed == deletion.Removal(2, 1, at(1), at(900))
+    assert [ids_in(database, one) for one in (PREDICTIONS, ROWS, LABELS)] == [{"r2"}] * 3
 
 
 def test_rows_are_found_by_answer_time_and_model(database: Database[Document]) -> None:
@@ -76,7 +96,8 @@ def test_rows_are_found_by_answer_time_and_model(database: Database[Document]) -
 
     def found(start: datetime | None, end: datetime) -> set[str]:
         times = deletion.Times(start, end)
-        return set(chain.from_iterable(deletion.rows_within(database, MODEL_NAME, times)))
+        pieces = deletion.rows_within(database, MODEL_NAME, times)
+        return {one for piece in pieces for one in piece.ids}
 
     assert found(None, at(9)) == {"r1", "r2", "r3"}
     assert found(at(2), at(3)) == {"r2"}
@@ -87,11 +108,12 @@ def test_only_labels_whose_row_is_not_logged_are_found_by_their_own_time(
     database: Database[Document],
 ) -> None:
     write(database, 1)
-    label(database, 1, 2, 8)
+    post(database, 99, 99, 3)
+    label(database, 1, 2, 3, 8)
 
-    found = list(deletion.labels_without_rows(database, deletion.Times(None, at(5))))
+    (found,) = deletion.labels_without_rows(database, MODEL_NAME, deletion.Times(None, at(5)))
 
-    assert found == [["r2"]]
+    assert found.ids == ["r2"]  # r3 goes with its row
 
 
 def test_reports_are_found_by_their_span(database: Database[Document]) -> None:

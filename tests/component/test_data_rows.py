@@ -12,7 +12,7 @@ from support.artifacts import artifact_for
 from typer.testing import CliRunner
 
 from taxi_domain.models import MODEL_NAME, Alias, ModelState
-from taxi_domain.mongodb import AUDIT, LABELS, PREDICTIONS, REPORTS
+from taxi_domain.mongodb import AUDIT, LABELS, PREDICTIONS, REPORTS, ROWS
 from taxi_domain.records import Label, PredictionRecord
 from taxi_local.mongod import Mongod
 from taxi_report.data.main import app
@@ -125,6 +125,37 @@ def test_rows_of_a_span_go_and_labels_of_it_that_have_no_row(
 
     assert left(database) == ({f"r{n}" for n in rows}, {f"r{n}" for n in labels})
     assert database[REPORTS].count_documents({}) == (len(rows) == 10)
+
+
+def test_of_rows_that_share_an_id_only_those_of_the_span_and_the_model_go(
+    database: Database[Document],
+) -> None:
+    """Rows that nobody predicted are posted under ids that the log of answers has, too."""
+    posted = {
+        # Posted in the span and answered after it, labelled or not.
+        "r2": (0, MODEL_NAME), "r3": (1, MODEL_NAME),
+        # Answered in the span: posted after it, or to another model.
+        "r0": (7, MODEL_NAME), "r1": (1, "another"),
+        # Never answered, with a label of the span or one after it.
+        "r50": (1, MODEL_NAME), "r60": (1, MODEL_NAME),
+    }  # fmt: skip
+    database[ROWS].insert_many(
+        {"_id": row_id, "model": model, "ts": at(minutes)}
+        for row_id, (minutes, model) in posted.items()
+    )
+    late = [Label("r50", 10.0, at(1)), Label("r60", 10.0, at(9))]
+    insert_labels(database, late, NOON, Unreadable())
+    span = ("--before", "2026-01-01T12:02")
+    told = "6 rows (answered 2026-01-01T12:00:00Z to 2026-01-01T12:01:00Z) and 3 labels"
+
+    assert run("delete", *span)[-1].startswith(f"{told} would be deleted")
+    assert run("delete", *span, *DELETE)[1] == f"{told} deleted"
+
+    rows, labels = left(database)
+    assert rows == {f"r{n}" for n in range(2, 10)}
+    assert labels == {"r2", "r4", "r6", "r8", "r100"}
+    assert set(database[ROWS].distinct("_id")) == {"r0", "r1"}
+    assert run("delete", *span, *DELETE)[0] == "0 rows and 0 labels deleted"
 
 
 def test_the_audit_says_who_and_why_and_has_no_id(database: Database[Document]) -> None:

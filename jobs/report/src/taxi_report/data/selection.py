@@ -13,7 +13,7 @@ from taxi_domain.ids import check_id
 from taxi_report.spans import moment_of
 from taxi_store.admin.audit import digest_of_ids
 from taxi_store.connection import Document
-from taxi_store.log.deletion import Times, labels_without_rows, rows_within
+from taxi_store.log.deletion import Piece, Times, labels_without_rows, rows_within
 from taxi_store.log.prediction_log import chunks
 
 #: Of a file; an id has 64 characters at most.
@@ -38,8 +38,8 @@ class Selection(Protocol):
     def told(self) -> dict[str, Any]:
         """Return what the audit keeps of it."""
 
-    def pieces(self, database: Database[Document]) -> Iterator[list[Any]]:
-        """Yield the ids in lists of a few thousand."""
+    def pieces(self, database: Database[Document]) -> Iterator[Piece]:
+        """Yield what is meant, a few thousand ids at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ class ByIds:
         """Return their number and digest: an audit that had the ids would keep what is deleted."""
         return {"ids": len(self.ids), "ids_sha256": digest_of_ids(self.ids)}
 
-    def pieces(self, database: Database[Document]) -> Iterator[list[Any]]:
-        """Yield the ids."""
+    def pieces(self, database: Database[Document]) -> Iterator[Piece]:
+        """Yield the ids, with whatever has one of them."""
         del database
-        return chunks(self.ids)
+        return map(Piece.of_ids, chunks(self.ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,10 @@ class ByTime:
         start = self.times.start.isoformat() if self.times.start else None
         return {"model": self.model, "from": start, "to": self.times.end.isoformat()}
 
-    def pieces(self, database: Database[Document]) -> Iterator[list[Any]]:
-        """Yield ids of rows, then those of labels."""
+    def pieces(self, database: Database[Document]) -> Iterator[Piece]:
+        """Yield rows, then labels."""
         yield from rows_within(database, self.model, self.times)
-        yield from labels_without_rows(database, self.times)
+        yield from labels_without_rows(database, self.model, self.times)
 
 
 def selection_of(given: Given, model: str, zone: ZoneInfo) -> Selection:
