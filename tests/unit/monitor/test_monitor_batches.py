@@ -4,7 +4,9 @@ import contextlib
 import math
 import random
 import struct
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -150,6 +152,36 @@ def test_rows_of_any_schema_are_walked_through(data: st.DataObject) -> None:
     assert batch.walked.all(), "the fast way is taken"
     read, _ = one_by_one(bodies)
     assert taken(schema, batch) == taken(schema, read)
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """Let threads take turns as often as can be."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("busy")
+def test_threads_share_what_was_learnt() -> None:
+    """Posts of labels read the log beside the thread that follows it, with one decoder."""
+    bodies = [
+        b"".join(
+            encoded(
+                PredictionRecord(f"r{n}", NOW, None, "m", "v1", "champion", {f"c{kind}": 1.0}, 3.0)
+            )
+            for n in range(8)
+        )
+        for kind in range(6)
+    ]
+    decoder = Decoder()
+
+    def decode(thread: int) -> set[int]:
+        return {len(decoder.decoded(bodies[(turn + thread) % 6])[0]) for turn in range(100)}
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(decode, range(4))) == [{8}] * 4
 
 
 @given(st.binary(max_size=60), st.integers(0, 400))

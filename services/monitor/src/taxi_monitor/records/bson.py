@@ -135,10 +135,11 @@ def documents_of(data: bytes) -> Documents:
 
 
 class Decoder:
-    """Decodes documents as columns, and remembers layouts; one thread at a time uses one."""
+    """Decodes documents as columns, and remembers layouts; safe for several threads."""
 
     def __init__(self) -> None:
-        self._layouts: dict[Layout, None] = {}
+        #: The last one that was of use comes last. Replaced, never changed: others iterate it.
+        self._layouts: tuple[Layout, ...] = ()
 
     def decoded(self, data: bytes | Documents) -> tuple[RecordBatch, list[Refused]]:
         """Return the records, and which documents are none.
@@ -171,7 +172,6 @@ class Decoder:
         for _ in range(_MAX_TRIES):
             if len(left) < _MIN_TOGETHER:
                 break
-            # The last one that was of use comes first.
             layout = next((one for one in reversed(self._layouts) if one not in tried), None)
             if layout is None:
                 layout = _layout_of(documents.document(int(left[0])))
@@ -188,10 +188,9 @@ class Decoder:
         return np.sort(np.concatenate([left, np.array(alone, np.int64)]))
 
     def _keep(self, layout: Layout) -> None:
-        self._layouts.pop(layout, None)
-        self._layouts[layout] = None
-        if len(self._layouts) > _MAX_LAYOUTS:
-            del self._layouts[next(iter(self._layouts))]
+        # What another thread keeps at the same time may be lost; it is learnt again.
+        others = (one for one in self._layouts if one != layout)
+        self._layouts = (*others, layout)[-_MAX_LAYOUTS:]
 
 
 def _time_of(value: object) -> int:

@@ -20,7 +20,7 @@ _UNLABELLED_TIMES = 50
 
 
 class LogReader:
-    """Reads the log; one thread at a time.
+    """Reads the log; safe for several threads.
 
     Args:
         database: Where the log is.
