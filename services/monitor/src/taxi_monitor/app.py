@@ -93,7 +93,7 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
     )  # fmt: skip
     events = EventLog(parts, settings.inference_service or settings.model)
     registry.register(PendingCollector(lambda: events.waiting))
-    tailer.each_cycle = _all_of(*_watched(parts), events.look, rows_watch.look)
+    tailer.each_cycle = (*_watched(parts), events.look, rows_watch.look)
     history = PageHistory(database, settings.model, state, verdicts, parts.events, parts.clock)
     pages = Pages(settings.model, state, history, counters, parts.clock)
     return Monitor(create_app(parts, events, pages), tailer, evidence)
@@ -121,11 +121,3 @@ def _watched(parts: Parts) -> tuple[Callable[[], None], ...]:
     parts.registry.register(ReportCollector(reports))
     parts.registry.register(StorageCollector(storage))
     return reports.refresh, storage.refresh
-
-
-def _all_of(*looks: Callable[[], None]) -> Callable[[], None]:
-    def look() -> None:
-        for one in looks:
-            one()
-
-    return look

@@ -75,7 +75,9 @@ class LogTailer:
         )
         self._unscored: dict[str, Mapping[str, str]] = {}
         #: Called after each evaluation, for what else is read from MongoDB now and then.
-        self.each_cycle: Callable[[], None] = lambda: None
+        self.each_cycle: Sequence[Callable[[], None]] = ()
+        #: The last problem with each part of a cycle, empty without one.
+        self._problems: dict[Callable[[], None], str] = {}
         self._thread: threading.Thread | None = None
         self.finished_at = clock()
 
@@ -138,17 +140,31 @@ class LogTailer:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                self.catch_up()
-                self._state.problem = ""
-            except TaxiError as error:
-                if self._state.problem != str(error):
-                    logger.warning("log is not followed", extra={"reason": str(error)})
-                self._state.problem = str(error)
-            self._evaluate()
-            self.each_cycle()
-            self.finished_at = self._clock()
+            self.cycle()
             self._stop.wait(self._settings.evaluation_seconds * random.uniform(0.9, 1.1))
+
+    def cycle(self) -> None:
+        """Catch up, evaluate and look at the rest; a part that fails holds up no other."""
+        for part in (self.catch_up, self._evaluate, *self.each_cycle):
+            self._do(part)
+        self.finished_at = self._clock()
+
+    def _do(self, part: Callable[[], None]) -> None:
+        """Do a part of a cycle; the state has the problem with it until it is done again."""
+        known, problem = self._problems.get(part, ""), ""
+        try:
+            part()
+        except TaxiError as error:
+            problem = str(error)
+            if problem != known:
+                logger.warning("a part of a cycle failed", extra={"reason": problem})
+        except Exception as error:
+            # No row of the log, and no answer of a server, may end the thread.
+            problem = f"a defect of the monitor ({error!r})"
+            if problem != known:
+                logger.exception("a part of a cycle failed", extra={"reason": problem})
+        self._problems[part] = problem
+        self._state.problem = "; ".join(dict.fromkeys(filter(None, self._problems.values())))
 
     def _evaluate(self) -> None:
         begin = time.perf_counter()
