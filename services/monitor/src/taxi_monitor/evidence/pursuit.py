@@ -19,7 +19,7 @@ from taxi_monitor.evidence.labels_status import labels_status
 from taxi_monitor.evidence.log_order import LogOrder
 from taxi_monitor.evidence.members import Members
 from taxi_monitor.evidence.pieces import Piece
-from taxi_monitor.evidence.sides import EARLIEST, LabelSide, RowSide, Start, history_of
+from taxi_monitor.evidence.sides import LabelSide, RowSide, Start, history_of
 from taxi_monitor.windows.reader import RowReader
 from taxi_profiles.evidence import streams
 from taxi_profiles.evidence.calibration import Calibration
@@ -29,7 +29,7 @@ from taxi_profiles.evidence.kinds import kind_of
 from taxi_profiles.evidence.scoring import BlockScores, Refused, score_labels, score_rows
 from taxi_store.connection import Document
 from taxi_store.log.refusals import refused_between
-from taxi_store.log.stored_order import Place
+from taxi_store.log.stored_order import EARLIEST, Place
 from taxi_store.verdicts.block_verdict import BlockVerdict, Cursor
 from taxi_store.verdicts.verdicts import append, block_of, last_verdict
 
