@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+import bson
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
@@ -21,17 +22,20 @@ from taxi_domain.records import LABEL_VALUE, PredictionRecord
 from taxi_domain.verdicts import BlockState, Side
 from taxi_local.mongod import Mongod
 from taxi_monitor import backfill
+from taxi_monitor.evidence import pursuit
 from taxi_monitor.evidence.view import EvidenceView
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.metrics.evidence_gauges import EvidenceCollector
 from taxi_monitor.settings import Settings
 from taxi_monitor.tailer.evidence_thread import EvidenceThread
 from taxi_monitor.windows.state import State
+from taxi_profiles.evidence import detector
 from taxi_profiles.evidence.calibrate import calibrate
 from taxi_profiles.evidence.kinds import Kind
 from taxi_profiles.reference import Reference, reference_of
 from taxi_schema.columns.rows import LabelledRows
 from taxi_store.connection import Document, connect
+from taxi_store.log import encoded_pages
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.refusals import Refusals, write_slot
 from taxi_store.registry.registry import Registry
@@ -114,6 +118,14 @@ class Judged:
         # Whoever reads gets rows of one time in any order.
         random.Random(len(documents)).shuffle(documents)
         self.database[collection].insert_many([{**one, "stored_at": at} for one in documents])
+
+    def promote(self) -> None:
+        """Make the version the champion."""
+        self.database[ALIASES].insert_one({
+            "_id": f"{MODEL_NAME}/champion", "model": MODEL_NAME, "alias": "champion",
+            "version": "v1", "previous": None, "revision": 1, "moved_at": self.now(),
+            "moved_by": "test",
+        })  # fmt: skip
 
     def verdicts(self) -> list[Document]:
         return list(self.database[VERDICTS].find({}, {"detector": 0}).sort("_id", 1))
@@ -211,11 +223,7 @@ def test_evidence_begins_anew_with_a_new_champion(judged: Judged) -> None:
     judged.seconds += 60.0
     monitor = judged.monitor()
     before = judged.view(monitor)
-    judged.database[ALIASES].insert_one({
-        "_id": f"{MODEL_NAME}/champion", "model": MODEL_NAME, "alias": "champion",
-        "version": "v1", "previous": None, "revision": 1, "moved_at": judged.now(),
-        "moved_by": "test",
-    })  # fmt: skip
+    judged.promote()
     judged.seconds += 1.0
     judged.store(range(6210, 6320))
     judged.seconds += 60.0
@@ -227,6 +235,96 @@ def test_evidence_begins_anew_with_a_new_champion(judged: Judged) -> None:
     assert first.state is BlockState.ALARM or (first.total or 0) > (second.total or 0)
     assert second.cursor.row_id == "r06309", "the rows of before it are none of its blocks"
     assert again.verdicts == after.verdicts
+
+
+def test_a_new_champion_is_not_charged_with_what_was_before_it(judged: Judged) -> None:
+    judged.store(range(6000, 6450))
+    judged.seconds += 60.0
+    monitor = judged.monitor()
+    judged.view(monitor)
+    write_slot(judged.database, "pod/1", "v1", judged.now(), Refusals(20_000, {DISTANCE: 20_000}))
+    judged.seconds += 1.0
+    judged.promote()
+    judged.view(monitor)
+    judged.seconds += 1.0
+    judged.store(range(6450, 6560))
+    judged.seconds += 11.0
+    judged.view(monitor)
+    judged.seconds += 130.0
+
+    view = judged.view(monitor)
+
+    assert view.verdicts[Side.ROWS].block == 4
+    assert view.verdicts[Side.ROWS].scores["refused"] == 0.0
+    assert view.late_rows == 0
+    assert view.kind == Kind.NONE
+
+
+def test_newer_rules_judge_the_whole_log_once(
+    judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged.store(range(6000, 6900))
+    judged.seconds += 60.0
+    judged.view(judged.monitor())
+    # What was stored first is not in the log any more, so there are fewer blocks than before.
+    judged.database[PREDICTIONS].delete_many({"_id": {"$lt": "r06500"}})
+    monkeypatch.setattr(detector, "ENGINE", detector.ENGINE + 1)
+    monkeypatch.setattr(pursuit, "ENGINE", detector.ENGINE)
+    judged.seconds += 3600.0
+
+    judged.view(judged.monitor())
+
+    anew = judged.verdicts()
+    assert [(one["block"], one["backfilled"]) for one in anew] == [(at, True) for at in range(4)]
+    judged.store(range(6900, 7010))
+    judged.seconds += 60.0
+    judged.view(judged.monitor())
+    *before, last = judged.verdicts()
+    assert before == anew, "a restart goes on from there"
+    assert (last["block"], last["engine"], last["backfilled"]) == (4, detector.ENGINE, False)
+
+
+def test_of_other_versions_labels_no_rows_are_fetched(
+    judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged.store(range(6000, 6250))
+    judged.store(range(7000, 7300))
+    judged.database[PREDICTIONS].update_many(
+        {"_id": {"$gte": "r07000"}}, {"$set": {"model_version": "v0"}}
+    )
+    judged.label(range(6000, 7300))
+    judged.seconds += 60.0
+    read: list[str] = []
+    pages_of = encoded_pages.pages_of
+
+    def spied(*asked: Any) -> Iterator[bytes]:
+        for page in pages_of(*asked):
+            read.extend(one["_id"] for one in bson.decode_all(page))
+            yield page
+
+    monkeypatch.setattr(encoded_pages, "pages_of", spied)
+
+    view = judged.view(judged.monitor())
+
+    assert [view.verdicts[side].block for side in Side] == [1, 1]
+    assert sorted(read) == [f"r{number:05d}" for number in range(6000, 6250)]
+
+
+def test_a_monitor_that_is_stopped_reads_no_page_more(
+    judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged.store(range(6000, 6250))
+    judged.seconds += 60.0
+    monitor = judged.monitor()
+    judged.seconds += 5.0
+    # The last step before reading.
+    monkeypatch.setattr(monitor, "_test", lambda _: monitor.stop())
+
+    monitor.look()
+
+    assert monitor.moved_at == judged.now().timestamp(), "the page it came to was a sign of life"
+    assert judged.verdicts() == []
+    assert monitor.views.of("v1") is None, "that is no problem to be told"
 
 
 def test_shifts_and_faults_are_told_with_their_kind(judged: Judged) -> None:

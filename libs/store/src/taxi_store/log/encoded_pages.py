@@ -35,12 +35,23 @@ def newest_pages(database: Database[Document], version: str, most: int) -> Itera
             yield from pages
 
 
-def pages_of(database: Database[Document], row_ids: Sequence[str]) -> Iterator[bytes]:
-    """Yield the records of rows that are in the log, in no order."""
+def pages_of(
+    database: Database[Document], row_ids: Sequence[str], version: str | None = None
+) -> Iterator[bytes]:
+    """Yield the records of rows that are in the log, in no order.
+
+    Args:
+        database: Where the log is.
+        row_ids: Of the rows.
+        version: Those that it answered or shadowed; None for all.
+    """
+    of = {} if version is None else of_version(version)
     with translated():
         for start in range(0, len(row_ids), CHUNK):
-            wanted = {"_id": {"$in": list(row_ids[start : start + CHUNK])}}
-            yield from database[PREDICTIONS].find_raw_batches(wanted, WITHOUT_EXTRA)
+            wanted = {"_id": {"$in": list(row_ids[start : start + CHUNK])}, **of}
+            yield from database[PREDICTIONS].find_raw_batches(
+                wanted, WITHOUT_EXTRA, hint=[("_id", 1)]
+            )
 
 
 def of_version(version: str) -> dict[str, Any]:

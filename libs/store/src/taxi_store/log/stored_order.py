@@ -5,7 +5,7 @@ are in the order of their ids.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,8 @@ from taxi_store.log.malformed import Unreadable, lenient
 
 #: Times are stored in whole milliseconds.
 TICK: Final = timedelta(milliseconds=1)
+#: Before anything was stored.
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_MILLISECONDS: Final = 5000
 
 
@@ -80,6 +82,23 @@ def ids_between(
     wanted = _Wanted(PREDICTIONS, of_version(version), {"_id": 1, "stored_at": 1})
     part = _between(database, wanted, begin, end, most)
     return Part([one["_id"] for one in part.items if isinstance(one["_id"], str)], part.end)
+
+
+def first_stored(database: Database[Document], version: str) -> datetime | None:
+    """Return when the oldest row that a version answered or shadowed was stored.
+
+    None when there is none.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer.
+    """
+    wanted = {"stored_at": {"$gte": EARLIEST}, **of_version(version)}
+    with translated():
+        found = lenient(database, PREDICTIONS).find_one(
+            wanted, {"stored_at": 1}, sort=[("stored_at", 1)]
+        )
+    at = found["stored_at"] if found else None
+    return at if isinstance(at, datetime) else None
 
 
 def stored_labels(

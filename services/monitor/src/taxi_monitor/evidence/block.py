@@ -17,7 +17,8 @@ class Block:
     Attributes:
         side: Rows, or labels.
         piece: Its rows; of labels, those whose labels errors count.
-        after: The last row of the block before; None before the first.
+        after: The last row of the block before, or where the evidence began anew; None before the
+            first.
         place: Its last row.
         outside: Labels that errors do not count, since the block before.
         history: Of labels, the rows before the block as the engine takes them.

@@ -4,7 +4,7 @@ A labelled row has its place where the later of row and label was stored: there 
 whoever reads, now or later.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -22,7 +22,7 @@ from taxi_store.connection import Document
 from taxi_store.log import encoded_pages, stored_order
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.prediction_log import CHUNK
-from taxi_store.log.stored_order import Place, StoredLabel
+from taxi_store.log.stored_order import EARLIEST, Place, StoredLabel
 
 #: Ids that are looked at together for labels that came before their rows.
 _IDS: Final = 4 * CHUNK
@@ -36,6 +36,8 @@ class LogOrder:
         reader: Of the version.
         unreadable: Is told what cannot be read; it is left out.
         page_rows: Rows that are read at once.
+        turned: Called before each page, of which there may be many without a row of the version;
+            what it raises ends the reading.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class LogOrder:
         reader: RowReader,
         unreadable: Unreadable,
         page_rows: int = CHUNK,
+        turned: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._reader = reader
         self._unreadable = unreadable
         self._page_rows = page_rows
+        self._turned = turned
         self._decoder = Decoder()
 
     def rows(self, begin: datetime, after: Place | None, end: datetime) -> Iterator[Piece]:
@@ -58,6 +62,7 @@ class LogOrder:
             StoreUnavailableError: MongoDB does not answer.
         """
         while begin < end:
+            self._turned()
             batch, over = self._page(begin, end)
             yield self._piece(batch, batch.stored_at, None, after)
             begin = over
@@ -69,7 +74,11 @@ class LogOrder:
             StoreUnavailableError: MongoDB does not answer.
         """
         version = self._reader.version
+        if begin <= EARLIEST:
+            # Years of other versions' labels may be before; early ones are found by their rows.
+            begin = stored_order.first_stored(self._database, version) or end
         while begin < end:
+            self._turned()
             labels = stored_order.labels_between(
                 self._database, begin, end, self._page_rows, self._unreadable
             )
@@ -107,7 +116,7 @@ class LogOrder:
     def _joined(
         self, known: dict[str, StoredLabel], begin: datetime, end: datetime, after: Place | None
     ) -> Iterator[Piece]:
-        found = b"".join(encoded_pages.pages_of(self._database, list(known)))
+        found = b"".join(encoded_pages.pages_of(self._database, list(known), self._reader.version))
         batch = self._decoded(found)
         labelled_at = np.array(
             [milliseconds_of(known[one].stored_at) for one in batch.ids], np.int64

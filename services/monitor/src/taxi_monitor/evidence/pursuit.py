@@ -19,7 +19,7 @@ from taxi_monitor.evidence.labels_status import labels_status
 from taxi_monitor.evidence.log_order import LogOrder
 from taxi_monitor.evidence.members import Members
 from taxi_monitor.evidence.pieces import Piece
-from taxi_monitor.evidence.sides import EARLIEST, LabelSide, RowSide, Start, history_of
+from taxi_monitor.evidence.sides import LabelSide, RowSide, Start, history_of
 from taxi_monitor.windows.reader import RowReader
 from taxi_profiles.evidence import streams
 from taxi_profiles.evidence.calibration import Calibration
@@ -29,9 +29,9 @@ from taxi_profiles.evidence.kinds import kind_of
 from taxi_profiles.evidence.scoring import BlockScores, Refused, score_labels, score_rows
 from taxi_store.connection import Document
 from taxi_store.log.refusals import refused_between
-from taxi_store.log.stored_order import Place
+from taxi_store.log.stored_order import EARLIEST, Place
 from taxi_store.verdicts.block_verdict import BlockVerdict, Cursor
-from taxi_store.verdicts.verdicts import append, block_of, last_verdict
+from taxi_store.verdicts.verdicts import append, block_of, drop_behind, last_verdict
 
 logger = logging.getLogger(__name__)
 
@@ -119,11 +119,15 @@ class Pursuit:
         self._order = order
         self._members = Members(watch.reader)
         self._anew = anew
+        #: Sides whose blocks were of no use, and are judged again from the first one.
+        self._dropped: set[Side] = set()
         self.judged: Callable[[BlockVerdict, Block], None] = lambda _verdict, _block: None
         self._judges = {side: self._judge_of(side) for side in Side}
         begun = any(one.verdict is not None for one in self._judges.values())
-        #: Blocks before are of a past that nobody judged when it was.
-        self._past = now - _PAST if not begun else EARLIEST
+        #: Blocks before are of a past that is judged only now.
+        self._past = {
+            side: EARLIEST if begun and side not in self._dropped else now - _PAST for side in Side
+        }
         size = watch.calibration.block_rows
         rows, labels = (self._start_of(side) for side in Side)
         history = [] if anew else self._history(labels)
@@ -182,7 +186,9 @@ class Pursuit:
                 watch.calibration, columns, history=block.history, slices=slices,
                 outside=block.outside,
             )  # fmt: skip
-        refused = refused_between(self._database, watch.version, block.after, block.place)
+        # Refusals stay longer than rows may: those of before the first row are of none of them.
+        after = block.after or block.piece.place(0)
+        refused = refused_between(self._database, watch.version, after, block.place)
         return score_rows(
             watch.calibration, columns, slices=slices,
             refused=Refused(refused.rows, dict(refused.fields)),
@@ -212,7 +218,7 @@ class Pursuit:
             problems=dict(judgement.problems),
             detector=judge.detector.to_bytes(),
             engine=ENGINE,
-            backfilled=self._anew or block.place.stored_at < self._past,
+            backfilled=self._anew or block.place.stored_at < self._past[block.side],
         )
 
     def _kind(self, block: Block, judge: _Judge) -> str:
@@ -271,7 +277,9 @@ class Pursuit:
                 "the evidence begins anew",
                 extra={"version": watch.version, "side": str(side), "reason": str(error)},
             )
-            self._anew = True
+            # What is left behind the new blocks would be taken for the last one, for ever.
+            drop_behind(self._database, watch.model, watch.version, side, -1)
+            self._dropped.add(side)
             return _Judge(fresh, None, 0)
 
     def _start_of(self, side: Side) -> Start:
@@ -279,8 +287,9 @@ class Pursuit:
         if judge.verdict is not None:
             place = Place(judge.verdict.cursor.stored_at, judge.verdict.cursor.row_id)
             return Start(place.stored_at, place, place)
-        begin = self._watch.since if judge.next_block else None
-        return Start(begin or EARLIEST)
+        since = self._watch.since if judge.next_block else None
+        # Nothing of before belongs to the first block then: no refusals, and no late rows.
+        return Start(EARLIEST) if since is None else Start(since, last=Place(since, ""))
 
     def _history(self, start: Start) -> list[Piece]:
         """Read the labelled rows before the next block again."""

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -18,9 +18,6 @@ from taxi_schema.columns.limits import evaluated
 from taxi_schema.target import Target
 from taxi_store.log.stored_order import TICK, Place
 
-#: Before anything was stored.
-EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -29,7 +26,8 @@ class Start:
     Attributes:
         begin: What was stored before is read.
         after: So is what stands up to here; None for nothing.
-        last: The last row of the block before; None before the first.
+        last: The last row of the block before, or where the evidence began anew; None before the
+            first.
     """
 
     begin: datetime

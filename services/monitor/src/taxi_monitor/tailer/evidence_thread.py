@@ -46,6 +46,10 @@ _TEST_SECONDS: Final = 3600.0
 _TELL_SECONDS: Final = 5.0
 
 
+class _StoppedError(Exception):
+    """The thread is to end."""
+
+
 @dataclass
 class _Followed:
     """One version."""
@@ -128,6 +132,8 @@ class EvidenceThread:
                 return
             try:
                 self._follow(version, reader)
+            except _StoppedError:
+                return
             except OverruledError as error:
                 logger.info("another monitor judged a block", extra={"block": str(error)})
                 self._followed.pop(version, None)
@@ -179,7 +185,7 @@ class EvidenceThread:
             settings.model, RowReader(version, reader.schema, reader.reference), calibration, since,
             settings.false_alarm_rows, timedelta(hours=settings.labels_overdue_hours),
         )  # fmt: skip
-        order = LogOrder(self._database, watch.reader, self._unreadable)
+        order = LogOrder(self._database, watch.reader, self._unreadable, turned=self._turned)
         pursuit = Pursuit(self._database, watch, order, now)
         late = LateRows(self._database, version)
         followed = _Followed(pursuit, calibration, since, late, EvidenceView(version))
@@ -199,6 +205,12 @@ class EvidenceThread:
                 extra={"version": followed.view.version, "shifts": missed},
             )
         followed.view = replace(followed.view, self_test=found)
+
+    def _turned(self) -> None:
+        """Note that a page of the log is read, as there may be minutes between two blocks."""
+        self.moved_at = self._clock()
+        if self._stop.is_set():
+            raise _StoppedError
 
     def _judged(self, followed: _Followed, verdict: BlockVerdict, block: Block) -> None:
         now = self._clock()
