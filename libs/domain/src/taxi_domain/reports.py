@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+#: Kind of the documents that are reports, in the collection of these.
+REPORT_KIND: Final = "report"
 #: Verdicts that say whether there is drift; any other word says why there is no verdict.
 DRIFT: Final = "drift"
 NO_DRIFT: Final = "no drift"

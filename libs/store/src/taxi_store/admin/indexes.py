@@ -10,7 +10,6 @@ from taxi_store.admin.retention import Retention, ensure_order, ensure_retention
 from taxi_store.connection import Document, translated
 from taxi_store.log.pending import ensure_pending_indexes
 
-REPORT_KIND: Final = "report"
 NEWEST_REPORT_FIRST: Final = [("to", DESCENDING), ("_id", DESCENDING)]
 #: What lists and metrics tell of a report, beside its id.
 REPORT_FIELDS: Final = (

@@ -16,7 +16,7 @@ from typing import Any, Final
 from pymongo.database import Database
 
 from taxi_domain.mongodb import LABELS, PREDICTIONS, REPORTS, ROWS
-from taxi_store.admin.indexes import REPORT_KIND
+from taxi_domain.reports import REPORT_KIND
 from taxi_store.connection import Document, translated
 from taxi_store.log.prediction_log import CHUNK, chunks
 

@@ -21,11 +21,10 @@ from pymongo.database import Database
 
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.mongodb import REPORTS
-from taxi_domain.reports import ReportPart
+from taxi_domain.reports import REPORT_KIND, ReportPart
 from taxi_store.admin.indexes import (
     NEWEST_REPORT_FIRST,
     REPORT_FIELDS,
-    REPORT_KIND,
     ensure_report_index,
 )
 from taxi_store.connection import Document, translated
