@@ -82,6 +82,12 @@ class Schema:
         object.__setattr__(self, "features", features)
         object.__setattr__(self, "digest", hashlib.sha256(self.to_json()).hexdigest())
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the fields that a row may have by it: id, event time and columns."""
+        times = () if self.event_time is None else (self.event_time.name,)
+        return frozenset((self.id, *times, *(column.name for column in self.columns)))
+
     def to_json(self) -> bytes:
         """Return the canonical JSON: sorted keys, no defaults, groups inline."""
         optional: dict[str, tuple[object, object]] = {

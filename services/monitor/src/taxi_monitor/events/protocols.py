@@ -159,7 +159,7 @@ def _tensors(inputs: Sequence[object], schema: Schema) -> list[Asked]:
     _require_few(rows, "inputs")
     by_name: dict[str, Sequence[object]] = {}
     for one in tensors:
-        if one.width == 1 and (len(tensors) > 1 or one.name in _names(schema)):
+        if one.width == 1 and (len(tensors) > 1 or one.name in schema.names):
             by_name[one.name] = one.values
             continue
         columns = _columns_of(one.width, schema, f"inputs.{one.name}")
@@ -209,11 +209,6 @@ def _columns_of(count: int, schema: Schema, field: str) -> Sequence[Column]:
         field, f"has {count} values a row",
         f"send the {len(schema.inputs)} inputs in the schema's order, or each by its name",
     )  # fmt: skip
-
-
-def _names(schema: Schema) -> set[str]:
-    names = {schema.id, *(column.name for column in schema.columns)}
-    return names if schema.event_time is None else {*names, schema.event_time.name}
 
 
 def _require_few(rows: int, field: str) -> None:

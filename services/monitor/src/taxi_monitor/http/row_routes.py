@@ -1,6 +1,7 @@
 """HTTP for rows that nobody predicts: their drift is watched beside that of what is served."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 from flask import Blueprint, Response
 
@@ -17,6 +18,10 @@ from taxi_schema.records import inputs_of
 from taxi_schema.requests import RequestParser
 from taxi_schema.schema import Schema
 from taxi_store.log.rows import UnservedRow, insert_rows
+
+#: Series of fields that the schema does not have.
+OTHER: Final = "other"
+_ITEM: Final = "item"
 
 
 def row_blueprint(parts: Parts) -> Blueprint:
@@ -49,8 +54,14 @@ def _take(parts: Parts, data: bytes) -> dict[str, object]:
     for result, count in counts.items():
         parts.counters[MONITOR_RECORDS].labels(UNSERVED, result).inc(count)
     for one in refused:
-        parts.counters[MONITOR_UNREADABLE].labels(UNSERVED, ROWS, one["field"]).inc()
+        field = _counted(str(one["field"]), schema)
+        parts.counters[MONITOR_UNREADABLE].labels(UNSERVED, ROWS, field).inc()
     return {"accepted": counts["new"], "repeated": counts["repeated"], "refused": refused}
+
+
+def _counted(field: str, schema: Schema) -> str:
+    """Return a field at fault for the metrics: of clients' own names there is no end."""
+    return field if field in {_ITEM, *schema.names} else OTHER
 
 
 def _row(
