@@ -189,13 +189,18 @@ def test_what_cannot_be_taken_is_a_problem_passed_over_or_told_by_index(
     body = [
         event(Half.REQUEST, "a", row()), event(Half.RESPONSE, "a", 12.5), {"id": "b"},
         event(Half.REQUEST, "c", row()),
+        {**event(Half.REQUEST, "d", row()), "time": "0001-01-01T00:00:00+14:00"},
+        {**event(Half.REQUEST, "e", row()), "data": "BYTE"},
     ]  # fmt: skip
+    content = json.dumps(body).encode().replace(b"BYTE", b"\xff")
     headers = {**HEADERS, "Content-Type": "application/cloudevents-batch+json"}
 
-    answer = httpx.post(url, content=json.dumps(body), headers=headers, timeout=15).json()
+    answer = httpx.post(url, content=content, headers=headers, timeout=15).json()
 
     assert (answer["taken"], answer["repeated"], answer["ignored"]) == (3, 0, 0)
-    assert [(one["index"], one["field"]) for one in answer["refused"]] == [(2, "event")]
+    assert [(one["index"], one["field"]) for one in answer["refused"]] == [
+        (2, "event"), (4, "time"), (5, "data")
+    ]  # fmt: skip
     assert set(logged(mongod)) == {"a"}
     metrics = f"{monitor.url}/metrics"
     wait_for(

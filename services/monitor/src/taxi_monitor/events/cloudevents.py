@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Final
 from urllib.parse import unquote
 
@@ -27,6 +27,8 @@ TYPES: Final[Mapping[str, Half]] = {
 #: Endpoints whose rows are the champion's: KServe has no name for it, or this one.
 DEFAULT_ENDPOINTS: Final = ("", "default")
 MAX_EVENT_ID: Final = 128
+#: Of an attribute that waits with its half.
+MAX_ATTRIBUTE: Final = 256
 #: Of one body of a request or response: both of an inference wait in one document of 16 MiB.
 MAX_DATA_BYTES: Final = 1024 * 1024
 #: Attributes of an event that are looked at.
@@ -44,7 +46,7 @@ class Event:
     Attributes:
         id: The same for both halves of an inference.
         half: None for an event of another type.
-        time: Aware, when it says one.
+        time: UTC, when it says one.
         service: Name of the InferenceService, empty when it says none.
         endpoint: `default`, `canary` or whatever the sender says.
         version: Of the model, where the sender says it (`modelversion`).
@@ -113,8 +115,13 @@ def _data_of(envelope: _Envelope) -> bytes:
         except (binascii.Error, ValueError) as error:
             raise FieldError("data_base64", "is not base64", "send JSON as data") from error
     data = bytes(envelope.data)
+    if not data.startswith(b'"'):
+        return data
     # What is not said to be JSON comes as a text.
-    return msgspec.json.decode(data, type=str).encode() if data.startswith(b'"') else data
+    try:
+        return msgspec.json.decode(data, type=str).encode()
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise FieldError("data", f"is no text ({error})", "send JSON in UTF-8 as data") from error
 
 
 def _event(envelope: _Envelope, data: bytes) -> Event:
@@ -123,6 +130,9 @@ def _event(envelope: _Envelope, data: bytes) -> Event:
     half = TYPES.get(envelope.type)
     if not 0 < len(envelope.id) <= MAX_EVENT_ID or "\0" in envelope.id:
         raise FieldError("id", "cannot be used", f"send 1 to {MAX_EVENT_ID} characters")
+    for name in ("endpoint", "modelversion"):
+        if len(getattr(envelope, name)) > MAX_ATTRIBUTE:
+            raise FieldError(name, "is too long", f"send at most {MAX_ATTRIBUTE} characters")
     if half is not None and len(data) > MAX_DATA_BYTES:
         raise FieldError(
             "data", f"is larger than {MAX_DATA_BYTES} bytes", "send fewer rows a request"
@@ -136,12 +146,19 @@ def _event(envelope: _Envelope, data: bytes) -> Event:
 def _time(text: str | None) -> datetime | None:
     if text is None:
         return None
+    remedy = "send it as 2023-04-05T07:39:53Z"
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise FieldError("time", "is no time with an offset", "send it as 2023-04-05T07:39:53Z")
+        if moment.tzinfo is None:
+            raise FieldError("time", "has no offset", remedy)
+        moment = moment.astimezone(UTC)
+    except ValueError as error:
+        raise FieldError("time", "is no time", remedy) from error
+    except OverflowError as error:
+        raise FieldError("time", "is out of its limits", remedy) from error
+    # The same limits as a record's: every clock of the world can show it.
+    if not MINYEAR < moment.year < MAXYEAR:
+        raise FieldError("time", "is out of its limits", remedy)
     return moment
 
 
