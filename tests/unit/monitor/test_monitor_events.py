@@ -22,7 +22,7 @@ from taxi_schema.schema import Schema
 from taxi_store.log.pending import Half, Pair
 
 NOW = datetime(2023, 4, 5, 8, tzinfo=UTC)
-VERSIONS = Versions("champion-1", "fallback-1", frozenset({"other-1"}))
+VERSIONS = Versions("champion-1", "fallback-1", frozenset({"fallback-1", "rejected-1"}))
 IRIS = schema_of(
     {
         "target": {"name": "species"},
@@ -159,7 +159,7 @@ def test_tensors_by_name_bring_ids_times_and_undeclared_fields() -> None:
         ]
     }  # fmt: skip
     response = {
-        "model_version": "other-1",
+        "model_version": "fallback-1",
         "outputs": [tensor("other", [1, 2]), tensor("duration", [5, 6])],
     }
 
@@ -168,7 +168,7 @@ def test_tensors_by_name_bring_ids_times_and_undeclared_fields() -> None:
     assert first == {
         "_id": "a-1", "event_time": "2021-01-01T08:00:00", "prediction": 5,
         "inputs": {PICKUP: 74, DROPOFF: 166, DISTANCE: 1.5}, "extra": {"vendor": "x"},
-        "ts": NOW.isoformat(), "model_version": "other-1", "model_role": "champion",
+        "ts": NOW.isoformat(), "model_version": "fallback-1", "model_role": "fallback",
     }  # fmt: skip
     assert type(first["inputs"][PICKUP]) is int
     assert second["event_time"] == "2021-01-01T08:00:00"  # New York's time
@@ -183,17 +183,42 @@ def test_one_row_has_the_events_id_and_answers_come_in_many_forms() -> None:
 
 
 def test_the_version_is_what_is_said_last_the_champions() -> None:
-    response = {**V2_RESPONSE, "model_version": "other-1"}
+    response = {**V2_RESPONSE, "model_version": "fallback-1"}
 
     def version(**attributes: Any) -> tuple[str, str]:
         (first, _) = records(bodies(V2_REQUEST, response, **attributes))
         return first["model_version"], first["model_role"]
 
-    assert version() == ("other-1", "champion")
-    assert version(endpoint="canary") == ("other-1", "champion")
-    assert version(version="fallback-1") == ("fallback-1", "fallback")
+    assert version() == ("fallback-1", "fallback")
+    assert version(endpoint="canary") == ("fallback-1", "fallback")
+    assert version(version="champion-1") == ("champion-1", "champion")
     with pytest.raises(FieldError, match="endpoint: canary has no version of the registry"):
         records(bodies(V2_REQUEST, V2_RESPONSE, endpoint="canary"))
+
+
+@pytest.mark.parametrize("endpoint", ["", "canary"])
+@pytest.mark.parametrize("said_by", ["event", "body"])
+def test_a_version_without_a_role_is_refused(endpoint: str, said_by: str) -> None:
+    """Training and reports choose records by their role: it would be the champion's for good."""
+    said = "rejected-1"
+    response = {**V2_RESPONSE, "model_version": said if said_by == "body" else ""}
+
+    with pytest.raises(FieldError, match="rejected-1 is neither the champion nor") as caught:
+        records(
+            bodies(
+                V2_REQUEST, response, endpoint=endpoint, version=said if said_by == "event" else ""
+            )
+        )
+
+    assert caught.value.field == "modelversion"
+
+
+@pytest.mark.parametrize(
+    ("champion", "fallback", "role"), [("a", "a", "champion"), ("a", None, "champion"),
+    ("b", "a", "fallback")],
+)  # fmt: skip
+def test_a_role_is_that_of_the_alias(champion: str, fallback: str | None, role: str) -> None:
+    assert Versions(champion, fallback, frozenset()).role_of("a") == role
 
 
 @pytest.mark.parametrize(
@@ -237,6 +262,9 @@ def test_a_row_that_cannot_be_a_record_fails_none_of_the_others() -> None:
         ({"Ce-Id": None}, "event"), ({"Ce-Id": ""}, "id"), ({"Ce-Id": "x" * 129}, "id"),
         ({"Ce-Specversion": "0.2"}, "specversion"), ({"Ce-Time": "noon"}, "time"),
         ({"Ce-Time": "2023-04-05T07:39:53"}, "time"), ({"Ce-Source": None}, "event"),
+        ({"Ce-Time": "0001-01-01T00:00:00+14:00"}, "time"), ({"Ce-Time": "0001-06-01T00Z"}, "time"),
+        ({"Ce-Time": "9999-12-31T23:59:59-12:00"}, "time"), ({"Ce-Time": "9999-06-01T00Z"}, "time"),
+        ({"Ce-Modelversion": "x" * 257}, "modelversion"), ({"Ce-Endpoint": "x" * 257}, "endpoint"),
     ],
 )  # fmt: skip
 def test_attributes_that_cannot_be_used_are_named(
@@ -247,6 +275,21 @@ def test_attributes_that_cannot_be_used_are_named(
     with pytest.raises(FieldError) as caught:
         event_of((kept, body))
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("text", [b'"\xff"', b'"\\q"', b'"\\ud800"'])
+def test_texts_that_cannot_be_read_are_refused(text: bytes) -> None:
+    """One of them in a batch would fail all the others."""
+    attributes = {"specversion": "1.0", "id": "a", "source": "x",
+                  "type": "org.kubeflow.serving.inference.request"}  # fmt: skip
+    with pytest.raises(FieldError):
+        structured(json.dumps(attributes).encode()[:-1] + b',"data":' + text + b"}")
+
+
+def test_times_are_those_of_utc() -> None:
+    event = event_of(({**REQUEST[0], "Ce-Time": "2023-04-05T09:00:00+02:00"}, REQUEST[1]))
+    assert event.time == datetime(2023, 4, 5, 7, tzinfo=UTC)
+    assert event.time.tzinfo is UTC
 
 
 def test_large_bodies_and_those_of_no_inference_are_refused_before_they_wait() -> None:

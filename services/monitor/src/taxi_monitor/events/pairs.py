@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from taxi_domain.errors import FieldError
 from taxi_domain.ids import check_id
+from taxi_domain.models import Alias
 from taxi_domain.records import EVENT_TIME, INPUTS, utc
 from taxi_monitor.events.cloudevents import DEFAULT_ENDPOINTS, Event
 from taxi_monitor.events.protocols import Answers, Asked, answers_of, rows_of, value_of
@@ -20,7 +21,7 @@ _NESTED: Final = (list, dict)
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """What answers of an unnamed version are taken for.
+    """Whose answers can be logged, and what those of an unnamed version are taken for.
 
     Attributes:
         champion: The version that the alias points at.
@@ -33,8 +34,19 @@ class Versions:
     known: frozenset[str]
 
     def role_of(self, version: str) -> str:
-        """Return the role of a version where it answered."""
-        return "fallback" if version == self.fallback != self.champion else "champion"
+        """Return the role of a version where it answered.
+
+        Raises:
+            FieldError: it has none; a record of another role's would stand in training for good.
+        """
+        if version == self.champion:
+            return Alias.CHAMPION
+        if version == self.fallback:
+            return Alias.FALLBACK
+        raise FieldError(
+            "modelversion", f"{version[:64]} is neither the champion nor the fallback",
+            "send the events of these two alone, or move the alias when you roll out a version",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
