@@ -126,6 +126,8 @@ def test_the_monitor_appends_to_the_log_corrects_labels_and_removes_nothing(
             pending.add(database, [pending.Side("i", half, {"data": b"{}", "bytes": 2})], now)
         assert pending.pair_of(database, "i") is not None
         pending.done(database, ["i"])
+        pending.add(database, [pending.Side("j", Half.REQUEST, {"data": b"", "bytes": 0})], now)
+        assert pending.drop(database, pending.waiting(database))[Half.REQUEST] == 1
         assert pending.waiting(database).count == 0
         assert correct_labels(database, [Label("a", 7.0, now)], now).changed
         change = {"$set": {"x": 1}}

@@ -230,11 +230,11 @@ MONITOR_RECORDS: Final = counter(
 )  # fmt: skip
 MONITOR_EVENTS: Final = counter(
     "taxi_monitor_events_total",
-    "Events of inference loggers, by half of an inference (or 'other') and result.",
-    "half", "result",
+    "Events of inference loggers, by half of an inference (or 'other') and result; 'dropped' were "
+    "taken before, and waited longest for the other half when too much did.", "half", "result",
     series=[
-        *product(["request", "response"], ["taken", "repeated", "refused"]), ["other", "ignored"],
-        ["other", "refused"],
+        *product(["request", "response"], ["taken", "repeated", "refused", "dropped"]),
+        ["other", "ignored"], ["other", "refused"],
     ],
 )  # fmt: skip
 MONITOR_PENDING_EVENTS: Final = computed(
