@@ -311,7 +311,8 @@ def test_killed_after_any_step_and_made_again_there_is_one_report(log: Log, line
     process.communicate(timeout=LONGEST)
     assert process.returncode == -signal.SIGKILL
 
-    assert log.database[REPORTS].count_documents({"kind": "report"}) == 0
+    # It may have been stored between the line and the kill, whole.
+    assert log.database[REPORTS].count_documents({"kind": "report"}) <= (line == "rendered")
     assert made(log) == whole
     assert log.database[REPORTS].count_documents({"kind": "report"}) == 1
 
