@@ -21,7 +21,6 @@ INTERVAL = 30
 #: What the names of policies begin with whose servers hang later, and of all others.
 HUNG, WELL = "hung", "well"
 SIGNALS = ("inputs", "error", "own")
-_METRICS = ("score", "rows", "age")
 _AT_ONCE = 4
 
 

@@ -82,7 +82,7 @@ class Judged:
         )  # fmt: skip
 
     def view(self, monitor: EvidenceThread) -> EvidenceView:
-        monitor.look()
+        monitor.cycle()
         found = monitor.views.of("v1")
         assert found is not None
         return found
@@ -320,7 +320,7 @@ def test_a_monitor_that_is_stopped_reads_no_page_more(
     # The last step before reading.
     monkeypatch.setattr(monitor, "_test", lambda _: monitor.stop())
 
-    monitor.look()
+    monitor.cycle()
 
     assert monitor.moved_at == judged.now().timestamp(), "the page it came to was a sign of life"
     assert judged.verdicts() == []

@@ -6,7 +6,7 @@ stored: what is older than the database's retention expires as it would have.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Final
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import OperationFailure
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.mongodb import ALIASES, AUDIT, LABELS, PREDICTIONS
@@ -28,10 +28,10 @@ from taxi_runtime.patience import patiently
 from taxi_store.admin.audit import ensure_audit
 from taxi_store.admin.roles import RESTORED
 from taxi_store.connection import Document, translated
+from taxi_store.log.prediction_log import insert_new
 from taxi_store.registry.registry import Registry
 
 _BATCH: Final = 5000
-_DUPLICATE_KEY: Final = 11000
 #: The index is there with other options, as another expiry: the database's own stays.
 _CONFLICTS: Final = {85, 86}
 
@@ -170,22 +170,8 @@ def _insert_all(
     """Write documents; return how many were there already."""
     there = 0
     while batch := list(islice(documents, _BATCH)):
-        there += patiently(patience_seconds, partial(_insert, collection, batch))
+        there += len(patiently(patience_seconds, partial(insert_new, collection, batch)))
     return there
-
-
-def _insert(collection: Collection[Document], documents: Iterable[RawBSONDocument]) -> int:
-    with translated():
-        try:
-            collection.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            details = error.details or {}
-            problems = details.get("writeErrors", [])
-            unconfirmed = details.get("writeConcernErrors")
-            if unconfirmed or any(one["code"] != _DUPLICATE_KEY for one in problems):
-                raise
-            return len(problems)
-    return 0
 
 
 def _index(collection: Collection[Document], own: CollectionParts) -> None:

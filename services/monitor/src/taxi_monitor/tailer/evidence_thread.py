@@ -2,7 +2,6 @@
 
 import logging
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from taxi_monitor.evidence.pursuit import OverruledError, Pursuit, Watch
 from taxi_monitor.evidence.view import EvidenceView, Views
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.settings import Settings
+from taxi_monitor.tailer.cycle_thread import CycleThread
 from taxi_monitor.windows.reader import RowReader
 from taxi_monitor.windows.state import State
 from taxi_profiles.evidence.calibration import Calibration, NotCalibratedError, calibration_of
@@ -65,7 +65,7 @@ class _Followed:
     test_at: float = 0.0
 
 
-class EvidenceThread:
+class EvidenceThread(CycleThread):
     """Judges the blocks of every watched version.
 
     Args:
@@ -92,6 +92,7 @@ class EvidenceThread:
         unreadable: Unreadable,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__("evidence", settings.evaluation_seconds)
         self._database = database
         self._registry = Registry(database)
         self._settings = settings
@@ -102,27 +103,10 @@ class EvidenceThread:
         self._followed: dict[str, _Followed] = {}
         self._has_indexes = False
         self._prune_at = clock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
         self.views = Views()
         self.moved_at = clock()
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
-        self._thread.start()
-
-    def is_alive(self) -> bool:
-        """Tell whether the thread lives."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(30)
-
-    def look(self) -> None:
+    def cycle(self) -> None:
         """Judge what is there to be judged, of each version; a problem of one holds up no other."""
         readers = {one.version: one.reader for one in self.state.watched()}
         self._followed = {one: it for one, it in self._followed.items() if one in readers}
@@ -144,11 +128,6 @@ class EvidenceThread:
                 logger.exception("the evidence of a version failed", extra={"version": version})
                 self._fail(version, f"a defect of the monitor ({error!r})")
             self.moved_at = self._clock()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self.look()
-            self._stop.wait(self._settings.evaluation_seconds * random.uniform(0.9, 1.1))
 
     def _fail(self, version: str, problem: str) -> None:
         known = self.views.of(version)

@@ -1,8 +1,6 @@
 """Follows aliases and log in the background, and evaluates; a watched thread."""
 
 import logging
-import random
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -26,6 +24,7 @@ from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.records.batch import RecordBatch
 from taxi_monitor.settings import Settings
 from taxi_monitor.tailer import intake
+from taxi_monitor.tailer.cycle_thread import CycleThread
 from taxi_monitor.tailer.follower import Follower
 from taxi_monitor.tailer.log_reader import LogReader
 from taxi_monitor.tailer.readers import reader_of
@@ -42,7 +41,7 @@ from taxi_store.registry.registry import Registry
 logger = logging.getLogger(__name__)
 
 
-class LogTailer:
+class LogTailer(CycleThread):
     """Keeps the state up to date with MongoDB."""
 
     def __init__(
@@ -53,13 +52,13 @@ class LogTailer:
         counters: Counters,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__("log-tailer", settings.evaluation_seconds)
         self._database = database
         self._registry = Registry(database)
         self._settings = settings
         self._state = state
         self._counters = counters
         self._clock = clock
-        self._stop = threading.Event()
         self._rows, self._labels = Follower(self._now), Follower(self._now)
         #: Counts what of the log cannot be read.
         self.unreadable = Unreadable(
@@ -78,23 +77,7 @@ class LogTailer:
         self.each_cycle: Sequence[Callable[[], None]] = ()
         #: The last problem with each part of a cycle, empty without one.
         self._problems: dict[Callable[[], None], str] = {}
-        self._thread: threading.Thread | None = None
         self.finished_at = clock()
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="log-tailer", daemon=True)
-        self._thread.start()
-
-    def is_alive(self) -> bool:
-        """Tell whether the thread lives."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(30)
 
     def catch_up(self) -> None:
         """Follow aliases and log once; one alias that fails holds up neither the other nor the log.
@@ -137,11 +120,6 @@ class LogTailer:
         except TaxiError as error:
             return str(error)
         return ""
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self.cycle()
-            self._stop.wait(self._settings.evaluation_seconds * random.uniform(0.9, 1.1))
 
     def cycle(self) -> None:
         """Catch up, evaluate and look at the rest; a part that fails holds up no other."""
