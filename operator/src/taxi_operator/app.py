@@ -34,7 +34,8 @@ from taxi_store.registry.registry_async import AsyncRegistry
 logger = logging.getLogger(__name__)
 
 _STALE_SECONDS: Final = 60.0
-_REFUSED_LOGINS: Final = 20
+#: However many calls that are: few policies make few.
+_REFUSED_SECONDS: Final = 15.0
 #: Earlier releases held policies with it while the fallback served.
 OLD_FINALIZER: Final = f"{GROUP}/drift-operator"
 
@@ -115,7 +116,7 @@ class Operator:
             return f"the scheduler stands still for {age:.0f} s"
         if self._deliveries.done():
             return "the outbox of the webhook has ended"
-        if self._cluster.refused_logins > _REFUSED_LOGINS:
+        if self._cluster.login_refused_seconds() > _REFUSED_SECONDS:
             return "the API server refuses the login"
         return ""
 

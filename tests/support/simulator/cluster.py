@@ -201,11 +201,13 @@ class SimulatedCluster:
         self._workloads = namespace.workloads
         self._caller = caller
         self._offset = BEGIN
-        self.refused_logins = 0
         self._tell: Callable[[Kind, Mapping[str, Any]], None] = lambda _kind, _object: None
 
     def clock(self) -> float:
         return self._namespace.clock.seconds + self._offset
+
+    def login_refused_seconds(self) -> float:
+        return 0.0
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -318,7 +318,8 @@ def test_process_without_its_outbox_is_not_alive() -> None:
             await asyncio.sleep(self._seconds)
 
     class Cluster:
-        refused_logins = 0
+        def login_refused_seconds(self) -> float:
+            return 0.0
 
     class View:
         """Watches nothing."""

@@ -53,12 +53,16 @@ class ApiServer:
         self._timeout = timeout_seconds
         self._client = client.ApiClient()
         self._offset = time.time() - time.monotonic()
-        #: Calls in a row that were answered with 401; the login has to be made anew.
-        self.refused_logins = 0
+        #: When the first call of those in a row was answered with 401, None: the last was not.
+        self._login_refused: float | None = None
 
     def clock(self) -> float:
         """Return the API server's time: its objects' times are compared with it."""
         return time.monotonic() + self._offset
+
+    def login_refused_seconds(self) -> float:
+        """Return for how long every call has been answered with 401; 0: the last was not."""
+        return 0.0 if self._login_refused is None else time.monotonic() - self._login_refused
 
     @classmethod
     async def connect(cls, timeout_seconds: float, kubeconfig: Path | None = None) -> "ApiServer":
@@ -156,8 +160,10 @@ class ApiServer:
                 response.close()
 
     def _answered(self, response: aiohttp.ClientResponse) -> None:
-        refused = response.status == _UNAUTHORIZED
-        self.refused_logins = self.refused_logins + 1 if refused else 0
+        if response.status != _UNAUTHORIZED:
+            self._login_refused = None
+        elif self._login_refused is None:
+            self._login_refused = time.monotonic()
         date = response.headers.get("Date")
         if date is None:
             return

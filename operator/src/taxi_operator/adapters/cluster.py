@@ -61,10 +61,9 @@ class Cluster:
         """Close the connections."""
         await self._api.close()
 
-    @property
-    def refused_logins(self) -> int:
-        """Calls in a row that were answered with 401; the login has to be made anew."""
-        return self._api.refused_logins
+    def login_refused_seconds(self) -> float:
+        """Return for how long every call has been answered with 401; 0: the last was not."""
+        return self._api.login_refused_seconds()
 
     def clock(self) -> float:
         """Return the API server's time: its objects' times are compared with it."""

@@ -63,16 +63,16 @@ class Event:
 
 
 class _Envelope(Struct):
-    """An event as JSON has it; other attributes are passed over."""
+    """An event as JSON has it; other attributes are passed over, null is as good as absent."""
 
     specversion: str
     id: str
     type: str
     source: str
     time: str | None = None
-    inferenceservicename: str = ""
-    endpoint: str = ""
-    modelversion: str = ""
+    inferenceservicename: str | None = None
+    endpoint: str | None = None
+    modelversion: str | None = None
     data: Raw = Raw(b"")
     data_base64: str | None = None
 
@@ -131,15 +131,15 @@ def _event(envelope: _Envelope, data: bytes) -> Event:
     if not 0 < len(envelope.id) <= MAX_EVENT_ID or "\0" in envelope.id:
         raise FieldError("id", "cannot be used", f"send 1 to {MAX_EVENT_ID} characters")
     for name in ("endpoint", "modelversion"):
-        if len(getattr(envelope, name)) > MAX_ATTRIBUTE:
+        if len(getattr(envelope, name) or "") > MAX_ATTRIBUTE:
             raise FieldError(name, "is too long", f"send at most {MAX_ATTRIBUTE} characters")
     if half is not None and len(data) > MAX_DATA_BYTES:
         raise FieldError(
             "data", f"is larger than {MAX_DATA_BYTES} bytes", "send fewer rows a request"
         )
     return Event(
-        envelope.id, half, _time(envelope.time), envelope.inferenceservicename, envelope.endpoint,
-        envelope.modelversion, data,
+        envelope.id, half, _time(envelope.time), envelope.inferenceservicename or "",
+        envelope.endpoint or "", envelope.modelversion or "", data,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from taxi_domain.ids import ID_PATTERN
 from taxi_domain.models import Alias
 from taxi_domain.numbers import MAX_NUMBER
 from taxi_domain.records import MAX_PUSHED
-from taxi_monitor.events.cloudevents import BATCHED, MAX_EVENT_ID, STRUCTURED
+from taxi_monitor.events.cloudevents import BATCHED, MAX_ATTRIBUTE, MAX_EVENT_ID, STRUCTURED, TYPES
 from taxi_monitor.http.access import Door
 from taxi_monitor.http.event_routes import MAX_EVENTS
 from taxi_monitor.http.routes import Parts, json_of
@@ -231,26 +231,30 @@ def _event_schema() -> JsonSchema:
         half: [{"type": "object", "required": [name], "properties": {name: some}} for name in names]
         for half, names in lists.items()
     }
-    return {"anyOf": [_event(half, {"anyOf": body}) for half, body in bodies.items()]}
+    halves = [_event({"const": kind}, {"anyOf": bodies[half]}) for kind, half in TYPES.items()]
+    other = {"type": "string", "not": {"enum": [*TYPES]}, "description": "Is passed over."}
+    return {"anyOf": [*halves, _event(other, None)]}
 
 
-def _event(half: Half, data: JsonSchema) -> JsonSchema:
+def _event(kind: JsonSchema, data: JsonSchema | None) -> JsonSchema:
     return {
         "type": "object",
-        "required": ["specversion", "id", "type", "source", "data"],
+        "required": ["specversion", "id", "type", "source", *(["data"] if data else [])],
         "properties": {
-            "specversion": {"const": "1.0"},
+            "specversion": {"type": "string", "pattern": r"^1\."},
             "id": {"type": "string", "pattern": rf"^[^\u0000]{{1,{MAX_EVENT_ID}}}$"},
-            "type": {"const": f"org.kubeflow.serving.inference.{half}"},
+            "type": kind,
             "source": {"type": "string"},
-            "time": {"type": "string", "format": "date-time"},
+            "time": {"type": ["string", "null"], "format": "date-time"},
             "inferenceservicename": {
-                "type": "string", "description": "That of this monitor.", "maxLength": 0,
+                "type": ["string", "null"], "description": "That of this monitor.", "maxLength": 0,
             },
-            "endpoint": {"type": "string"},
-            "modelversion": {"type": "string", "description": "A version of the registry."},
-            "data": data,
-            "data_base64": False,
+            "endpoint": {"type": ["string", "null"], "maxLength": MAX_ATTRIBUTE},
+            "modelversion": {
+                "type": ["string", "null"], "description": "A version of the registry.",
+                "maxLength": MAX_ATTRIBUTE,
+            },
+            **({"data": data, "data_base64": False} if data else {}),
         },
     }  # fmt: skip
 
