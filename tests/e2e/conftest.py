@@ -83,7 +83,7 @@ def told_stories(
     needed = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
     stories = {
         first.name: ToldStory((first, *more), context, values, kill if first is COLLAPSE else None)
-        for first, *more in ((QUIET, HARMLESS, EMERGENCY), (COLLAPSE,), (FLIGHTS,))
+        for first, *more in ((QUIET, HARMLESS), (EMERGENCY,), (COLLAPSE,), (FLIGHTS,))
         if f"{first.name}_story" in needed
     }
     try:
@@ -96,6 +96,11 @@ def told_stories(
 @pytest.fixture(scope="session")
 def quiet_story(told_stories: Mapping[str, ToldStory]) -> ToldStory:
     return told_stories[QUIET.name]
+
+
+@pytest.fixture(scope="session")
+def emergency_story(told_stories: Mapping[str, ToldStory]) -> ToldStory:
+    return told_stories[EMERGENCY.name]
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,14 @@ LONGEST = 1800
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(LONGEST)]
 
 
-def test_quiet_weeks_harmless_drift_and_an_emergency(quiet_story: ToldStory) -> None:
+def test_quiet_weeks_and_harmless_drift(quiet_story: ToldStory) -> None:
     quiet_story.join(LONGEST)
     quiet_story.remove()
+
+
+def test_emergency(emergency_story: ToldStory) -> None:
+    emergency_story.join(LONGEST)
+    emergency_story.remove()
 
 
 def test_collapse_is_mended_although_the_operator_is_killed(

@@ -9,7 +9,6 @@ from taxi_stories.hands import Hands
 from taxi_stories.scenario import WITHOUT_REPORTS, Claim, Deed, Scenario, Snapshot
 from taxi_stories.sender import Rate
 
-_SKIP: Final = 6_000
 _RIDES: Final = 18_000
 #: Kept until the useless version answers: how long it takes to make depends on the machine.
 _RESERVE: Final = 15_000
@@ -137,7 +136,6 @@ person rolls back, and the traffic returns.
     example=TAXI,
     first="green-2021-01",
     stream="green-2022-01-head",
-    skip=_SKIP,
     rows=_RIDES,
     rate=Rate(rows_per_second=60, batch_size=30, label_delay_seconds=3, patience_seconds=120),
     is_over=_is_over,
@@ -158,6 +156,5 @@ person rolls back, and the traffic returns.
     reserve=_RESERVE,
     spends_reserve=_has_answered,
     seconds=420,
-    namespace="taxi-quiet",
     values=WITHOUT_REPORTS,
 )

@@ -116,7 +116,6 @@ class Scenario:
         first: Sample that the first model learns from.
         stream: Sample whose rows are sent.
         rows: How many rows are sent at most.
-        skip: Rows of the sample that another story sends: a row is sent once.
         rate: How they are sent.
         is_over: Tells from all looks so far, and whether all was sent, that nothing more is to be
             waited for.
@@ -145,7 +144,6 @@ class Scenario:
     is_over: Callable[[Sequence[Snapshot], bool], bool]
     claims: Callable[[Sequence[Snapshot]], list[Claim]]
     report_claims: Callable[[Mapping[str, Any]], list[Claim]] | None = None
-    skip: int = 0
     by_hand: Sequence[Deed] = ()
     client_rate: float = 0
     reserve: int = 0
@@ -167,4 +165,4 @@ class Scenario:
         Raises:
             TaxiError: the sample cannot be read.
         """
-        return self.example.rows(self.stream)[self.skip : self.skip + self.rows]
+        return self.example.rows(self.stream)[: self.rows]
