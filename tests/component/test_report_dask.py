@@ -341,6 +341,7 @@ def test_no_scheduler_fails_with_one_line(log: Log) -> None:
         log,
         TAXI_REPORT_DASK_ADDRESS=f"tcp://127.0.0.1:{free_port()}",
         DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="2s",
+        TAXI_REPORT_PATIENCE_SECONDS="5",
     )
     _, errors = one.communicate(timeout=240)
 

@@ -386,7 +386,8 @@ def test_mongodb_away_in_the_middle_is_waited_for(log: Log) -> None:
         if "partitions to read" in text:
             break
     log.server.hang()
-    waker = threading.Timer(60, log.server.go_on)
+    # Many time-outs long, and a part of the report's patience.
+    waker = threading.Timer(20, log.server.go_on)
     waker.start()
 
     _, errors = process.communicate(timeout=LONGEST)

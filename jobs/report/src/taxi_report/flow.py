@@ -57,7 +57,7 @@ def _collect(request: Request) -> Collected:
 def _profile(request: Request, collected: Collected, progress: Progress) -> Profiled:
     settings = request.settings
     progress.begin(collected.partitions)
-    with workers_of(settings.dask_address, settings.workers) as workers:
+    with workers_of(settings) as workers:
         return steps.profile_rows(request, collected, workers, progress.advance)
 
 

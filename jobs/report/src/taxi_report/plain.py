@@ -17,7 +17,7 @@ def make_report(request: Request, progress: Progress) -> Stored:
     settings = request.settings
     collected = patiently(settings.patience_seconds, lambda: steps.collect_rows(request))
     progress.begin(collected.partitions)
-    with workers_of(settings.dask_address, settings.workers) as workers:
+    with workers_of(settings) as workers:
         profiled = steps.profile_rows(request, collected, workers, progress.advance)
     compared = steps.compare_rows(request, profiled)
     rendered = steps.render_report(request, compared)

@@ -22,8 +22,10 @@ from taxi_report.collect.versions import (
     part_by,
     versions,
 )
+from taxi_report.settings import Settings
 
-_START_SECONDS: Final = 60
+#: How long a scheduler and its first worker may take to start, at most.
+_START_SECONDS: Final = 60.0
 _IDLE_SECONDS: Final = 20
 #: How long a scheduler may take that has nothing to do but to answer.
 _ANSWER_SECONDS: Final = 10
@@ -97,16 +99,18 @@ class DaskWorkers:
 
     Args:
         address: Of the scheduler.
+        patience_seconds: How long it is waited for, between 10 seconds and a minute.
 
     Raises:
         NotAvailableError: the scheduler does not answer, has no workers, or one of the cluster's
             parts has other versions of the packages.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, patience_seconds: float) -> None:
         self._address = address
+        self._start_seconds = min(max(patience_seconds, _ANSWER_SECONDS), _START_SECONDS)
         self._versions = dict(versions())
-        self._connect(_START_SECONDS)
+        self._connect(self._start_seconds)
         try:
             self._check()
             self.size = max(1, sum(self._client.nthreads().values()))
@@ -164,7 +168,7 @@ class DaskWorkers:
         """Compare the versions of all that is there; what comes later is compared by its tasks."""
         client = self._client
         try:
-            client.wait_for_workers(1, timeout=_START_SECONDS)
+            client.wait_for_workers(1, timeout=self._start_seconds)
         except TimeoutError:
             raise NotAvailableError(_NO_WORKERS) from None
         # Distributed's own comparison only warns, and does not know the project's code.
@@ -203,20 +207,22 @@ def local_workers(size: int) -> Iterator[Workers]:
 
 
 @contextmanager
-def dask_workers(address: str) -> Iterator[Workers]:
+def dask_workers(address: str, patience_seconds: float) -> Iterator[Workers]:
     """Use a Dask cluster.
 
     Raises:
         NotAvailableError: the scheduler does not answer, has no workers, or one of the cluster's
             parts has other versions of the packages.
     """
-    workers = DaskWorkers(address)
+    workers = DaskWorkers(address, patience_seconds)
     try:
         yield workers
     finally:
         workers.close()
 
 
-def workers_of(address: str, size: int) -> AbstractContextManager[Workers]:
+def workers_of(settings: Settings) -> AbstractContextManager[Workers]:
     """Open the workers: those of a Dask cluster where an address is given."""
-    return dask_workers(address) if address else local_workers(size)
+    if settings.dask_address:
+        return dask_workers(settings.dask_address, settings.patience_seconds)
+    return local_workers(settings.workers)
