@@ -73,7 +73,7 @@ class Arm:
     def settle(self) -> None:
         """Wait until its log has all rows."""
         if self.logs:
-            wait_for_delivery(self.process.url)
+            wait_for_delivery(self.process.metrics_url)
 
     def largest_process_mib(self) -> float:
         """Return the memory of the largest of its processes but for the first, MiB."""

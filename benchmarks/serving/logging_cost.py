@@ -77,7 +77,7 @@ def _sustained(arms: dict[str, Arm], seconds: int) -> Figures:
             wrk(f"{arms[name].process.url}/predict", arms[name].body, load)
             for name in (UNMONITORED, MONITORED)
         )
-        left.append(waiting_records(arms[MONITORED].process.url) / monitored.rate)
+        left.append(waiting_records(arms[MONITORED].process.metrics_url) / monitored.rate)
         rates.append(monitored.rate / unmonitored.rate)
         p99.append(monitored.p99 / unmonitored.p99)
         per_second.append(monitored.rate)

@@ -223,7 +223,7 @@ def test_predictors_that_wait_for_a_model_serve_the_champion_of_the_backup(
     fresh = server.database()
     predictor = Predictor(tmp_path, server.uri(fresh, "predictor")).start(until="/healthz")
     try:
-        assert httpx.get(f"{predictor.url}/readyz").status_code == 503
+        assert httpx.get(f"{predictor.metrics_url}/readyz").status_code == 503
 
         run(server, fresh, "data", "restore", backed_up, *WHY)
 

@@ -80,7 +80,9 @@ def states(mongod: Mongod) -> dict[str, str]:
 
 def counted(monitor: Monitor, half: Half | str, result: str) -> float:
     name = f'taxi_monitor_events_total{{half="{half}",result="{result}"}} '
-    return float(httpx.get(f"{monitor.url}/metrics", timeout=15).text.partition(name)[2].split()[0])
+    return float(
+        httpx.get(f"{monitor.metrics_url}/metrics", timeout=15).text.partition(name)[2].split()[0]
+    )
 
 
 def test_inferences_are_windows_labels_and_rows_of_the_log(
@@ -202,7 +204,7 @@ def test_what_cannot_be_taken_is_a_problem_passed_over_or_told_by_index(
         (2, "event"), (4, "time"), (5, "data")
     ]  # fmt: skip
     assert set(logged(mongod)) == {"a"}
-    metrics = f"{monitor.url}/metrics"
+    metrics = f"{monitor.metrics_url}/metrics"
     wait_for(
         "the gauge",
         lambda: "\ntaxi_monitor_pending_events 1.0" in httpx.get(metrics, timeout=15).text,

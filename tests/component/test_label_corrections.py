@@ -94,7 +94,7 @@ def test_a_correction_counts_at_once_and_after_a_restart(monitor: Monitor, mongo
     assert replaced["value"] == 10.0
     assert replaced["until"] > before["r-0"]["stored_at"]
     assert after["r-0"] == {**before["r-0"], "value": 12.5}
-    page = httpx.get(f"{monitor.url}/metrics", timeout=15).text
+    page = httpx.get(f"{monitor.metrics_url}/metrics", timeout=15).text
     assert f'taxi_monitor_labels_total{{result="corrected"}} {ROWS - 1}.0' in page
 
     monitor.kill()
@@ -126,7 +126,10 @@ def test_what_was_judged_is_counted_and_the_history_is_bounded(
     corrections = [label(number, 11.0) for number in range(3)]
     answer = monitor.post("/v1/labels/corrections", {"labels": corrections}).json()
     assert (answer["corrected"], answer["late"]) == (3, 2)
-    assert "taxi_monitor_late_corrections_total 2.0" in httpx.get(f"{monitor.url}/metrics").text
+    assert (
+        "taxi_monitor_late_corrections_total 2.0"
+        in httpx.get(f"{monitor.metrics_url}/metrics").text
+    )
 
     for value in range(2 * MAX_REPLACED):
         monitor.post("/v1/labels/corrections", {"labels": [label(0, float(value))]})

@@ -86,8 +86,7 @@ def test_posts_are_taken_or_refused_as_described(
     ("route", "mode"),
     [
         *((route, GenerationMode.POSITIVE) for route in (
-            "/v1/drift", "/v1/performance", "/v1/reports", "/reports/{report_id}.json", "/healthz",
-            "/readyz",
+            "/v1/drift", "/v1/performance", "/v1/reports", "/reports/{report_id}.json",
         )),
         ("/v1/reports", GenerationMode.NEGATIVE),
         ("/reports/{report_id}.json", GenerationMode.NEGATIVE),

@@ -222,6 +222,6 @@ def test_without_mongodb_the_page_shows_what_is_known(server: Mongod, monitor: M
         assert "the history cannot be read" in page.text
         assert 'class="badge alarm"' in page.text, "the newest block is in mind"
         assert time.monotonic() - begin < 20
-        assert get(monitor, "/healthz").status_code == 200
+        assert httpx.get(f"{monitor.metrics_url}/healthz", timeout=30).status_code == 200
     finally:
         server.start()

@@ -230,7 +230,7 @@ def test_metrics_appear_with_what_is_known(
     monitor: Monitor, version: str, rides: LabelledRows
 ) -> None:
     def names() -> set[str]:
-        text = httpx.get(f"{monitor.url}/metrics").text
+        text = httpx.get(f"{monitor.metrics_url}/metrics").text
         known = {metric.name: metric for metric in CATALOGUE}
         found = set()
         for family in text_string_to_metric_families(text):
@@ -310,7 +310,7 @@ def test_versions_of_different_columns_are_watched_at_once(
     first, second = monitor.get("/v1/performance")["versions"]
     assert (first["unit"], first["target_limits"]) == ("minutes", [1, 60])
     assert (second["target"], second["target_limits"]) == ("fare", [0, None])
-    page = httpx.get(f"{monitor.url}/metrics").text
+    page = httpx.get(f"{monitor.metrics_url}/metrics").text
     assert f'collection="predictions",field="{DISTANCE}",source="push"}} 600.0' in page
     assert 'target="fare",unit="dollars"' in page
     assert f'feature="vendor",model="{MODEL_NAME}",model_role="fallback"}} 1.0' in page

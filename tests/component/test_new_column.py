@@ -161,7 +161,7 @@ def test_the_monitor_scores_the_column(chain: Chain) -> None:
 
     def series(name: str) -> float:
         for family in text_string_to_metric_families(
-            httpx.get(f"{chain.monitor.url}/metrics").text
+            httpx.get(f"{chain.monitor.metrics_url}/metrics").text
         ):
             for sample in family.samples:
                 labels = sample.labels

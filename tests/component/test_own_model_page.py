@@ -187,7 +187,9 @@ def test_a_predictor_of_ones_own_is_watched(folder: Folder, monitor: Monitor) ->
     assert performance["actual"]["rmse"] == pytest.approx(rmse)
     exported = {
         (sample.name, sample.labels.get("feature", "")): sample.value
-        for family in text_string_to_metric_families(httpx.get(f"{monitor.url}/metrics").text)
+        for family in text_string_to_metric_families(
+            httpx.get(f"{monitor.metrics_url}/metrics").text
+        )
         for sample in family.samples
         if sample.labels.get("model") == MODEL and sample.labels["model_role"] == "champion"
     }

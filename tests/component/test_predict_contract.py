@@ -154,13 +154,13 @@ def test_model_says_what_serves(predictor: Predictor) -> None:
     assert found["digest"] == small_artifact().digest
     assert (found["target"], found["unit"]) == ("duration", "minutes")
     assert found["schema_sha256"] == TAXI.digest
-    assert httpx.get(f"{predictor.url}/healthz").status_code == 200
+    assert httpx.get(f"{predictor.metrics_url}/healthz").status_code == 200
     assert httpx.get(f"{predictor.url}/openapi.json").json()["openapi"] == "3.1.0"
 
 
 def test_metrics_are_those_of_the_catalogue(predictor: Predictor) -> None:
     post(predictor, "/predict", json=PLAIN)
-    text = httpx.get(f"{predictor.url}/metrics").text
+    text = httpx.get(f"{predictor.metrics_url}/metrics").text
 
     known = {metric.name: metric for metric in CATALOGUE}
     seen = set()
@@ -177,7 +177,7 @@ def test_pod_without_a_model_waits_and_says_why(tmp_path: Path) -> None:
     with running_mongod() as empty:
         predictor = Predictor(tmp_path, empty.uri).start(until="/healthz")
         try:
-            waiting = httpx.get(f"{predictor.url}/readyz")
+            waiting = httpx.get(f"{predictor.metrics_url}/readyz")
             refused = post(predictor, "/predict", json=PLAIN)
 
             assert (waiting.status_code, refused.status_code) == (503, 503)
@@ -187,7 +187,7 @@ def test_pod_without_a_model_waits_and_says_why(tmp_path: Path) -> None:
                 assert httpx.get(f"{predictor.url}{path}").status_code == 503, path
             register(empty.uri, Alias.CHAMPION, small_artifact())
             for _ in range(100):
-                if httpx.get(f"{predictor.url}/readyz").status_code == 200:
+                if httpx.get(f"{predictor.metrics_url}/readyz").status_code == 200:
                     break
                 time.sleep(0.1)
             else:

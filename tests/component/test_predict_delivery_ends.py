@@ -111,7 +111,7 @@ def test_delivery_that_waits_for_mongod_is_left_to_it(predictor: Predictor, mong
 def await_count(predictor: Predictor, rows: int) -> None:
     line = f'\ntaxi_predictor_logged_records_total{{destination="mongodb"}} {rows}.0\n'
     deadline = time.monotonic() + 30
-    while line not in (page := httpx.get(f"{predictor.url}/metrics").text):
+    while line not in (page := httpx.get(f"{predictor.metrics_url}/metrics").text):
         assert time.monotonic() < deadline, page
         time.sleep(0.1)
 

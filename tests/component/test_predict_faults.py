@@ -189,7 +189,7 @@ def test_full_spool_refuses_or_answers_unlogged(mongod: Mongod, tmp_path: Path) 
             answers = [httpx.post(f"{predictor.url}/predict/batch", json=batch) for _ in range(6)]
             mongod.go_on()
             assert answers[-1].status_code == status
-            text = httpx.get(f"{predictor.url}/metrics").text
+            text = httpx.get(f"{predictor.metrics_url}/metrics").text
             if choice == "refuse":
                 assert answers[-1].headers["Retry-After"]
                 assert 'taxi_predictor_refused_rows_total{reason="spool_full"}' in text
@@ -257,7 +257,7 @@ def test_wrong_password_keeps_the_rows_for_the_right_one(tmp_path: Path) -> None
         predictor = Predictor(tmp_path, right.replace("right", "wrong")).start()
         with Load(predictor.url) as load:
             load.wait_for(60, seconds=2)
-        text = httpx.get(f"{predictor.url}/metrics").text
+        text = httpx.get(f"{predictor.metrics_url}/metrics").text
         assert 'taxi_predictor_log_writes_total{destination="mongodb",result="error"}' in text
         predictor.stop()
         assert not logged(right)

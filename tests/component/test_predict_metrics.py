@@ -32,7 +32,7 @@ def test_metrics_are_answered_whatever_a_killed_worker_left(mongod: Mongod, tmp_
     predictor = Predictor(tmp_path, mongod.uri).start()
     try:
         (tmp_path / "metrics" / "counter_999999.db").touch()
-        answer = httpx.get(f"{predictor.url}/metrics")
+        answer = httpx.get(f"{predictor.metrics_url}/metrics")
         assert answer.status_code == 200
         assert value(answer.text, "taxi_predictor_torn_counter_files") == 1
     finally:
@@ -72,7 +72,9 @@ def undeclared(predictor: Predictor, names: int, **wanted: float) -> dict[str, f
     """Return the rows by undeclared field as soon as they are so: counts arrive in strides."""
     deadline = time.monotonic() + 20
     while True:
-        families = text_string_to_metric_families(httpx.get(f"{predictor.url}/metrics").text)
+        families = text_string_to_metric_families(
+            httpx.get(f"{predictor.metrics_url}/metrics").text
+        )
         samples = [one for family in families for one in family.samples if one.name == UNDECLARED]
         found = {one.labels["field"]: one.value for one in samples}
         if len(found) == names and wanted.items() <= found.items():
@@ -111,7 +113,7 @@ BEAT_AGE = "taxi_predictor_delivery_heartbeat_age_seconds"
 
 def silence(predictor: Predictor) -> float:
     """Return the one age that the pod exports, whichever worker answers."""
-    page = httpx.get(f"{predictor.url}/metrics").text
+    page = httpx.get(f"{predictor.metrics_url}/metrics").text
     assert page.count(f"\n{BEAT_AGE}") == 1
     return value(page, BEAT_AGE)
 
@@ -166,20 +168,20 @@ def test_a_pod_whose_delivery_cannot_start_for_a_minute_is_not_ready(
     try:
         heartbeat = tmp_path / "data" / "spool" / "delivery.heartbeat"
         os.utime(heartbeat, (time.time() - 61, time.time() - 61))
-        answer = httpx.get(f"{predictor.url}/readyz")
+        answer = httpx.get(f"{predictor.metrics_url}/readyz")
         assert answer.status_code == 503
         assert answer.json()["detail"].startswith("delivery: cannot start")
-        assert httpx.get(f"{predictor.url}/healthz").status_code == 200
+        assert httpx.get(f"{predictor.metrics_url}/healthz").status_code == 200
 
         obstacle.rmdir()
         deadline = time.monotonic() + 60
-        while httpx.get(f"{predictor.url}/readyz").status_code != 200:
+        while httpx.get(f"{predictor.metrics_url}/readyz").status_code != 200:
             assert time.monotonic() < deadline, predictor.printed()
             time.sleep(0.2)
         # One that ran is told by its age alone.
         predictor.hang_the_delivery()
         os.utime(heartbeat, (time.time() - 61, time.time() - 61))
-        assert httpx.get(f"{predictor.url}/readyz").status_code == 200
+        assert httpx.get(f"{predictor.metrics_url}/readyz").status_code == 200
     finally:
         predictor.stop()
 

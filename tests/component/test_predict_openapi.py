@@ -57,8 +57,6 @@ def api(shared_mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iter
         ("/predict/batch", "POST", GenerationMode.POSITIVE),
         ("/predict/batch", "POST", GenerationMode.NEGATIVE),
         ("/v1/model", "GET", GenerationMode.POSITIVE),
-        ("/healthz", "GET", GenerationMode.POSITIVE),
-        ("/readyz", "GET", GenerationMode.POSITIVE),
     ],
 )
 def test_answers_are_as_described(api: Any, route: str, method: str, mode: GenerationMode) -> None:

@@ -129,7 +129,7 @@ def test_a_batch_is_watched_like_a_service(batch: Batch, monitor: Monitor) -> No
         column.name for column in SCHEMA.inputs
     }
     assert drift["score_ratio"] is not None
-    metrics = httpx.get(f"{monitor.url}/metrics", timeout=10).text
+    metrics = httpx.get(f"{monitor.metrics_url}/metrics", timeout=10).text
     assert re.search(
         rf"^taxi_monitor_window_rows{{.*champion.*}} {WINDOW}\.0$", metrics, re.MULTILINE
     )

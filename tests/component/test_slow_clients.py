@@ -49,6 +49,7 @@ def test_more_than_there_is_room_for_keep_nobody_out(
             stalled(server, server.half_a_header, 200),
             stalled(server, server.half_a_body, 100),
             stalled(server, server.half_a_row, 100),
+            stalled(server, NOTHING, 200, server.metrics_port),
         ):
             require_quick_answers(server)
         assert "Traceback" not in server.process.printed()
@@ -64,6 +65,20 @@ def received(one: socket.socket) -> bytes:
         while data := one.recv(4096):
             found += data
     return found
+
+
+@both
+def test_neither_port_answers_what_the_other_is_for(server: Server) -> None:
+    """Whoever may reach the API, by an Ingress or a Service of its own, gets no metrics of it."""
+    url, metrics_url = server.process.url, server.process.metrics_url
+    headers = {"Host": f"127.0.0.1:{server.metrics_port}"}
+    for path in ("/metrics", "/healthz", "/readyz"):
+        assert httpx.get(f"{url}{path}", headers=headers, timeout=15).status_code == 404
+        assert httpx.get(f"{metrics_url}{path}", timeout=15).status_code == 200
+    for method, path in (("GET", "/openapi.json"), ("POST", server.path)):
+        answer = httpx.request(method, f"{metrics_url}{path}", timeout=15)
+        assert answer.status_code == 404
+        assert answer.headers["Content-Type"] == "application/problem+json"
 
 
 @both
@@ -85,7 +100,7 @@ def test_stalled_ones_are_closed_and_told_why(server: Server) -> None:
         assert time.monotonic() - begin < 29
 
     assert "Traceback" not in server.process.printed()
-    assert 'code="500"' not in httpx.get(f"{server.process.url}/metrics").text
+    assert 'code="500"' not in httpx.get(f"{server.process.metrics_url}/metrics").text
 
 
 def test_probes_and_metrics_do_not_wait_for_the_posts_that_wait_for_mongodb(
@@ -128,7 +143,7 @@ def test_a_request_that_has_arrived_is_answered_before_the_end(
     """A process that gets no time while it ends finds the requests when it looks for idle ones."""
     server = started(name, tmp_path, mongod, workers=1)
     (worker,) = server.workers()
-    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
     try:
         with stalled(server, request, 20) as clients:
             for client in clients:
@@ -143,6 +158,6 @@ def test_a_request_that_has_arrived_is_answered_before_the_end(
             time.sleep(3)
             os.kill(worker, signal.SIGCONT)
             for client in clients:
-                assert b"HTTP/1.1 200 " in received(client)
+                assert b"HTTP/1.1 404 " in received(client)
     finally:
         server.process.stop()

@@ -98,7 +98,7 @@ def test_tokens_are_changed_without_a_refused_request(
                 answers.append(client.post(url, json=labels, headers=headers).status_code)
 
     def writes(result: str) -> float:
-        text = httpx.get(f"{predictor.url}/metrics", timeout=15).text
+        text = httpx.get(f"{predictor.metrics_url}/metrics", timeout=15).text
         name = f'taxi_predictor_log_writes_total{{destination="monitor",result="{result}"}} '
         return float(text.partition(name)[2].split()[0])
 

@@ -94,7 +94,7 @@ def test_they_are_watched_apart_and_after_a_restart(
     scores = {one["feature"]: one["missing_ratio"] for one in seen["features"]}
     assert scores == {DISTANCE: 0.0, PICKUP: 0.0, DROPOFF: 0.0}
     assert seen["problems"] == {}
-    page = httpx.get(f"{monitor.url}/metrics", timeout=15).text
+    page = httpx.get(f"{monitor.metrics_url}/metrics", timeout=15).text
     assert f'taxi_monitor_window_rows{{model="{MODEL_NAME}",model_role="rows"}} 100.0' in page
     assert not [line for line in page.splitlines() if 'role="rows"' in line and "label" in line]
     with connect(mongod.uri, app_name="test") as client:

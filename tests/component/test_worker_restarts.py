@@ -26,7 +26,7 @@ def server(name: str, mongod: Mongod, tmp_path: Path) -> Iterator[Server]:
 @both
 def test_workers_that_die_are_counted(server: Server, name: str) -> None:
     def restarts() -> float:
-        text = httpx.get(f"{server.process.url}/metrics", timeout=10).text
+        text = httpx.get(f"{server.process.metrics_url}/metrics", timeout=10).text
         return value(text, f"taxi_{name}_worker_restarts_total")
 
     assert restarts() == 0

@@ -186,7 +186,7 @@ def page_with(predictor: Predictor, rows: float) -> str:
     """Return the metrics when so many rows are counted: counts arrive in strides."""
     deadline = time.monotonic() + 20
     while True:
-        page = httpx.get(f"{predictor.url}/metrics").text
+        page = httpx.get(f"{predictor.metrics_url}/metrics").text
         if value(page, "taxi_predictor_predictions_total") >= rows:
             return page
         assert time.monotonic() < deadline, page

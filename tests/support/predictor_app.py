@@ -18,6 +18,7 @@ from taxi_domain.metrics import (
 )
 from taxi_predict.delivery.shipper import Shipper
 from taxi_predict.http.fast_path import ROUTE, FastPath
+from taxi_predict.http.probe_routes import probe_blueprint
 from taxi_predict.http.routes import blueprint, register
 from taxi_predict.metrics import Metrics
 from taxi_predict.serving.buffered_metrics import BufferedMetrics
@@ -53,6 +54,7 @@ class PredictorApp:
     """A worker's parts."""
 
     client: FlaskClient
+    probes: FlaskClient
     metrics: Metrics
     buffered: BufferedMetrics
     spool: SpoolWriter
@@ -109,14 +111,14 @@ def predictor_app(
     if model is not None:
         predictions.begin(model)
         holder.current = model
-    app = Flask("test")
-    app.logger.disabled = True
-    register(app, metrics)
-    readiness = WorkerReadiness(folder / "readiness", 1)
+    app, probes = Flask("test"), Flask("test")
+    for one in (app, probes):
+        one.logger.disabled = True
+        register(one, metrics)
     app.register_blueprint(
-        blueprint(
-            predictions, metrics, buffered, readiness, None, Bodies(100_000), BATCH_MAX_ROWS
-        )
-    )  # fmt: skip
+        blueprint(predictions, metrics, buffered, Bodies(100_000), BATCH_MAX_ROWS)
+    )
+    readiness = WorkerReadiness(folder / "readiness", 1)
+    probes.register_blueprint(probe_blueprint(predictions, metrics, readiness, None))
     app.wsgi_app = FastPath(app.wsgi_app, predictions, buffered)  # type: ignore[method-assign]
-    return PredictorApp(app.test_client(), metrics, buffered, spool, folder)
+    return PredictorApp(app.test_client(), probes.test_client(), metrics, buffered, spool, folder)

@@ -11,7 +11,7 @@ from taxi_monitor.http.openapi import document
 
 #: Pages, and what is no JSON.
 NO_JSON = (
-    "/", "/metrics", "/reports", "/reports/{report_id}", "/openapi.json", "/page.css",
+    "/", "/reports", "/reports/{report_id}", "/openapi.json", "/page.css",
     "/versions/{role}", "/versions/{role}/columns/{path:name}",
 )  # fmt: skip
 

@@ -113,10 +113,11 @@ def test_the_openapi_document_follows_the_schema(schema: Schema) -> None:
 def test_without_a_model_nothing_is_known_but_that_it_lives(tmp_path: Path) -> None:
     app = predictor_app(tmp_path, None)
 
-    for path in ("/readyz", "/openapi.json", "/v1/model"):
-        answer = app.client.get(path)
+    clients = {"/readyz": app.probes, "/openapi.json": app.client, "/v1/model": app.client}
+    for path, client in clients.items():
+        answer = client.get(path)
         assert (answer.status_code, answer.get_json()["detail"][:12]) == (503, "no model yet"), path
-    assert app.client.get("/healthz").status_code == 200
+    assert app.probes.get("/healthz").status_code == 200
     assert app.post("/predict", {"a": 1}) == 503
 
 

@@ -42,20 +42,24 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         send_whole()
         self._most = self.worker_connections
         self.worker_connections += math.ceil(self._most * _SPARE)
-        #: Open connections, the one first that has done nothing for the longest time; True for
-        #: those that wait for a request.
-        self._connections: dict[gevent.Greenlet, bool] = {}
+        #: Open connections of each listening socket, the one first that has done nothing for the
+        #: longest time; True for those that wait for a request. Those of one port are never
+        #: closed because there are too many of another one.
+        self._connections: dict[Any, dict[gevent.Greenlet, bool]] = {}
         self._sockets: dict[gevent.Greenlet, Any] = {}
+        self._listeners: dict[gevent.Greenlet, Any] = {}
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection until it ends."""
         connection = gevent.getcurrent()
         self._sockets[connection] = client
+        self._listeners[connection] = listener
         try:
             super().handle(listener, client, addr)
         finally:
-            self._connections.pop(connection, None)
+            self._of(connection).pop(connection, None)
             self._sockets.pop(connection, None)
+            self._listeners.pop(connection, None)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """Answer one request, and let the other connections have their turn.
@@ -104,8 +108,13 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
     def moved(self, *, waits: bool) -> None:
         """Note that the present connection did something."""
         connection = gevent.getcurrent()
-        self._connections.pop(connection, None)
-        self._connections[connection] = waits
+        connections = self._of(connection)
+        connections.pop(connection, None)
+        connections[connection] = waits
+
+    def _of(self, connection: gevent.Greenlet) -> dict[gevent.Greenlet, bool]:
+        """Return the connections of the same port."""
+        return self._connections.setdefault(self._listeners[connection], {})
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -116,16 +125,18 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         """Close the longest idle connections while there are too many; at the end all idle ones."""
         while self.alive:
             gevent.sleep(_LOOK_SECONDS)
-            excess = max(len(self._connections) - self._most, 0)
-            # A connection that stalls within a body counts as idle; one that is being answered
-            # was active just now.
-            for connection, waits in list(self._connections.items())[:excess]:
-                self._close(connection, waits)
+            for connections in self._connections.values():
+                excess = max(len(connections) - self._most, 0)
+                # A connection that stalls within a body counts as idle; one that is being
+                # answered was active just now.
+                for connection, waits in list(connections.items())[:excess]:
+                    self._close(connection, waits)
         gevent.sleep(_IDLE_SECONDS)
         while True:
-            for connection, waits in list(self._connections.items()):
-                if waits:
-                    self._close(connection, waits)
+            for connections in self._connections.values():
+                for connection, waits in list(connections.items()):
+                    if waits:
+                        self._close(connection, waits)
             gevent.sleep(_LOOK_SECONDS)
 
     def _close(self, connection: gevent.Greenlet, waits: bool) -> None:

@@ -18,6 +18,7 @@ from taxi_monitor.http.openapi import openapi_blueprint
 from taxi_monitor.http.page_history import PageHistory
 from taxi_monitor.http.page_routes import page_blueprint
 from taxi_monitor.http.pages import Pages
+from taxi_monitor.http.probe_routes import probe_blueprint
 from taxi_monitor.http.record_routes import record_blueprint
 from taxi_monitor.http.report_readers import ReportReaders
 from taxi_monitor.http.report_routes import report_blueprint
@@ -36,12 +37,15 @@ from taxi_monitor.tailer.log_tailer import LogTailer
 from taxi_monitor.tailer.rows_watch import RowsWatch
 from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import Bodies
+from taxi_runtime.ports import Application, Ports
 from taxi_runtime.restarts import Restarts
 from taxi_runtime.threads import Threads
 from taxi_store.connection import connect, database_of
 
-#: Threads for what is only read: whatever posts wait for, probes and scrapes do not.
+#: Threads for what is only read: whatever posts wait for, readers do not.
 _READERS = 4
+#: For scrapes and probes, which wait for neither.
+_PROBES = 2
 _STALE_EVALUATIONS = 10
 _STALE_SECONDS = 60.0
 
@@ -50,7 +54,7 @@ _STALE_SECONDS = 60.0
 class Monitor:
     """The application and its background threads."""
 
-    app: Flask
+    app: Application
     tailer: LogTailer
     evidence: EvidenceThread
 
@@ -87,7 +91,7 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
     )
     parts = Parts(
         state, rows, tailer, evidence, counters, registry, database, settings.model, tokens,
-        Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS),
+        Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS), Threads(_PROBES),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time, events=settings.known_events, newest=verdicts.newest,
     )  # fmt: skip
@@ -96,11 +100,12 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
     tailer.each_cycle = (*_watched(parts), events.look, rows_watch.look)
     history = PageHistory(database, settings.model, state, verdicts, parts.events, parts.clock)
     pages = Pages(settings.model, state, history, counters, parts.clock)
-    return Monitor(create_app(parts, events, pages), tailer, evidence)
+    app = Ports(create_app(parts, events, pages), create_probes(parts), settings.metrics_port)
+    return Monitor(app, tailer, evidence)
 
 
 def create_app(parts: Parts, events: EventLog, pages: Pages) -> Flask:
-    """Return the application with all routes."""
+    """Return the application that clients ask."""
     app = Flask("taxi_monitor")
     problems.register(app)
     # Pages and the history they show are read by threads of their own.
@@ -111,6 +116,14 @@ def create_app(parts: Parts, events: EventLog, pages: Pages) -> Flask:
         openapi_blueprint(parts), page_blueprint(pages, readers), verdict_blueprint(parts, readers),
     ):  # fmt: skip
         app.register_blueprint(one)
+    return app
+
+
+def create_probes(parts: Parts) -> Flask:
+    """Return the application that Prometheus and the kubelet ask."""
+    app = Flask("taxi_monitor")
+    problems.register(app)
+    app.register_blueprint(probe_blueprint(parts))
     return app
 
 

@@ -5,7 +5,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from taxi_domain.metrics import MONITOR_WORKER_RESTARTS
@@ -13,6 +12,7 @@ from taxi_monitor.app import Monitor, create_monitor
 from taxi_monitor.http.access import Tokens
 from taxi_monitor.settings import Settings
 from taxi_runtime.options import OPTIONS
+from taxi_runtime.ports import Application, bound_to
 from taxi_runtime.process import run_service
 from taxi_runtime.restarts import Restarts
 
@@ -32,7 +32,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         """Set gunicorn's options."""
         options = {
             **OPTIONS,
-            "bind": f"{self._settings.host}:{self._settings.port}",
+            "bind": bound_to(self._settings.host, self._settings.port, self._settings.metrics_port),
             "workers": 1,
             "worker_class": "taxi_runtime.worker.UnpatchedWorker",
             "worker_connections": self._settings.connections,
@@ -50,7 +50,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         self._restarts.begin()
         super().run()
 
-    def load(self) -> Flask:
+    def load(self) -> Application:
         """Build the application in the worker and start to follow the log."""
         self._monitor = create_monitor(self._settings, self._restarts, self._tokens)
         self._monitor.start()

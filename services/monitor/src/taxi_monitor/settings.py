@@ -17,6 +17,7 @@ from pydantic_settings import NoDecode
 
 from taxi_domain.models import MODEL_NAME
 from taxi_profiles.scores.registry import SCORES
+from taxi_runtime.ports import differ
 from taxi_runtime.settings import Environment, MongodbUri, Name, Token
 from taxi_runtime.tokens import MIN_TOKEN
 
@@ -97,6 +98,8 @@ class Settings(Environment):
     #: Address and port to listen on.
     host: str = Field(default="0.0.0.0", alias="TAXI_MONITOR_HOST")  # noqa: S104 - a container
     port: int = Field(default=8085, alias="TAXI_MONITOR_PORT", ge=1, le=65535)
+    #: Port of metrics and probes, which the other one does not answer.
+    metrics_port: int = Field(default=8086, alias="TAXI_MONITOR_METRICS_PORT", ge=1, le=65535)
     #: Posts that are worked on at the same time, each in a thread.
     threads: int = Field(default=8, alias="TAXI_MONITOR_THREADS", ge=1, le=64)
     #: Open connections.
@@ -125,6 +128,11 @@ class Settings(Environment):
             return json.loads(value) if isinstance(value, str) else value
         except json.JSONDecodeError as error:
             raise ValueError(f"is not JSON ({error}); give a list of events") from error
+
+    @field_validator("metrics_port")
+    @classmethod
+    def _ports_differ(cls, value: int, info: ValidationInfo) -> int:
+        return differ(value, info.data.get("port"))
 
     @field_validator("token")
     @classmethod

@@ -4,10 +4,11 @@ import logging
 import time
 from dataclasses import dataclass
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from taxi_predict.heartbeat import Heartbeat
 from taxi_predict.http.fast_path import ROUTE, FastPath
+from taxi_predict.http.probe_routes import probe_blueprint
 from taxi_predict.http.routes import blueprint, register
 from taxi_predict.metrics import Metrics
 from taxi_predict.serving.buffered_metrics import BufferedMetrics
@@ -19,6 +20,7 @@ from taxi_predict.serving.undeclared_fields import FieldNames
 from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.bodies import Bodies
+from taxi_runtime.ports import Application, Ports
 from taxi_runtime.restarts import Restarts
 from taxi_schema.sizes import row_bytes, widest_row_bytes
 from taxi_store.connection import connect, database_of
@@ -32,7 +34,7 @@ logger = logging.getLogger(__name__)
 class Worker:
     """A worker's application, and what must be ended with it."""
 
-    app: Flask
+    app: Application
     spool: SpoolWriter | None
     buffered: BufferedMetrics
 
@@ -68,15 +70,19 @@ def create_worker(settings: Settings, readiness: WorkerReadiness, restarts: Rest
         readiness.mark_ready()
 
     holder.load(lambda: _from_registry(settings), ModelCache(settings.data_dir), begin)
+    heartbeat = Heartbeat(settings.heartbeat_file) if settings.log else None
+    routes = blueprint(predictions, metrics, buffered, bodies, settings.batch_max_rows)
+    api = _flask(routes, metrics)
+    probes = _flask(probe_blueprint(predictions, metrics, readiness, heartbeat), metrics)
+    app = Ports(FastPath(api, predictions, buffered), probes, settings.metrics_port)
+    return Worker(app, spool, buffered)
+
+
+def _flask(routes: Blueprint, metrics: Metrics) -> Flask:
     app = Flask("taxi_predict")
     register(app, metrics)
-    heartbeat = Heartbeat(settings.heartbeat_file) if settings.log else None
-    routes = blueprint(
-        predictions, metrics, buffered, readiness, heartbeat, bodies, settings.batch_max_rows
-    )
     app.register_blueprint(routes)
-    app.wsgi_app = FastPath(app.wsgi_app, predictions, buffered)  # type: ignore[method-assign]
-    return Worker(app, spool, buffered)
+    return app
 
 
 def _from_registry(settings: Settings) -> Artifact:

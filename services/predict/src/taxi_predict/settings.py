@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field, ValidationInfo, field_validator
 
 from taxi_domain.models import MODEL_NAME, Alias
+from taxi_runtime.ports import differ
 from taxi_runtime.settings import Environment, Folder, HttpUrl, MongodbUri, Name, Token
 
 #: Bytes of the spool that a worker needs at least.
@@ -47,6 +48,8 @@ class Settings(Environment):
     #: Address and port to listen on.
     host: str = Field(default="0.0.0.0", alias="TAXI_PREDICT_HOST")  # noqa: S104 - a container
     port: int = Field(default=9696, alias="TAXI_PREDICT_PORT", ge=1, le=65535)
+    #: Port of metrics and probes, which the other one does not answer.
+    metrics_port: int = Field(default=9697, alias="TAXI_PREDICT_METRICS_PORT", ge=1, le=65535)
     #: Processes, and open connections of each.
     workers: int = Field(default=2, alias="TAXI_PREDICT_WORKERS", ge=1, le=64)
     connections: int = Field(default=1000, alias="TAXI_PREDICT_CONNECTIONS", ge=1, le=100_000)
@@ -77,6 +80,11 @@ class Settings(Environment):
         if value < workers * MIN_SPOOL_BYTES:
             raise ValueError(f"{value} bytes; {workers} workers need {MIN_SPOOL_BYTES} each")
         return value
+
+    @field_validator("metrics_port")
+    @classmethod
+    def _ports_differ(cls, value: int, info: ValidationInfo) -> int:
+        return differ(value, info.data.get("port"))
 
     @property
     def readiness_dir(self) -> Path:

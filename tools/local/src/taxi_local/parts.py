@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from taxi_local.ports import free_port
 from taxi_local.server_process import ServerProcess
 
 
@@ -17,11 +18,14 @@ class PredictorProcess(ServerProcess):
     def __init__(self, folder: Path, uri: str, **variables: str) -> None:
         super().__init__("taxi_predict.server.main", folder / "log.txt", {})
         self.folder = folder
+        metrics_port = free_port()
+        self.metrics_url = f"http://127.0.0.1:{metrics_port}"
         self._variables |= {
             "TAXI_MONGODB_URI": uri,
             "TAXI_PREDICT_DATA_DIR": str(folder / "data"),
             "TAXI_PREDICT_HOST": "127.0.0.1",
             "TAXI_PREDICT_PORT": str(self.port),
+            "TAXI_PREDICT_METRICS_PORT": str(metrics_port),
             "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
             **variables,
         }
@@ -39,10 +43,13 @@ class MonitorProcess(ServerProcess):
 
     def __init__(self, folder: Path, uri: str, token: str, **variables: str) -> None:
         super().__init__("taxi_monitor.main", folder / "monitor.txt", {})
+        metrics_port = free_port()
+        self.metrics_url = f"http://127.0.0.1:{metrics_port}"
         self._variables |= {
             "TAXI_MONGODB_URI": uri,
             "TAXI_MONITOR_TOKEN": token,
             "TAXI_MONITOR_HOST": "127.0.0.1",
             "TAXI_MONITOR_PORT": str(self.port),
+            "TAXI_MONITOR_METRICS_PORT": str(metrics_port),
             **variables,
         }

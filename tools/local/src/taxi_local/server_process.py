@@ -29,6 +29,8 @@ class ServerProcess:
     def __init__(self, module: str, log: Path, variables: Mapping[str, str]) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        #: Base address of metrics and probes; parts of ours have a port of their own for them.
+        self.metrics_url = self.url
         #: Without the prefix.
         self.command: tuple[str, ...] = (sys.executable, "-m", module)
         self._log = log
@@ -40,7 +42,7 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, until: str = "/readyz") -> Self:
-        """Start and wait until a route answers 200."""
+        """Start and wait until a route of the probes answers 200."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self.prefix, *self.command],
@@ -49,7 +51,7 @@ class ServerProcess:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                if httpx.get(f"{self.url}{until}", timeout=5).status_code == 200:
+                if httpx.get(f"{self.metrics_url}{until}", timeout=5).status_code == 200:
                     return self
             except httpx.TransportError:
                 pass

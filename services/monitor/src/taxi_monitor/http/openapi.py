@@ -72,12 +72,6 @@ class Events(Struct):
     refused: list[ItemRefusal]
 
 
-class Status(Struct):
-    """That it is so."""
-
-    status: str
-
-
 def openapi_blueprint(parts: Parts) -> Blueprint:
     """Return the route."""
     routes = Blueprint("openapi", __name__)
@@ -96,9 +90,9 @@ def document(schema: Schema | None) -> dict[str, Any]:
         schema: Of the champion; without one rows and labels are objects of any kind.
     """
     found, schemas = schema_components(
-        (Taken, Corrections, Events, Status, VerdictsForm, Problem), ref_template=_TEMPLATE
+        (Taken, Corrections, Events, VerdictsForm, Problem), ref_template=_TEMPLATE
     )
-    taken, corrections, _, status, verdicts, problem = found
+    taken, corrections, _, verdicts, problem = found
     schemas |= {
         "Record": _record(), "Row": _row(schema), "Label": _label(schema),
         "Versions": _versions(),
@@ -147,8 +141,6 @@ def document(schema: Schema | None) -> dict[str, Any]:
         "/reports/{report_id}.json": _get(
             "One report.", {"type": "object"}, problem, _report_id(), "404", "406", "500"
         ),
-        "/healthz": _get("The process lives.", status, problem, (), "500"),
-        "/readyz": _get("The windows are those of the log.", status, problem),
     }  # fmt: skip
     return {
         "openapi": "3.1.0",

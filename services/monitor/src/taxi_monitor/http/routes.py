@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 from flask import Blueprint, Response, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from pymongo.database import Database
 
 from taxi_domain.documents import record_of
@@ -66,13 +66,14 @@ class Parts:
     bodies: Bodies
     writers: Threads
     readers: Threads
+    probes: Threads
     stale_after_seconds: float
     clock: Callable[[], float]
     events: Sequence[KnownEvent]
     newest: Callable[[str], Newest]
 
 
-def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a route
+def blueprint(parts: Parts) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("monitor", __name__)
 
@@ -98,32 +99,6 @@ def blueprint(parts: Parts) -> Blueprint:  # noqa: C901 - one small function a r
     @routes.get("/v1/performance")
     def performance() -> Response:
         return json_of(parts.readers.run(lambda: forms.performance(parts.state, parts.model)))
-
-    @routes.get("/healthz")
-    def healthz() -> Response:
-        threads = {
-            "evaluation": (parts.tailer.is_alive(), parts.tailer.finished_at),
-            "evidence": (parts.evidence.is_alive(), parts.evidence.moved_at),
-        }
-        for name, (is_alive, at) in threads.items():
-            age = parts.clock() - at
-            if not is_alive or age > parts.stale_after_seconds:
-                raise ProblemError(
-                    HTTPStatus.INTERNAL_SERVER_ERROR, f"no {name} for {age:.0f} s; restart the pod"
-                )
-        return json_of({"status": "alive"})
-
-    @routes.get("/readyz")
-    def readyz() -> Response:
-        # Without a first model there is nothing to rebuild, so the monitor is ready and says it.
-        if parts.state.problem and not parts.readers.run(parts.state.watched):
-            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, parts.state.problem)
-        return json_of({"status": "ready"})
-
-    @routes.get("/metrics")
-    def metrics() -> Response:
-        text = parts.readers.run(lambda: generate_latest(parts.registry))
-        return Response(text, content_type=CONTENT_TYPE_LATEST)
 
     return routes
 

@@ -17,9 +17,6 @@ _PROBLEMS: Final = {
     "500": "The model has no finite answer.",
     "503": "No model yet, no room to log, or too many large bodies at once.",
 }  # fmt: skip
-_STATUS: Final[JsonSchema] = {
-    "type": "object", "required": ["status"], "properties": {"status": {"type": "string"}},
-}  # fmt: skip
 
 
 def document(model: LoadedModel, batch_max_rows: int) -> dict[str, Any]:
@@ -49,8 +46,6 @@ def document(model: LoadedModel, batch_max_rows: int) -> dict[str, Any]:
                 "post": _post("Predict rows.", {"anyOf": [rows, wrapped]}, answers, problem)
             },
             "/v1/model": {"get": _get("What serves.", serving, problem)},
-            "/healthz": {"get": _get("The process lives.", _STATUS, problem)},
-            "/readyz": {"get": _get("The model is loaded.", _STATUS, problem)},
         },
         "components": {"schemas": schemas},
     }

@@ -21,14 +21,11 @@ from taxi_domain.metrics import (
     PREDICTOR_REQUEST_DURATION,
     PREDICTOR_REQUESTS,
 )
-from taxi_predict import metrics as exposed
-from taxi_predict.heartbeat import Heartbeat
 from taxi_predict.http.openapi import document
 from taxi_predict.metrics import Metrics
 from taxi_predict.serving.buffered_metrics import BufferedMetrics
 from taxi_predict.serving.loaded_model import OTHER, LoadedModel, NoAnswerError
 from taxi_predict.serving.predictions import NoModelError, Predictions, Refusal
-from taxi_predict.serving.readiness import WorkerReadiness
 from taxi_predict.spool.writer import SpoolFullError
 from taxi_runtime.bodies import JSON, Bodies, media_type
 from taxi_runtime.problems import ProblemError
@@ -37,12 +34,10 @@ _RETRY_SECONDS: Final = 5
 _FAILURES: Final = {reason for (reason,) in PREDICTOR_FAILED.series}
 
 
-def blueprint(  # noqa: C901 - one small function a route
+def blueprint(
     predictions: Predictions,
     metrics: Metrics,
     buffered: BufferedMetrics,
-    readiness: WorkerReadiness,
-    heartbeat: Heartbeat | None,
     bodies: Bodies,
     batch_max_rows: int,
 ) -> Blueprint:
@@ -86,29 +81,9 @@ def blueprint(  # noqa: C901 - one small function a route
         metrics[PREDICTOR_FAILED].labels(NOT_FINITE).inc(answers.count(None))
         return _json(encode(items))
 
-    @routes.get("/healthz")
-    def healthz() -> Response:
-        return _json(b'{"status":"alive"}')
-
-    @routes.get("/readyz")
-    def readyz() -> Response:
-        predictions.loaded()
-        if not readiness.all_ready():
-            raise NoModelError("other workers of this pod are still loading it")
-        if heartbeat is not None and heartbeat.cannot_start():
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "delivery: cannot start, so nothing that is answered would be logged; see the log",
-            )
-        return _json(b'{"status":"ready"}')
-
     @routes.get("/v1/model")
     def model() -> Response:
         return _json(encode(predictions.describe(predictions.loaded())))
-
-    @routes.get("/metrics")
-    def show_metrics() -> Response:
-        return Response(metrics.exposition(), content_type=exposed.CONTENT_TYPE)
 
     @routes.get("/openapi.json")
     def openapi() -> Response:

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from taxi_domain.metrics import PREDICTOR_WORKER_RESTARTS
@@ -11,6 +10,7 @@ from taxi_predict.server.delivery_process import DeliveryProcess, Supervisor
 from taxi_predict.serving.readiness import WorkerReadiness
 from taxi_predict.settings import Settings, metrics_folder
 from taxi_runtime.options import OPTIONS
+from taxi_runtime.ports import Application, bound_to
 from taxi_runtime.restarts import Restarts
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         settings = self._settings
         options = {
             **OPTIONS,
-            "bind": f"{settings.host}:{settings.port}",
+            "bind": bound_to(settings.host, settings.port, settings.metrics_port),
             "workers": settings.workers,
             "worker_class": "taxi_runtime.worker.Worker",
             "worker_connections": settings.connections,
@@ -66,7 +66,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         delivery.begin()
         Supervisor(self, delivery).run()
 
-    def load(self) -> Flask:
+    def load(self) -> Application:
         """Build this worker's application; gevent has patched the standard library by now."""
         from taxi_predict.app import create_worker
 
