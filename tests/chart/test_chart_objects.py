@@ -29,6 +29,7 @@ BUILT_IN = re.compile(r"^(v1|[a-z.]+(\.k8s\.io)?/v\d+)$")
 NOT_BUILT_IN = {
     "monitoring.coreos.com/v1",
     "apiextensions.k8s.io/v1",
+    "gateway.networking.k8s.io/v1",
     "taxi-monitoring.io/v1alpha1",
 }
 every_set = pytest.mark.parametrize("name", VALUE_SETS)
@@ -420,10 +421,30 @@ def test_service_monitors_find_one_service_each_and_its_port() -> None:
             one for one in services.values() if wanted.items() <= one["metadata"]["labels"].items()
         ]
 
-        assert [one["metadata"]["name"] for one in found] == [name]
+        expected = name if name == "taxi-operator" else f"{name}-metrics"
+        assert [one["metadata"]["name"] for one in found] == [expected]
         ports = {port["name"] for port in found[0]["spec"]["ports"]}
-        assert monitor["spec"]["endpoints"][0]["port"] in ports
+        (endpoint,) = monitor["spec"]["endpoints"]
+        assert ports == {endpoint["port"]} == {"metrics"}
+        # Queries, rules and policies know a part by its own name.
+        (job,) = endpoint["relabelings"]
+        assert (job["targetLabel"], job["replacement"]) == ("job", name)
         assert monitor["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+
+
+def test_what_answers_clients_answers_no_probe() -> None:
+    for name in ("taxi-predictor", "taxi-fallback", "taxi-monitor"):
+        spec = objects("default", "Deployment")[name]["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            assert container[probe]["httpGet"]["port"] == "metrics"
+        ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+        own = environment(container)
+        (setting,) = (own[key] for key in own if key.endswith("_METRICS_PORT"))
+        assert setting == str(ports["metrics"])
+        (service,) = objects("default", "Service")[f"{name}-metrics"]["spec"]["ports"]
+        # Headless: its port is the pods'.
+        assert service["port"] == ports["metrics"]
 
 
 @every_set
