@@ -262,7 +262,7 @@ BLOCKS: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_every_service_takes_the_same_keys(name: str) -> None:
-    service = {
+    service: Manifest = {
         "type": "LoadBalancer", "port": 8000, "nodePort": 30080, "clusterIP": "10.96.0.9",
         "labels": {"a": "b"}, "annotations": {"c": "d"}, "ipFamilyPolicy": "PreferDualStack",
         "ipFamilies": ["IPv4", "IPv6"], "externalTrafficPolicy": "Local",

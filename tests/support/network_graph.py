@@ -124,7 +124,7 @@ def _is(peer: Manifest, other: Mapping[str, Any]) -> bool:
 
 
 def _chooses(selector: Manifest, labels: Mapping[str, Any]) -> bool:
-    wanted = selector.get("matchLabels", {}).items() <= labels.items()
+    wanted: bool = selector.get("matchLabels", {}).items() <= labels.items()
     for one in selector.get("matchExpressions", []):
         assert one["operator"] == "In", one
         wanted = wanted and labels.get(one["key"]) in one["values"]
