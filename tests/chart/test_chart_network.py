@@ -306,6 +306,15 @@ def test_a_changed_port_reaches_whoever_asks() -> None:
     assert "http://taxi-predict:8001" in selftest["args"]
 
 
+def test_mongodbs_service_stays_headless() -> None:
+    service = {"type": "LoadBalancer", "port": 1, "nodePort": 30000, "ipFamilies": ["IPv6"]}
+    found = kinds(manifests(template({"mongodb": {"service": service}})), "Service")
+    spec = found["taxi-mongodb"]["spec"]
+
+    assert (spec["clusterIP"], "type" in spec, spec["ipFamilies"]) == ("None", False, ["IPv6"])
+    assert spec["ports"] == [{"name": "mongodb", "port": 27017, "targetPort": "mongodb"}]
+
+
 @pytest.mark.parametrize(
     ("service", "host"),
     [

@@ -7,11 +7,13 @@ Arguments:
   pods      component whose pods it leads to; without it, it has no selector
   port      name of the port, also at the pods
   number    its number, unless the values give one
-  headless  whether clients get the addresses of the pods
+  headless  whether clients get the addresses of the pods: its port is the pods' then, and its type
+            ClusterIP, whatever the values are
+  notReady  whether pods that are not ready are found, too
 */}}
 {{- define "taxi.service" -}}
 {{- $service := default dict .service -}}
-{{- $type := default "ClusterIP" $service.type -}}
+{{- $type := ternary "ClusterIP" (default "ClusterIP" $service.type) (default false .headless) -}}
 {{- $labels := merge (dict) (default dict .labels) (default dict $service.labels) -}}
 {{- $annotations := merge (dict) (default dict .annotations) (default dict $service.annotations) -}}
 apiVersion: v1
@@ -26,6 +28,9 @@ spec:
   {{- with $service.clusterIP }}
   clusterIP: {{ . | quote }}
   {{- end }}
+  {{- end }}
+  {{- if .notReady }}
+  publishNotReadyAddresses: true
   {{- end }}
   {{- include "taxi.service.families" $service | nindent 2 }}
   {{- if ne $type "ClusterIP" }}
@@ -57,7 +62,7 @@ spec:
   {{- end }}
   ports:
     - name: {{ .port }}
-      port: {{ int (default .number $service.port) }}
+      port: {{ int (ternary .number (default .number $service.port) (default false .headless)) }}
       targetPort: {{ .port }}
       {{- if and $service.nodePort (ne $type "ClusterIP") }}
       nodePort: {{ int $service.nodePort }}
