@@ -57,8 +57,12 @@ for every one.
 {{- range $parts -}}
 {{- $flows = append $flows (dict "from" . "to" "dns") -}}
 {{- end -}}
+{{- range list "operator" "secrets" -}}
+{{- if has . $parts -}}
+{{- $flows = append $flows (dict "from" . "to" "apiServer") -}}
+{{- end -}}
+{{- end -}}
 {{- if has "operator" $parts -}}
-{{- $flows = append $flows (dict "from" "operator" "to" "apiServer") -}}
 {{- with $values.operator.prometheus -}}
 {{- with concat (list .url) (default list .allowedURLs) | compact -}}
 {{- $flows = append $flows (dict "from" "operator" "to" "prometheus" "urls" .) -}}
