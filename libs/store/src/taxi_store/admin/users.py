@@ -102,7 +102,7 @@ class Users:
         """
         with self._client(root) as client:
             client[_ADMIN].command("rotateCertificates", message="renewed")
-        logger.info("the server took its renewed certificate")
+        logger.info("the server read its certificate anew")
 
     def _role(self, replica_set: ReplicaSet, root: Credential) -> Role:
         with self._client(None) as client:
@@ -175,18 +175,19 @@ class Users:
         login = ""
         if credential is not None:
             login = f"{quote_plus(credential.username)}:{quote_plus(credential.password)}@"
-        return self._connect(f"mongodb://{login}{self._host}/?authSource={_ADMIN}", "true")
+        return self._connect(f"{login}{self._host}", other_name="true")
 
     def _client_of(self, host: str) -> MongoClient[Document]:
-        return self._connect(f"mongodb://{host}/?", "false")
+        return self._connect(host, other_name="false")
 
-    def _connect(self, uri: str, loopback: str) -> MongoClient[Document]:
+    def _connect(self, host: str, *, other_name: str) -> MongoClient[Document]:
+        options = f"authSource={_ADMIN}&directConnection=true"
         if self._ca_file is not None:
             # The server's certificate need not have the name that only its own machine uses.
-            uri += f"&tls=true&tlsCAFile={quote_plus(str(self._ca_file))}"
-            uri += f"&tlsAllowInvalidHostnames={loopback}"
+            options += f"&tls=true&tlsCAFile={quote_plus(str(self._ca_file))}"
+            options += f"&tlsAllowInvalidHostnames={other_name}"
         return connect(
-            f"{uri}&directConnection=true",
+            f"mongodb://{host}/?{options}",
             app_name="taxi-users",
             timeout_seconds=self._timeout_seconds,
         )
