@@ -22,8 +22,9 @@ from taxi_domain.models import ARTIFACT_FORMAT_VERSION, Alias, ModelState
 from taxi_domain.records import Label
 from taxi_domain.verdicts import Side
 from taxi_local.mongod import Mongod
-from taxi_store.admin.bootstrap_users import Credential, LockedOutError, Users, read_credentials
+from taxi_store.admin.bootstrap_users import read_credentials
 from taxi_store.admin.indexes import ensure_indexes, ensure_verdict_indexes
+from taxi_store.admin.users import Credential, LockedOutError, Users
 from taxi_store.connection import Document
 from taxi_store.log import pending
 from taxi_store.log.corrections import correct_labels

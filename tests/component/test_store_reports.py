@@ -16,8 +16,8 @@ from taxi_domain.errors import FieldError
 from taxi_domain.mongodb import REPORTS
 from taxi_domain.reports import ReportPart, RunState
 from taxi_local.mongod import Mongod, running_mongod
-from taxi_store.admin.bootstrap_users import Credential, Users
 from taxi_store.admin.indexes import NEWEST_REPORT_FIRST, REPORT_FIELDS
+from taxi_store.admin.users import Credential, Users
 from taxi_store.connection import Document, StoreUnavailableError, connect
 from taxi_store.log import prediction_log as log
 from taxi_store.log.malformed import Unreadable

@@ -17,9 +17,9 @@ from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import Label, PredictionRecord
 from taxi_local.mongod import Mongod, running_mongod
 from taxi_store.admin.bootstrap_indexes import main
-from taxi_store.admin.bootstrap_users import Credential, Users
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.admin.retention import Retention, ensure_retention, read_retention
+from taxi_store.admin.users import Credential, Users
 from taxi_store.connection import Document, StoreUnavailableError, connect
 from taxi_store.log import prediction_log as log
 from taxi_store.log.malformed import Unreadable

@@ -48,8 +48,23 @@ class Authority:
             .not_valid_after(now + timedelta(hours=1))
         )
 
+    def secret(self, folder: Path) -> None:
+        """Write what cert-manager writes for a server on 127.0.0.1: certificate, key, authority."""
+        folder.mkdir(parents=True, exist_ok=True)
+        shown, secret = self._issue()
+        for name, content in (("tls.crt", shown), ("tls.key", secret), ("ca.crt", self.pem)):
+            (folder / name).write_bytes(content)
+
     def server(self, folder: Path) -> ssl.SSLContext:
         """Return what a server on 127.0.0.1 shows; its files go into a folder."""
+        shown, secret = self._issue()
+        path = folder / "server.pem"
+        path.write_bytes(shown + secret)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
+    def _issue(self) -> tuple[bytes, bytes]:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = self._builder(key, _name("server")).add_extension(_LOOPBACK, critical=False)
         shown = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -57,8 +72,4 @@ class Authority:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )  # fmt: skip
-        path = folder / "server.pem"
-        path.write_bytes(shown + secret)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        return shown, secret

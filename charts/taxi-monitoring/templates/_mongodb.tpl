@@ -62,3 +62,91 @@ Arguments: root, name, key, before (optional: the key that older releases had it
 {{- randAlphaNum 32 -}}
 {{- end -}}
 {{- end -}}
+
+{{/* How many members there are; values of an older release have no number. */}}
+{{- define "taxi.mongodb.replicas" -}}
+{{- int64 (default 1 .Values.mongodb.replicas) -}}
+{{- end -}}
+
+{{/* Name of the replica set, empty for a server that stands alone. Argument: root context. */}}
+{{- define "taxi.mongodb.setName" -}}
+{{- if and .Values.mongodb.enabled (gt (include "taxi.mongodb.replicas" . | int) 1) -}}
+{{- default "rs0" (default dict .Values.mongodb.replicaSet).name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What follows a pod's name in the address by which members and clients reach it. */}}
+{{- define "taxi.mongodb.domain" -}}
+{{- printf "%s-mongodb.%s.svc:27017" (include "taxi.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
+{{/* Addresses of all members, by commas. */}}
+{{- define "taxi.mongodb.hosts" -}}
+{{- $hosts := list -}}
+{{- range $number := until (include "taxi.mongodb.replicas" . | int) -}}
+{{- $hosts = append $hosts (printf "%s-mongodb-%d.%s" (include "taxi.fullname" $) $number (include "taxi.mongodb.domain" $)) -}}
+{{- end -}}
+{{- join "," $hosts -}}
+{{- end -}}
+
+{{/* The Secret with the CA that signed MongoDB's certificate; empty without TLS. */}}
+{{- define "taxi.mongodb.tlsSecret" -}}
+{{- $block := ternary .Values.mongodb (default dict .Values.externalMongodb) .Values.mongodb.enabled -}}
+{{- (default dict $block.tls).existingSecret -}}
+{{- end -}}
+
+{{/* Where it is mounted in every pod that asks MongoDB; URIs name it. */}}
+{{- define "taxi.mongodb.tlsFolder" -}}
+/etc/taxi/mongodb-tls
+{{- end -}}
+
+{{/* URI of a user of the chart's own MongoDB. Arguments: root, component, password. */}}
+{{- define "taxi.mongodb.uri" -}}
+{{- $set := include "taxi.mongodb.setName" .root -}}
+{{- $hosts := printf "%s-mongodb:27017" (include "taxi.fullname" .root) -}}
+{{- if $set }}{{ $hosts = include "taxi.mongodb.hosts" .root }}{{ end -}}
+{{- printf "mongodb://%s:%s@%s/taxi?authSource=%s" .component (urlquery .password) $hosts (ternary "admin" "taxi" (eq .component "root")) -}}
+{{- with $set }}&replicaSet={{ . }}{{ end -}}
+{{- if include "taxi.mongodb.tlsSecret" .root }}&tls=true&tlsCAFile={{ include "taxi.mongodb.tlsFolder" .root }}/ca.crt{{ end -}}
+{{- end -}}
+
+{{/* The volume with the CA. Of the Secret of the chart's own MongoDB, which has the server's key, only the CA. */}}
+{{- define "taxi.mongodb.tlsVolume" -}}
+name: mongodb-tls
+secret:
+  secretName: {{ include "taxi.mongodb.tlsSecret" . | quote }}
+  {{- if .Values.mongodb.enabled }}
+  items:
+    - {key: ca.crt, path: ca.crt}
+  {{- end }}
+{{- end -}}
+
+{{- define "taxi.mongodb.tlsMount" -}}
+name: mongodb-tls
+mountPath: {{ include "taxi.mongodb.tlsFolder" . }}
+readOnly: true
+{{- end -}}
+
+{{/*
+A pod's spec in which every container that has MongoDB's URI has the CA, too, if there is one.
+Arguments: root, spec (YAML).
+*/}}
+{{- define "taxi.mongodb.trusted" -}}
+{{- $spec := fromYaml .spec -}}
+{{- $root := .root -}}
+{{- if and (include "taxi.mongodb.tlsSecret" $root) (not $spec.Error) -}}
+{{- $asks := dict -}}
+{{- range $container := $spec.containers -}}
+{{- range $variable := $container.env -}}
+{{- if eq $variable.name "TAXI_MONGODB_URI" -}}
+{{- $_ := set $container "volumeMounts" (append (default list $container.volumeMounts) (include "taxi.mongodb.tlsMount" $root | fromYaml)) -}}
+{{- $_ := set $asks "one" true -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $asks.one -}}
+{{- $_ := set $spec "volumes" (append (default list $spec.volumes) (include "taxi.mongodb.tlsVolume" $root | fromYaml)) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $spec -}}
+{{- end -}}

@@ -12,21 +12,24 @@ Renders a pod template (metadata and spec).
 {{- define "taxi.pod" -}}
 {{- $root := .root -}}
 {{- $values := .values -}}
-{{- $spec := fromYaml .spec -}}
+{{- $spec := include "taxi.mongodb.trusted" (dict "root" $root "spec" .spec) | fromYaml -}}
 {{- with $spec.Error }}{{ fail (printf "template of %s: %s" $.component .) }}{{ end -}}
 {{- $user := int (default 10001 .user) -}}
 {{- $component := .component -}}
-{{- $containers := list -}}
+{{- $made := dict "containers" list "initContainers" list -}}
 {{- $disk := include "taxi.pod.diskBytes" $spec.volumes | int64 -}}
-{{- range $index, $container := $spec.containers -}}
+{{- range $list := list "initContainers" "containers" -}}
+{{- range $index, $container := index $spec $list -}}
 {{- with $container -}}
   {{- $image := dict "image" (include "taxi.image" (dict "root" $root "image" .imageKey)) "imagePullPolicy" (index $root.Values.images .imageKey).pullPolicy -}}
   {{- $security := include "taxi.containerSecurity" . | fromYaml -}}
-  {{- $storage := include "taxi.pod.storage" (dict "container" . "component" $component "disk" (ternary $disk 0 (eq $index 0)) "spool" (hasKey $values "spool")) | fromYaml -}}
+  {{- $storage := include "taxi.pod.storage" (dict "container" . "component" $component "disk" (ternary $disk 0 (and (eq $list "containers") (eq $index 0))) "spool" (hasKey $values "spool")) | fromYaml -}}
   {{- $own := dict "securityContext" $security "resources" (mergeOverwrite $storage (default dict .resources)) -}}
-  {{- $containers = append $containers (merge $image $own (omit . "imageKey" "user" "resources")) -}}
+  {{- $_ := set $made $list (append (index $made $list) (merge $image $own (omit . "imageKey" "user" "resources"))) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- if not $made.initContainers }}{{ $_ := unset $made "initContainers" }}{{ end -}}
 metadata:
   labels:
     {{- include "taxi.selectorLabels" . | nindent 4 }}
@@ -70,7 +73,7 @@ spec:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
-  {{- toYaml (merge (dict "containers" $containers) (omit $spec "containers")) | nindent 2 }}
+  {{- toYaml (merge $made (omit $spec "containers" "initContainers")) | nindent 2 }}
 {{- end -}}
 
 {{/* Bytes that a pod's volumes may take of its node's disk. */}}

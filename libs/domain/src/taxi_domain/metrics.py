@@ -286,6 +286,10 @@ MONITOR_DISK_SIZE: Final = computed(
 MONITOR_LAST_BACKUP: Final = computed(
     "taxi_monitor_last_backup_timestamp_seconds", "When a backup was last finished."
 )
+MONITOR_MONGODB_KEPT: Final = computed(
+    "taxi_monitor_mongodb_kept_timestamp_seconds",
+    "When users, rights and indexes of the chart's MongoDB were last found as they should be.",
+)
 
 REPORT_LAST_SUCCESS: Final = computed(
     "taxi_report_last_success_timestamp_seconds", "When a batch report was last made.", "model"

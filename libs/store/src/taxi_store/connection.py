@@ -32,6 +32,8 @@ def connect(uri: str, *, app_name: str, timeout_seconds: float = 5.0) -> MongoCl
     """
     try:
         return MongoClient(uri, **_options(uri, app_name, timeout_seconds))
+    except OSError as error:
+        raise _unreadable(error) from None
     except (InvalidURI, ConfigurationError, ValueError):
         raise _bad_uri() from None
 
@@ -46,6 +48,8 @@ def connect_async(
     """
     try:
         return AsyncMongoClient(uri, **_options(uri, app_name, timeout_seconds))
+    except OSError as error:
+        raise _unreadable(error) from None
     except (InvalidURI, ConfigurationError, ValueError):
         raise _bad_uri() from None
 
@@ -87,14 +91,33 @@ def _options(uri: str, app_name: str, timeout_seconds: float) -> dict[str, Any]:
         "waitQueueTimeoutMS": milliseconds,
         # Confirmed means on disk: without the journal a killed server forgets confirmed writes.
         "journal": True,
-        "retryWrites": False,  # a standalone server has no retryable writes
         "maxPoolSize": 8,
     }
+    in_a_set = _of_a_set(uri)
+    if not re.search("[?&;]retryWrites=", uri, re.IGNORECASE):
+        # A failover then costs a repetition and no error; a standalone server refuses such writes.
+        options["retryWrites"] = in_a_set
+    if in_a_set and not re.search("[?&;]readConcernLevel=", uri, re.IGNORECASE):
+        # What only a primary has that is about to be replaced may never have been.
+        options["readConcernLevel"] = "majority"
     if not re.search("[?&;]w=", uri, re.IGNORECASE):
         # ... and on most members: a new primary rolls back what only the old one had. A set with
         # an arbiter would otherwise confirm with one.
         options |= {"w": "majority", "wTimeoutMS": milliseconds}
     return options
+
+
+def _of_a_set(uri: str) -> bool:
+    """Tell whether the address says that it is one of a replica set, by name or by DNS."""
+    return uri.startswith("mongodb+srv:") or bool(re.search("[?&;]replicaSet=", uri, re.IGNORECASE))
+
+
+def _unreadable(error: OSError) -> FieldError:
+    """Return what is told of a file that the URI names."""
+    return FieldError(
+        "TAXI_MONGODB_URI", f"names a file that cannot be read ({error.strerror})",
+        "mount the certificates that tlsCAFile and tlsCertificateKeyFile are the paths of",
+    )  # fmt: skip
 
 
 def _bad_uri() -> FieldError:

@@ -18,11 +18,19 @@ from taxi_store.connection import Document
 
 
 class Mongod:
-    """One mongod with its own data folder; ended by its pid."""
+    """One mongod with its own data folder; ended by its pid.
 
-    def __init__(self, folder: Path, *arguments: str, cache_gib: float = 0.25) -> None:
+    Args:
+        folder: Where its data and its log are.
+        arguments: More of its command line.
+        options: What clients need beside its address, for example `tls=true`.
+    """
+
+    def __init__(
+        self, folder: Path, *arguments: str, cache_gib: float = 0.25, options: str = ""
+    ) -> None:
         self.port = free_port()
-        self.uri = f"mongodb://127.0.0.1:{self.port}/taxi"
+        self.uri = f"mongodb://127.0.0.1:{self.port}/taxi" + (f"?{options}" if options else "")
         self._folder = folder
         self._arguments = ("--wiredTigerCacheSizeGB", str(cache_gib), *arguments)
         self._process: subprocess.Popen[bytes] | None = None
@@ -80,7 +88,8 @@ class Mongod:
 
     def _answers(self) -> bool:
         client: MongoClient[Document]
-        with MongoClient(self.uri, serverSelectionTimeoutMS=500) as client:
+        # A member of a set that is not made yet answers nobody who looks for a set.
+        with MongoClient(self.uri, serverSelectionTimeoutMS=500, directConnection=True) as client:
             try:
                 client.admin.command("ping")
             except PyMongoError:

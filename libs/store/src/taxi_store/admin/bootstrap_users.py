@@ -3,9 +3,16 @@
 The first user is made through MongoDB's localhost exception, which ends with it. The folder
 of credentials has one folder for each component, with the files `username` and `password`;
 it is read again and again, so that a changed Secret reaches the server without a restart. The same
-goes for the folder that says how long rows and labels stay (`taxi_store.admin.retention`).
+goes for the folder that says how long rows and labels stay (`taxi_store.admin.retention`), and for
+a server's certificate, which is renewed without a restart.
 
-Exit codes: 0 asked to stop, 1 nothing could be set up for too long, 2 unusable credentials.
+Beside each member of a replica set, it also makes the set and adds members
+(`taxi_store.admin.replica_set`); users are made where the primary is.
+
+The file `--ready-file` stays once it is there: a server with users serves, whatever becomes of its
+Secrets. That they are kept to is told by a time in the data of the monitor's user, for an alert.
+
+Exit codes: 0 asked to stop, 1 the server did not answer for too long, 2 unusable credentials.
 """
 
 import argparse
@@ -15,43 +22,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote_plus
+from typing import Final
 
-from pymongo import MongoClient
-from pymongo.database import Database
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.logs import set_up
-from taxi_domain.mongodb import DATABASE
-from taxi_store.admin.indexes import ensure_indexes
-from taxi_store.admin.retention import Retention, read_retention
-from taxi_store.admin.roles import ROLES, privileges_of, role_of
-from taxi_store.connection import Document, connect
+from taxi_store.admin.replica_set import Membership, NotSettledError
+from taxi_store.admin.retention import read_retention
+from taxi_store.admin.roles import ROLES
+from taxi_store.admin.server_files import copy_certificate
+from taxi_store.admin.users import ROOT, Credential, LockedOutError, Users
 
-ROOT: Final = "root"
-_ADMIN: Final = "admin"
-_REFUSED: Final = {13, 18}
-_EXISTS: Final = {51002, 51003}
 _MAX_SECONDS: Final = 86_400
 
 logger = logging.getLogger("taxi_store.admin.bootstrap_users")
-
-
-class LockedOutError(TaxiError):
-    """The server has users, and none of the known root passwords is one of theirs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """Name and password of one user."""
-
-    username: str
-    password: str = field(repr=False)
 
 
 def read_credentials(folder: Path) -> dict[str, Credential]:
@@ -71,106 +58,6 @@ def read_credentials(folder: Path) -> dict[str, Credential]:
     if ROOT not in found:
         raise FieldError(str(folder / ROOT), "is missing", "mount the Secret of root there")
     return found
-
-
-class Users:
-    """The users of one server, set up through a connection on its own machine.
-
-    Args:
-        host: Address of the server; the localhost exception needs a loopback address.
-    """
-
-    def __init__(self, host: str, *, timeout_seconds: float = 5.0) -> None:
-        self._host = host
-        self._timeout_seconds = timeout_seconds
-        self._applied: Mapping[str, Credential] = {}
-        self._retention: Retention | None = None
-
-    def apply(self, wanted: Mapping[str, Credential], retention: Retention | None = None) -> bool:
-        """Make the server fit; return whether there was anything to do.
-
-        Without a `retention`, what expires when stays as it is.
-
-        Raises:
-            LockedOutError: nobody can log in as root.
-            PyMongoError: the server does not answer.
-        """
-        self._ensure_root(wanted[ROOT])
-        with self._client(wanted[ROOT]) as client:
-            done = self._applied == wanted and self._retention == retention
-            if done and not self._missing(client, wanted):
-                return False
-            for component, credential in wanted.items():
-                if component != ROOT:
-                    _ensure_role(client[DATABASE], component)
-                    _ensure_user(client[DATABASE], credential, role_of(component))
-            ensure_indexes(client[DATABASE], retention=retention)
-        self._applied, self._retention = dict(wanted), retention
-        return True
-
-    def _ensure_root(self, root: Credential) -> None:
-        if self._can_log_in(root):
-            return
-        previous = self._applied.get(ROOT)
-        if previous is not None and self._can_log_in(previous):
-            with self._client(previous) as client:
-                _ensure_user(client[_ADMIN], root, ROOT)
-            logger.info("the password of %s was changed", root.username)
-            return
-        try:
-            with self._client(None) as client:
-                client[_ADMIN].command("createUser", root.username, pwd=root.password, roles=[ROOT])
-        except OperationFailure as error:
-            if error.code in _REFUSED:
-                raise LockedOutError(
-                    f"user {root.username}: the server refuses the password of its Secret, and "
-                    "has users already; put the password into the Secret that it was set up with"
-                ) from error
-            raise
-        logger.info("user %s was made", root.username)
-
-    def _can_log_in(self, credential: Credential) -> bool:
-        try:
-            with self._client(credential) as client:
-                client[_ADMIN].command("ping")
-        except OperationFailure as error:
-            if error.code in _REFUSED:
-                return False
-            raise
-        return True
-
-    def _missing(self, client: MongoClient[Document], wanted: Mapping[str, Credential]) -> bool:
-        users = client[DATABASE].command("usersInfo")["users"]
-        expected = {one.username for component, one in wanted.items() if component != ROOT}
-        return not expected <= {str(user["user"]) for user in users}
-
-    def _client(self, credential: Credential | None) -> MongoClient[Document]:
-        login = ""
-        if credential is not None:
-            login = f"{quote_plus(credential.username)}:{quote_plus(credential.password)}@"
-        uri = f"mongodb://{login}{self._host}/?authSource={_ADMIN}&directConnection=true"
-        return connect(uri, app_name="taxi-users", timeout_seconds=self._timeout_seconds)
-
-
-def _ensure_role(database: Database[Document], component: str) -> None:
-    arguments: dict[str, Any] = {"privileges": privileges_of(component), "roles": []}
-    _create_or_update(database, "Role", role_of(component), arguments)
-
-
-def _ensure_user(database: Database[Document], credential: Credential, role: str) -> None:
-    arguments: dict[str, Any] = {"pwd": credential.password, "roles": [role]}
-    _create_or_update(database, "User", credential.username, arguments)
-
-
-def _create_or_update(
-    database: Database[Document], kind: str, name: str, arguments: Mapping[str, Any]
-) -> None:
-    try:
-        database.command(f"create{kind}", name, **arguments)
-    except OperationFailure as error:
-        if error.code not in _EXISTS:
-            raise
-        database.command(f"update{kind}", name, **arguments)
 
 
 def _line(path: Path) -> str:
@@ -194,7 +81,7 @@ def keep(
     """Apply what is wanted until `stop` is set; call `done` after each success.
 
     Returns:
-        False when nothing succeeded for `patience_seconds`.
+        False when the server did not answer for `patience_seconds`.
     """
     last_success = time.monotonic()
     while not stop.is_set():
@@ -202,6 +89,11 @@ def keep(
             if apply():
                 logger.info("users, rights and indexes are as they should be")
             done()
+            last_success = time.monotonic()
+        except (LockedOutError, NotSettledError) as error:
+            # The server answers: a new process would know less than this one, which may have logged
+            # in with the password of before.
+            logger.warning("not set up: %s", error)
             last_success = time.monotonic()
         except (TaxiError, PyMongoError) as error:
             waited = time.monotonic() - last_success
@@ -220,38 +112,91 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until SIGTERM."""
+class Renewal:
+    """Brings a renewed certificate from its Secret to the server.
+
+    Args:
+        secret: Folder of the Secret.
+        folder: Where the server reads it.
+    """
+
+    def __init__(self, secret: Path, folder: Path, users: Users) -> None:
+        self._secret = secret
+        self._folder = folder
+        self._users = users
+        #: A process before this one may have copied it and said nothing.
+        self._due = True
+
+    def look(self, root: Credential) -> None:
+        """Copy a certificate that is another one, and tell the server until it takes it.
+
+        Raises:
+            FieldError: the Secret has no certificate.
+            PyMongoError: the server does not answer, or refuses.
+        """
+        self._due |= copy_certificate(self._secret, self._folder)
+        if self._due:
+            self._users.renew_certificate(root)
+            self._due = False
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="taxi_store.admin.bootstrap_users", description=__doc__)
     parser.add_argument("--credentials", type=Path, required=True, help="folder of the Secrets")
     parser.add_argument("--retention", type=Path, required=True, help="folder of its ConfigMap")
     parser.add_argument("--ready-file", type=Path, required=True, help="exists once users do")
     parser.add_argument("--host", default="127.0.0.1:27017", help="address of mongod")
+    parser.add_argument("--replica-set", default="", help="name of the set; empty: stands alone")
+    parser.add_argument("--members", default="", help="host:port of all, the first makes the set")
+    parser.add_argument("--own", default="", help="which of them this is")
+    parser.add_argument("--ca-file", type=Path, help="authority of the certificates; none: no TLS")
+    parser.add_argument("--certificates", type=Path, help="folder of the certificate's Secret")
+    parser.add_argument("--server-files", type=Path, help="folder that mongod reads it from")
     parser.add_argument("--pause-seconds", type=_seconds, default=3.0)
     parser.add_argument("--patience-seconds", type=_seconds, default=600.0)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM."""
+    options = _parser().parse_args(arguments)
     set_up()
     stop = threading.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: stop.set())
-    options.ready_file.unlink(missing_ok=True)
     try:
         read_credentials(options.credentials)
         read_retention(options.retention)
+        membership = _membership(options)
     except FieldError as error:
         logger.error("%s", error)  # noqa: TRY400 - the text says it all
         return 2
-    users = Users(options.host)
+    users = Users(options.host, membership=membership, ca_file=options.ca_file)
+    renewal = None
+    if options.certificates and options.server_files:
+        renewal = Renewal(options.certificates, options.server_files, users)
+
+    def apply() -> bool:
+        wanted = read_credentials(options.credentials)
+        changed = users.apply(wanted, read_retention(options.retention))
+        if renewal is not None:
+            renewal.look(wanted[ROOT])
+        return changed
+
     kept = keep(
-        lambda: users.apply(
-            read_credentials(options.credentials), read_retention(options.retention)
-        ),
+        apply,
         stop,
         lambda: options.ready_file.touch(),
         pause_seconds=options.pause_seconds,
         patience_seconds=options.patience_seconds,
     )
     return 0 if kept else 1
+
+
+def _membership(options: argparse.Namespace) -> Membership | None:
+    if not options.replica_set:
+        return None
+    return Membership(options.replica_set, tuple(options.members.split(",")), options.own)
 
 
 if __name__ == "__main__":

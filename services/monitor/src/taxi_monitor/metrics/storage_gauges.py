@@ -1,4 +1,4 @@
-"""What metrics tell of the stored data: how full the disk is, and when it was last backed up."""
+"""What metrics tell of the stored data: how full the disk is, when it was backed up and kept."""
 
 import logging
 import time
@@ -14,6 +14,7 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.metric import Metric
 from taxi_store.admin.audit import Action, last_done
 from taxi_store.admin.storage import Storage, storage_of
+from taxi_store.admin.upkeep import last_kept
 from taxi_store.connection import Document
 
 #: MongoDB is asked no more often: a disk fills within hours.
@@ -37,6 +38,7 @@ class StorageWatch:
         self._problem = ""
         self.storage: Storage | None = None
         self.backed_up_at: float | None = None
+        self.kept_at: float | None = None
 
     def refresh(self) -> None:
         """Ask MongoDB, if that was long enough ago; what fails is logged once."""
@@ -44,7 +46,7 @@ class StorageWatch:
             return
         problems: list[str] = []
         self.storage = None
-        for ask in (self._storage, self._backup):
+        for ask in (self._storage, self._backup, self._upkeep):
             try:
                 ask()
             except TaxiError as error:
@@ -66,6 +68,10 @@ class StorageWatch:
         done = last_done(self._database, Action.BACKUP)
         self.backed_up_at = None if done is None else done.timestamp()
 
+    def _upkeep(self) -> None:
+        kept = last_kept(self._database)
+        self.kept_at = None if kept is None else kept.timestamp()
+
 
 class StorageCollector(Collector):
     """Exports what is known; absent is not zero."""
@@ -83,6 +89,7 @@ class StorageCollector(Collector):
 
     def _values(self) -> Iterator[tuple[Metric, float | None]]:
         yield catalogue.MONITOR_LAST_BACKUP, self._watch.backed_up_at
+        yield catalogue.MONITOR_MONGODB_KEPT, self._watch.kept_at
         # The other thread may replace it meanwhile.
         if (storage := self._watch.storage) is not None:
             yield catalogue.MONITOR_DATA_BYTES, storage.data
