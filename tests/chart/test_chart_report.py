@@ -308,8 +308,10 @@ def chosen(selector: dict[str, Any], found: dict[tuple[str, str], dict[str, Any]
 def test_every_folder_of_the_reports_pods_has_an_end(name: str) -> None:
     for pod, spec in pods(rendered(name)):
         if "report" in pod or "dask" in pod:
-            (volume,) = spec["volumes"]
-            (mount,) = spec["containers"][0]["volumeMounts"]
+            # Secrets are read only.
+            (volume,) = (one for one in spec["volumes"] if "secret" not in one)
+            mounts = spec["containers"][0]["volumeMounts"]
+            (mount,) = (one for one in mounts if not one.get("readOnly"))
             assert volume["emptyDir"]["sizeLimit"].endswith("Mi")
             assert (mount["name"], mount["mountPath"]) == (volume["name"], "/tmp")
 
