@@ -30,6 +30,7 @@ from taxi_predict.settings import Settings
 from taxi_predict.spool.reader import SpoolReader
 from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.bodies import Bodies
+from taxi_runtime.callers import Callers
 
 BATCH_MAX_ROWS = 5
 JSON = "application/json"
@@ -97,7 +98,10 @@ def values_of(counter: Counter) -> dict[tuple[str, ...], float]:
 
 
 def predictor_app(
-    folder: Path, model: LoadedModel | None, spool: SpoolWriter | None = None
+    folder: Path,
+    model: LoadedModel | None,
+    spool: SpoolWriter | None = None,
+    callers: Callers | None = None,
 ) -> PredictorApp:
     """Return an application that answers with a model, or has none yet."""
     settings = Settings.model_validate({"TAXI_MONGODB_URI": "mongodb://nowhere"})
@@ -109,14 +113,16 @@ def predictor_app(
     if model is not None:
         predictions.begin(model)
         holder.current = model
-    app = Flask("test")
+    app = Flask("test", static_folder=None)
     app.logger.disabled = True
-    register(app, metrics)
+    register(app, metrics, callers)
     readiness = WorkerReadiness(folder / "readiness", 1)
     app.register_blueprint(
         blueprint(
             predictions, metrics, buffered, readiness, None, Bodies(100_000), BATCH_MAX_ROWS
         )
     )  # fmt: skip
-    app.wsgi_app = FastPath(app.wsgi_app, predictions, buffered)  # type: ignore[method-assign]
+    app.wsgi_app = FastPath(  # type: ignore[method-assign]
+        app.wsgi_app, predictions, buffered, callers
+    )
     return PredictorApp(app.test_client(), metrics, buffered, spool, folder)

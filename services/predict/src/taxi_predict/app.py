@@ -19,6 +19,7 @@ from taxi_predict.serving.undeclared_fields import FieldNames
 from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.bodies import Bodies
+from taxi_runtime.callers import Callers
 from taxi_runtime.restarts import Restarts
 from taxi_schema.sizes import row_bytes, widest_row_bytes
 from taxi_store.connection import connect, database_of
@@ -43,7 +44,9 @@ class Worker:
             self.spool.close()
 
 
-def create_worker(settings: Settings, readiness: WorkerReadiness, restarts: Restarts) -> Worker:
+def create_worker(
+    settings: Settings, readiness: WorkerReadiness, restarts: Restarts, callers: Callers | None
+) -> Worker:
     """Build the object graph of one worker."""
     metrics = Metrics(settings.heartbeat_file if settings.log else None, restarts)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -68,14 +71,16 @@ def create_worker(settings: Settings, readiness: WorkerReadiness, restarts: Rest
         readiness.mark_ready()
 
     holder.load(lambda: _from_registry(settings), ModelCache(settings.data_dir), begin)
-    app = Flask("taxi_predict")
-    register(app, metrics)
+    app = Flask("taxi_predict", static_folder=None)
+    register(app, metrics, callers)
     heartbeat = Heartbeat(settings.heartbeat_file) if settings.log else None
     routes = blueprint(
         predictions, metrics, buffered, readiness, heartbeat, bodies, settings.batch_max_rows
     )
     app.register_blueprint(routes)
-    app.wsgi_app = FastPath(app.wsgi_app, predictions, buffered)  # type: ignore[method-assign]
+    app.wsgi_app = FastPath(  # type: ignore[method-assign]
+        app.wsgi_app, predictions, buffered, callers
+    )
     return Worker(app, spool, buffered)
 
 
