@@ -19,7 +19,8 @@ from taxi_operator.adapters.kinds import POLICIES
 from taxi_operator.adapters.receiver import Receiver
 from taxi_operator.adapters.servers import Servers
 from taxi_operator.adapters.view import View
-from taxi_operator.metrics import Metrics, serve
+from taxi_operator.metrics import Metrics
+from taxi_operator.metrics_server import serve
 from taxi_operator.notify.outbox import Outbox
 from taxi_operator.notify.webhook import Webhook
 from taxi_operator.places import Places

@@ -1,7 +1,4 @@
-"""How answers leave: whole ones in one piece, and all with headers that keep them to themselves.
-
-What a route says of a header wins; no answer says what serves it.
-"""
+"""How answers leave: whole ones in one piece, and all with headers that keep them to themselves."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -10,18 +7,9 @@ import msgspec
 from gunicorn import util
 from gunicorn.http import wsgi
 
+from taxi_runtime.answer_headers import added_to
 from taxi_runtime.problems import CONTENT_TYPE, Problem
 
-#: Content is what its type says, and an address in here is told to nobody.
-_ALWAYS: Final = "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
-#: Data is not kept by caches. What is no page loads and runs nothing, and stands in no frame.
-_UNLESS_GIVEN: Final = {
-    "cache-control": "Cache-Control: no-store\r\n",
-    "content-security-policy": (
-        "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
-    ),
-}
-_ALL: Final = _ALWAYS + "".join(_UNLESS_GIVEN.values())
 _SERVER: Final = "Server: "
 
 
@@ -36,11 +24,9 @@ class WholeResponse(wsgi.Response):  # type: ignore[misc]  # gunicorn ships no t
 
     def default_headers(self) -> list[str]:
         """Return the lines that come before those of the application."""
-        lines: list[str] = [
-            line for line in super().default_headers() if not line.startswith(_SERVER)
-        ]
-        lines.append(_kept_to_itself(self.headers))
-        return lines
+        found: list[str] = super().default_headers()
+        lines = [line for line in found if not line.startswith(_SERVER)]
+        return lines + [f"{name}: {value}\r\n" for name, value in added_to(self.headers)]
 
     def write(self, arg: bytes) -> None:
         """Send a piece of the body, and the headers before the first one."""
@@ -69,20 +55,16 @@ def write_problem(sock: Any, status: int, reason: str, message: str) -> None:
         reason: Its phrase.
         message: What is wrong, as gunicorn says it.
     """
-    found = HTTPStatus(status)
-    own = found >= HTTPStatus.INTERNAL_SERVER_ERROR and found != HTTPStatus.NOT_IMPLEMENTED
+    own = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
     detail = "server: failed; see its log" if own else f"request: {message or reason}; mend it"
     body = msgspec.json.encode(Problem("about:blank", reason, status, detail))
-    head = (
-        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {CONTENT_TYPE}\r\n"
-        f"Content-Length: {len(body)}\r\n{_ALL}\r\n"
-    )
-    util.write_nonblock(sock, head.encode("latin-1") + body)
-
-
-def _kept_to_itself(headers: list[tuple[str, str]]) -> str:
-    """Return the lines that an application's headers leave to us."""
-    given = [name.lower() for name, _ in headers]
-    if not any(name in given for name in _UNLESS_GIVEN):
-        return _ALL  # nearly always
-    return _ALWAYS + "".join(line for name, line in _UNLESS_GIVEN.items() if name not in given)
+    headers = [
+        ("Connection", "close"), ("Content-Type", CONTENT_TYPE), ("Content-Length", len(body)),
+        *added_to([]),
+    ]  # fmt: skip
+    lines = [
+        f"HTTP/1.1 {status} {reason}",
+        *(f"{name}: {value}" for name, value in headers),
+        "\r\n",
+    ]
+    util.write_nonblock(sock, "\r\n".join(lines).encode("latin-1") + body)
