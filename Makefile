@@ -181,6 +181,11 @@ soak-fuzz: setup ## More than 100,000 strange requests; memory before and after
 	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" TAXI_FUZZ_CASES=33400 $(TIMED) "soak fuzz" \
 	   $(PYTHON) -m pytest tests/component/test_predict_fuzz.py --timeout 3000
 
+.PHONY: soak-bodies
+soak-bodies: setup ## 1,000 slow batches of 2 MB at once: memory, workers, and who asks meanwhile
+	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" $(TIMED) "soak bodies" \
+	   $(PYTHON) -m pytest tests/component/test_many_bodies.py -m soak
+
 .PHONY: soak-stories
 soak-stories: setup ## 200 random stories around the operator's code; invariants behind each step
 	@TAXI_MACHINE_STORIES=200 TAXI_MACHINE_RESULT="$(CURDIR)/benchmarks/results/operator_stories.json" \

@@ -215,8 +215,8 @@ def test_secrets_stay_and_hold_whole_addresses() -> None:
         assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
         values = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
         if name == "taxi-monitor-token":
-            assert set(values) == {"ingest", "labels"}
-            assert len(set(values.values())) == 2
+            assert set(values) == {"ingest", "labels", "read"}
+            assert len(set(values.values())) == 3
             assert min(map(len, values.values())) >= 24
         else:
             source = "admin" if values["username"] == "root" else "taxi"

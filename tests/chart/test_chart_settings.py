@@ -53,6 +53,7 @@ def release() -> list[dict[str, Any]]:
     values = {
         "batchReport": report, "operator": operator, "monitor": monitor,
         "backup": backup, "dataTool": {"enabled": True},
+        "predictor": {"existingTokenSecret": "callers"},
     }  # fmt: skip
     return manifests(template(values))
 

@@ -167,6 +167,7 @@ def test_the_audit_says_who_and_why_and_has_no_id(database: Database[Document]) 
         "at": "", "action": "delete", "stage": "done", "by": "Ann", "reason": "asked by its owner",
         "what": {"ids": 2, "ids_sha256": digest_of_ids(["r1", "r2"]), "reports": 1},
         "counts": {"predictions": 2, "labels": 1, "reports": 1}, "user": "",
+            "before": {}, "after": {}, "problem": "",
     }  # fmt: skip
     assert "r1" not in str(list(database[AUDIT].find()))
 

@@ -29,6 +29,7 @@ from taxi_duration.trips import taxi_schema
 from taxi_local.mongod import Mongod, running_mongod
 from taxi_schema.reading import schema_of
 from taxi_schema.schema import Schema
+from taxi_store.admin.audit import Action, Stage, entries
 from taxi_store.connection import Document, connect
 from taxi_store.registry.artifacts import Artifact, artifact_of, pack
 from taxi_store.registry.garbage_collection import Keep, collect
@@ -113,6 +114,26 @@ def test_promote_and_roll_back(database: Database[Document]) -> None:
     assert champion(database) == second, "forward again, as with kubectl rollout undo"
     tool("rollback")
     assert json.loads(tool("show", first, "-o", "json"))["card"]["kind"] == "linear"
+
+
+def test_the_audit_says_who_moved_an_alias_from_what_to_what(
+    database: Database[Document],
+) -> None:
+    first, second = add(database, 1), add(database, 2)
+    tool("promote", first, "--by", "ann")
+    tool("promote", second, "--by", "ann", "--reason", "better on Mondays")
+    tool("rollback", "--by", "bob")
+    tool("promote", second, "--expect", second, code=EXIT_CONFLICT)
+
+    failed, _, back, _, promoted, *_ = entries(database, 10)
+    assert (promoted.action, promoted.by, promoted.reason, promoted.before, promoted.after) == (
+        Action.PROMOTE, "ann", "better on Mondays", {"version": first}, {"version": second},
+    )  # fmt: skip
+    assert (back.action, back.by, back.before, back.after) == (
+        Action.ROLL_BACK, "bob", {"version": second}, {"version": first},
+    )  # fmt: skip
+    assert failed.stage is Stage.FAILED
+    assert "AliasConflictError" in failed.problem
 
 
 def test_printed_command_replaces_pods_that_have_the_version_already(

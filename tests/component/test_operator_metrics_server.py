@@ -1,4 +1,4 @@
-"""Who opens connections to the operator's metrics and sends nothing keeps no thread of it."""
+"""Whatever is sent to the operator's metrics, Prometheus is answered."""
 
 import contextlib
 import socket
@@ -9,7 +9,8 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from taxi_operator.metrics import Metrics, serve
+from taxi_operator.metrics import Metrics
+from taxi_operator.metrics_server import MAX_CONNECTIONS, serve
 
 pytestmark = pytest.mark.component
 
@@ -24,6 +25,7 @@ def test_half_a_header_keeps_no_thread() -> None:
         for _ in range(50):
             one = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
             one.sendall(b"GET /metrics HTTP/1.1\r\nHos")
+        assert threading.active_count() <= before + 1 + MAX_CONNECTIONS
         assert httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).status_code == 200
         deadline = time.monotonic() + 20
         while threading.active_count() > before + 1:

@@ -1,4 +1,4 @@
-"""Two doors with a token each, which are changed while requests flow."""
+"""Doors with a token each, which are changed while requests flow."""
 
 import itertools
 import threading
@@ -15,6 +15,7 @@ from support.waiting import wait_for
 
 from taxi_domain.models import Alias
 from taxi_local.mongod import Mongod
+from taxi_store.connection import connect
 
 pytestmark = pytest.mark.component
 
@@ -23,6 +24,7 @@ LOOK_SECONDS = 1.1
 DOORS = {
     "ingest": ("/v1/predictions", "/v1/records", "/v1/rows", "/v1/events"),
     "labels": ("/v1/labels", "/v1/labels/corrections"),
+    "read": ("/", "/v1/drift", "/v1/performance", "/v1/verdicts", "/v1/reports", "/openapi.json"),
 }
 
 
@@ -46,53 +48,108 @@ def tokens(tmp_path: Path) -> Path:
 def monitor(mongod: Mongod, tokens: Path, tmp_path: Path) -> Iterator[Monitor]:
     register(mongod.uri, Alias.CHAMPION, artifact_for(TAXI))
     one = Monitor(
-        tmp_path, mongod.uri, TAXI_MONITOR_TOKEN="", TAXI_MONITOR_TOKENS=str(tokens)
-    ).start()
+        tmp_path, mongod.uri, TAXI_MONITOR_TOKEN="", TAXI_MONITOR_TOKENS=str(tokens),
+        TAXI_MONITOR_READING_CLOSED="true",
+    ).start()  # fmt: skip
     yield one
     one.stop()
 
 
+def first_of(file: Path) -> dict[str, str]:
+    return {"Authorization": f"Bearer {file.read_text().split()[0]}"}
+
+
 def status(monitor: Monitor, path: str, token: str) -> int:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    return httpx.post(f"{monitor.url}{path}", content=b"[]", headers=headers).status_code
+    method = "GET" if path in DOORS["read"] else "POST"
+    return httpx.request(
+        method, f"{monitor.url}{path}", content=b"[]", headers=headers, timeout=15
+    ).status_code
 
 
 def test_each_token_opens_its_own_door_alone(monitor: Monitor, tokens: Path) -> None:
     for door, paths in DOORS.items():
-        (other,) = (name for name in DOORS if name != door)
+        others = [name for name in DOORS if name != door]
         for path in paths:
-            assert status(monitor, path, f"{other}-token-1") == 403
+            for other in others:
+                assert status(monitor, path, f"{other}-token-1") == 403
             assert status(monitor, path, "another-token") == 401
             assert status(monitor, path, f"{door}-token-1") not in {401, 403}
-    # The one token that older Secrets have opens both.
+    # A browser asks its user, whose name is of no matter.
+    challenge = httpx.get(f"{monitor.url}/", timeout=15).headers["WWW-Authenticate"]
+    assert 'Basic realm="taxi-monitoring"' in challenge
+    assert httpx.get(f"{monitor.url}/", auth=("ann", "read-token-1"), timeout=15).status_code == 200
+    for path in ("/healthz", "/metrics"):
+        assert httpx.get(f"{monitor.url}{path}", timeout=15).status_code == 200
+    # The one token that older Secrets have opens all.
     write(tokens, "token", "for-all-doors")
     time.sleep(LOOK_SECONDS)
     for path in itertools.chain(*DOORS.values()):
         assert status(monitor, path, "for-all-doors") not in {401, 403}
 
 
+def test_labels_say_whose_token_they_came_by(
+    monitor: Monitor, tokens: Path, mongod: Mongod
+) -> None:
+    write(tokens, "labels.billing", "token-of-billing")
+    time.sleep(LOOK_SECONDS)
+    wait_for_the_model(monitor)
+
+    def send(path: str, value: float, token: str) -> int:
+        body = {"labels": [{"ride_id": f"of-{token}", "duration": value}]}
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.post(f"{monitor.url}{path}", json=body, headers=headers).status_code
+
+    for token in ("labels-token-1", "token-of-billing"):
+        assert send("/v1/labels", 5, token) == 200
+        assert send("/v1/labels/corrections", 6, token) == 200
+
+    with connect(mongod.uri, app_name="test") as client:
+        stored = {one["_id"]: one for one in client["taxi"]["labels"].find()}
+    named, unnamed = stored["of-token-of-billing"], stored["of-labels-token-1"]
+    assert (named["by"], named["replaced"][0]["by"]) == ("billing", "billing")
+    assert not {"by"} & (set(unnamed) | set(unnamed["replaced"][0]))
+
+
+def wait_for_the_model(monitor: Monitor) -> None:
+    headers = {"Authorization": "Bearer read-token-1"}
+
+    def has_champion() -> bool:
+        answer = httpx.get(f"{monitor.url}/v1/drift", headers=headers, timeout=15)
+        return "champion" in answer.text
+
+    wait_for("the model", has_champion)
+
+
 def test_tokens_are_changed_without_a_refused_request(
     monitor: Monitor, tokens: Path, mongod: Mongod, tmp_path: Path
 ) -> None:
     (tmp_path / "predictor").mkdir()
+    callers = tmp_path / "callers"
+    callers.mkdir()
+    write(callers, "shop", "shop-token-1")
     predictor = Predictor(
         tmp_path / "predictor",
         mongod.uri,
         TAXI_MONITOR_URL=monitor.url,
         TAXI_MONITOR_TOKENS=str(tokens),
+        TAXI_PREDICT_CALLERS=str(callers),
     ).start()
     stop = threading.Event()
     answers: list[int] = []
+    predicted: list[int] = []
 
     def send() -> None:
         with httpx.Client(timeout=15) as client:
             for number in itertools.count():
                 if stop.is_set():
                     return
-                client.post(f"{predictor.url}/predict", json={**PLAIN, "ride_id": f"r-{number}"})
-                # As a client does whose token is changed with the Secret: it sends the first one.
-                token = (tokens / "labels").read_text().split()[0]
-                headers = {"Authorization": f"Bearer {token}"}
+                # As clients do whose token is changed with the Secret: they send the first one.
+                row = {**PLAIN, "ride_id": f"r-{number}"}
+                headers = first_of(callers / "shop")
+                url = f"{predictor.url}/predict"
+                predicted.append(client.post(url, json=row, headers=headers).status_code)
+                headers = first_of(tokens / "labels")
                 labels = {"labels": [{"ride_id": f"r-{number}", "duration": 5}]}
                 url = f"{monitor.url}/v1/labels"
                 answers.append(client.post(url, json=labels, headers=headers).status_code)
@@ -102,7 +159,7 @@ def test_tokens_are_changed_without_a_refused_request(
         name = f'taxi_predictor_log_writes_total{{destination="monitor",result="{result}"}} '
         return float(text.partition(name)[2].split()[0])
 
-    monitor.wait("/v1/drift", "window", 0)
+    wait_for_the_model(monitor)
     sender = threading.Thread(target=send)
     sender.start()
     try:
@@ -110,6 +167,7 @@ def test_tokens_are_changed_without_a_refused_request(
         for step in steps:
             for name in DOORS:
                 write(tokens, name, *(f"{name}-token-{number}" for number in step))
+            write(callers, "shop", *(f"shop-token-{number}" for number in step))
             time.sleep(LOOK_SECONDS)
         before, count = writes("ok"), len(answers)
         wait_for("more of both", lambda: writes("ok") > before and len(answers) > count)
@@ -119,6 +177,6 @@ def test_tokens_are_changed_without_a_refused_request(
         sender.join()
         predictor.stop()
 
-    assert set(answers) == {200}
+    assert set(answers) == set(predicted) == {200}
     assert status(monitor, "/v1/labels", "labels-token-1") == 401
     assert failed == 0

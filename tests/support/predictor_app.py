@@ -31,6 +31,7 @@ from taxi_predict.settings import Settings
 from taxi_predict.spool.reader import SpoolReader
 from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.bodies import Bodies
+from taxi_runtime.callers import Callers
 
 BATCH_MAX_ROWS = 5
 JSON = "application/json"
@@ -99,7 +100,10 @@ def values_of(counter: Counter) -> dict[tuple[str, ...], float]:
 
 
 def predictor_app(
-    folder: Path, model: LoadedModel | None, spool: SpoolWriter | None = None
+    folder: Path,
+    model: LoadedModel | None,
+    spool: SpoolWriter | None = None,
+    callers: Callers | None = None,
 ) -> PredictorApp:
     """Return an application that answers with a model, or has none yet."""
     settings = Settings.model_validate({"TAXI_MONGODB_URI": "mongodb://nowhere"})
@@ -111,14 +115,17 @@ def predictor_app(
     if model is not None:
         predictions.begin(model)
         holder.current = model
-    app, probes = Flask("test"), Flask("test")
+    app, probes = Flask("test", static_folder=None), Flask("test", static_folder=None)
     for one in (app, probes):
         one.logger.disabled = True
-        register(one, metrics)
+    register(app, metrics, callers)
+    register(probes, metrics, None)
     app.register_blueprint(
         blueprint(predictions, metrics, buffered, Bodies(100_000), BATCH_MAX_ROWS)
     )
     readiness = WorkerReadiness(folder / "readiness", 1)
     probes.register_blueprint(probe_blueprint(predictions, metrics, readiness, None))
-    app.wsgi_app = FastPath(app.wsgi_app, predictions, buffered)  # type: ignore[method-assign]
+    app.wsgi_app = FastPath(  # type: ignore[method-assign]
+        app.wsgi_app, predictions, buffered, callers
+    )
     return PredictorApp(app.test_client(), probes.test_client(), metrics, buffered, spool, folder)

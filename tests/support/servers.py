@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from support.artifacts import artifact_for
-from support.monitor import TOKEN, Monitor
+from support.monitor import HEADERS, TOKEN, Monitor
 from support.predictor import PLAIN, TAXI, Predictor, register, small_artifact
 from support.waiting import wait_for
 from taxi_domain.models import Alias
@@ -73,7 +73,12 @@ class Server:
 
 
 def started(
-    name: str, folder: Path, mongod: Mongod, connections: int = 1000, workers: int = 2
+    name: str,
+    folder: Path,
+    mongod: Mongod,
+    connections: int = 1000,
+    workers: int = 2,
+    **variables: str,
 ) -> Server:
     """Start a server whose connections wait a short time."""
     if name == "predictor":
@@ -81,6 +86,7 @@ def started(
         predictor = Predictor(
             folder, mongod.uri, TAXI_PREDICT_KEEPALIVE_SECONDS="5",
             TAXI_PREDICT_CONNECTIONS=str(connections), TAXI_PREDICT_WORKERS=str(workers),
+            **variables,
         ).start()  # fmt: skip
         return Server(
             predictor, "/predict/batch",
@@ -89,16 +95,18 @@ def started(
     register(mongod.uri, Alias.CHAMPION, artifact_for(TAXI))
     monitor = Monitor(
         folder, mongod.uri, TAXI_MONITOR_KEEPALIVE_SECONDS="5",
-        TAXI_MONITOR_CONNECTIONS=str(connections),
+        TAXI_MONITOR_CONNECTIONS=str(connections), **variables,
     ).start()  # fmt: skip
     # Labels are read by the schema of its model.
-    wait_for(
-        "the model", lambda: "champion" in httpx.get(f"{monitor.url}/v1/drift", timeout=15).text
-    )
+    wait_for("the model", lambda: "champion" in _read(monitor))
     return Server(
         monitor, "/v1/labels",
         lambda: [httpx.get(f"{monitor.url}/openapi.json", timeout=15)],
     )  # fmt: skip
+
+
+def _read(monitor: Monitor) -> str:
+    return httpx.get(f"{monitor.url}/v1/drift", headers=HEADERS, timeout=15).text
 
 
 def children(pid: int) -> list[int]:

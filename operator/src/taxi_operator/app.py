@@ -13,13 +13,17 @@ from prometheus_client import CollectorRegistry
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import GROUP, PLURAL, VERSION
 from taxi_domain.metrics import OPERATOR_API_ERRORS
+from taxi_operator.adapters.api_server import ApiServer
+from taxi_operator.adapters.audit_log import AuditLog
+from taxi_operator.adapters.audited import AuditedCluster, AuditedRegistry
 from taxi_operator.adapters.cluster import Cluster
 from taxi_operator.adapters.credentials import Credentials
 from taxi_operator.adapters.kinds import POLICIES
 from taxi_operator.adapters.receiver import Receiver
 from taxi_operator.adapters.servers import Servers
 from taxi_operator.adapters.view import View
-from taxi_operator.metrics import Metrics, serve
+from taxi_operator.metrics import Metrics
+from taxi_operator.metrics_server import serve
 from taxi_operator.notify.outbox import Outbox
 from taxi_operator.notify.webhook import Webhook
 from taxi_operator.places import Places
@@ -28,8 +32,8 @@ from taxi_operator.reports import ReportSource
 from taxi_operator.scheduler import Scheduler
 from taxi_operator.settings import Failpoint, Settings
 from taxi_operator.spec.addresses import AllowList
+from taxi_store.admin.audit_async import AsyncAudit
 from taxi_store.connection import async_database_of, connect_async
-from taxi_store.registry.registry_async import AsyncRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +47,9 @@ OLD_FINALIZER: Final = f"{GROUP}/drift-operator"
 class Operator:
     """The running operator: its connections and its scheduler, made inside of kopf's event loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what runs
         self, scheduler: Scheduler, outbox: Outbox, cluster: Cluster, view: View,
-        closes: Sequence[Callable[[], Awaitable[None]]],
+        closes: Sequence[Callable[[], Awaitable[None]]], audit: AuditLog,
     ) -> None:  # fmt: skip
         self.scheduler = scheduler
         self._view = view
@@ -54,6 +58,7 @@ class Operator:
         view.start()
         self._task = asyncio.create_task(scheduler.run(), name="scheduler")
         self._deliveries = asyncio.create_task(outbox.run(), name="outbox")
+        self._notes = asyncio.create_task(audit.run(), name="audit")
 
     @classmethod
     async def start(cls, settings: Settings) -> "Operator":
@@ -61,8 +66,11 @@ class Operator:
         registry = CollectorRegistry()
         metrics = Metrics(registry)
         serve(registry, settings.metrics_port)
-        cluster = await Cluster.connect(settings.namespace, settings.api_timeout_seconds)
         mongodb = connect_async(settings.mongodb_uri, app_name="taxi-operator")
+        database = async_database_of(mongodb)
+        audit = AuditLog(AsyncAudit(database), time.time)
+        api = await ApiServer.connect(settings.api_timeout_seconds)
+        cluster = AuditedCluster(settings.namespace, api, audit)
 
         def failpoint(point: Failpoint) -> None:
             if settings.fault is point:
@@ -81,18 +89,20 @@ class Operator:
 
         view = View(cluster, failed)
         reconciler = Reconciler(
-            cluster, AsyncRegistry(async_database_of(mongodb)), metrics, reports, servers, places,
+            cluster, AuditedRegistry(database, audit), metrics, reports, servers, places,
             view=view, instance=settings.instance, max_runs=settings.max_runs, outbox=outbox,
             failpoint=failpoint,
         )  # fmt: skip
         closes = [servers.close, cluster.close, mongodb.close]
         closes += [webhook.close] if webhook is not None else []
-        return cls(Scheduler(reconciler, metrics, places), outbox, cluster, view, closes)
+        scheduler = Scheduler(reconciler, metrics, places)
+        return cls(scheduler, outbox, cluster, view, closes, audit)
 
     async def stop(self) -> None:
         """End what runs and close the connections."""
         self._task.cancel()
         self._deliveries.cancel()
+        self._notes.cancel()
         self._view.stop()
         for close in self._closes:
             await close()
@@ -116,6 +126,8 @@ class Operator:
             return f"the scheduler stands still for {age:.0f} s"
         if self._deliveries.done():
             return "the outbox of the webhook has ended"
+        if self._notes.done():
+            return "the audit is not written any more"
         if self._cluster.login_refused_seconds() > _REFUSED_SECONDS:
             return "the API server refuses the login"
         return ""

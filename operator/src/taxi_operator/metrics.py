@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Mapping
 from typing import Final
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Histogram
 
 from taxi_domain.metrics import (
     OPERATOR_CHAMPION_UNAVAILABLE,
@@ -22,25 +21,6 @@ from taxi_domain.metrics import (
 from taxi_operator.core.decisions import Action
 from taxi_operator.memory.run import ENDED
 from taxi_runtime.metrics import MetricObjects
-
-_READ_SECONDS: Final = 5.0
-
-
-def serve(
-    registry: CollectorRegistry, port: int, read_seconds: float = _READ_SECONDS
-) -> WSGIServer:
-    """Answer Prometheus from threads of its own, one for each connection.
-
-    Args:
-        registry: What is exported.
-        port: To listen on; 0 takes a free one.
-        read_seconds: How long a client may send nothing; its thread ends then.
-    """
-    server, _ = start_http_server(port, registry=registry)
-    handler = server.RequestHandlerClass
-    assert isinstance(handler, type)
-    server.RequestHandlerClass = type("Impatient", (handler,), {"timeout": read_seconds})
-    return server
 
 
 class Metrics(MetricObjects[Histogram]):

@@ -104,3 +104,13 @@ def test_a_broken_part_fails_with_its_name(
     printed = capsys.readouterr().out
     assert "FAILED" in printed
     assert told in printed
+
+
+def test_it_sends_the_first_token_of_a_caller_where_there_is_one(
+    selftest: ModuleType, tmp_path: Path
+) -> None:
+    assert selftest.rights(tmp_path / "nothing") == selftest.rights(tmp_path) == {}
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "shop").write_text("new-token\nold-token\n")
+
+    assert selftest.rights(tmp_path) == {"Authorization": "Bearer new-token"}

@@ -42,6 +42,7 @@ ENTRIES = st.builds(
     prediction=_FINITE,
     latency_seconds=st.none() | st.floats(0, 100),
     extra=st.none() | _EXTRA,
+    caller=st.sampled_from(["", "shop", "billing.v2"]),
 )
 TEMPLATES = BsonTemplates()  # one for all examples: templates are learned from other rows
 

@@ -1,5 +1,6 @@
-"""Answers as clients receive them: whole ones in one piece, all others as gunicorn sends them."""
+"""Answers as clients receive them: whole ones in one piece, all with headers of ours."""
 
+import json
 import socket
 from types import SimpleNamespace
 
@@ -7,8 +8,12 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.wsgi import Response
 
-from taxi_runtime.response import WholeResponse
+from taxi_runtime.response import WholeResponse, write_problem
 
+OURS = (
+    b"X-Content-Type-Options: nosniff", b"Referrer-Policy: no-referrer", b"Cache-Control: no-store",
+    b"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
+)  # fmt: skip
 BODY = b'{"a":1}'
 TYPE = ("Content-Type", "application/json")
 LENGTH = ("Content-Length", str(len(BODY)))
@@ -17,7 +22,7 @@ LENGTH = ("Content-Length", str(len(BODY)))
 def answered(
     kind: type[Response], headers: list[tuple[str, str]], pieces: list[bytes], method: str = "POST"
 ) -> list[bytes]:
-    """Return what each send of an answer brings, its date cut out."""
+    """Return what each send of an answer brings, without its date and what only ours have."""
     ours, client = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, client:
         request = SimpleNamespace(method=method, version=(1, 1), should_close=lambda: False)
@@ -30,7 +35,10 @@ def answered(
         received = []
         while packet := client.recv(65536):
             lines = packet.split(b"\r\n")
-            received.append(b"\r\n".join(line for line in lines if line[:5] != b"Date:"))
+            if kind is WholeResponse and lines[0].startswith(b"HTTP/"):
+                assert set(OURS) <= set(lines)
+            left = (one for one in lines if not one.startswith((b"Date:", b"Server:", *OURS)))
+            received.append(b"\r\n".join(left))
         return received
 
 
@@ -61,3 +69,33 @@ def test_other_answers_are_sent_as_gunicorn_does(
 def test_text_is_refused() -> None:
     with pytest.raises(TypeError):
         answered(WholeResponse, [TYPE, LENGTH], ["seven.."])  # type: ignore[list-item]
+
+
+def test_what_a_route_says_wins_and_nothing_says_what_serves_it() -> None:
+    given = [("cache-control", "public"), ("Content-Security-Policy", "default-src 'self'")]
+    ours, client = socket.socketpair()
+    with ours, client:
+        request = SimpleNamespace(method="GET", version=(1, 1), should_close=lambda: False)
+        response = WholeResponse(request, ours, Config())
+        response.start_response("200 OK", [TYPE, LENGTH, *given])
+        response.write(BODY)
+        head = client.recv(65536).lower()
+
+    assert head.count(b"cache-control:") == head.count(b"content-security-policy:") == 1
+    assert b"nosniff" in head
+    assert b"gunicorn" not in head
+
+
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [(400, "request: Invalid Method 'GÉT'; mend it"), (500, "server: failed; see its log")],
+)
+def test_what_is_no_request_is_refused_as_a_problem(status: int, detail: str) -> None:
+    ours, client = socket.socketpair()
+    with ours, client:
+        write_problem(ours, status, "Reason", "Invalid Method 'GÉT'")
+        head, _, body = client.recv(65536).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 %d Reason" % status)
+    assert set(OURS) < set(head.split(b"\r\n"))
+    assert json.loads(body)["detail"] == detail

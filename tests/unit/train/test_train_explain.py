@@ -8,7 +8,7 @@ from support.artifacts import Linear
 from taxi_domain.records import PredictionRecord
 from taxi_schema.reading import schema_of
 from taxi_train.artifact.onnx_model import OnnxModel
-from taxi_train.registry_cli import json_text
+from taxi_train.printing import json_text
 from taxi_train.runs.explain import explained
 
 SCHEMA = schema_of({

@@ -5,12 +5,11 @@ by compare-and-set. Exit codes: 0 done, 1 failed, 2 usage, 3 somebody else was f
 """
 
 import json
-import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -21,9 +20,11 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
 from taxi_domain.runs import RunResult
-from taxi_runtime.process import tool
+from taxi_runtime.process import tool, user_of
 from taxi_runtime.settings import read
 from taxi_schema.schema import Schema
+from taxi_store.admin.audit import Action
+from taxi_store.admin.noting import Asked, noted
 from taxi_store.connection import Document, connect, database_of
 from taxi_store.registry.artifacts import MAX_ARCHIVE_BYTES, ArtifactError, pack, unpack
 from taxi_store.registry.entries import (
@@ -36,6 +37,7 @@ from taxi_store.registry.entries import (
 from taxi_store.registry.garbage_collection import Keep, collect, superfluous
 from taxi_store.registry.registry import Registry
 from taxi_store.registry.runs import RunStore
+from taxi_train.printing import Output, print_found
 from taxi_train.settings import Settings
 
 EXIT_CONFLICT: Final = 3
@@ -52,13 +54,6 @@ app = typer.Typer(
 )  # fmt: skip
 
 
-class Output(StrEnum):
-    """How results are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 Version = Annotated[str, typer.Argument(help="Model version: 12 hex digits.")]
 AcceptChange = Annotated[
     bool,
@@ -71,13 +66,21 @@ As = Annotated[Output, typer.Option("--output", "-o", help="How to print.")]
 Which = Annotated[Alias, typer.Option("--alias", help="Which alias.")]
 
 
+By = Annotated[str, typer.Option("--by", help="Who asks, for the audit; the user's name else.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
+#: A rollback does not wait for the rights of an audit.
+_noted: Final = partial(noted, is_required=False)
+#: Versions that the audit names.
+_MAX_TOLD: Final = 100
+
+
 @app.command("list")
 def list_versions(output: As = Output.TABLE) -> None:
     """List all versions, newest first, and which aliases point at them."""
     with _registry() as (registry, _, model):
         aliases = _aliases(registry, model)
         rows = [_row(one, aliases) for one in registry.list(model)]
-    _print(rows, output)
+    print_found(rows, output)
 
 
 @app.command()
@@ -89,9 +92,9 @@ def show(version: Version, output: As = Output.TABLE) -> None:
                  "run": entry.run_id, "reason": entry.reason, "card": entry.card}  # fmt: skip
     if output is Output.TABLE:
         found["card"] = json.dumps(entry.card, sort_keys=True)
-        _print([{"field": name, "value": value} for name, value in found.items()], output)
+        print_found([{"field": name, "value": value} for name, value in found.items()], output)
     else:
-        _print(found, output)
+        print_found(found, output)
 
 
 @app.command()
@@ -103,12 +106,14 @@ def verify(version: Version) -> None:
 
 
 @app.command()
-def promote(
+def promote(  # noqa: PLR0913, PLR0917 - one for each option
     version: Version,
     alias: Which = Alias.CHAMPION,
     expect: Annotated[str, typer.Option(help="Only when the alias points there now.")] = "",
     force: Annotated[bool, typer.Option(help="Although it is not Accepted.")] = False,
     accept_schema_change: AcceptChange = False,
+    by: By = "",
+    reason: Reason = "",
 ) -> None:
     """Let an alias point at a version; pods follow when they are started anew."""
     with _registry() as (registry, database, model):
@@ -120,13 +125,23 @@ def promote(
         if not accept_schema_change:
             _check_schema(registry, model, alias, version)
         now = registry.alias(model, alias)
-        move(registry, model, alias, to=version, expected=expect or (now.version if now else None))
+        asked = Asked(user_of(by), reason or "promoted by hand")
+        with _noted(database, Action.PROMOTE, asked, {"model": model, "alias": alias}) as outcome:
+            outcome.before = {"version": now.version if now else None}
+            expected = expect or (now.version if now else None)
+            move(registry, model, alias, to=version, expected=expected)
+            outcome.after = {"version": version}
 
 
 @app.command()
-def rollback(alias: Which = Alias.CHAMPION, accept_schema_change: AcceptChange = False) -> None:
+def rollback(
+    alias: Which = Alias.CHAMPION,
+    accept_schema_change: AcceptChange = False,
+    by: By = "",
+    reason: Reason = "",
+) -> None:
     """Let an alias point at the version that it pointed at before; a second time: forward again."""
-    with _registry() as (registry, _, model):
+    with _registry() as (registry, database, model):
         now = registry.alias(model, alias)
         if now is None or now.previous is None:
             raise TaxiError(f"alias {alias}: pointed at nothing before; promote a version")
@@ -135,7 +150,11 @@ def rollback(alias: Which = Alias.CHAMPION, accept_schema_change: AcceptChange =
             raise _refused(entry)
         if not accept_schema_change:
             _check_schema(registry, model, alias, now.previous)
-        move(registry, model, alias, to=now.previous, expected=now.version)
+        asked = Asked(user_of(by), reason or "rolled back by hand")
+        with _noted(database, Action.ROLL_BACK, asked, {"model": model, "alias": alias}) as outcome:
+            outcome.before = {"version": now.version}
+            move(registry, model, alias, to=now.previous, expected=now.version)
+            outcome.after = {"version": now.previous}
 
 
 @app.command("export")
@@ -149,9 +168,9 @@ def export_version(version: Version, file: Path) -> None:
 
 
 @app.command("import")
-def import_version(file: Path) -> None:
+def import_version(file: Path, by: By = "", reason: Reason = "") -> None:
     """Put an exported archive into the registry, as a candidate."""
-    with _registry() as (registry, _, model):
+    with _registry() as (registry, database, model):
         try:
             if file.stat().st_size > MAX_ARCHIVE_BYTES:
                 raise TaxiError(f"{file}: is larger than {MAX_ARCHIVE_BYTES} bytes")
@@ -159,9 +178,12 @@ def import_version(file: Path) -> None:
         except OSError as error:
             raise TaxiError(f"{file}: cannot be read ({error})") from error
         _check(artifact.files)
-        version = registry.add(
-            artifact, model=model, state=ModelState.CANDIDATE, now=datetime.now(UTC)
-        )
+        asked = Asked(user_of(by), reason or "imported by hand")
+        with _noted(database, Action.IMPORT, asked, {"model": model}) as outcome:
+            version = registry.add(
+                artifact, model=model, state=ModelState.CANDIDATE, now=datetime.now(UTC)
+            )
+            outcome.after = {"version": version}
         typer.echo(f"{version}: is {registry.get(version).state}")
 
 
@@ -177,6 +199,8 @@ def pack_model(  # noqa: PLR0913, PLR0917 - one for each option
     out: Annotated[
         Path | None, typer.Option(help="Archive to write; without it, into the registry.")
     ] = None,
+    by: By = "",
+    reason: Reason = "",
 ) -> None:
     """Make a version of a graph of one's own: an archive, or a candidate in the registry."""
     from taxi_train.artifact.own_graph import UNSEEN_REFERENCE, OwnGraph, pack_graph
@@ -191,8 +215,11 @@ def pack_model(  # noqa: PLR0913, PLR0917 - one for each option
             _write(out, pack(made.files))
             typer.echo(f"{out}: import it with `taxi-models import`")
             return
-    with _registry() as (registry, _, model):
-        registry.add(made, model=model, state=ModelState.CANDIDATE, now=datetime.now(UTC))
+    with _registry() as (registry, database, model):
+        asked = Asked(user_of(by), reason or "packed by hand")
+        with _noted(database, Action.PACK, asked, {"model": model}) as outcome:
+            registry.add(made, model=model, state=ModelState.CANDIDATE, now=datetime.now(UTC))
+            outcome.after = {"version": made.version}
         typer.echo(f"{made.version}: is {registry.get(made.version).state}")
 
 
@@ -207,13 +234,13 @@ def explain(
     with _registry() as (registry, database, _):
         explained = explanation(database, registry, row_id)
     if output is Output.JSON:
-        _print(explained, output)
+        print_found(explained, output)
         return
-    _print([{"field": name, "value": value} for name, value in explained.items()], output)
+    print_found([{"field": name, "value": value} for name, value in explained.items()], output)
 
 
 @app.command()
-def gc(
+def gc(  # noqa: PLR0913, PLR0917 - one for each option
     keep: Annotated[
         int, typer.Option(min=1, max=100_000, help="So many of the newest versions stay.")
     ] = 10,
@@ -222,6 +249,8 @@ def gc(
         float, typer.Option(min=0, max=_MAX_AGE_HOURS, help="Younger ones stay.")
     ] = 24.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    by: By = "",
+    reason: Reason = "",
 ) -> None:
     """Remove versions that no alias, pod or recent run needs."""
     since = datetime.now(UTC) - timedelta(hours=min_age_hours)
@@ -230,7 +259,11 @@ def gc(
         if dry_run:
             gone = [one.version for one in superfluous(database, model, rules)]
         else:
-            gone = collect(database, model, rules)
+            asked = Asked(user_of(by), reason or "collected by hand")
+            with _noted(database, Action.COLLECT, asked, {"model": model, "keep": keep}) as outcome:
+                gone = collect(database, model, rules)
+                outcome.counts["models"] = len(gone)
+                outcome.before = {"versions": gone[:_MAX_TOLD]}
     for version in gone:
         typer.echo(f"{version}: {'would be removed' if dry_run else 'is removed'}")
     typer.echo(f"{len(gone)} versions")
@@ -328,33 +361,6 @@ def _row(entry: ModelEntry, aliases: dict[str, str]) -> dict[str, Any]:
         "unit": entry.card.get("unit", ""),
         "bytes": entry.size,
     }
-
-
-def _print(found: Any, output: Output) -> None:
-    if output is Output.JSON:
-        typer.echo(json_text(found))
-        return
-    rows = [{name: str(value) for name, value in row.items()} for row in found]
-    if not rows:
-        typer.echo("nothing")
-        return
-    names = list(rows[0])
-    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
-    for row in ({name: name.upper() for name in names}, *rows):
-        typer.echo("  ".join(row[name].ljust(widths[name]) for name in names).rstrip())
-
-
-def json_text(found: Any) -> str:
-    """Return what was found as JSON; a number that is not finite, which JSON has not, is null."""
-    return json.dumps(_plain(found), indent=1, default=str, allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_plain(member) for member in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _write(file: Path, archive: bytes) -> None:

@@ -43,6 +43,7 @@ PREDICTOR_REFUSED: Final = counter(
     "reason",
     series=[
         ["body"], ["other"], ["content_type"], ["malformed"], ["too_large"], ["spool_full"],
+        ["unauthorized"],
     ],
 )  # fmt: skip
 #: The model's answer is no finite number.

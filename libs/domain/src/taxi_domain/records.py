@@ -45,6 +45,7 @@ class PredictionRecord(NamedTuple):
             one; None when it is not known.
         extra: Fields of the request that the schema does not declare.
         shadow: Answers of other versions for the same row.
+        caller: Name of who asked; empty where nobody is asked for a token.
     """
 
     row_id: str
@@ -58,11 +59,13 @@ class PredictionRecord(NamedTuple):
     latency_seconds: float | None = None
     extra: Mapping[str, object] = _NOTHING
     shadow: tuple[Shadow, ...] = ()
+    caller: str = ""
 
     def to_document(self) -> dict[str, object]:
-        """Shape for MongoDB, the spool and the monitor; without extra fields there is no `extra`.
+        """Shape for MongoDB, the spool and the monitor.
 
-        Times are left as they are; BSON has them in whole milliseconds.
+        Without extra fields there is no `extra`, without a caller no `caller`. Times are left as
+        they are; BSON has them in whole milliseconds.
         """
         document: dict[str, object] = {
             "_id": self.row_id,
@@ -76,6 +79,8 @@ class PredictionRecord(NamedTuple):
             "latency_seconds": self.latency_seconds,
             "shadow": [shadow._asdict() for shadow in self.shadow],
         }
+        if self.caller:
+            document["caller"] = self.caller
         if self.extra:
             document["extra"] = dict(self.extra)
         return document

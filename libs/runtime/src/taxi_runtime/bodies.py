@@ -20,7 +20,7 @@ JSON: Final = "application/json"
 #: and stalled beginnings take nothing from the others.
 PIECE_BYTES: Final = 16 * 1024
 _RETRY_SECONDS: Final = 2
-_BUDGET_BYTES: Final = 16 * 1024 * 1024
+BUDGET_BYTES: Final = 16 * 1024 * 1024
 
 
 class MalformedBodyError(Exception):
@@ -83,7 +83,7 @@ class Bodies:
             of each; one body always has room.
     """
 
-    def __init__(self, max_bytes: int, budget_bytes: int = _BUDGET_BYTES) -> None:
+    def __init__(self, max_bytes: int, budget_bytes: int = BUDGET_BYTES) -> None:
         self._max_bytes = max_bytes
         self._budget_bytes = max(budget_bytes, max_bytes)
         self._held_bytes = 0

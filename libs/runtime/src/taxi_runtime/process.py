@@ -1,5 +1,6 @@
 """Entries of processes: settings and log first, then errors as exit codes."""
 
+import getpass
 import logging
 import sys
 import time
@@ -21,6 +22,14 @@ _USAGE_AND_FAILURE: Final[Mapping[type[BaseException], int]] = {
 }  # fmt: skip
 #: Libraries that log each request or connection.
 _NOISY: Final = ("httpx", "distributed", "prefect")
+
+
+def user_of(by: str) -> str:
+    """Return who asks for something: as said, else the name of the process' user."""
+    try:
+        return by.strip() or getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"  # a uid without a name
 
 
 def run_service(settings: type[Settings], serve: Callable[[Settings], None]) -> int:

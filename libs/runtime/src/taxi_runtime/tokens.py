@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 MIN_TOKEN: Final = 8
 #: Of a file: one to send, one that is on its way out, and room.
 MAX_TOKENS: Final = 8
+#: Of a folder whose files are named by who sends.
+MAX_FILES: Final = 100
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _VISIBLE: Final = re.compile(r"[!-~]*")
 _LOOK_SECONDS: Final = 1.0
 
@@ -30,7 +33,8 @@ class TokenFiles:
 
     Args:
         folder: Where the files are.
-        names: Of the files.
+        names: Of the files, or what tells whether a file that is there is one; then there is at
+            least one.
         clock: Monotonic, seconds; they are looked at once a second at most.
 
     Raises:
@@ -38,10 +42,13 @@ class TokenFiles:
     """
 
     def __init__(
-        self, folder: Path, names: Iterable[str], clock: Callable[[], float] = time.monotonic
+        self,
+        folder: Path,
+        names: Iterable[str] | Callable[[str], bool],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
-        self._names = tuple(names)
+        self._names = names if callable(names) else tuple(names)
         self._clock = clock
         self._problem = ""
         self._looked_at = clock()
@@ -61,13 +68,39 @@ class TokenFiles:
         return self._tokens
 
     def _read(self) -> dict[str, tuple[str, ...]]:
-        return {name: _tokens_of(self._folder / name) for name in self._names}
+        names = _names_in(self._folder, self._names) if callable(self._names) else self._names
+        return {name: _tokens_of(self._folder / name) for name in names}
 
 
 def matches(given: str, tokens: Iterable[str]) -> bool:
     """Tell whether a token is one of these, in a time that tells nothing of them."""
     # All are compared, whichever fits.
     return sum(hmac.compare_digest(given.encode(), one.encode()) for one in tokens) > 0
+
+
+def _names_in(folder: Path, wanted: Callable[[str], bool]) -> list[str]:
+    """Return the names of a folder's files that are wanted.
+
+    Raises:
+        FieldError: there is none, there are too many, or one is no name.
+    """
+    try:
+        # Names that begin with two dots belong to the kubelet's way of swapping a volume's content.
+        there = sorted(one.name for one in folder.iterdir() if not one.name.startswith(".."))
+    except OSError as error:
+        raise FieldError(str(folder), f"cannot be read ({error})", "mount the Secret") from error
+    found = list(filter(wanted, there))
+    if not 0 < len(found) <= MAX_FILES:
+        raise FieldError(
+            str(folder), f"has {len(found)} files", f"mount a Secret with 1 to {MAX_FILES} keys"
+        )
+    for name in found:
+        if not _NAME.fullmatch(name):
+            raise FieldError(
+                str(folder), f"{name[:80]!r} is no name of a sender",
+                "use letters, digits and ._-, at most 63",
+            )  # fmt: skip
+    return found
 
 
 def _tokens_of(path: Path) -> tuple[str, ...]:

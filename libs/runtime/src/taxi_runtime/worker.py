@@ -18,7 +18,7 @@ from taxi_runtime.response import send_whole
 
 #: Time limit for a request with its body and its answer, seconds; a body that is late is answered
 #: with 408.
-_REQUEST_SECONDS: Final = 20.0
+REQUEST_SECONDS: Final = 20.0
 #: Connections without a request are closed this long after a stop, seconds; the others when
 #: their answer has left.
 _IDLE_SECONDS: Final = 2.0
@@ -68,7 +68,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         there before we look.
         """
         self.moved(waits=False)
-        deadline = gevent.get_hub().loop.timer(_REQUEST_SECONDS)
+        deadline = gevent.get_hub().loop.timer(REQUEST_SECONDS)
         deadline.start(_give_up, req, gevent.getcurrent(), update=True)
         req.unreader.max_body_chunk = _MAX_READ_AHEAD
         body = req.body = Body(req)

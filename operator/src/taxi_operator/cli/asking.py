@@ -1,7 +1,6 @@
 """Asking a policy for something by hand: a field of its spec, changed as it was read."""
 
 import asyncio
-import getpass
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,8 +11,10 @@ import typer
 
 from taxi_domain.errors import TaxiError
 from taxi_operator.adapters.cluster import Cluster, PolicyChangedError
+from taxi_operator.cli.audit import note_change
 from taxi_operator.cli.connections import cluster_of, settings_of
 from taxi_operator.spec.orders import MAX_REQUEST
+from taxi_runtime import process
 
 Document = dict[str, Any]
 
@@ -49,10 +50,7 @@ def user_of(by: str) -> str:
     >>> user_of("Ada Lovelace")
     'Ada-Lovelace'
     """
-    try:
-        name = by or getpass.getuser()
-    except (KeyError, OSError):
-        name = "somebody"  # a uid without a name
+    name = process.user_of(by)
     return "".join(one if one.isalnum() or one in "-_.@" else "-" for one in name)
 
 
@@ -88,11 +86,26 @@ def ask(
 async def _asked(
     namespace: str, name: str, change: Change, taken_up: Callable[[Document], TakenUp] | None
 ) -> Document:
-    async with cluster_of(settings_of(namespace)) as cluster:
-        changed = await changed_policy(cluster, name, change)
+    settings = settings_of(namespace)
+    async with cluster_of(settings) as cluster:
+        before: Document = {}
+        changed = await changed_policy(cluster, name, _remembered(change, before))
+        await note_change(settings, changed, before)
         if taken_up is None:
             return changed
         return await followed(cluster, name, taken_up(changed))
+
+
+def _remembered(change: Change, before: Document) -> Change:
+    """Return a change that leaves in `before` what the fields were that it changes."""
+
+    def changing(policy: Document, now: float) -> Mapping[str, Any]:
+        fields = change(policy, now)
+        before.clear()
+        before.update({name: policy["spec"].get(name) for name in fields})
+        return fields
+
+    return changing
 
 
 async def changed_policy(

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from taxi_domain.records import MAX_PUSHED_BYTES
 from taxi_monitor.http import problems
-from taxi_monitor.http.access import Tokens
+from taxi_monitor.http.access import Tokens, guard
 from taxi_monitor.http.correction_routes import correction_blueprint
 from taxi_monitor.http.event_log import EventLog
 from taxi_monitor.http.event_routes import event_blueprint
@@ -90,7 +90,7 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
         EvidenceCollector(state, evidence.views, settings.model, settings.known_events, time.time)
     )
     parts = Parts(
-        state, rows, tailer, evidence, counters, registry, database, settings.model, tokens,
+        state, rows, tailer, evidence, counters, registry, database, settings.model,
         Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS), Threads(_PROBES),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time, events=settings.known_events, newest=verdicts.newest,
@@ -100,14 +100,16 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
     tailer.each_cycle = (*_watched(parts), events.look, rows_watch.look)
     history = PageHistory(database, settings.model, state, verdicts, parts.events, parts.clock)
     pages = Pages(settings.model, state, history, counters, parts.clock)
-    app = Ports(create_app(parts, events, pages), create_probes(parts), settings.metrics_port)
-    return Monitor(app, tailer, evidence)
+    app = create_app(parts, events, pages, tokens)
+    return Monitor(Ports(app, create_probes(parts), settings.metrics_port), tailer, evidence)
 
 
-def create_app(parts: Parts, events: EventLog, pages: Pages) -> Flask:
+def create_app(parts: Parts, events: EventLog, pages: Pages, tokens: Tokens) -> Flask:
     """Return the application that clients ask."""
-    app = Flask("taxi_monitor")
+    # The style sheet has a route of its own.
+    app = Flask("taxi_monitor", static_folder=None)
     problems.register(app)
+    guard(app, tokens)
     # Pages and the history they show are read by threads of their own.
     readers = ReportReaders("page")
     for one in (
@@ -121,7 +123,7 @@ def create_app(parts: Parts, events: EventLog, pages: Pages) -> Flask:
 
 def create_probes(parts: Parts) -> Flask:
     """Return the application that Prometheus and the kubelet ask."""
-    app = Flask("taxi_monitor")
+    app = Flask("taxi_monitor", static_folder=None)
     problems.register(app)
     app.register_blueprint(probe_blueprint(parts))
     return app

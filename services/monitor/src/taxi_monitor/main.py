@@ -22,7 +22,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._tokens = Tokens(settings.token, settings.tokens)
+        self._tokens = Tokens(
+            settings.token, settings.tokens, reading_closed=settings.reading_closed
+        )
         self._monitor: Monitor | None = None
         folder = Path(tempfile.mkdtemp(prefix="taxi-monitor-"))
         self._restarts = Restarts(folder / "worker-restarts", MONITOR_WORKER_RESTARTS)

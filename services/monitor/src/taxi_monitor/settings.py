@@ -56,11 +56,14 @@ class Settings(Environment):
 
     #: Where the log and the registry are.
     mongodb_uri: MongodbUri = Field(alias="TAXI_MONGODB_URI", min_length=1)
-    #: Token that all writing routes take; empty: only those of the folder.
+    #: Token that opens all doors; empty: only those of the folder.
     token: Token = Field(default="", alias="TAXI_MONITOR_TOKEN")
     #: Folder with the tokens in files, one a line: `ingest` for records, rows and events, `labels`
-    #: for labels; `token` for both. They are read again when they change.
+    #: for labels, `read` for readers; `token` for all. `labels.NAME` and the like are of a sender
+    #: whose name is logged. They are read again when they change.
     tokens: Path | None = Field(default=None, alias="TAXI_MONITOR_TOKENS")
+    #: Whether pages, reports and all else that is read ask for the token `read`.
+    reading_closed: bool = Field(default=False, alias="TAXI_MONITOR_READING_CLOSED")
     #: Name of the model.
     model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
     #: InferenceService of KServe whose events are taken; empty: it has the model's name.

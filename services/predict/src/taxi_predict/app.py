@@ -20,6 +20,7 @@ from taxi_predict.serving.undeclared_fields import FieldNames
 from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.bodies import Bodies
+from taxi_runtime.callers import Callers
 from taxi_runtime.ports import Application, Ports
 from taxi_runtime.restarts import Restarts
 from taxi_schema.sizes import row_bytes, widest_row_bytes
@@ -45,7 +46,9 @@ class Worker:
             self.spool.close()
 
 
-def create_worker(settings: Settings, readiness: WorkerReadiness, restarts: Restarts) -> Worker:
+def create_worker(
+    settings: Settings, readiness: WorkerReadiness, restarts: Restarts, callers: Callers | None
+) -> Worker:
     """Build the object graph of one worker."""
     metrics = Metrics(settings.heartbeat_file if settings.log else None, restarts)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -72,15 +75,15 @@ def create_worker(settings: Settings, readiness: WorkerReadiness, restarts: Rest
     holder.load(lambda: _from_registry(settings), ModelCache(settings.data_dir), begin)
     heartbeat = Heartbeat(settings.heartbeat_file) if settings.log else None
     routes = blueprint(predictions, metrics, buffered, bodies, settings.batch_max_rows)
-    api = _flask(routes, metrics)
-    probes = _flask(probe_blueprint(predictions, metrics, readiness, heartbeat), metrics)
-    app = Ports(FastPath(api, predictions, buffered), probes, settings.metrics_port)
+    api = _flask(routes, metrics, callers)
+    probes = _flask(probe_blueprint(predictions, metrics, readiness, heartbeat), metrics, None)
+    app = Ports(FastPath(api, predictions, buffered, callers), probes, settings.metrics_port)
     return Worker(app, spool, buffered)
 
 
-def _flask(routes: Blueprint, metrics: Metrics) -> Flask:
-    app = Flask("taxi_predict")
-    register(app, metrics)
+def _flask(routes: Blueprint, metrics: Metrics, callers: Callers | None) -> Flask:
+    app = Flask("taxi_predict", static_folder=None)
+    register(app, metrics, callers)
     app.register_blueprint(routes)
     return app
 

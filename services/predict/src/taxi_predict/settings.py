@@ -37,6 +37,9 @@ class Settings(Environment):
     #: Folder whose file `ingest` (or `token`, where one is for all) has it in its first line; it is
     #: read again when it changes.
     monitor_tokens: Path | None = Field(default=None, alias="TAXI_MONITOR_TOKENS")
+    #: Folder with the tokens of callers, each in a file that is named after its caller, one a line;
+    #: they are read again when they change. Empty asks nobody for a token.
+    callers: Path | None = Field(default=None, alias="TAXI_PREDICT_CALLERS")
     #: Name of the model.
     model: Name = Field(default=MODEL_NAME, alias="TAXI_MODEL")
     #: Which alias this pod serves.
@@ -68,7 +71,7 @@ class Settings(Environment):
     #: How long a stopping predictor goes on delivering, seconds.
     drain_seconds: float = Field(default=15.0, alias="TAXI_PREDICT_DRAIN_SECONDS", ge=0)
 
-    @field_validator("shadow_alias", "monitor_tokens", mode="before")
+    @field_validator("shadow_alias", "monitor_tokens", "callers", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None

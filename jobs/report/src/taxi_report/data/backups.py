@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from taxi_domain.errors import TaxiError
-from taxi_report.data.noting import Asked, By, Reason, noted
+from taxi_report.data.noting import By, Reason
 from taxi_report.destination import Destination
 from taxi_report.ending import endable
 from taxi_report.options import opened, settings_of
 from taxi_store.admin.audit import Action, AuditEntry, Stage, ensure_audit, record
+from taxi_store.admin.noting import Asked, noted
 
 if TYPE_CHECKING:
     from taxi_report.backup.manifest import Manifest
@@ -125,11 +126,11 @@ def restore(
                     "within minutes", one,
                 )  # fmt: skip
             what = {"backup": manifest.name, "replaced": replace}
-            with noted(database, Action.RESTORE, asked, what) as counts:
+            with noted(database, Action.RESTORE, asked, what) as outcome:
                 if replace:
                     restoring.empty(database, settings.patience_seconds)
                 done = restoring.restore(database, target, manifest, settings.patience_seconds)
-                counts.update(done.new)
+                outcome.counts |= done.new
         typer.echo(f"{manifest.name}: {_counted(done.new)} restored")
         if any(done.present.values()):
             typer.echo(f"{_counted(done.present)} were there already and stayed")

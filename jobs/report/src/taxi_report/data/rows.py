@@ -16,7 +16,7 @@ from pymongo.database import Database
 from taxi_domain.errors import TaxiError
 from taxi_domain.records import Label
 from taxi_report.champion import champions_schema
-from taxi_report.data.noting import Asked, By, Reason, noted
+from taxi_report.data.noting import By, Reason
 from taxi_report.data.selection import Given, Selection, selection_of
 from taxi_report.options import opened, settings_of
 from taxi_report.settings import Settings
@@ -24,6 +24,7 @@ from taxi_runtime.patience import patiently
 from taxi_runtime.process import command
 from taxi_schema.labels import LabelParser
 from taxi_store.admin.audit import MAX_LISTED, Action, AuditEntry, digest_of_ids, entries
+from taxi_store.admin.noting import Asked, noted
 from taxi_store.connection import Document
 from taxi_store.log.corrections import correct_labels
 from taxi_store.log.deletion import (
@@ -114,9 +115,10 @@ def correct(
             parsed = LabelParser(schema).parse({schema.id: row_id, schema.target.name: value})
             now = datetime.now(UTC)
             what = {"model": settings.model, "ids": 1, "ids_sha256": digest_of_ids([parsed.id])}
-            with noted(database, Action.CORRECT_LABEL, asked, what) as counts:
-                done = correct_labels(database, [Label(parsed.id, parsed.value, now)], now)
-                counts["labels"] = len(done.changed)
+            with noted(database, Action.CORRECT_LABEL, asked, what) as outcome:
+                label = Label(parsed.id, parsed.value, now)
+                done = correct_labels(database, [label], now, asked.by)
+                outcome.counts["labels"] = len(done.changed)
         if done.unknown:
             raise NoLabelError(f"{row_id}: has no label; post it to the monitor, or load a file")
         if done.same:
@@ -153,14 +155,14 @@ def _delete(
 ) -> None:
     done = Removal()
     what = {**selection.told(), "reports": len(report_ids)}
-    with noted(database, Action.DELETE, asked, what) as counts:
+    with noted(database, Action.DELETE, asked, what) as outcome:
         for piece in selection.pieces(database):
             removed = patiently(settings.patience_seconds, partial(remove_rows, database, piece))
             done.add(removed)
             logger.info("%s so far", _told(done))
-        counts["predictions"], counts["labels"] = done.rows, done.labels
+            outcome.counts |= {"predictions": done.rows, "labels": done.labels}
         if report_ids:
-            counts["reports"] = remove_reports(database, report_ids)
+            outcome.counts["reports"] = remove_reports(database, report_ids)
     typer.echo(f"{_told(done)} deleted")
     typer.echo(_KEPT)
 
@@ -193,7 +195,14 @@ def _told(removal: Removal) -> str:
 def _line(entry: AuditEntry) -> str:
     what = ", ".join(f"{name} {value}" for name, value in entry.what.items())
     counts = ", ".join(f"{count} {name}" for name, count in entry.counts.items())
-    return (
+    parts = [
         f"{entry.at:%Y-%m-%dT%H:%M:%SZ}  {entry.action} {entry.stage}  by {entry.by} "
-        f"({entry.user or 'no user'}): {entry.reason}; {what}{': ' if counts else ''}{counts}"
-    )
+        f"({entry.user or 'no user'}): {entry.reason}",
+        f"{what}{': ' if counts else ''}{counts}",
+    ]
+    for name, values in (("before", entry.before), ("after", entry.after)):
+        if values:
+            parts.append(f"{name} {json.dumps(values, default=str)}")
+    if entry.problem:
+        parts.append(entry.problem)
+    return "; ".join(filter(None, parts))

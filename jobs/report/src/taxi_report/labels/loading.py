@@ -51,6 +51,7 @@ def load(
     files: Iterable[Path],
     reader: LabelReader,
     patience_seconds: float,
+    by: str = "",
 ) -> Loaded:
     """Store the labels of files, one batch after the other.
 
@@ -59,6 +60,7 @@ def load(
         files: Parquet and CSV.
         reader: Of the files.
         patience_seconds: How long MongoDB may be away.
+        by: Who asks for it; empty: not known.
 
     Raises:
         DataFileError: a file cannot be read; the labels before are stored.
@@ -73,17 +75,21 @@ def load(
             loaded.refused += refused
             doubled = loaded.doubled.add([label.row_id for label in labels])
             first = [label for label, again in zip(labels, doubled, strict=True) if not again]
-            _store(database, first, patience_seconds, loaded)
+            _store(database, first, patience_seconds, loaded, by)
         logger.info("%s: %d rows so far", path, loaded.rows)
     return loaded
 
 
 def _store(
-    database: Database[Document], labels: list[Label], patience_seconds: float, loaded: Loaded
+    database: Database[Document],
+    labels: list[Label],
+    patience_seconds: float,
+    loaded: Loaded,
+    by: str,
 ) -> None:
     done, _ = patiently(
         patience_seconds,
-        lambda: insert_labels(database, labels, datetime.now(UTC), Unreadable()),
+        lambda: insert_labels(database, labels, datetime.now(UTC), Unreadable(), by),
     )
     row_ids = [label.row_id for label in labels]
     known = patiently(patience_seconds, lambda: logged(database, row_ids))

@@ -14,8 +14,10 @@ from taxi_domain.errors import TaxiError
 from taxi_report.champion import champions_schema
 from taxi_report.settings import Settings
 from taxi_runtime.patience import patiently
-from taxi_runtime.process import command
+from taxi_runtime.process import command, user_of
 from taxi_runtime.settings import read
+from taxi_store.admin.audit import Action
+from taxi_store.admin.noting import Asked, noted
 from taxi_store.connection import connect, database_of
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def _main() -> None:
 
 
 @app.command()
-def load(
+def load(  # noqa: PLR0913, PLR0917 - one for each option
     paths: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Parquet, CSV, or folders of them.")
     ],
@@ -44,6 +46,8 @@ def load(
     at_column: Annotated[
         str, typer.Option(help="When each label came to be known; now by default.")
     ] = "",
+    by: Annotated[str, typer.Option("--by", help="Who asks; the user's name by default.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why; for the audit.")] = "labels",
 ) -> None:
     """Store the labels of files; the first label of a row stays, so repeating changes nothing."""
     with command():
@@ -66,7 +70,13 @@ def load(
                 id_column or schema.id, label_column or schema.target.name, at_column or None
             )
             reader = LabelReader(names, schema)
-            _tell(loading.load(database, files, reader, settings.patience_seconds))
+            asked = Asked(user_of(by), reason)
+            what = {"model": settings.model, "files": len(files)}
+            # Where the user of labels has no rights of an audit they are stored all the same.
+            with noted(database, Action.LOAD_LABELS, asked, what, is_required=False) as outcome:
+                loaded = loading.load(database, files, reader, settings.patience_seconds, by)
+                outcome.counts |= {"labels": loaded.new}
+            _tell(loaded)
 
 
 def _tell(loaded: "Loaded") -> None:

@@ -1,4 +1,4 @@
-"""What was done to the stored data by hand or by schedule: who, when, why, what, how much.
+"""What people, schedules and the operator did: who, when, why, what, from what to what.
 
 The collection is capped, so its oldest entries go when it is full, and no role may change or remove
 one. So it never holds ids of rows, which a deletion would have to remove: it has their number and
@@ -6,6 +6,7 @@ the digest of their list, which shows that a list that somebody has is the one.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +24,10 @@ from taxi_store.registry.entries import readable
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_TEXT: Final = 500
 MAX_LISTED: Final = 1000
-_EXISTS: Final = 48
+#: MongoDB's code of a collection that is there.
+EXISTS: Final = 48
+logger = logging.getLogger("taxi_audit")
+
 _MAX_MILLISECONDS: Final = 2000
 
 
@@ -34,6 +38,20 @@ class Action(StrEnum):
     CORRECT_LABEL = "correct-label"
     BACKUP = "backup"
     RESTORE = "restore"
+    LOAD_LABELS = "load-labels"
+    #: Of versions and aliases, by `taxi-models` and by the operator.
+    PROMOTE = "promote"
+    ROLL_BACK = "rollback"
+    IMPORT = "import"
+    PACK = "pack"
+    COLLECT = "gc"
+    SET_STATE = "set-state"
+    #: Of the cluster, by the operator, and of a policy, by `taxi-policy`.
+    CREATE_JOB = "create-job"
+    END_JOB = "end-job"
+    ROLL_PODS = "roll-pods"
+    SWITCH_TRAFFIC = "switch-traffic"
+    CHANGE_POLICY = "change-policy"
 
 
 class Stage(StrEnum):
@@ -41,6 +59,7 @@ class Stage(StrEnum):
 
     BEGUN = "begun"
     DONE = "done"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,9 @@ class AuditEntry:
         what: What it was done to.
         counts: How many documents, by collection.
         user: Whom MongoDB knows them as; empty without users.
+        before: What was changed, as it was.
+        after: As it is now.
+        problem: Why it failed; empty when it did not.
     """
 
     at: datetime
@@ -66,6 +88,9 @@ class AuditEntry:
     what: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     user: str = ""
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
 
 
 def ensure_audit(database: Database[Document]) -> None:
@@ -78,7 +103,7 @@ def ensure_audit(database: Database[Document]) -> None:
         try:
             database.create_collection(AUDIT, capped=True, size=MAX_BYTES, check_exists=False)
         except OperationFailure as error:
-            if error.code != _EXISTS:
+            if error.code != EXISTS:
                 raise
 
 
@@ -88,16 +113,41 @@ def record(database: Database[Document], entry: AuditEntry) -> None:
     Raises:
         StoreUnavailableError: MongoDB does not answer, or refuses.
     """
+    tell(entry)
     with translated():
-        status = database.command("connectionStatus")["authInfo"]["authenticatedUsers"]
-        database[AUDIT].insert_one(
-            {
-                "at": entry.at, "action": str(entry.action), "stage": str(entry.stage),
-                "by": entry.by[:MAX_TEXT], "reason": entry.reason[:MAX_TEXT],
-                "what": dict(entry.what), "counts": dict(entry.counts),
-                "user": ", ".join(f"{one['user']}@{one['db']}" for one in status),
-            }
-        )  # fmt: skip
+        status = database.command("connectionStatus")
+        database[AUDIT].insert_one(document_of(entry, status))
+
+
+def tell(entry: AuditEntry) -> None:
+    """Write an entry's line into the log of the process."""
+    told = {"at": entry.at.isoformat(), **_fields(entry)}
+    # Only what is there; names that a log line has itself are put apart.
+    logger.info("audit", extra={"audit": {name: value for name, value in told.items() if value}})
+
+
+def document_of(entry: AuditEntry, connection: Document) -> Document:
+    """Return an entry as it is stored.
+
+    Args:
+        entry: Any.
+        connection: What MongoDB answers to `connectionStatus`.
+    """
+    status = connection["authInfo"]["authenticatedUsers"]
+    user = ", ".join(f"{one['user']}@{one['db']}" for one in status)
+    return {"at": entry.at, **_fields(entry), "user": user}
+
+
+def _fields(entry: AuditEntry) -> Document:
+    found: Document = {
+        "action": str(entry.action), "stage": str(entry.stage), "by": entry.by[:MAX_TEXT],
+        "reason": entry.reason[:MAX_TEXT], "what": dict(entry.what), "counts": dict(entry.counts),
+    }  # fmt: skip
+    more: Document = {
+        "before": dict(entry.before), "after": dict(entry.after),
+        "problem": entry.problem[:MAX_TEXT],
+    }  # fmt: skip
+    return {**found, **{name: value for name, value in more.items() if value}}
 
 
 def entries(database: Database[Document], limit: int) -> list[AuditEntry]:
@@ -153,4 +203,7 @@ def _entry(document: Document) -> AuditEntry:
             what=dict(document["what"]),
             counts=dict(document["counts"]),
             user=str(document.get("user", "")),
+            before=dict(document.get("before", {})),
+            after=dict(document.get("after", {})),
+            problem=str(document.get("problem", "")),
         )

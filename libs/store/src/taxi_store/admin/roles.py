@@ -73,6 +73,7 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         # Removing is for the garbage collection (`taxi-models gc`).
         MODELS: (*_READ, *_INDEX, "insert", "update", "remove"),
         RUNS: (*_READ, *_INDEX, "insert", "update"),
+        AUDIT: (*_CAPPED, *_APPEND),
         # GridFS makes its indexes at the first upload and removes the pieces of a broken one.
         _FILES: (*_READ, *_INDEX, "insert", "remove"),
         _CHUNKS: (*_READ, *_INDEX, "insert", "remove"),
@@ -99,6 +100,7 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         ALIASES: (*_READ, "insert", "update"),
         MODELS: (*_READ, "update"),
         RUNS: _READ,
+        AUDIT: (*_CAPPED, *_APPEND),
     },
 }
 

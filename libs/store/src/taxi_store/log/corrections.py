@@ -37,7 +37,7 @@ class Corrected(NamedTuple):
 
 
 def correct_labels(
-    database: Database[Document], labels: Sequence[Label], now: datetime
+    database: Database[Document], labels: Sequence[Label], now: datetime, by: str = ""
 ) -> Corrected:
     """Give labels other values; a repeat changes nothing.
 
@@ -45,6 +45,7 @@ def correct_labels(
         database: Where they are.
         labels: Of rows that have one, each row once.
         now: Time of the correction, UTC.
+        by: Name of who corrects; empty: not known.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer, or refuses.
@@ -53,7 +54,7 @@ def correct_labels(
         wanted = {"_id": {"$in": [one.row_id for one in labels]}}
         fields = {LABEL_VALUE: 1, "stored_at": 1}
         there = {one["_id"]: one for one in lenient(database, LABELS).find(wanted, fields)}
-        updates = [_update(one, now) for one in labels if one.row_id in there]
+        updates = [_update(one, now, by) for one in labels if one.row_id in there]
         if updates:
             database[LABELS].bulk_write(updates, ordered=False)
     known = [one for one in labels if one.row_id in there]
@@ -65,8 +66,10 @@ def correct_labels(
     )
 
 
-def _update(label: Label, now: datetime) -> UpdateOne:
-    replaced = {LABEL_VALUE: f"${LABEL_VALUE}", "until": now}
+def _update(label: Label, now: datetime, by: str) -> UpdateOne:
+    # As a literal: a name that begins with a dollar sign would be a field.
+    sent = {"by": {"$literal": by}} if by else {}
+    replaced = {LABEL_VALUE: f"${LABEL_VALUE}", "until": now, **sent}
     history = {"$concatArrays": [{"$ifNull": [f"${_REPLACED}", []]}, [replaced]]}
     return UpdateOne(
         {"_id": label.row_id, LABEL_VALUE: {"$ne": label.value}},

@@ -64,9 +64,20 @@ def repeats_of(
 
 
 def insert_labels(
-    database: Database[Document], labels: Sequence[Label], now: datetime, unreadable: Unreadable
+    database: Database[Document],
+    labels: Sequence[Label],
+    now: datetime,
+    unreadable: Unreadable,
+    by: str = "",
 ) -> tuple[InsertResult, list[Label]]:
     """Write labels; the first label of a row stays, also within `labels`.
+
+    Args:
+        database: Where they are.
+        labels: Of any rows.
+        now: When they are stored, UTC.
+        unreadable: Counts labels of the log that cannot be read.
+        by: Name of who sent them; empty: not known.
 
     Returns:
         What was new, and the label that the log now has of each row: what was posted where it
@@ -76,8 +87,9 @@ def insert_labels(
     for one in labels:
         first.setdefault(one.row_id, one)
     rows = list(first)
+    sent = {"by": by} if by else {}
     documents = (
-        {"_id": one.row_id, LABEL_VALUE: one.value, "ts": one.ts, "stored_at": now}
+        {"_id": one.row_id, LABEL_VALUE: one.value, "ts": one.ts, "stored_at": now, **sent}
         for one in first.values()
     )
     there = [rows[index] for index in insert_new(database[LABELS], documents)]

@@ -2,18 +2,19 @@
 
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.metrics import MONITOR_LABELS, MONITOR_LATE_CORRECTIONS
 from taxi_domain.models import Alias
 from taxi_domain.records import Label
 from taxi_domain.verdicts import Side
-from taxi_monitor.http.access import Door
+from taxi_monitor.http.access import Token, sender_of
 from taxi_monitor.http.items import each, items_of, refusal
 from taxi_monitor.http.record_log import away
-from taxi_monitor.http.routes import Parts, champions_schema, posted
+from taxi_monitor.http.routes import LISTS, Parts, champions_schema, posted
 from taxi_runtime.bodies import JSON
+from taxi_runtime.doors import Door
 from taxi_schema.labels import LabelParser
 from taxi_schema.schema import Schema
 from taxi_store.log.corrections import Corrected, correct_labels
@@ -25,13 +26,15 @@ def correction_blueprint(parts: Parts) -> Blueprint:
     routes = Blueprint("corrections", __name__)
 
     @routes.post("/v1/labels/corrections")
+    @Door("senders of labels", Token.LABELS, LISTS)
     def corrections() -> Response:
-        return posted(parts, Door.LABELS, lambda data, _: _take(parts, data), JSON)
+        by = sender_of(g.sender)
+        return posted(parts, lambda data, _: _take(parts, data, by), JSON)
 
     return routes
 
 
-def _take(parts: Parts, data: bytes) -> dict[str, object]:
+def _take(parts: Parts, data: bytes, by: str) -> dict[str, object]:
     """Correct labels, in the log and then in the windows; return what became of them.
 
     Raises:
@@ -47,7 +50,7 @@ def _take(parts: Parts, data: bytes) -> dict[str, object]:
     # Of a row that is named twice the last one counts.
     labels = {one.row_id: (place, one) for place, one in zip(places, read, strict=True)}
     try:
-        done = correct_labels(parts.database, [one for _, one in labels.values()], now)
+        done = correct_labels(parts.database, [one for _, one in labels.values()], now, by)
         late = _late(parts, done)
         # What the windows have follows the log also where an answer of before was lost.
         parts.tailer.correct_labels([*done.changed, *done.same])

@@ -14,6 +14,7 @@ from flask import Blueprint, Response, request
 
 from taxi_domain.errors import FieldError
 from taxi_domain.metrics import MONITOR_EVENTS
+from taxi_domain.records import MAX_PUSHED_BYTES
 from taxi_monitor.events.cloudevents import (
     ATTRIBUTES,
     BATCHED,
@@ -22,15 +23,17 @@ from taxi_monitor.events.cloudevents import (
     binary,
     structured,
 )
-from taxi_monitor.http.access import Door
+from taxi_monitor.http.access import Token
 from taxi_monitor.http.event_log import EventLog, Joined
 from taxi_monitor.http.items import listed
 from taxi_monitor.http.routes import Parts, json_of
 from taxi_runtime.bodies import media_type
+from taxi_runtime.doors import Door
 from taxi_runtime.problems import ProblemError
 
 #: Of one batch.
 MAX_EVENTS: Final = 100
+_BODY: Final = f"{MAX_EVENTS:,} events, {MAX_PUSHED_BYTES // 1024:,} KiB"
 _OTHER: Final = "other"
 _TAKEN, _REPEATED, _IGNORED, _REFUSED = "taken", "repeated", "ignored", "refused"
 
@@ -42,8 +45,8 @@ def event_blueprint(parts: Parts, log: EventLog) -> Blueprint:
     routes = Blueprint("events", __name__)
 
     @routes.post("/v1/events")
+    @Door("inference loggers", Token.INGEST, _BODY)
     def events() -> Response:
-        parts.tokens.require(Door.INGEST, request.headers.get("Authorization", ""))
         attributes = {
             name: value for name in ATTRIBUTES if (value := request.headers.get(f"Ce-{name}"))
         }

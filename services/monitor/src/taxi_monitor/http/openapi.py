@@ -16,11 +16,12 @@ from taxi_domain.models import Alias
 from taxi_domain.numbers import MAX_NUMBER
 from taxi_domain.records import MAX_PUSHED
 from taxi_monitor.events.cloudevents import BATCHED, MAX_ATTRIBUTE, MAX_EVENT_ID, STRUCTURED, TYPES
-from taxi_monitor.http.access import Door
+from taxi_monitor.http.access import Token
 from taxi_monitor.http.event_routes import MAX_EVENTS
 from taxi_monitor.http.routes import Parts, json_of
 from taxi_monitor.http.verdict_routes import VERDICT_PARAMETERS, VerdictsForm
 from taxi_runtime.bodies import JSON
+from taxi_runtime.doors import Door
 from taxi_runtime.problems import CONTENT_TYPE, Problem
 from taxi_schema.request_schema import JsonSchema, body_schema
 from taxi_schema.schema import Schema
@@ -77,6 +78,7 @@ def openapi_blueprint(parts: Parts) -> Blueprint:
     routes = Blueprint("openapi", __name__)
 
     @routes.get("/openapi.json")
+    @Door("readers", Token.READ)
     def openapi() -> Response:
         return json_of(parts.readers.run(lambda: document(parts.state.schema_of(Alias.CHAMPION))))
 
@@ -101,36 +103,36 @@ def document(schema: Schema | None) -> dict[str, Any]:
         {"$ref": _TEMPLATE.format(name=name)} for name in ("Record", "Row", "Label", "Versions")
     )
 
-    def post(summary: str, door: Door, name: str, item: JsonSchema, answer: JsonSchema) -> Any:
-        return _post(summary, door, {JSON: _list_of(name, item)}, answer, problem)
+    def post(summary: str, token: Token, name: str, item: JsonSchema, answer: JsonSchema) -> Any:
+        return _post(summary, token, {JSON: _list_of(name, item)}, answer, problem)
 
     paths: dict[str, Any] = {
         "/v1/predictions": post(
             "Records of this project's predictors, which write the log themselves; also as BSON "
             "documents one after the other (application/bson).",
-            Door.INGEST, "records", record, taken,
+            Token.INGEST, "records", record, taken,
         ),
         "/v1/records": post(
             "Records of a predictor of one's own: logged, and then in the windows.",
-            Door.INGEST, "records", record, taken,
+            Token.INGEST, "records", record, taken,
         ),
         "/v1/rows": post(
             "Rows that nobody predicts: in a window of their own.",
-            Door.INGEST, "rows", row, taken,
+            Token.INGEST, "rows", row, taken,
         ),
         "/v1/events": _post(
             "A CloudEvent of an inference logger, in structured mode; in binary mode its "
             "attributes are headers and the body has any type. The answer is empty. A batch "
             f"({BATCHED}, at most {MAX_EVENTS}) is answered with `Events`.",
-            Door.INGEST, {STRUCTURED: _event_schema()}, None, problem,
+            Token.INGEST, {STRUCTURED: _event_schema()}, None, problem,
         ),
         "/v1/labels": post(
             "True values of rows; the first label of a row stays.",
-            Door.LABELS, "labels", label, taken,
+            Token.LABELS, "labels", label, taken,
         ),
         "/v1/labels/corrections": post(
             "Other values of labels that are there; what they were is kept.",
-            Door.LABELS, "labels", label, corrections,
+            Token.LABELS, "labels", label, corrections,
         ),
         "/v1/drift": _get("The latest verdict of every version.", versions, problem),
         "/v1/performance": _get("The latest error of every version.", versions, problem),
@@ -148,7 +150,7 @@ def document(schema: Schema | None) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {str(door): {"type": "http", "scheme": "bearer"} for door in Door},
+            "securitySchemes": {str(one): {"type": "http", "scheme": "bearer"} for one in Token},
         },
     }
 
@@ -296,7 +298,7 @@ def _content(kind: str, schema: JsonSchema) -> JsonSchema:
 
 def _post(
     summary: str,
-    door: Door,
+    token: Token,
     bodies: Mapping[str, JsonSchema],
     answer: JsonSchema | None,
     problem: JsonSchema,
@@ -305,7 +307,7 @@ def _post(
     return {
         "post": {
             "summary": summary,
-            "security": [{str(door): []}],
+            "security": [{str(token): []}],
             "requestBody": {
                 "required": True,
                 "content": {kind: {"schema": schema} for kind, schema in bodies.items()},
@@ -334,6 +336,8 @@ def _get(
     return {
         "get": {
             "summary": summary,
+            # Where reading is closed it needs a token, too.
+            "security": [{}, {str(Token.READ): []}],
             "parameters": list(parameters),
             "responses": {
                 "200": {"description": "Yes.", **_content(JSON, answer)},

@@ -10,10 +10,12 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from taxi_domain.errors import FieldError
+from taxi_monitor.http.access import Token
 from taxi_monitor.http.page_history import ALL, SPANS
 from taxi_monitor.http.page_templates import STYLE, headed, style_sheet
 from taxi_monitor.http.pages import Asked, Pages
 from taxi_monitor.http.report_readers import ReportReaders
+from taxi_runtime.doors import Door
 
 #: Seconds between two loads that can be asked for; the page never does it unasked.
 REFRESHES: Final = ("10", "30", "60", "300")
@@ -29,22 +31,25 @@ def page_blueprint(pages: Pages, readers: ReportReaders) -> Blueprint:
         return headed(readers.run(lambda: make(asked)), asked.refresh)
 
     @routes.get("/")
+    @Door("readers", Token.READ)
     def overview() -> Response:
         return answer(pages.overview)
 
     @routes.get("/versions/<role>")
+    @Door("readers", Token.READ)
     def version(role: str) -> Response:
         return answer(lambda asked: pages.version(role, asked))
 
     @routes.get("/versions/<role>/columns/<path:name>")
+    @Door("readers", Token.READ)
     def column(role: str, name: str) -> Response:
         return answer(lambda asked: pages.column(role, name, asked))
 
     @routes.get(f"/{STYLE}")
+    @Door("readers")
     def style() -> Response:
         response = Response(style_sheet(), content_type="text/css; charset=utf-8")
         response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
-        response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
     return routes

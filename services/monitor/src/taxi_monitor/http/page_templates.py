@@ -19,7 +19,7 @@ STYLE: Final = "page.css"
 
 
 def headed(text: str, refresh: str = "") -> Response:
-    """Return a page with the headers that keep it to itself.
+    """Return a page with its own headers; the others are every answer's.
 
     Args:
         text: The page.
@@ -27,9 +27,6 @@ def headed(text: str, refresh: str = "") -> Response:
     """
     response = Response(text, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-store"
     if refresh:
         response.headers["Refresh"] = refresh
     return response

@@ -9,6 +9,7 @@ from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from taxi_monitor.http.routes import Parts, json_of
+from taxi_runtime.doors import PROBES, PROMETHEUS, Door
 from taxi_runtime.problems import ProblemError
 
 
@@ -17,6 +18,7 @@ def probe_blueprint(parts: Parts) -> Blueprint:
     routes = Blueprint("probes", __name__)
 
     @routes.get("/healthz")
+    @Door(PROBES)
     def healthz() -> Response:
         threads = {
             "evaluation": (parts.tailer.is_alive(), parts.tailer.finished_at),
@@ -31,6 +33,7 @@ def probe_blueprint(parts: Parts) -> Blueprint:
         return json_of({"status": "alive"})
 
     @routes.get("/readyz")
+    @Door(PROBES)
     def readyz() -> Response:
         # Without a first model there is nothing to rebuild, so the monitor is ready and says it.
         if parts.state.problem and not parts.probes.run(parts.state.watched):
@@ -38,6 +41,7 @@ def probe_blueprint(parts: Parts) -> Blueprint:
         return json_of({"status": "ready"})
 
     @routes.get("/metrics")
+    @Door(PROMETHEUS)
     def metrics() -> Response:
         text = parts.probes.run(lambda: generate_latest(parts.registry))
         return Response(text, content_type=CONTENT_TYPE_LATEST)

@@ -8,12 +8,13 @@ from dataclasses import asdict
 
 from flask import Blueprint, Response
 
-from taxi_monitor.http.access import Door
+from taxi_monitor.http.access import Token
 from taxi_monitor.http.items import field_values, items_of
 from taxi_monitor.http.record_log import log_records
-from taxi_monitor.http.routes import Parts, posted
+from taxi_monitor.http.routes import LISTS, Parts, posted
 from taxi_monitor.windows.misfits import RECORDS
 from taxi_runtime.bodies import JSON
+from taxi_runtime.doors import Door
 
 
 def record_blueprint(parts: Parts) -> Blueprint:
@@ -21,8 +22,9 @@ def record_blueprint(parts: Parts) -> Blueprint:
     routes = Blueprint("records", __name__)
 
     @routes.post("/v1/records")
+    @Door("predictors of one's own", Token.INGEST, LISTS)
     def records() -> Response:
-        return posted(parts, Door.INGEST, lambda data, _: _log(parts, data), JSON)
+        return posted(parts, lambda data, _: _log(parts, data), JSON)
 
     return routes
 

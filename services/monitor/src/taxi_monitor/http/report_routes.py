@@ -16,11 +16,13 @@ from flask import Blueprint, Response, render_template, request
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.reports import ReportPart
+from taxi_monitor.http.access import Token
 from taxi_monitor.http.page_templates import headed, render
 from taxi_monitor.http.report_forms import list_form, row_of, runs_in_words
 from taxi_monitor.http.report_readers import ReportReaders
 from taxi_monitor.http.routes import Parts
 from taxi_runtime.bodies import JSON
+from taxi_runtime.doors import Door
 from taxi_runtime.problems import ProblemError
 from taxi_store.registry.entries import UnreadableEntryError
 from taxi_store.reports.report_runs import ReportRun, latest_run
@@ -96,11 +98,13 @@ def report_blueprint(parts: Parts) -> Blueprint:
     readers = ReportReaders()
 
     @routes.get("/reports")
+    @Door("readers", Token.READ)
     def page() -> Response:
         limit = _limit()
         return headed(readers.run(lambda: _list_page(parts, _listed(parts, limit))))
 
     @routes.get("/v1/reports")
+    @Door("readers", Token.READ)
     def listed() -> Response:
         limit = _limit()
         found = readers.run(lambda: _listed(parts, limit))
@@ -110,10 +114,12 @@ def report_blueprint(parts: Parts) -> Blueprint:
         )
 
     @routes.get("/reports/<report_id>.json")
+    @Door("readers", Token.READ)
     def document(report_id: str) -> Response:
         return _part(parts, readers, held, report_id, ReportPart.JSON)
 
     @routes.get("/reports/<report_id>")
+    @Door("readers", Token.READ)
     def report(report_id: str) -> Response:
         return _part(parts, readers, held, report_id, ReportPart.HTML)
 
@@ -199,9 +205,6 @@ def _damaged(report_id: str) -> ProblemError:
 
 def _headed(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    # The same id can become another report.
-    response.headers["Cache-Control"] = "no-cache"
     return response
 
 

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Final
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from prometheus_client import CollectorRegistry
 from pymongo.database import Database
 
@@ -24,9 +24,9 @@ from taxi_domain.metrics import (
 )
 from taxi_domain.models import Alias
 from taxi_domain.mongodb import LABELS, PREDICTIONS
-from taxi_domain.records import Label
+from taxi_domain.records import MAX_PUSHED, MAX_PUSHED_BYTES, Label
 from taxi_monitor.http import forms
-from taxi_monitor.http.access import Door, Tokens
+from taxi_monitor.http.access import Token, sender_of
 from taxi_monitor.http.evidence_forms import with_evidence
 from taxi_monitor.http.items import each, few, items_of, refusal
 from taxi_monitor.http.verdict_forms import Newest
@@ -39,6 +39,7 @@ from taxi_monitor.tailer.log_tailer import LogTailer
 from taxi_monitor.windows.misfits import PUSH
 from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import JSON, Bodies, media_type
+from taxi_runtime.doors import Door
 from taxi_runtime.problems import ProblemError
 from taxi_runtime.threads import Threads
 from taxi_schema.labels import LabelParser
@@ -48,6 +49,8 @@ from taxi_store.log.encoding import CONTENT_TYPE
 from taxi_store.log.prediction_log import insert_labels
 
 RETRY_SECONDS: Final = 5
+#: What a post of many items may have.
+LISTS: Final = f"{MAX_PUSHED:,} items, {MAX_PUSHED_BYTES // 1024:,} KiB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,6 @@ class Parts:
     registry: CollectorRegistry
     database: Database[Document]
     model: str
-    tokens: Tokens
     bodies: Bodies
     writers: Threads
     readers: Threads
@@ -78,18 +80,21 @@ def blueprint(parts: Parts) -> Blueprint:
     routes = Blueprint("monitor", __name__)
 
     @routes.post("/v1/predictions")
+    @Door("this project's predictors", Token.INGEST, LISTS)
     def predictions() -> Response:
         return posted(
-            parts, Door.INGEST,
-            lambda data, kind: _take_records(parts, data, kind == CONTENT_TYPE),
+            parts, lambda data, kind: _take_records(parts, data, kind == CONTENT_TYPE),
             JSON, CONTENT_TYPE,
         )  # fmt: skip
 
     @routes.post("/v1/labels")
+    @Door("senders of labels", Token.LABELS, LISTS)
     def labels() -> Response:
-        return posted(parts, Door.LABELS, lambda data, _: _take_labels(parts, data), JSON)
+        by = sender_of(g.sender)
+        return posted(parts, lambda data, _: _take_labels(parts, data, by), JSON)
 
     @routes.get("/v1/drift")
+    @Door("readers", Token.READ)
     def drift() -> Response:
         now = datetime.fromtimestamp(parts.clock(), UTC)
         known = parts.readers.run(lambda: forms.drift(parts.state, parts.model, parts.newest))
@@ -97,6 +102,7 @@ def blueprint(parts: Parts) -> Blueprint:
         return json_of(parts.readers.run(lambda: forms.with_rows(form, parts.rows)))
 
     @routes.get("/v1/performance")
+    @Door("readers", Token.READ)
     def performance() -> Response:
         return json_of(parts.readers.run(lambda: forms.performance(parts.state, parts.model)))
 
@@ -128,13 +134,13 @@ def _json_records(data: bytes) -> tuple[RecordBatch, list[dict[str, object]]]:
     return batch_of(records), refused
 
 
-def _take_labels(parts: Parts, data: bytes) -> dict[str, object]:
+def _take_labels(parts: Parts, data: bytes, by: str) -> dict[str, object]:
     """Store posted labels and join them; return what became of them."""
     now = datetime.fromtimestamp(parts.clock(), UTC)
     items = items_of(data, "labels")
     parser = LabelParser(champions_schema(parts, "labels"))
     labels, refused = each(items, lambda body: Label(*parser.parse(body), now))
-    stored = _store(parts, labels, now)
+    stored = _store(parts, labels, now, by)
     parts.counters[MONITOR_LABELS].labels("new").inc(stored["accepted"])
     parts.counters[MONITOR_LABELS].labels("repeated").inc(stored["repeated"])
     parts.counters[MONITOR_LABELS].labels("refused").inc(len(refused))
@@ -164,14 +170,14 @@ def no_model(parts: Parts, what: str) -> ProblemError:
     )  # fmt: skip
 
 
-def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
+def _store(parts: Parts, labels: list[Label], now: datetime, by: str) -> dict[str, int]:
     """Store labels and join them; an error leaves them to be posted again.
 
     Raises:
         ProblemError: MongoDB does not take them now.
     """
     try:
-        done, kept = insert_labels(parts.database, labels, now, parts.tailer.unreadable)
+        done, kept = insert_labels(parts.database, labels, now, parts.tailer.unreadable, by)
         parts.tailer.take_labels(kept)
     except NotAvailableError as error:
         raise ProblemError(
@@ -182,17 +188,15 @@ def _store(parts: Parts, labels: list[Label], now: datetime) -> dict[str, int]:
 
 
 def posted(
-    parts: Parts, door: Door, work: Callable[[bytes, str], dict[str, object]], *accepted: str
+    parts: Parts, work: Callable[[bytes, str], dict[str, object]], *accepted: str
 ) -> Response:
-    """Answer a post: its rights, type and body are checked, and a thread works on it.
+    """Answer a post: its type and body are checked, and a thread works on it.
 
     Args:
         parts: Of the monitor.
-        door: Whose token is asked for.
         work: Takes the body and its media type; returns what became of it.
         accepted: Media types.
     """
-    parts.tokens.require(door, request.headers.get("Authorization", ""))
     kind = media_type(request.environ, *accepted)
     with parts.bodies.read(request.environ) as data:
         return json_of(parts.writers.run(lambda: work(data, kind)))

@@ -8,12 +8,13 @@ from flask import Blueprint, Response
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.metrics import MONITOR_RECORDS, MONITOR_UNREADABLE
 from taxi_domain.mongodb import ROWS
-from taxi_monitor.http.access import Door
+from taxi_monitor.http.access import Token
 from taxi_monitor.http.items import each, items_of
 from taxi_monitor.http.record_log import away
-from taxi_monitor.http.routes import Parts, champions_schema, posted
+from taxi_monitor.http.routes import LISTS, Parts, champions_schema, posted
 from taxi_monitor.windows.misfits import UNSERVED
 from taxi_runtime.bodies import JSON
+from taxi_runtime.doors import Door
 from taxi_schema.records import inputs_of
 from taxi_schema.requests import RequestParser
 from taxi_schema.schema import Schema
@@ -29,8 +30,9 @@ def row_blueprint(parts: Parts) -> Blueprint:
     routes = Blueprint("rows", __name__)
 
     @routes.post("/v1/rows")
+    @Door("senders of rows that nobody predicts", Token.INGEST, LISTS)
     def rows() -> Response:
-        return posted(parts, Door.INGEST, lambda data, _: _take(parts, data), JSON)
+        return posted(parts, lambda data, _: _take(parts, data), JSON)
 
     return routes
 

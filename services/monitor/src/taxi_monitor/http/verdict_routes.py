@@ -13,10 +13,12 @@ from msgspec import Meta, Struct
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.models import Alias
 from taxi_domain.verdicts import Side
+from taxi_monitor.http.access import Token
 from taxi_monitor.http.report_readers import ReportReaders
 from taxi_monitor.http.routes import Parts
 from taxi_monitor.http.verdict_forms import BlockForm, block_form
 from taxi_runtime.bodies import JSON
+from taxi_runtime.doors import Door
 from taxi_runtime.problems import ProblemError
 from taxi_store.verdicts.block_verdict import BlockVerdict
 from taxi_store.verdicts.verdicts import MAX_POINTS, MAX_STREAMS, Span, chart_points
@@ -69,6 +71,7 @@ def verdict_blueprint(parts: Parts, readers: ReportReaders) -> Blueprint:
     routes = Blueprint("verdicts", __name__)
 
     @routes.get("/v1/verdicts")
+    @Door("readers", Token.READ)
     def verdicts() -> Response:
         role, side = _role(), _side()
         version = parts.state.version_of(role)

@@ -63,7 +63,7 @@ class BsonTemplates:
         ]
         shape = (
             entry.model_version, entry.model_role, entry.model, entry.event_time is None,
-            entry.latency_seconds is None, not entry.extra, *kinds,
+            entry.latency_seconds is None, not entry.extra, entry.caller, *kinds,
         )  # fmt: skip
         try:
             template = self._templates[shape]
@@ -110,6 +110,8 @@ class Template:
         document.element("prediction", float)
         document.element("latency_seconds", _NULL if entry.latency_seconds is None else float)
         document.constant(b"\x04shadow\0\x05\0\0\0\0")
+        if entry.caller:
+            document.text("caller", entry.caller)
         if entry.extra:
             document.constant(b"\x03extra\0")
             document.slot(_ANY_LENGTH)

@@ -16,6 +16,7 @@ import msgspec
 from taxi_predict.serving.buffered_metrics import BufferedMetrics
 from taxi_predict.serving.predictions import Predictions
 from taxi_runtime.bodies import JSON, Environ, MalformedBodyError
+from taxi_runtime.callers import Callers
 
 Application = Callable[[Environ, Any], Iterable[bytes]]
 
@@ -30,9 +31,14 @@ class FastPath:
     """WSGI application around Flask's."""
 
     def __init__(
-        self, app: Application, predictions: Predictions, buffered: BufferedMetrics
+        self,
+        app: Application,
+        predictions: Predictions,
+        buffered: BufferedMetrics,
+        callers: Callers | None = None,
     ) -> None:
         self._app = app
+        self._callers = callers
         self._predictions = predictions
         self._buffered = buffered
 
@@ -43,6 +49,7 @@ class FastPath:
             or environ["REQUEST_METHOD"] != "POST"
             or environ.get("CONTENT_TYPE") != JSON
             or "HTTP_CONTENT_ENCODING" in environ
+            or (caller := self._caller(environ)) is None
         ):
             return self._app(environ, start_response)
         size = _size(environ.get("CONTENT_LENGTH"))
@@ -59,7 +66,7 @@ class FastPath:
             model = predictions.loaded()
             fields = _decode(body)
             row = model.parse(fields)
-            (answer,) = predictions.answer(model, [row], begin)
+            (answer,) = predictions.answer(model, [row], begin, caller)
         except Exception:  # whatever it is, Flask's route meets it again, answers and counts it
             environ["wsgi.input"] = io.BytesIO(body)
             return self._app(environ, start_response)
@@ -72,6 +79,12 @@ class FastPath:
             self._buffered.asked(fields)
         self._buffered.answered(time.perf_counter() - begin)
         return [data]
+
+    def _caller(self, environ: Environ) -> str | None:
+        """Return who asks; None where a token is asked for and none came."""
+        if self._callers is None:
+            return ""
+        return self._callers.name_of(environ.get("HTTP_AUTHORIZATION", ""))
 
 
 class _Unreadable:

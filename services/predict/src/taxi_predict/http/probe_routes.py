@@ -10,6 +10,7 @@ from taxi_predict.metrics import Metrics
 from taxi_predict.serving.predictions import NoModelError, Predictions
 from taxi_predict.serving.readiness import WorkerReadiness
 from taxi_runtime.bodies import JSON
+from taxi_runtime.doors import PROBES, PROMETHEUS, Door
 from taxi_runtime.problems import ProblemError
 
 
@@ -23,10 +24,12 @@ def probe_blueprint(
     routes = Blueprint("probes", __name__)
 
     @routes.get("/healthz")
+    @Door(PROBES)
     def healthz() -> Response:
         return Response(b'{"status":"alive"}', content_type=JSON)
 
     @routes.get("/readyz")
+    @Door(PROBES)
     def readyz() -> Response:
         predictions.loaded()
         if not readiness.all_ready():
@@ -39,6 +42,7 @@ def probe_blueprint(
         return Response(b'{"status":"ready"}', content_type=JSON)
 
     @routes.get("/metrics")
+    @Door(PROMETHEUS)
     def show_metrics() -> Response:
         return Response(metrics.exposition(), content_type=exposed.CONTENT_TYPE)
 

@@ -26,11 +26,18 @@ from taxi_predict.metrics import Metrics
 from taxi_predict.serving.buffered_metrics import BufferedMetrics
 from taxi_predict.serving.loaded_model import OTHER, LoadedModel, NoAnswerError
 from taxi_predict.serving.predictions import NoModelError, Predictions, Refusal
+from taxi_predict.settings import ROW_BYTES
 from taxi_predict.spool.writer import SpoolFullError
 from taxi_runtime.bodies import JSON, Bodies, media_type
+from taxi_runtime.callers import Callers
+from taxi_runtime.doors import Door, door_of
 from taxi_runtime.problems import ProblemError
 
 _RETRY_SECONDS: Final = 5
+_BYTES: Final = f"{ROW_BYTES:,} bytes or what the schema needs"
+CALLERS: Final = "callers"
+#: That of any caller, where callers are asked for one.
+TOKEN: Final = "caller"  # noqa: S105 - a name
 _FAILURES: Final = {reason for (reason,) in PREDICTOR_FAILED.series}
 
 
@@ -46,17 +53,19 @@ def blueprint(
     encode = msgspec.json.encode
 
     @routes.post("/predict")
+    @Door(CALLERS, TOKEN, f"a row, {_BYTES} beyond a full batch")
     def predict() -> Response:
         g.uncounted = 1
         body = _decoded(bodies)
         g.model = model = predictions.loaded()
         buffered.asked(body)
-        (answer,) = predictions.answer(model, [model.parse(body)], g.begin)
+        (answer,) = predictions.answer(model, [model.parse(body)], g.begin, g.caller)
         if answer is None:
             raise NoAnswerError(model.schema.target.name)
         return _json(encode(answer))
 
     @routes.post("/predict/batch")
+    @Door(CALLERS, TOKEN, f"`TAXI_PREDICT_BATCH_MAX_ROWS` rows, as many times {_BYTES}")
     def predict_batch() -> Response:
         g.uncounted = 1
         rows = _batch(_decoded(bodies), batch_max_rows)
@@ -75,30 +84,45 @@ def blueprint(
             metrics[PREDICTOR_REFUSED].labels(reason).inc(count)
         # What follows concerns the others alone.
         g.uncounted = len(good)
-        answers = predictions.answer(model, list(good.values()), g.begin) if good else []
+        answers = predictions.answer(model, list(good.values()), g.begin, g.caller) if good else []
         for index, answer in zip(good, answers, strict=True):
             items[index] = answer or _no_answer(index, model)
         metrics[PREDICTOR_FAILED].labels(NOT_FINITE).inc(answers.count(None))
         return _json(encode(items))
 
     @routes.get("/v1/model")
+    @Door(CALLERS, TOKEN)
     def model() -> Response:
         return _json(encode(predictions.describe(predictions.loaded())))
 
     @routes.get("/openapi.json")
+    @Door(CALLERS, TOKEN)
     def openapi() -> Response:
         return _json(encode(document(predictions.loaded(), batch_max_rows)))
 
     return routes
 
 
-def register(app: Flask, metrics: Metrics) -> None:
-    """Translate errors and measure requests."""
+def register(app: Flask, metrics: Metrics, callers: Callers | None) -> None:
+    """Translate errors, measure requests, and ask for the token of a route's door.
+
+    Args:
+        app: Of the predictor.
+        metrics: Of this worker.
+        callers: Who may ask; None: everybody.
+    """
 
     @app.before_request
     def begin() -> None:
         g.begin = time.perf_counter()
         g.uncounted = 0  # rows that an error of the request refuses or fails
+        g.caller = ""
+        door = door_of(app, request.endpoint)
+        if callers is not None and door is not None and door.token:
+            # Its rows are not read, so a post counts as one.
+            g.uncounted = int(bool(door.body))
+            g.caller = callers.require(request.headers.get("Authorization", ""))
+            g.uncounted = 0
 
     @app.after_request
     def measure(response: Response) -> Response:

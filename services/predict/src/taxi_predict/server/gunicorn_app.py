@@ -9,6 +9,7 @@ from taxi_predict.counter_files import forget_worker
 from taxi_predict.server.delivery_process import DeliveryProcess, Supervisor
 from taxi_predict.serving.readiness import WorkerReadiness
 from taxi_predict.settings import Settings, metrics_folder
+from taxi_runtime.callers import Callers
 from taxi_runtime.options import OPTIONS
 from taxi_runtime.ports import Application, bound_to
 from taxi_runtime.restarts import Restarts
@@ -30,6 +31,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         self._settings = settings
         self._worker: Worker | None = None
         self._readiness = WorkerReadiness(settings.readiness_dir, settings.workers)
+        self._callers = Callers(settings.callers) if settings.callers is not None else None
         self._restarts = Restarts(settings.restarts_file, PREDICTOR_WORKER_RESTARTS)
         super().__init__()
 
@@ -70,7 +72,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         """Build this worker's application; gevent has patched the standard library by now."""
         from taxi_predict.app import create_worker
 
-        self._worker = create_worker(self._settings, self._readiness, self._restarts)
+        self._worker = create_worker(self._settings, self._readiness, self._restarts, self._callers)
         return self._worker.app
 
     def _worker_exit(self, _server: Any, _worker: Any) -> None:

@@ -96,7 +96,9 @@ class Predictions:
             self._metrics[PREDICTOR_REFUSED].labels(field)
         self._metrics[PREDICTOR_MODEL_INFO].labels(self._model, self._role, model.version).set(1)
 
-    def answer(self, model: LoadedModel, rows: Sequence[Row], began: float) -> list[object]:
+    def answer(
+        self, model: LoadedModel, rows: Sequence[Row], began: float, caller: str = ""
+    ) -> list[object]:
         """Predict, log and return the answers, in order; None where the model has none.
 
         What is not finite is no answer: it is neither logged nor counted as one.
@@ -105,6 +107,7 @@ class Predictions:
             model: That parsed the rows.
             rows: Of one request.
             began: When the request did, by `time.perf_counter()`, seconds.
+            caller: Who asks; empty where nobody is asked for a token.
 
         Raises:
             SpoolFullError: the rows cannot be logged and must not go unlogged.
@@ -117,7 +120,7 @@ class Predictions:
         entries = [
             Entry(
                 row.id or fresh, now, name, version, role, row.event_time, row.values, answer,
-                latency, row.extra,
+                latency, row.extra, caller,
             )
             for row, answer, fresh in zip(rows, predicted, _row_ids(len(rows)), strict=True)
             if isfinite(answer)

@@ -29,6 +29,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False, omit_default
         prediction: In the target's unit.
         latency_seconds: From the request's body to its answer; None without a request.
         extra: Fields that the schema does not declare.
+        caller: Whose token came with the row; empty where none is asked for.
     """
 
     row_id: str
@@ -41,6 +42,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False, omit_default
     prediction: float
     latency_seconds: float | None
     extra: dict[str, Scalar] | None = None
+    caller: str = ""
 
     def record(self, columns: Sequence[str]) -> PredictionRecord:
         """Return the prediction record.
@@ -59,6 +61,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False, omit_default
             prediction=self.prediction,
             latency_seconds=self.latency_seconds,
             extra=self.extra or {},
+            caller=self.caller,
         )
 
 
