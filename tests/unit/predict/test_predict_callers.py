@@ -53,7 +53,7 @@ def test_who_has_no_token_gets_no_answer(
         assert "Bearer" in answer.headers["WWW-Authenticate"]
     for path in ("/v1/model", "/openapi.json"):
         assert worker.client.get(path, headers=headers).status_code == 401
-    assert worker.client.get("/healthz").status_code == 200
+    assert worker.probes.get("/healthz").status_code == 200
 
     assert worker.counts() == {"answered": 0, "unauthorized": 2}
     assert worker.delivered() == []

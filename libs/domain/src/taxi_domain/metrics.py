@@ -15,6 +15,7 @@ from typing import Final
 
 from taxi_domain.evidence_metrics import EVIDENCE_METRICS
 from taxi_domain.metric import Metric, computed, counter, gauge, histogram
+from taxi_domain.storage_metrics import STORAGE_METRICS
 
 _MODEL: Final = ("model", "model_role")
 _FEATURE: Final = (*_MODEL, "feature")
@@ -273,25 +274,6 @@ MONITOR_WORKER_RESTARTS: Final = counter(
 MONITOR_THREAD_UP: Final = computed(
     "taxi_monitor_background_up", "1 while the background thread lives.", "thread"
 )
-MONITOR_DATA_BYTES: Final = computed(
-    "taxi_monitor_mongodb_data_bytes", "Bytes of the database with its indexes, on disk."
-)
-MONITOR_DISK_USED: Final = computed(
-    "taxi_monitor_mongodb_disk_used_bytes",
-    "Used bytes of the file system that MongoDB's data is on, as MongoDB says.",
-)
-MONITOR_DISK_SIZE: Final = computed(
-    "taxi_monitor_mongodb_disk_size_bytes",
-    "Bytes of the file system that MongoDB's data is on, as MongoDB says.",
-)
-MONITOR_LAST_BACKUP: Final = computed(
-    "taxi_monitor_last_backup_timestamp_seconds", "When a backup was last finished."
-)
-MONITOR_MONGODB_KEPT: Final = computed(
-    "taxi_monitor_mongodb_kept_timestamp_seconds",
-    "When users, rights and indexes of the chart's MongoDB were last found as they should be.",
-)
-
 REPORT_LAST_SUCCESS: Final = computed(
     "taxi_report_last_success_timestamp_seconds", "When a batch report was last made.", "model"
 )
@@ -387,6 +369,7 @@ OPERATOR_API_ERRORS: Final = counter(
 CATALOGUE: Final[tuple[Metric, ...]] = (
     *(value for value in dict(globals()).values() if isinstance(value, Metric)),
     *EVIDENCE_METRICS,
+    *STORAGE_METRICS,
 )
 
 

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from pymongo.database import Database
 
-from taxi_domain import metrics as catalogue
+from taxi_domain import storage_metrics as catalogue
 from taxi_domain.errors import TaxiError
 from taxi_domain.metric import Metric
 from taxi_store.admin.audit import Action, last_done
