@@ -171,6 +171,7 @@ def test_every_metric_of_the_catalogue_that_people_look_at_is_on_the_dashboard()
         "taxi_operator_last_switch_seconds",
         "taxi_operator_policy_condition",
         "taxi_operator_webhook_pending",
+        "taxi_monitor_mongodb_kept_timestamp_seconds",
     }
 
 
