@@ -159,6 +159,7 @@ def test_no_image_imports_from_the_folder_it_runs_in(dockerfile: Path) -> None:
     [
         *((name, ("-m", image_of(name)["module"])) for name in SOURCES),
         ("predict", ("-m", "taxi_store.admin.bootstrap_users", "--help")),
+        ("predict", ("-m", "taxi_store.admin.server_files", "--help")),
         ("predict", ("-c", "import flask")),
     ],
 )

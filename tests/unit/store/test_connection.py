@@ -71,3 +71,30 @@ def test_long_refusal_of_the_server_is_cut() -> None:
 def test_the_uris_path_names_the_database(path: str, name: str) -> None:
     with connect(f"mongodb://127.0.0.1:1{path}", app_name="test") as client:
         assert database_of(client).name == name
+
+
+@pytest.mark.parametrize(
+    ("uri", "retried", "level"),
+    [
+        ("mongodb://a/taxi", False, None),
+        ("mongodb://a,b/taxi?replicaSet=rs", True, "majority"),
+        ("mongodb://a,b/taxi?replicaSet=rs&retryWrites=false", False, "majority"),
+        ("mongodb://a,b/taxi?replicaSet=rs&readConcernLevel=local", True, "local"),
+        ("mongodb://a/taxi?retryWrites=true", True, None),
+    ],
+)
+def test_a_replica_set_is_written_to_again_and_read_by_majority(
+    uri: str, retried: bool, level: str | None
+) -> None:
+    with connect(uri, app_name="test") as client:
+        assert client.options.retry_writes is retried
+        assert client.read_concern.level == level
+
+
+def test_a_file_that_the_uri_names_and_nobody_mounted_is_told() -> None:
+    uri = "mongodb://user:hunter2@a/taxi?tls=true&tlsCAFile=/nowhere/ca.crt"
+
+    with pytest.raises(FieldError, match="mount the certificates") as refusal:
+        connect(uri, app_name="test")
+
+    assert "hunter2" not in str(refusal.value)

@@ -19,7 +19,7 @@ from taxi_cluster.settings import Settings, Source, Target
 
 PREFIX = "taxi-monitoring"
 #: The official image, used where a registry can be reached.
-MONGO_IMAGE = "mongo:7.0"
+MONGO_IMAGE = "mongo:8.0"
 
 
 @dataclass(frozen=True)
