@@ -15,7 +15,7 @@ PINS := $(shell sha256sum requirements/dev.txt requirements/uv.txt tools/dev/set
 VENV := $(CACHE)/venv-$(PINS)
 PYTHON := $(VENV)/bin/python
 SOURCES := libs/domain/src libs/schema/src libs/files/src libs/profiles/src libs/store/src libs/runtime/src services/predict/src \
-           services/monitor/src jobs/train/src jobs/report/src operator/src tools/cluster/src tools/stories/src tools/local/src \
+           services/monitor/src jobs/train/src jobs/report/src operator/src tools/cluster/src tools/stories/src tools/local/src tools/dashboards/src \
            models/taxi_duration/src
 empty :=
 export PYTHONPATH := $(subst $(empty) ,:,$(addprefix $(CURDIR)/,$(SOURCES)))
