@@ -305,6 +305,14 @@ _STORED: Final = Row(
             without="not known",
         ),
         lines(
+            "Time since MongoDB was looked after",
+            "Since its users and indexes were found as they should be; the chart's own alone.",
+            SECONDS,
+            Query("time() - " + _alone("taxi_monitor_mongodb_kept_timestamp_seconds"), "kept"),
+            width=6,
+            without="nobody keeps this one",
+        ),
+        lines(
             "Time since the last backup",
             "That was finished; with backup.enabled alone.",
             SECONDS,
