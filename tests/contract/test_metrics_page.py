@@ -25,7 +25,7 @@ def test_page_is_up_to_date() -> None:
         for module in (metrics, evidence_metrics, storage_metrics)
         for name, value in vars(module).items()
         if isinstance(value, Metric)
-    ],  # fmt: skip
+    ],
 )
 def test_a_part_sets_every_entry(name: str) -> None:
     parts = [
