@@ -15,7 +15,7 @@ PINS := $(shell sha256sum requirements/dev.txt requirements/uv.txt tools/dev/set
 VENV := $(CACHE)/venv-$(PINS)
 PYTHON := $(VENV)/bin/python
 SOURCES := libs/domain/src libs/schema/src libs/files/src libs/profiles/src libs/store/src libs/runtime/src services/predict/src \
-           services/monitor/src jobs/train/src jobs/report/src operator/src tools/cluster/src tools/stories/src tools/local/src \
+           services/monitor/src jobs/train/src jobs/report/src operator/src tools/cluster/src tools/stories/src tools/local/src tools/dashboards/src \
            models/taxi_duration/src
 empty :=
 export PYTHONPATH := $(subst $(empty) ,:,$(addprefix $(CURDIR)/,$(SOURCES)))
@@ -25,6 +25,8 @@ STORIES := $(PYTHON) -m taxi_stories.main
 # The folder of what component tests run of a cluster; they are built when they are missing.
 GO_TOOLS := env PYTHONPATH=$(CURDIR)/tools/cluster/src $(PYTHON) -c \
    'from taxi_cluster.go_tools import ensure; print(ensure(("etcd", "kube-apiserver", "kube-controller-manager", "prometheus", "helm")))'
+ALERTMANAGER := env PYTHONPATH=$(CURDIR)/tools/cluster/src $(PYTHON) -c \
+   'from taxi_cluster.alertmanager import ensure; print(ensure())'
 
 # Programs of the cluster builder come before those of the machine; only what a verb needs is built.
 # A statement of its own, so that a failure ends the recipe.
@@ -131,8 +133,8 @@ test-unit: setup ## Fast tests without network
 	@$(TIMED) "unit" $(PYTHON) -m pytest tests/unit tests/contract tests/architecture \
 	   --numprocesses 2 --dist loadfile
 test-component: setup ## One part at a time, with the real mongod, API server and Prometheus
-	@mongod=$$($(BUILDER) mongod); tools=$$($(GO_TOOLS)); \
-	   TAXI_MONGOD="$$mongod" TAXI_GO_TOOLS="$$tools" $(TIMED) "component" \
+	@mongod=$$($(BUILDER) mongod); tools=$$($(GO_TOOLS)); alertmanager=$$($(ALERTMANAGER)); \
+	   TAXI_MONGOD="$$mongod" TAXI_GO_TOOLS="$$tools" TAXI_ALERTMANAGER="$$alertmanager" $(TIMED) "component" \
 	   $(PYTHON) -m pytest tests/component -m "not soak" $(SIDE_BY_SIDE)
 test-chart: setup ## The chart, rendered by the real helm
 	@$(WITH_ALL_TOOLS) $(TIMED) "chart" $(PYTHON) -m pytest tests/chart --numprocesses 2 --dist loadfile

@@ -1,7 +1,9 @@
 """Every alert says which namespace it is about, and looks at no other."""
 
 import copy
+import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +13,9 @@ import promql_parser
 import pytest
 import yaml
 from promql_parser import AggModifierType, LabelModifierType, MatchOp
-from support.chart import manifests, template
+from support.chart import CHART, manifests, template
+
+from taxi_domain.metrics import PREDICTOR_REQUEST_DURATION
 
 pytestmark = pytest.mark.chart
 
@@ -27,10 +31,16 @@ def rules() -> list[dict[str, Any]]:
         "backup": {"enabled": True, "destination": "s3://bucket/taxi"},
     }  # fmt: skip
     (rule,) = (one for one in manifests(template(values)) if one["kind"] == "PrometheusRule")
-    return list(rule["spec"]["groups"][0]["rules"])
+    return [one for group in rule["spec"]["groups"] for one in group["rules"]]
 
 
-RULES = rules()
+ALL = rules()
+RULES = [one for one in ALL if "alert" in one]
+RECORDED = {one["record"]: one for one in ALL if "record" in one}
+#: Alerts that call somebody at night: clients are hurt.
+CRITICAL = {
+    "TaxiPredictorUnavailable", "TaxiPredictorErrors", "TaxiPredictorSlow", "TaxiPredictorSpoolFull"
+}  # fmt: skip
 
 
 def losses(query: str) -> list[str]:
@@ -72,7 +82,7 @@ def _losses_of_sides(node: promql_parser.BinaryExpr) -> list[str]:
     return [] if by == (NAMESPACE in matching.labels) else [f"{node.op}: joins without it"]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.get("alert") or rule["record"])
 def test_an_alert_keeps_its_namespace(rule: dict[str, Any]) -> None:
     assert losses(rule["expr"]) == []
 
@@ -105,9 +115,10 @@ def test_alerts_fire_and_keep_quiet_as_written_beside_neighbours(tmp_path: Path)
     for rule in RULES:
         name = rule["alert"]
         cases = [one for one in whole["tests"] if name in _alerts(one)]
-        group = {"name": name, "rules": [{**rule, "annotations": {}}]}
+        below = [one for record, one in RECORDED.items() if f"{record}{{" in rule["expr"]]
+        group = {"name": name, "rules": [*below, {**rule, "annotations": {}}]}
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"groups": [group]}))
-        tests = [_with_neighbours(one, cases, name) for one in cases]
+        tests = [_with_neighbours(one, cases, rule) for one in cases]
         files.append(f"{name}-cases.yaml")
         (tmp_path / files[-1]).write_text(
             yaml.safe_dump({**whole, "rule_files": [f"{name}.yaml"], "tests": tests})
@@ -122,13 +133,16 @@ def test_alerts_fire_and_keep_quiet_as_written_beside_neighbours(tmp_path: Path)
 
 
 def _with_neighbours(
-    case: dict[str, Any], cases: list[dict[str, Any]], alert: str
+    case: dict[str, Any], cases: list[dict[str, Any]], rule: dict[str, Any]
 ) -> dict[str, Any]:
     """Return a case of one alert with the series of all its cases, each in another namespace."""
     found = copy.deepcopy(case)
     found["alert_rule_test"] = [
-        one for one in found["alert_rule_test"] if one["alertname"] == alert
+        one for one in found["alert_rule_test"] if one["alertname"] == rule["alert"]
     ]
+    for check in found["alert_rule_test"]:
+        for expected in check.get("exp_alerts") or []:
+            expected["exp_labels"] |= rule["labels"]
     found["input_series"] += [
         {**series, "series": series["series"].replace('namespace="ns"', f'namespace="ns-{number}"')}
         for number, other in enumerate(cases)
@@ -163,15 +177,116 @@ def test_nobody_misses_reports_that_are_not_made(values: dict[str, Any]) -> None
 
 def alerts_of(values: dict[str, Any]) -> dict[str, str]:
     """Return the expressions of the alerts by name."""
-    (rule,) = (one for one in manifests(template(values)) if one["kind"] == "PrometheusRule")
-    return {one["alert"]: one["expr"] for one in rule["spec"]["groups"][0]["rules"]}
+    return {name: one["expr"] for name, one in rules_of(values).items()}
 
 
-def test_values_of_another_release_lack_a_threshold_and_are_told_which() -> None:
-    """`helm upgrade --reuse-values` gives the chart the values of the release before."""
-    values = {"metrics": {"prometheusRule": {"thresholds": {"refusedRatio": None}}}}
+def rules_of(values: dict[str, Any], release: str = "taxi") -> dict[str, dict[str, Any]]:
+    """Return the alerts by name."""
+    found = manifests(template(values, release=release))
+    (rule,) = (one for one in found if one["kind"] == "PrometheusRule")
+    return {one["alert"]: one for one in rule["spec"]["groups"][0]["rules"]}
 
+
+def refusal(rule: dict[str, Any]) -> str:
     with pytest.raises(subprocess.CalledProcessError) as caught:
-        template(values)
+        template({"metrics": {"prometheusRule": rule}})
+    return str(caught.value.stderr)
 
-    assert "metrics.prometheusRule.thresholds.refusedRatio: is missing" in caught.value.stderr
+
+def test_values_of_another_release_lack_an_alert_and_are_told_which() -> None:
+    """`helm upgrade --reuse-values` gives the chart the values of the release before."""
+    problem = refusal({"alerts": {"TaxiPredictorRowsRefused": None}})
+
+    assert "metrics.prometheusRule.alerts.TaxiPredictorRowsRefused: is missing" in problem
+
+
+@pytest.mark.parametrize(
+    ("gone", "now"),
+    [
+        ({"thresholds": {"errorRatio": 0.01}}, "alerts.<Name>.threshold"),
+        ({"disabled": {"TaxiFallbackServing": True}}, "alerts.<Name>.enabled"),
+    ],
+)
+def test_values_of_before_are_told_what_took_their_place(gone: dict[str, Any], now: str) -> None:
+    assert f"is gone; give metrics.prometheusRule.{now}" in refusal(gone)
+
+
+@pytest.mark.parametrize(
+    ("alert", "field"),
+    [
+        ({"TaxiNobody": {"enabled": False}}, "TaxiNobody"),
+        ({"TaxiTargetDown": {"threshold": 1}}, "threshold"),
+        ({"TaxiTargetDown": {"for": "soon"}}, "for"),
+        ({"TaxiTargetDown": {"severity": "Very High"}}, "severity"),
+        ({"TaxiPredictorErrors": {"threshold": 5}}, "threshold"),
+        ({"TaxiPredictorSlow": {"seconds": 0.3}}, "seconds"),
+    ],
+)
+def test_an_alerts_values_are_strict(alert: dict[str, Any], field: str) -> None:
+    assert field in refusal({"alerts": alert})
+
+
+def test_each_value_of_an_alert_reaches_its_rule() -> None:
+    own = {"for": "7m", "keepFiringFor": "9m", "severity": "page"}
+    values = {
+        "TaxiPredictorErrors": {**own, "threshold": 0.02},
+        "TaxiPredictorRowsRefused": {"threshold": 0.11, "slowThreshold": 0.07},
+        "TaxiPredictorSlow": {"seconds": 0.1},
+        "TaxiPredictorUnavailable": {"for": "0s"},
+        "TaxiFallbackServing": {"enabled": False},
+    }
+    found = rules_of({"metrics": {"prometheusRule": {"alerts": values}}})
+
+    errors, refused = found["TaxiPredictorErrors"], found["TaxiPredictorRowsRefused"]["expr"]
+    assert (errors["for"], errors["keep_firing_for"]) == ("7m", "9m")
+    assert errors["labels"]["severity"] == "page"
+    assert "14.4 * 0.02" in errors["expr"]
+    assert "> 0.11 or" in refused
+    assert refused.count("> 0.07") == 2
+    assert "0.1 seconds" in found["TaxiPredictorSlow"]["annotations"]["description"]
+    assert "for" not in found["TaxiPredictorUnavailable"]
+    assert "TaxiFallbackServing" not in found
+
+
+def test_the_seconds_that_are_slow_are_a_bucket_in_alert_and_schema() -> None:
+    buckets = [one for one in PREDICTOR_REQUEST_DURATION.buckets if one != float("inf")]
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = {"metrics": {"prometheusRule": {"alerts": {"TaxiPredictorSlow": {"seconds": 1}}}}}
+    found = manifests(template(values))
+    (rule,) = (one for one in found if one["kind"] == "PrometheusRule")
+    text = yaml.safe_dump(rule)
+
+    assert schema["$defs"]["alertSlow"]["properties"]["seconds"]["enum"] == buckets
+    # As prometheus_client writes it.
+    assert set(re.findall(r'[{ ]le="([^"]+)"', text)) == {"1.0"}
+
+
+def test_only_what_hurts_clients_is_critical() -> None:
+    severities = {one["alert"]: one["labels"]["severity"] for one in RULES}
+
+    assert {name for name, one in severities.items() if one == "critical"} == CRITICAL
+    assert set(severities.values()) == {"critical", "warning", "info"}
+
+
+def test_two_releases_of_a_namespace_have_alerts_of_their_own() -> None:
+    first, other = (rules_of({}, release) for release in ("taxi", "flights"))
+
+    assert first.keys() == other.keys()
+    for name, rule in first.items():
+        assert rule["labels"]["release"] == "taxi"
+        assert other[name]["labels"]["release"] == "flights"
+        assert rule["expr"] != other[name]["expr"]
+
+
+def test_an_alert_leads_to_its_runbook() -> None:
+    given = {"metrics": {"prometheusRule": {"runbookUrl": "https://docs.example/runbooks/"}}}
+    reports = {"batchReport": {"url": "https://monitor.example/"}}
+    name = "TaxiTargetDown"
+
+    def link(values: dict[str, Any]) -> str:
+        found: str = rules_of(values)[name]["annotations"]["runbook_url"]
+        return found
+
+    assert link({}) == f"http://taxi-monitor.ns/runbooks/{name}"
+    assert link(reports) == f"https://monitor.example/runbooks/{name}"
+    assert link(given) == f"https://docs.example/runbooks/{name}.md"

@@ -149,8 +149,11 @@ def test_how_late_a_backup_may_be_reaches_its_alert(after: str, seconds: int) ->
     assert f"offset {after} unless" in query
 
 
+DISK = {"alerts": {"TaxiMongodbDiskFilling": {"threshold": 0.71}}}
+
+
 def test_the_volume_that_is_watched_is_that_of_mongodb() -> None:
-    found = release(S3, metrics={"prometheusRule": {"thresholds": {"diskUsedRatio": 0.71}}})
+    found = release(S3, metrics={"prometheusRule": DISK})
     rules = found["PrometheusRule", "taxi-alerts"]["spec"]["groups"][0]["rules"]
     (query,) = (one["expr"] for one in rules if one["alert"] == "TaxiMongodbDiskFilling")
     mongodb = found["StatefulSet", "taxi-mongodb"]

@@ -1,202 +1,94 @@
-"""Alerts and dashboards: they parse, and use only what the catalogue has."""
+"""Alerts: they parse, use only what the catalogue has, and say what happened."""
 
-import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import promql_parser
 import pytest
 import yaml
 from support.chart import CHART, manifests, objects, template
-
-from taxi_domain.metric import Metric, MetricType
-from taxi_domain.metrics import CATALOGUE
+from support.promql import (
+    OF_OTHERS,
+    TARGET_LABELS,
+    grouped,
+    labels_of,
+    model_gauges,
+    names,
+    own_labels,
+    selectors,
+)
 
 pytestmark = pytest.mark.chart
 
 RUNBOOKS = CHART.parents[1] / "docs" / "runbooks"
-TARGET_LABELS = {"namespace", "job", "pod", "service", "exported_service", "le"}
 SMALL_FALLBACK = {"fallback": {"spool": {"maxBytes": 67108864}}}
-#: Series of others, with their labels beside those of a target.
-OF_OTHERS = {
-    "up": set(),
-    "kubelet_volume_stats_available_bytes": {"persistentvolumeclaim"},
-    "kubelet_volume_stats_capacity_bytes": {"persistentvolumeclaim"},
+EVERYTHING = {
+    "batchReport": {"enabled": True},
+    "backup": {"enabled": True, "destination": "s3://bucket/taxi"},
 }
-_NAME = re.compile(rf"\b(taxi_[a-z_]+|{'|'.join(OF_OTHERS)})\b")
 
 
-def series() -> dict[str, Metric]:
-    """Return the catalogue's metric of every series name."""
-    found: dict[str, Metric] = {}
-    for metric in CATALOGUE:
-        names = [metric.name]
-        if metric.type is MetricType.HISTOGRAM:
-            names = [f"{metric.name}_{suffix}" for suffix in ("bucket", "sum", "count")]
-        found |= dict.fromkeys(names, metric)
-    return found
-
-
-SERIES = series()
+def groups_of(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the groups of rules that values lead to."""
+    (rule,) = (one for one in manifests(template(values)) if one["kind"] == "PrometheusRule")
+    return list(rule["spec"]["groups"])
 
 
 def rules() -> list[dict[str, Any]]:
-    """Return the rules of a release that has all of them."""
-    values = {
-        "batchReport": {"enabled": True},
-        "backup": {"enabled": True, "destination": "s3://bucket/taxi"},
-    }
-    (rule,) = (one for one in manifests(template(values)) if one["kind"] == "PrometheusRule")
-    return list(rule["spec"]["groups"][0]["rules"])
+    """Return the alerts of a release that has all of them."""
+    return list(groups_of(EVERYTHING)[0]["rules"])
 
 
-def dashboard() -> dict[str, Any]:
-    config = objects("default", "ConfigMap")["taxi-dashboards"]
-    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
-    loaded: dict[str, Any] = json.loads(config["data"]["taxi-monitoring.json"])
-    return loaded
+def recorded() -> list[dict[str, Any]]:
+    """Return the groups of recorded series."""
+    return groups_of(EVERYTHING)[1:]
 
 
-def panels() -> Iterator[dict[str, Any]]:
-    yield from (one for one in dashboard()["panels"] if one["type"] != "row")
-
-
-def dashboard_queries() -> list[str]:
-    queries = [target["expr"] for panel in panels() for target in panel["targets"]]
-    queries += [one["expr"] for one in dashboard()["annotations"]["list"]]
-    filled = {"$__rate_interval": "1m", "$namespace": "ns", "$model_role": "champion"}
-    for variable, value in filled.items():
-        queries = [query.replace(variable, value) for query in queries]
-    return queries
-
-
-def selectors(query: str) -> list[Any]:
-    """Return all vector selectors of a query."""
-    found: list[Any] = []
-
-    def walk(node: Any) -> None:
-        if isinstance(node, promql_parser.VectorSelector):
-            found.append(node)
-        for child in ("expr", "lhs", "rhs", "vector_selector"):
-            below = getattr(node, child, None)
-            if below is not None:
-                walk(below)
-        for argument in getattr(node, "args", None) or []:
-            walk(argument)
-
-    walk(promql_parser.parse(query))
-    return found
-
-
-def own_labels(name: str) -> set[str]:
-    return OF_OTHERS[name] if name in OF_OTHERS else set(SERIES[name].labels)
-
-
-def labels_of(selector: Any) -> set[str]:
-    return {matcher.name for matcher in selector.matchers.matchers}
-
-
-ALL_QUERIES = [*(rule["expr"] for rule in rules()), *dashboard_queries()]
+ALL_RULES = rules() + [rule for group in recorded() for rule in group["rules"]]
+ALL_QUERIES = [rule["expr"] for rule in ALL_RULES]
 
 
 @pytest.mark.parametrize("query", ALL_QUERIES)
 def test_a_query_uses_only_the_catalogue(query: str) -> None:
     found = selectors(query)
 
-    assert len(found) == len(_NAME.findall(query))
+    assert [one.name for one in found] == names(query)
     for selector in found:
-        if selector.name == "up":
-            continue
-        assert selector.name in SERIES or selector.name in OF_OTHERS
         known = {*own_labels(selector.name), *TARGET_LABELS}
         assert labels_of(selector) <= known
         assert "namespace" in labels_of(selector), "a query must stay in its namespace"
+        assert labels_of(selector) & {"job", "persistentvolumeclaim"}, "and in its release"
 
 
 @pytest.mark.parametrize("query", ALL_QUERIES)
 def test_a_query_groups_by_labels_that_exist(query: str) -> None:
-    known = {label for name in _NAME.findall(query) for label in own_labels(name)}
-    grouped = {
-        label.strip()
-        for group in re.findall(r"by \(([^)]*)\)", query)
-        for label in group.split(",")
-    }
+    known = {label for name in names(query) for label in own_labels(name)}
 
-    assert grouped <= known | TARGET_LABELS
+    assert grouped(query) <= known | TARGET_LABELS
 
 
-@pytest.mark.parametrize("query", ALL_QUERIES)
+@pytest.mark.parametrize("query", [rule["expr"] for rule in rules()])
 def test_gauges_of_a_model_are_aggregated_over_pods(query: str) -> None:
     # A replaced monitor pod must not show as two series.
-    gauges = [
-        one.name
-        for one in selectors(query)
-        if one.name in SERIES
-        and SERIES[one.name].type is MetricType.GAUGE
-        and "model_role" in SERIES[one.name].labels
-        and "model" in SERIES[one.name].labels
-    ]
-
-    assert not gauges or re.match(r"max by \((namespace, )?model, model_role", query)
+    assert not model_gauges(query) or re.match(r"max by \(namespace, model, model_role", query)
 
 
-def test_every_metric_of_the_catalogue_that_people_look_at_is_on_the_dashboard() -> None:
-    shown = {name for query in dashboard_queries() for name in _NAME.findall(query)}
-    missing = {
-        metric.name for metric in CATALOGUE if not {metric.name, f"{metric.name}_bucket"} & shown
-    }
+def test_what_the_rules_read_of_others_is_there_without_more() -> None:
+    read = {name for query in ALL_QUERIES for name in names(query)} & set(OF_OTHERS)
 
-    assert missing <= {
-        "taxi_predictor_spool_bytes",
-        "taxi_predictor_torn_counter_files",
-        "taxi_monitor_feature_drift_pvalue",
-        "taxi_monitor_feature_rows_total",
-        "taxi_monitor_reference_bin_ratio",
-        "taxi_monitor_drifted_features",
-        "taxi_monitor_drift_detected",
-        "taxi_monitor_reference_rows",
-        "taxi_monitor_window_start_timestamp_seconds",
-        "taxi_monitor_window_end_timestamp_seconds",
-        "taxi_monitor_model_info",
-        "taxi_monitor_background_up",
-        "taxi_operator_reconcile_duration_seconds",
-        "taxi_operator_duplicates_prevented_total",
-        "taxi_operator_champion_unavailable",
-        "taxi_operator_rescues_total",
-        "taxi_operator_last_switch_seconds",
-        "taxi_operator_policy_condition",
-        "taxi_operator_webhook_pending",
-        "taxi_monitor_mongodb_kept_timestamp_seconds",
-    }
-
-
-def test_the_dashboard_works_in_any_grafana() -> None:
-    board = dashboard()
-    variables = {one["name"]: one for one in board["templating"]["list"]}
-
-    assert "__inputs" not in board
-    assert board["uid"] == "taxi-monitoring"
-    assert variables["datasource"]["type"] == "datasource"
-    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
-    for panel in panels():
-        assert panel["datasource"]["uid"] == "${datasource}"
-        assert panel["title"]
-        assert panel["description"]
-    for name in ("namespace", "model_role"):
-        (metric,) = _NAME.findall(variables[name]["query"]["query"])
-        assert metric in SERIES
+    assert read == {
+        "up", "kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
 def test_an_alert_says_what_happened_and_has_a_runbook(rule: dict[str, Any]) -> None:
     page = RUNBOOKS / f"{rule['alert']}.md"
 
-    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert rule["labels"]["severity"] in {"info", "warning", "critical"}
     assert rule["annotations"]["summary"]
     assert rule["annotations"]["description"]
     assert rule["annotations"]["runbook"] == f"docs/runbooks/{rule['alert']}.md"
@@ -224,30 +116,24 @@ def test_alerts_can_be_left_out_labelled_and_linked() -> None:
     )
 
 
-def groups_of(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the groups of rules that values lead to."""
-    (rule,) = (one for one in manifests(template(values)) if one["kind"] == "PrometheusRule")
-    return list(rule["spec"]["groups"])
-
-
 def alerts_of(values: dict[str, Any]) -> dict[str, str]:
     """Return the expressions of the alerts by name."""
     return {one["alert"]: one["expr"] for one in groups_of(values)[0]["rules"]}
 
 
 def test_thresholds_reach_the_rules() -> None:
-    values = {"metrics": {"prometheusRule": {"thresholds": {"evaluationAgeSeconds": 17}}}}
-    found = alerts_of(values)
+    stale = {"TaxiMonitorEvaluationStale": {"threshold": 17}}
+    found = alerts_of({"metrics": {"prometheusRule": {"alerts": stale}}})
 
     assert found["TaxiMonitorEvaluationStale"].endswith("> 17")
-    assert not re.search(r"NAMESPACE|RELEASE|[A-Z]+_[A-Z]+", yaml.dump(found))
+    assert not re.search(r"NAMESPACE|RELEASE|THRESHOLD|[A-Z]+_[A-Z]+", yaml.dump(groups_of({})))
 
 
 def test_each_spool_has_the_threshold_of_its_own_size() -> None:
     query = alerts_of(SMALL_FALLBACK)["TaxiPredictorSpoolFilling"]
 
-    limits = dict(re.findall(r'job="taxi-(\w+)"}\) > (\d+)', query))
-    assert limits == {"predictor": "134217728", "fallback": "33554432"}
+    limits = dict(re.findall(r'job="taxi-(\w+)"}\) > 0.5 \* (\d+)', query))
+    assert limits == {"predictor": "268435456", "fallback": "67108864"}
 
 
 @pytest.mark.parametrize("enabled", [True, False])
@@ -288,12 +174,18 @@ def test_the_alert_of_refused_rides_tells_the_fields(tmp_path: Path) -> None:
         f'taxi_predictor_refused_rows_total{{{common},reason="body"}}': "0x20",
     }
     expected = {
-        "exp_labels": {"severity": "warning", "namespace": "ns", "job": "taxi-predictor"},
+        "exp_labels": {
+            "severity": "warning",
+            "namespace": "ns",
+            "release": "taxi",
+            "job": "taxi-predictor",
+        },
         "exp_annotations": {
             "summary": "taxi-predictor refuses 40% of the rows that it is asked",
             "description": "Refused in the last half an hour, by field or reason: "
             "trip_distance 600; PULocationID 200; no window and no verdict has these rows.",
             "runbook": "docs/runbooks/TaxiPredictorRowsRefused.md",
+            "runbook_url": "http://taxi-monitor.ns/runbooks/TaxiPredictorRowsRefused",
         },
     }
     check = {

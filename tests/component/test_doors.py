@@ -48,7 +48,7 @@ def server(name: str, mongod: Mongod, tmp_path: Path) -> Iterator[Server]:
         callers.mkdir()
         (callers / "shop").write_text(TOKEN)
         variables = {"TAXI_PREDICT_CALLERS": str(callers)}
-    one = started(name, tmp_path, mongod, workers=1, **variables)
+    one = started(name, tmp_path, mongod, 1000, 1, **variables)
     yield one
     one.process.stop()
 

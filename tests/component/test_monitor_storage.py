@@ -18,7 +18,9 @@ pytestmark = pytest.mark.component
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 PREFIX = "taxi_monitor_"
-DISK = {"mongodb_data_bytes", "mongodb_disk_used_bytes", "mongodb_disk_size_bytes"}
+DISK = {
+    "mongodb_data_bytes", "mongodb_disk_used_bytes", "mongodb_disk_size_bytes", "mongodb_up",
+}  # fmt: skip
 
 
 def exported(watch: StorageWatch) -> dict[str, float]:
@@ -46,7 +48,7 @@ def test_the_disk_is_told_and_a_backup_once_there_is_one(
         assert exported(watch) == {}
 
         watch.refresh()
-        assert exported(watch) == {"mongodb_data_bytes": 0}
+        assert exported(watch) == {"mongodb_data_bytes": 0, "mongodb_up": 1}
 
         ensure_audit(database)
         watch.refresh()
@@ -66,7 +68,8 @@ def test_the_disk_is_told_and_a_backup_once_there_is_one(
 
         mongod.kill()
         watch.refresh()
-        assert set(exported(watch)) == {"last_backup_timestamp_seconds"}
+        assert set(exported(watch)) == {"last_backup_timestamp_seconds", "mongodb_up"}
+        assert exported(watch)["mongodb_up"] == 0
 
 
 def test_an_entry_that_nobody_can_read_hides_no_disk(mongod: Mongod) -> None:

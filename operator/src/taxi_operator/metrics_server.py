@@ -1,12 +1,12 @@
 """Answers Prometheus from threads of its own, whatever connects."""
 
 import contextlib
-import http.client
 import logging
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from http.client import LineTooLong
 from socketserver import ThreadingMixIn
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -91,7 +91,7 @@ class _Headers:
         line: bytes = self._file.readline(size)
         self._left -= len(line)
         if self._left < 0:
-            raise http.client.LineTooLong("header")
+            raise LineTooLong("header")
         return line
 
     def __getattr__(self, name: str) -> Any:

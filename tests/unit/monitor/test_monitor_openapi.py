@@ -13,6 +13,7 @@ from taxi_monitor.http.openapi import document
 NO_JSON = (
     "/", "/reports", "/reports/{report_id}", "/openapi.json", "/page.css",
     "/versions/{role}", "/versions/{role}/columns/{path:name}",
+    "/runbooks/{alert}",
 )  # fmt: skip
 
 

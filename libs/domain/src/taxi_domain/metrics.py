@@ -176,11 +176,9 @@ MONITOR_ERROR_MAE: Final = computed(
     *_MODEL, "source",
 )  # fmt: skip
 MONITOR_ERROR_BIAS: Final = computed(
-    "taxi_monitor_error_bias",
-    "Mean of prediction minus label, in the target's unit.",
-    *_MODEL,
-    "source",
-)
+    "taxi_monitor_error_bias", "Mean of prediction minus label, in the target's unit.",
+    *_MODEL, "source",
+)  # fmt: skip
 MONITOR_ERROR_REFERENCE: Final = computed(
     "taxi_monitor_error_reference_rmse",
     "Error of the version at its acceptance, on rows it had not seen, in the target's unit.",

@@ -24,6 +24,7 @@ from taxi_monitor.http.report_readers import ReportReaders
 from taxi_monitor.http.report_routes import report_blueprint
 from taxi_monitor.http.routes import Parts, blueprint
 from taxi_monitor.http.row_routes import row_blueprint
+from taxi_monitor.http.runbook_routes import runbook_blueprint
 from taxi_monitor.http.verdict_routes import verdict_blueprint
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.metrics.evidence_gauges import EvidenceCollector
@@ -116,6 +117,7 @@ def create_app(parts: Parts, events: EventLog, pages: Pages, tokens: Tokens) -> 
         blueprint(parts), record_blueprint(parts), event_blueprint(parts, events),
         row_blueprint(parts), correction_blueprint(parts), report_blueprint(parts),
         openapi_blueprint(parts), page_blueprint(pages, readers), verdict_blueprint(parts, readers),
+        runbook_blueprint(),
     ):  # fmt: skip
         app.register_blueprint(one)
     return app

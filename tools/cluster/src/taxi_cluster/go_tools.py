@@ -158,11 +158,16 @@ def module_source(module: str) -> Path:
     def unpacked() -> str:
         return run(
             [go, "list", "-m", "-f", "{{.Dir}}", module], cwd=module_folder(), timeout=300,
-            env=_environment(),
+            env=build_environment(),
         ).strip()  # fmt: skip
 
     if not unpacked():
-        run([go, "mod", "download", module], cwd=module_folder(), timeout=600, env=_environment())
+        run(
+            [go, "mod", "download", module],
+            cwd=module_folder(),
+            timeout=600,
+            env=build_environment(),
+        )
     return Path(unpacked())
 
 
@@ -196,7 +201,8 @@ def _count_packages(programs: list[Program]) -> int:
             command: list[str | Path] = [
                 go, "list", "-deps", "-mod=readonly", *program.flags, program.package
             ]  # fmt: skip
-            run_logged(command, "go-sources", timeout=1800, cwd=module_folder(), env=_environment())
+            environment = build_environment()
+            run_logged(command, "go-sources", timeout=1800, cwd=module_folder(), env=environment)
             # Downloads are told in the same log, as "go: downloading ...".
             packages = (line for line in log.read_text().splitlines() if " " not in line)
             counted |= {f"{program.flags} {package}" for package in packages}
@@ -218,12 +224,13 @@ def _build(program: Program, target: Path, which: str, counter: _Packages) -> No
         return f"(package {counter.so_far(log)} of at most {counter.expected})"
 
     with step(f"building {program.name} ({which})", compiled):
-        run_logged(command, name, timeout=3600, cwd=module_folder(), env=_environment())
+        run_logged(command, name, timeout=3600, cwd=module_folder(), env=build_environment())
     counter.before = counter.so_far(log)
     temporary.rename(target / program.name)
 
 
-def _environment() -> dict[str, str]:
+def build_environment() -> dict[str, str]:
+    """Return what every build is told by its environment."""
     # GOWORK: a go.work of the user's in a folder above would change what is built.
     return {
         "CGO_ENABLED": "0",

@@ -1,4 +1,4 @@
-"""How full MongoDB's disk is, by its own account."""
+"""Whether MongoDB answers, and how full its disk is by its own account."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -37,3 +37,13 @@ def storage_of(database: Database[Document]) -> Storage:
     data = int(stats["storageSize"] + stats["indexSize"])
     # An empty database is told as one on no disk.
     return Storage(data, used, size) if size else Storage(data, None, None)
+
+
+def require_answer(database: Database[Document]) -> None:
+    """Ask the server for nothing, which needs no right.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or does not know the user.
+    """
+    with translated():
+        database.command("ping", maxTimeMS=_MAX_MILLISECONDS)

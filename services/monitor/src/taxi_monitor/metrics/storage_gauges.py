@@ -13,7 +13,7 @@ from taxi_domain import storage_metrics as catalogue
 from taxi_domain.errors import TaxiError
 from taxi_domain.metric import Metric
 from taxi_store.admin.audit import Action, last_done
-from taxi_store.admin.storage import Storage, storage_of
+from taxi_store.admin.storage import Storage, require_answer, storage_of
 from taxi_store.admin.upkeep import last_kept
 from taxi_store.connection import Document
 
@@ -36,6 +36,8 @@ class StorageWatch:
         self._clock = clock
         self._next_at = clock()
         self._problem = ""
+        #: None before it was asked.
+        self.up: bool | None = None
         self.storage: Storage | None = None
         self.backed_up_at: float | None = None
         self.kept_at: float | None = None
@@ -46,20 +48,28 @@ class StorageWatch:
             return
         problems: list[str] = []
         self.storage = None
-        for ask in (self._storage, self._backup, self._upkeep):
+        answered = False
+        for ask in (self._answer, self._storage, self._backup, self._upkeep):
             try:
                 ask()
+                answered = True
             except TaxiError as error:
                 problems.append(str(error))
             except Exception as error:
                 # This is the thread that follows the log; no answer of a server may end it.
                 problems.append(f"a defect of the monitor ({error!r})")
+            if not answered:
+                break  # one that is away is not waited for three times
+        self.up = answered
         problem = "; ".join(problems)
         if problem and problem != self._problem:
             logger.warning("the disk or the backups are not known", extra={"reason": problem})
         self._problem = problem
         # Also after a failure: one that took its time-out must not hold up every evaluation.
         self._next_at = self._clock() + _PAUSE_SECONDS
+
+    def _answer(self) -> None:
+        require_answer(self._database)
 
     def _storage(self) -> None:
         self.storage = storage_of(self._database)
@@ -90,6 +100,8 @@ class StorageCollector(Collector):
     def _values(self) -> Iterator[tuple[Metric, float | None]]:
         yield catalogue.MONITOR_LAST_BACKUP, self._watch.backed_up_at
         yield catalogue.MONITOR_MONGODB_KEPT, self._watch.kept_at
+        if self._watch.up is not None:
+            yield catalogue.MONITOR_MONGODB_UP, float(self._watch.up)
         # The other thread may replace it meanwhile.
         if (storage := self._watch.storage) is not None:
             yield catalogue.MONITOR_DATA_BYTES, storage.data
