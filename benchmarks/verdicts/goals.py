@@ -71,6 +71,7 @@ def _missed(measured: Mapping[str, Any]) -> bool:
 def _within(name: str, requests: int | None, of: str) -> Goal:
     limit = MAX_REQUESTS[name]
     return Goal(
-        f"{name}: <= {limit:,} requests (median; {of})", "never" if requests is None else f"{requests:,}",
+        f"{name}: <= {limit:,} requests (median; {of})",
+        "never" if requests is None else f"{requests:,}",
         requests is not None and requests <= limit,
     )  # fmt: skip
