@@ -189,7 +189,7 @@ def test_a_bias_of_a_larger_error_decides(calibration: Calibration) -> None:
     high = BlockScores(Side.LABELS, B, {"harmful_bias": 2 * float(np.abs(seen).max())})
     assert judged(calibration, [high] * 8, Side.LABELS)[-1].state is State.ALARM
     ordinary = BlockScores(Side.LABELS, B, {"harmful_bias": 0.0, "harm": harm, "bias": 1.0})
-    assert judged(calibration, [ordinary] * 8, Side.LABELS)[-1].evidence["harmful_bias"] < 1
+    assert (judged(calibration, [ordinary] * 8, Side.LABELS)[-1].evidence["harmful_bias"] or 0) < 1
 
 
 def test_evidence_stays_within_twice_that_of_an_alarm(
