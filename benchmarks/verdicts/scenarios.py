@@ -25,8 +25,8 @@ WARM_UP: Final = 3000
 MIN_AFTER: Final = 5000
 #: Pairs into whose traffic shifts are put.
 SHIFTED: Final = (
-    "quiet-2021-02", "quiet-2020-03-early", "quiet-after-collapse", "quiet-2022-01-late",
-    "flights-2013-10",
+    "quiet-2021-02", "quiet-2021-01-late", "quiet-2020-03-early", "quiet-after-collapse",
+    "quiet-2022-01-late", "flights-2013-10",
 )  # fmt: skip
 #: What the curve of budgets is made of, beside all quiet spans.
 SWEPT: Final = frozenset({

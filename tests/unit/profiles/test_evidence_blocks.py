@@ -155,6 +155,18 @@ def test_gain_is_what_a_recalibration_saves(calibration: Calibration, live: dict
     assert scores["gain"] < 0.03  # nothing can be learnt from noise
 
 
+def test_a_bias_counts_where_the_error_grew(calibration: Calibration, live: dict[str, Any]) -> None:
+    longer = live | {TARGET: live[TARGET] * 1.25}
+    worse = score_labels(calibration, part(longer, 4000, 4500)).scores
+    assert worse["harm"] > calibration.small_harm
+    assert worse["harmful_bias"] == worse["bias"] > 0
+    # As far from the labels on the whole, and nearer to each of them.
+    better = live | {TARGET: live[PREDICTION] + 0.5}
+    found = score_labels(calibration, part(better, 4000, 4500)).scores
+    assert found["bias"] > 0
+    assert found["harmful_bias"] == 0
+
+
 def test_an_error_below_the_references_has_no_gain(
     calibration: Calibration, live: dict[str, Any]
 ) -> None:

@@ -43,6 +43,14 @@ def test_a_reference_keeps_its_calibration_to_the_bit(calibration: Calibration) 
     )
 
 
+def test_references_of_before_have_the_stream_that_is_made_of_others(
+    calibration: Calibration,
+) -> None:
+    assert "harmful_bias" not in calibration.scores
+    assert "harmful_bias" in calibration.book(Side.LABELS).streams
+    assert "harmful_bias" not in calibration.book(Side.ROWS).streams
+
+
 def test_the_same_rows_give_the_same_calibration(calibration: Calibration) -> None:
     made = columns(ROWS, 1)
     order = np.random.default_rng(1).permutation(ROWS)

@@ -9,7 +9,7 @@ import pytest
 from support.evidence_rows import calibrated, columns, part
 
 from taxi_profiles.evidence.calibration import Calibration, NotCalibratedError
-from taxi_profiles.evidence.detector import Detector, StateError
+from taxi_profiles.evidence.detector import MARGIN, Detector, StateError
 from taxi_profiles.evidence.judgement import Judgement, State
 from taxi_profiles.evidence.scoring import BlockScores, score_labels, score_rows
 from taxi_profiles.evidence.streams import Group, Side, column_of, score_of
@@ -69,7 +69,7 @@ def test_a_longer_distance_is_an_alarm_that_names_it(
     assert column_of(found[first].blamed[0]) == "distance"
     total, threshold = found[first].total, found[first].threshold
     assert total is not None
-    assert total >= threshold == pytest.approx(np.log10(2 * BUDGET / B))
+    assert total >= threshold == pytest.approx(np.log10(MARGIN * 2 * BUDGET / B))
     assert found[first].believes(Group.INPUTS)
     assert not found[first].believes(Group.FAULTS)
     assert found[-1].block == len(found) - 1
@@ -181,6 +181,24 @@ def test_labels_that_take_longer_are_an_alarm_of_the_error(calibration: Calibrat
 
 def test_bias_alone_is_a_diagnosis() -> None:
     assert not score_of("bias").decides
+
+
+def test_a_bias_of_a_larger_error_decides(calibration: Calibration) -> None:
+    seen = calibration.scores["bias"]
+    harm = 2 * calibration.small_harm
+    high = BlockScores(Side.LABELS, B, {"harmful_bias": 2 * float(np.abs(seen).max())})
+    assert judged(calibration, [high] * 8, Side.LABELS)[-1].state is State.ALARM
+    ordinary = BlockScores(Side.LABELS, B, {"harmful_bias": 0.0, "harm": harm, "bias": 1.0})
+    assert (judged(calibration, [ordinary] * 8, Side.LABELS)[-1].evidence["harmful_bias"] or 0) < 1
+
+
+def test_evidence_stays_within_twice_that_of_an_alarm(
+    calibration: Calibration, longer: list[BlockScores]
+) -> None:
+    found = judged(calibration, longer * 4)
+    most = found[-1].threshold + np.log10(2)
+    assert max(one.total or 0.0 for one in found) <= most + 1e-9
+    assert found[-1].total == pytest.approx(most, abs=0.3)
 
 
 def test_a_short_reference_says_so() -> None:

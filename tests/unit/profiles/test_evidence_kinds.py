@@ -12,7 +12,8 @@ HIGH, LOW = 5.0, 0.0
 
 def judgement(side: Side, state: State = State.ALARM, **evidence: float) -> Judgement:
     groups = {group: evidence.get(group, LOW) for group in Group}
-    streams = {name: evidence.get(name, LOW) for name in ("estimated_harm", "harm", "gain")}
+    names = ("estimated_harm", "harm", "harmful_bias", "gain")
+    streams = {name: evidence.get(name, LOW) for name in names}
     return Judgement(side, 3, 500, {}, streams, groups, HIGH, 2.6, state, (), {}, {})
 
 
@@ -35,6 +36,12 @@ def errors(state: State = State.OK, **evidence: float) -> Judgement:
         (rows(inputs=HIGH, estimated_harm=HIGH), errors(), Labels.KNOWN, Kind.BENIGN),
         (rows(inputs=HIGH), errors(error=HIGH, harm=HIGH), Labels.KNOWN, Kind.HARMFUL_COVARIATE),
         (rows(outputs=HIGH), errors(error=HIGH, gain=HIGH), Labels.KNOWN, Kind.HARMFUL_COVARIATE),
+        (
+            rows(inputs=HIGH),
+            errors(error=HIGH, harmful_bias=HIGH),
+            Labels.KNOWN,
+            Kind.HARMFUL_COVARIATE,
+        ),
         (rows(inputs=HIGH), errors(State.ALARM, error=HIGH), Labels.KNOWN, Kind.BENIGN),  # a slice
         (rows(State.OK), errors(State.ALARM, error=HIGH), Labels.KNOWN, Kind.CONCEPT),
         (rows(faults=HIGH), errors(State.ALARM, error=HIGH), Labels.KNOWN, Kind.DATA_FAULT),

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from taxi_profiles.evidence.bets import Book, book_of
 from taxi_profiles.evidence.cells import Cells
 from taxi_profiles.evidence.gain import Correction
-from taxi_profiles.evidence.signals import ESTIMATED_HARM, HARM, Conditional, Means, Models
+from taxi_profiles.evidence.signals import (
+    BIAS,
+    ESTIMATED_HARM,
+    HARM,
+    HARMFUL_BIAS,
+    Conditional,
+    Means,
+    Models,
+    harmful_bias,
+)
 from taxi_profiles.evidence.streams import (
     NULLABLE_SHARE,
     NULLS,
@@ -92,10 +101,13 @@ class Calibration:
                 f"has {self.blocks} of {MIN_BLOCKS}; train on at least "
                 f"{MIN_BLOCKS * BLOCK_SIZES[-1]} rows, better {MIN_BLOCKS * BLOCK_SIZES[0]}"
             )
+        # Made of two others here, so that versions of before have it too.
+        bias = harmful_bias(self.scores[BIAS], self.scores[HARM], self.small_harm)
+        scores = {**self.scores, HARMFUL_BIAS: bias}
         return book_of(
             {
                 name: (some, score_of(name).sides, self._floor(name))
-                for name, some in self.scores.items()
+                for name, some in scores.items()
                 if score_of(name).side is side and len(some) >= MIN_BLOCKS
             }
         )
@@ -104,9 +116,14 @@ class Calibration:
         floor = score_of(stream).floor
         if stream.startswith(NULLS) and column_of(stream) in self.nullable:
             return max(floor, NULLABLE_SHARE)
-        if stream == ESTIMATED_HARM or stream.startswith(HARM):
-            return max(floor, SMALL_HARM * self.mean_loss)
+        if stream in (ESTIMATED_HARM, HARMFUL_BIAS) or stream.startswith(HARM):
+            return max(floor, self.small_harm)
         return floor
+
+    @property
+    def small_harm(self) -> float:
+        """Growth of the mean loss up to which nothing is suspicious."""
+        return SMALL_HARM * self.mean_loss
 
     @property
     def mean_loss(self) -> float:

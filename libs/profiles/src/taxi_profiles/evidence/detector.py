@@ -22,13 +22,16 @@ from taxi_profiles.evidence.streams import SLICE, Group, Side, column_of, score_
 Floats = NDArray[np.float64]
 
 #: Changes with what makes a judgement differ for the same reference and blocks.
-ENGINE: Final = 1
+ENGINE: Final = 2
 #: Rows between false alarms, at least, on average.
 BUDGET_ROWS: Final = 100_000
+#: The budget is kept for exchangeable blocks; months are not quite that, and this is for them.
+MARGIN: Final = 2.0
 #: An alarm ends when the evidence was below A / SUSPECTED for so many blocks.
 SUSPECTED: Final = 10.0
 CALM_BLOCKS: Final = 3
-#: Evidence is kept up to that many times A, so that an alarm can end.
+#: The evidence of a side is kept up to that many times A, so that an alarm can end; to lower what
+#: is bet on never makes an alarm likelier.
 _MOST: Final = 2.0
 
 
@@ -142,10 +145,10 @@ class Detector:
         calm = self.calm + 1 if total < rules.threshold - math.log(SUSPECTED) else 0
         if self.alarm and calm >= CALM_BLOCKS:
             alarm, bets = False, Bets.none(rules.book.lines)
-        most = rules.threshold + math.log(_MOST) - rules.shares
+        over = max(total - rules.threshold - math.log(_MOST), 0.0)
         return replace(
             self, blocks=self.blocks + 1, alarm=alarm, calm=calm if alarm else 0,
-            bets=replace(bets, evidence=np.minimum(bets.evidence, most)), last=scores,
+            bets=replace(bets, evidence=bets.evidence - over), last=scores,
         )  # fmt: skip
 
     def judgement(self) -> Judgement:
@@ -227,7 +230,7 @@ def _rules(calibration: Calibration, side: Side, budget_rows: float) -> _Rules:
     bets = -np.log(counts)[book.lines.stream][:, np.newaxis] - book.handicap
     shares = bets + logs[book.lines.stream][:, np.newaxis] - math.log(len(groups))
     # Two sides share the budget: each has half of the false alarms.
-    threshold = math.log(2 * budget_rows / calibration.block_rows)
+    threshold = math.log(MARGIN * 2 * budget_rows / calibration.block_rows)
     return _Rules(book, groups, places, logs, bets, shares, threshold)
 
 

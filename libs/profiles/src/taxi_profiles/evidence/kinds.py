@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from taxi_profiles.evidence.judgement import Judgement, State
-from taxi_profiles.evidence.signals import ESTIMATED_HARM, GAIN, HARM
+from taxi_profiles.evidence.signals import ESTIMATED_HARM, GAIN, HARM, HARMFUL_BIAS
 from taxi_profiles.evidence.streams import Group
 
 
@@ -49,7 +49,7 @@ def kind_of(rows: Judgement | None, errors: Judgement | None, labels: Labels) ->
         return Kind.NONE
     if harm and not inputs:
         return Kind.CONCEPT
-    if errors is not None and harm and (errors.believes(HARM) or errors.believes(GAIN)):
+    if errors is not None and harm and any(map(errors.believes, (HARM, HARMFUL_BIAS, GAIN))):
         return Kind.HARMFUL_COVARIATE
     return _harmless_so_far(rows, labels)
 

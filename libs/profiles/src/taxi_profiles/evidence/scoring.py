@@ -10,7 +10,17 @@ from taxi_profiles.evidence.calibration import Calibration
 from taxi_profiles.evidence.cells import column_scores, expected_shares
 from taxi_profiles.evidence.gain import MIN_HISTORY, harmful_gain
 from taxi_profiles.evidence.rows import ALL_STRATA, UNTIMED, Mask, rows_of
-from taxi_profiles.evidence.signals import GAIN, HARM, Means, label_signals, means_of, row_signals
+from taxi_profiles.evidence.signals import (
+    BIAS,
+    GAIN,
+    HARM,
+    HARMFUL_BIAS,
+    Means,
+    harmful_bias,
+    label_signals,
+    means_of,
+    row_signals,
+)
 from taxi_profiles.evidence.streams import Side
 from taxi_profiles.reference import PREDICTION
 
@@ -186,6 +196,8 @@ def score_labels(
     strata = np.bincount(rows.strata, minlength=ALL_STRATA).astype(np.float64)
     means = means_of(label_signals(calibration.models, rows), rows.strata)
     scores = calibration.label_means.scores(means, strata)
+    bias = harmful_bias(scores[BIAS], scores[HARM], calibration.small_harm)
+    scores[HARMFUL_BIAS] = float(bias)
     scores["labels_outside"] = outside / (outside + len(rows))
     problems = dict(calibration.problems)
     saved = None if history is None else calibration.correction.saving(history, rows.columns)

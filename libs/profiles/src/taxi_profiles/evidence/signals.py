@@ -18,6 +18,7 @@ Ids = NDArray[np.int64]
 
 HARM: Final = "harm"
 BIAS: Final = "bias"
+HARMFUL_BIAS: Final = "harmful_bias"
 GAIN: Final = "gain"
 ESTIMATED_HARM: Final = "estimated_harm"
 MULTIVARIATE: Final = "multivariate"
@@ -100,6 +101,19 @@ def label_signals(models: Models, rows: Rows) -> dict[str, Floats]:
     for name, members in rows.slices.items():
         found[f"{HARM}{SLICE}{name}"] = np.where(members, loss, np.nan)
     return found
+
+
+def harmful_bias(bias: Floats | float, harm: Floats | float, small: float) -> Floats:
+    """Return what counts of a bias: nothing where the error did not grow by more than is small.
+
+    A block's bias shows a wrong model in fewer rows than its error does, a better one as well.
+
+    Args:
+        bias: Of blocks.
+        harm: Of the same blocks.
+        small: Harm that matters to nobody.
+    """
+    return np.where(np.asarray(harm) > small, bias, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ SCORES: Final = {
     "estimated_harm": Score(Side.ROWS, Group.OUTPUTS),
     "harm": Score(Side.LABELS, Group.ERROR),
     "bias": Score(Side.LABELS, Group.ERROR, _BOTH, decides=False),
+    "harmful_bias": Score(Side.LABELS, Group.ERROR, _BOTH),
     "gain": Score(Side.LABELS, Group.ERROR, floor=_SMALL_GAIN),
     "labels_outside": Score(Side.LABELS, Group.FAULTS, floor=_ORDINARY_OUTSIDE),
 }

@@ -33,6 +33,7 @@ _SCORES: Final[Mapping[str, str]] = {
     "estimated_harm": "error as estimated without labels",
     "harm": "error",
     "bias": "bias of the answers",
+    "harmful_bias": "bias of the answers while their error is larger",
     "gain": "error that a recalibration would have saved",
 }
 
