@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -42,7 +43,7 @@ def doors() -> dict[str, list[Door]]:
 
 @pytest.fixture
 def server(name: str, mongod: Mongod, tmp_path: Path) -> Iterator[Server]:
-    variables = {"TAXI_MONITOR_READING_CLOSED": "true"}
+    variables: dict[str, Any] = {"TAXI_MONITOR_READING_CLOSED": "true"}
     if name == "predictor":
         callers = tmp_path / "callers"
         callers.mkdir()

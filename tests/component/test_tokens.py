@@ -80,7 +80,7 @@ def test_each_token_opens_its_own_door_alone(monitor: Monitor, tokens: Path) -> 
     assert 'Basic realm="taxi-monitoring"' in challenge
     assert httpx.get(f"{monitor.url}/", auth=("ann", "read-token-1"), timeout=15).status_code == 200
     for path in ("/healthz", "/metrics"):
-        assert httpx.get(f"{monitor.url}{path}", timeout=15).status_code == 200
+        assert httpx.get(f"{monitor.metrics_url}{path}", timeout=15).status_code == 200
     # The one token that older Secrets have opens all.
     write(tokens, "token", "for-all-doors")
     time.sleep(LOOK_SECONDS)

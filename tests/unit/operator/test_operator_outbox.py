@@ -329,7 +329,7 @@ def test_process_without_its_outbox_is_not_alive() -> None:
         def stop(self) -> None: ...
 
     async def failure(seconds: float) -> str:
-        parts: Any = (Runs(60), Runs(seconds), Cluster(), View(), [])
+        parts: Any = (Runs(60), Runs(seconds), Cluster(), View(), [], Runs(60))
         operator = Operator(*parts)
         await asyncio.sleep(0.01)
         found = operator.liveness_failure()

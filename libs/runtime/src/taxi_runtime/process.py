@@ -27,7 +27,7 @@ _NOISY: Final = ("httpx", "distributed", "prefect")
 def user_of(by: str) -> str:
     """Return who asks for something: as said, else the name of the process' user."""
     try:
-        return by.strip() or getpass.getuser()
+        return by or getpass.getuser()
     except (KeyError, OSError):
         return "somebody"  # a uid without a name
 
