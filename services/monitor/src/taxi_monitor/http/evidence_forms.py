@@ -50,7 +50,14 @@ def _judging(views: Views, version: str, events: Sequence[KnownEvent]) -> dict[s
         "blocks": {str(side): block.block + 1 for side, block in view.verdicts.items()},
         "state": {str(side): str(block.state) for side, block in view.verdicts.items()},
         "label_coverage_ratio": view.coverage,
+        "labels_held": view.held
+        and {
+            "since": view.held.since.isoformat(timespec="milliseconds"),
+            "coverage_ratio": view.held.ratio,
+            "needed_ratio": view.held.needed,
+        },
         "late_rows": view.late_rows,
+        "late_labels": view.late_labels,
         "self_test": [
             {
                 "shift": one.shift,

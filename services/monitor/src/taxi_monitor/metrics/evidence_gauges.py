@@ -64,6 +64,7 @@ def _of_version(model: tuple[str, str], view: EvidenceView, now: float) -> Itera
         yield catalogue.MONITOR_EVIDENCE_AGE, model, max(0.0, now - view.read_until.timestamp())
     if view.coverage is not None:
         yield catalogue.MONITOR_LABEL_COVERAGE, model, view.coverage
+    yield catalogue.MONITOR_LABELS_HELD, model, float(view.held is not None)
     if view.self_test:
         passed = sum(one.passed for one in view.self_test) / len(view.self_test)
         yield catalogue.MONITOR_SELFTEST_PASSED, model, passed

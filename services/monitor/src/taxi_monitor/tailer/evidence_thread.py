@@ -11,12 +11,13 @@ from typing import Final
 from pymongo.database import Database
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.evidence_metrics import MONITOR_LATE_ROWS
+from taxi_domain.evidence_metrics import MONITOR_LATE_LABELS, MONITOR_LATE_ROWS
 from taxi_domain.models import Alias
 from taxi_domain.verdicts import Side
 from taxi_monitor.evidence.block import Block
-from taxi_monitor.evidence.coverage import LateRows, coverage_of
-from taxi_monitor.evidence.log_order import LogOrder
+from taxi_monitor.evidence.label_gate import policy_of
+from taxi_monitor.evidence.late import LateLabels, LateRows
+from taxi_monitor.evidence.log_order import LabelsRead, LogOrder
 from taxi_monitor.evidence.pursuit import OverruledError, Pursuit, Watch
 from taxi_monitor.evidence.view import EvidenceView, Views
 from taxi_monitor.metrics.counters import Counters
@@ -57,10 +58,11 @@ class _Followed:
     pursuit: Pursuit
     calibration: Calibration
     since: datetime | None
+    role: str
     late: LateRows
+    late_labels: LateLabels
     view: EvidenceView
     up_to_date: bool = False
-    labels: Block | None = None
     told_at: float = field(default=-_TELL_SECONDS)
     test_at: float = 0.0
 
@@ -108,14 +110,16 @@ class EvidenceThread(CycleThread):
 
     def cycle(self) -> None:
         """Judge what is there to be judged, of each version; a problem of one holds up no other."""
-        readers = {one.version: one.reader for one in self.state.watched()}
-        self._followed = {one: it for one, it in self._followed.items() if one in readers}
-        self.views.keep(readers)
-        for version, reader in readers.items():
+        # The champion comes last: a version that has both roles is judged as it.
+        order = sorted(self.state.watched(), key=lambda one: one.role == Alias.CHAMPION)
+        watched = {one.version: one for one in order}
+        self._followed = {one: it for one, it in self._followed.items() if one in watched}
+        self.views.keep(watched)
+        for version, one in watched.items():
             if self._stop.is_set():
                 return
             try:
-                self._follow(version, reader)
+                self._follow(version, one.reader, one.role)
             except _StoppedError:
                 return
             except OverruledError as error:
@@ -136,15 +140,15 @@ class EvidenceThread(CycleThread):
         self._followed.pop(version, None)
         self.views.tell(version, problem)
 
-    def _follow(self, version: str, reader: RowReader) -> None:
+    def _follow(self, version: str, reader: RowReader, role: str) -> None:
         now = self._now()
         self._keep_house(now)
         champion = self._registry.alias(self._settings.model, Alias.CHAMPION)
         of_champion = champion is not None and champion.version == version
         since = champion.moved_at if champion is not None and of_champion else None
         followed = self._followed.get(version)
-        if followed is None or followed.since != since:
-            followed = self._begun(version, reader, since, now)
+        if followed is None or (followed.since, followed.role) != (since, role):
+            followed = self._begun(reader, since, role, now)
             self._followed[version] = followed
         settle = timedelta(seconds=self._settings.settle_seconds)
         end = _whole(now - settle)
@@ -154,20 +158,28 @@ class EvidenceThread(CycleThread):
         followed.up_to_date = True
         late = followed.late.look(now)
         self._counters[MONITOR_LATE_ROWS].inc(late)
+        self._counters[MONITOR_LATE_LABELS].inc(followed.late_labels.look(now))
         self._show(followed, end)
 
     def _begun(
-        self, version: str, reader: RowReader, since: datetime | None, now: datetime
+        self, reader: RowReader, since: datetime | None, role: str, now: datetime
     ) -> _Followed:
-        settings, calibration = self._settings, calibration_of(reader.reference)
+        settings, calibration, version = (
+            self._settings, calibration_of(reader.reference), reader.version,
+        )  # fmt: skip
         watch = Watch(
             settings.model, RowReader(version, reader.schema, reader.reference), calibration, since,
-            settings.false_alarm_rows, timedelta(hours=settings.labels_overdue_hours),
+            settings.false_alarm_rows, policy_of(settings), role,
         )  # fmt: skip
         order = LogOrder(self._database, watch.reader, self._unreadable, turned=self._turned)
         pursuit = Pursuit(self._database, watch, order, now)
         late = LateRows(self._database, version)
-        followed = _Followed(pursuit, calibration, since, late, EvidenceView(version))
+        again = LogOrder(self._database, watch.reader, self._unreadable, turned=self._turned)
+        followed = _Followed(
+            pursuit, calibration, since, role, late, LateLabels(self._database, again),
+            EvidenceView(version),
+        )  # fmt: skip
+        order.labels_read = lambda part: self._read(followed, part)
         pursuit.judged = lambda verdict, block: self._judged(followed, verdict, block)
         return followed
 
@@ -191,12 +203,14 @@ class EvidenceThread(CycleThread):
         if self._stop.is_set():
             raise _StoppedError
 
+    def _read(self, followed: _Followed, part: LabelsRead) -> None:
+        if followed.up_to_date:
+            followed.late_labels.read(part, self._now())
+
     def _judged(self, followed: _Followed, verdict: BlockVerdict, block: Block) -> None:
         now = self._clock()
         self.moved_at = now
-        if block.side is Side.LABELS:
-            followed.labels = block
-        elif followed.up_to_date:
+        if block.side is Side.ROWS and followed.up_to_date:
             followed.late.closed(block, self._now())
         if not followed.up_to_date and now - followed.told_at >= _TELL_SECONDS:
             followed.told_at = now
@@ -206,14 +220,12 @@ class EvidenceThread(CycleThread):
 
     def _show(self, followed: _Followed, end: datetime) -> None:
         pursuit, view = followed.pursuit, followed.view
-        coverage = view.coverage
-        if followed.labels is not None:
-            coverage = coverage_of(self._database, view.version, followed.labels)
-            followed.labels = None
         verdicts = {side: found for side in Side if (found := pursuit.verdict(side)) is not None}
         followed.view = replace(
-            view, read_until=end, verdicts=verdicts, kind=pursuit.kind, coverage=coverage,
-            late_rows=followed.late.count,
+            view, read_until=end, verdicts=verdicts, kind=pursuit.kind,
+            coverage=view.coverage if pursuit.coverage is None else pursuit.coverage,
+            held=pursuit.held, late_rows=followed.late.count,
+            late_labels=followed.late_labels.count,
         )  # fmt: skip
         self.views.put(followed.view)
 
