@@ -9,7 +9,8 @@
 - Ingest: CPU time of the real monitor's worker for a row posted as the predictor posts it, HTTP and
   decoding included; with a window of 2,000 and of 50,000 rows.
 - Memory: resident memory of that worker over ten million posted rows, with an evaluation every 5
-  seconds; `logged`: over two million that it reads from the log, too, with the evidence of blocks.
+  seconds; `logged`: as many that it reads from the log, too, each with its label, with the evidence
+  of blocks.
 
 All take turns, one process at a time on one thread; ratios hold on a busy machine.
 Growth is that of the second half of the rows.
@@ -48,8 +49,6 @@ ARMS = {
 }  # fmt: skip
 INGEST_ROWS, INGEST_ROUNDS = 200_000, 5
 PARTS = ("evaluations", "ingest", "memory")
-#: Of the rows of the memory's part one in so many is written into the log, too.
-LOGGED_PART = 5
 #: Figure, whether it should be at least or at most this, and the limit.
 TARGETS = (
     ("evaluation_cpu_ms", "at most", 15.0),
@@ -127,6 +126,8 @@ def figures_of(found: dict[str, Any]) -> dict[str, float]:
         "memory_mib": max(posted["tenths"]),
         "memory_growth_mib": posted["tenths"][-1] - posted["tenths"][4],
         "logged_us_per_row": logged["us_per_row"],
+        "logged_rows_per_second": logged["rows_per_second"],
+        "evidence_behind_seconds": max(logged["behind"][4:]),
         "logged_memory_mib": max(logged["tenths"]),
         "logged_memory_growth_mib": logged["tenths"][-1] - logged["tenths"][4],
     }
@@ -144,10 +145,9 @@ def parts(wanted: Sequence[str], rows: int, references: tuple[int, ...]) -> dict
         found["ingest"] = asdict(ingest(known, INGEST_ROWS, INGEST_ROUNDS))
     if "memory" in wanted:
         assert known is not None
-        logged = rows // LOGGED_PART
         found["memory"] = {
             "posted": {"rows": rows, **asdict(memory(known, rows, logged=False))},
-            "logged": {"rows": logged, **asdict(memory(known, logged, logged=True))},
+            "logged": {"rows": rows, **asdict(memory(known, rows, logged=True))},
         }
     return found
 

@@ -7,8 +7,11 @@ and the sender costs little. Posts go over one connection, one after the other.
 
 import http.client
 import json
+import math
+import re
 import struct
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,8 +27,10 @@ from support.monitor import HEADERS, Monitor
 from support.predictor import register
 
 from monitoring.rides import PREDICTION, SCHEMA, TARGET, rides, rows_of
+from taxi_domain.evidence_metrics import MONITOR_EVIDENCE_AGE
 from taxi_domain.models import MODEL_NAME, PROFILE_FILE, REFERENCE_FILE, Alias
-from taxi_domain.records import PredictionRecord
+from taxi_domain.mongodb import LABELS
+from taxi_domain.records import LABEL_VALUE, PredictionRecord
 from taxi_local.mongod import running_mongod
 from taxi_schema.columns.rows import from_bytes
 from taxi_schema.records import inputs_of
@@ -82,7 +87,20 @@ class Bodies:
         self._ids = (starts + ids)[:, np.newaxis] + np.arange(_DIGITS)
         self._times = (starts + times)[:, np.newaxis] + np.arange(8)
         self._bounds = [*starts.tolist(), len(self._body)]
+        self._targets = columns[TARGET].tolist()
         self._sent = 0
+
+    def labels(self, now: datetime) -> list[dict[str, object]]:
+        """Return labels of the rows of the body that was returned last."""
+        return [
+            {
+                "_id": f"{self._sent:0{_DIGITS}}-{place:04}",
+                LABEL_VALUE: value,
+                "ts": now,
+                "stored_at": now,
+            }
+            for place, value in enumerate(self._targets)
+        ]
 
     def split(self, body: bytes) -> list[bytes]:
         """Return the documents of a body."""
@@ -114,13 +132,20 @@ class Posted:
         self._connection = http.client.HTTPConnection("127.0.0.1", monitor.port, timeout=30)
         (self.pid,) = [pid for pid in monitor.pids() if pid != monitor.pid]
 
+    def behind(self) -> float:
+        """Return how far the evidence is behind the log, seconds; it waits 30 by itself."""
+        self._connection.request("GET", "/metrics")
+        text = self._connection.getresponse().read().decode()
+        found = re.search(rf"^{MONITOR_EVIDENCE_AGE.name}{{.*}} (\S+)$", text, re.MULTILINE)
+        return float(found[1]) if found else math.inf
+
     def post(self, rows: int, *, logged: bool = False) -> float:
         """Post rows; return the CPU time of the monitor's worker for each, us.
 
         Args:
             rows: How many.
-            logged: Write them into the log before, as the delivery does; the monitor reads them
-                again from there.
+            logged: Write them into the log before, as the delivery does, and their labels behind
+                it; the monitor reads both again from there.
         """
         before = cpu_seconds([self.pid])
         for _ in range(rows // BATCH):
@@ -130,6 +155,8 @@ class Posted:
             self._connection.request(
                 "POST", "/v1/predictions", body, {**HEADERS, "Content-Type": CONTENT_TYPE}
             )
+            if logged:
+                self._database[LABELS].insert_many(self.bodies.labels(datetime.now(UTC)))
             answer = self._connection.getresponse()
             taken = json.loads(answer.read())
             # What is in the log may have been read from there a moment before.
@@ -205,12 +232,16 @@ class Memory:
     Attributes:
         started: Ready, before any row.
         tenths: After each tenth of the rows.
-        us_per_row: CPU time of a row with the evaluations that fall into it, us.
+        us_per_row: CPU time of a row with all that falls into it, us.
+        behind: How far the evidence was behind the log after each tenth, seconds; 0 without a log.
+        rows_per_second: That were posted.
     """
 
     started: float
     tenths: list[float]
     us_per_row: float
+    behind: list[float]
+    rows_per_second: float
 
 
 def memory(known: Artifact, rows: int, *, logged: bool) -> Memory:
@@ -225,8 +256,11 @@ def memory(known: Artifact, rows: int, *, logged: bool) -> Memory:
     with monitors(known, usual=settings) as posted:
         one = posted["usual"]
         started = resident_mib(one.pid)
-        found, took = [], []
+        found, took, behind = [], [], []
+        begin = time.monotonic()
         for _ in range(10):
             took.append(one.post(rows // 10, logged=logged))
             found.append(resident_mib(one.pid))
-    return Memory(started, found, float(np.mean(took)))
+            behind.append(one.behind() if logged else 0.0)
+        seconds = time.monotonic() - begin
+    return Memory(started, found, float(np.mean(took)), behind, rows / seconds)

@@ -25,7 +25,7 @@ from taxi_store.log.prediction_log import CHUNK
 from taxi_store.log.stored_order import EARLIEST, Place, StoredLabel
 
 #: Ids that are looked at together for labels that came before their rows.
-_IDS: Final = 4 * CHUNK
+_IDS: Final = 2 * CHUNK
 
 
 class LabelsRead(NamedTuple):
