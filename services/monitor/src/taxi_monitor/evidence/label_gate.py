@@ -15,6 +15,7 @@ from pymongo.database import Database
 
 from taxi_monitor.evidence.pieces import Piece, moment_of
 from taxi_monitor.settings import Settings
+from taxi_monitor.windows.window import Floats
 from taxi_store.connection import Document
 from taxi_store.log.stored_order import Place, answered_between, answered_ids, label_times
 
@@ -159,11 +160,15 @@ class LabelGate:
         most = min(_MAX_ROWS, round(_MAX_BLOCKS * len(block) / self._policy.labelled_share))
         low, high = _MIDDLE
         for _ in range(_HALVINGS):
-            first, last = (float(ts[int(share * (len(ts) - 1))]) for share in (low, high))
-            rows = answered_between(self._database, self._version, *_span(first, last), most + 1)
-            if rows <= most:
-                break
+            found = self._part(ts, low, high, most)
+            if found[2] <= most:
+                return found
             low, high = 0.5 - (0.5 - low) / 2, 0.5 + (high - 0.5) / 2
+        return self._part(ts, low, high, most)
+
+    def _part(self, ts: Floats, low: float, high: float, most: int) -> tuple[float, float, int]:
+        first, last = (float(ts[int(share * (len(ts) - 1))]) for share in (low, high))
+        rows = answered_between(self._database, self._version, *_span(first, last), most + 1)
         return first, last, rows
 
 

@@ -107,7 +107,7 @@ class Lately:
     def _forget(self, count: int) -> Numbers:
         """Forget the oldest; return their numbers."""
         kept = self._order > np.partition(self._order, count - 1)[count - 1]
-        gone = self._numbers[~kept]
+        gone: Numbers = self._numbers[~kept]
         self._keys, self._numbers, self._order = (
             one[kept] for one in (self._keys, self._numbers, self._order)
         )
