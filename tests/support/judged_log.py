@@ -45,10 +45,18 @@ def reference() -> Reference:
 
 
 class Judged:
-    """A log, and monitors that judge it."""
+    """A log, and monitors that judge it.
 
-    def __init__(self, database: Database[Document], **settings: str) -> None:
+    Attributes:
+        seconds: Time since `START`, which tests let go by.
+        version: Of the rows.
+    """
+
+    def __init__(
+        self, database: Database[Document], *, version: str = "v1", **settings: str
+    ) -> None:
         self.database = database
+        self.version = version
         self.seconds = 0.0
         self.settings = Settings.model_validate({
             "TAXI_MONGODB_URI": "mongodb://h/x", "TAXI_MONITOR_TOKEN": "12345678",
@@ -69,7 +77,7 @@ class Judged:
 
     def view(self, monitor: EvidenceThread) -> EvidenceView:
         monitor.cycle()
-        found = monitor.views.of("v1")
+        found = monitor.views.of(self.version)
         assert found is not None
         return found
 
@@ -82,7 +90,7 @@ class Judged:
         inputs = {name: part.columns[name][number].item() for name in (PICKUP, DROPOFF, DISTANCE)}
         inputs[DISTANCE] *= scale
         return PredictionRecord(
-            f"r{number:05d}", self.now(), part.event_times[number].item(), MODEL_NAME, "v1",
+            f"r{number:05d}", self.now(), part.event_times[number].item(), MODEL_NAME, self.version,
             "champion", inputs, float(part.prediction[number]),
         ).to_document()  # fmt: skip
 
@@ -109,7 +117,7 @@ class Judged:
         """Make the version the champion."""
         self.database[ALIASES].insert_one({
             "_id": f"{MODEL_NAME}/champion", "model": MODEL_NAME, "alias": "champion",
-            "version": "v1", "previous": None, "revision": 1, "moved_at": self.now(),
+            "version": self.version, "previous": None, "revision": 1, "moved_at": self.now(),
             "moved_by": "test",
         })  # fmt: skip
 
