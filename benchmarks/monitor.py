@@ -8,6 +8,7 @@
   the report; NannyML's univariate drift, fitted before; alibi-detect's test of tables.
 - Ingest: CPU time of the real monitor's worker for a row posted as the predictor posts it, HTTP and
   decoding included; with a window of 2,000 and of 50,000 rows.
+- Labels: the time that 100,000 posted labels take, and when they are posted again.
 - Memory: resident memory of that worker over ten million posted rows, with an evaluation every 5
   seconds; `logged`: as many that it reads from the log, too, each with its label, with the evidence
   of blocks.
@@ -34,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import numpy as np  # noqa: E402 - found by the path above
-from monitoring.ingest import artifact, ingest, memory  # noqa: E402
+from monitoring.ingest import artifact, ingest, labels, memory  # noqa: E402
 from monitoring.rides import rides  # noqa: E402
 from peers.environments import environment, pinned  # noqa: E402
 from rich.console import Console  # noqa: E402
@@ -48,7 +49,8 @@ ARMS = {
     "evidently": None, "evidently_tests": None, "nannyml": "detectors", "alibi": "alibi",
 }  # fmt: skip
 INGEST_ROWS, INGEST_ROUNDS = 200_000, 5
-PARTS = ("evaluations", "ingest", "memory")
+LABELS = 100_000
+PARTS = ("evaluations", "ingest", "labels", "memory")
 #: Figure, whether it should be at least or at most this, and the limit.
 TARGETS = (
     ("evaluation_cpu_ms", "at most", 15.0),
@@ -56,6 +58,7 @@ TARGETS = (
     ("evidently_over_ours", "at least", 1.0),
     ("nannyml_over_ours", "at least", 1.0), ("alibi_over_ours", "at least", 1.0),
     ("ingest_us_per_row", "at most", 10.0), ("wide_over_usual_ingest", "at most", 1.2),
+    ("labels_seconds", "at most", 10.0), ("repeated_labels_seconds", "at most", 10.0),
     ("memory_mib", "at most", 130.0), ("memory_growth_mib", "at most", 5.0),
     ("logged_memory_mib", "at most", 130.0), ("logged_memory_growth_mib", "at most", 5.0),
 )  # fmt: skip
@@ -123,6 +126,8 @@ def figures_of(found: dict[str, Any]) -> dict[str, float]:
         **ratios,
         "ingest_us_per_row": taken["us_per_row"],
         "wide_over_usual_ingest": taken["wide_us_per_row"] / taken["us_per_row"],
+        "labels_seconds": found["labels"]["seconds"],
+        "repeated_labels_seconds": found["labels"]["repeated_seconds"],
         "memory_mib": max(posted["tenths"]),
         "memory_growth_mib": posted["tenths"][-1] - posted["tenths"][4],
         "logged_us_per_row": logged["us_per_row"],
@@ -143,6 +148,9 @@ def parts(wanted: Sequence[str], rows: int, references: tuple[int, ...]) -> dict
     if "ingest" in wanted:
         assert known is not None
         found["ingest"] = asdict(ingest(known, INGEST_ROWS, INGEST_ROUNDS))
+    if "labels" in wanted:
+        assert known is not None
+        found["labels"] = asdict(labels(known, LABELS))
     if "memory" in wanted:
         assert known is not None
         found["memory"] = {

@@ -102,6 +102,13 @@ class Bodies:
             for place, value in enumerate(self._targets)
         ]
 
+    def labels_of(self, number: int) -> list[dict[str, object]]:
+        """Return labels of a body's rows as clients post them."""
+        return [
+            {SCHEMA.id: f"{number:0{_DIGITS}}-{place:04}", SCHEMA.target.name: value}
+            for place, value in enumerate(self._targets)
+        ]
+
     def split(self, body: bytes) -> list[bytes]:
         """Return the documents of a body."""
         return [body[begin:end] for begin, end in pairwise(self._bounds)]
@@ -139,13 +146,35 @@ class Posted:
         found = re.search(rf"^{MONITOR_EVIDENCE_AGE.name}{{.*}} (\S+)$", text, re.MULTILINE)
         return float(found[1]) if found else math.inf
 
-    def post(self, rows: int, *, logged: bool = False) -> float:
+    def post_labels(self, first: int, last: int) -> float:
+        """Post the labels of bodies of rows that were posted; return the seconds that it takes.
+
+        Args:
+            first: Number of the first body, from 1.
+            last: Number of the last one.
+        """
+        took = 0.0
+        for number in range(first, last + 1):
+            body = json.dumps({"labels": self.bodies.labels_of(number)})
+            begin = time.monotonic()
+            self._connection.request(
+                "POST", "/v1/labels", body, {**HEADERS, "Content-Type": "application/json"}
+            )
+            answer = self._connection.getresponse()
+            taken = json.loads(answer.read())
+            took += time.monotonic() - begin
+            if answer.status != 200 or taken["refused"]:
+                raise RuntimeError(f"monitor: {answer.status} {taken}")
+        return took
+
+    def post(self, rows: int, *, logged: bool = False, labelled: bool = True) -> float:
         """Post rows; return the CPU time of the monitor's worker for each, us.
 
         Args:
             rows: How many.
-            logged: Write them into the log before, as the delivery does, and their labels behind
-                it; the monitor reads both again from there.
+            logged: Write them into the log before, as the delivery does; the monitor reads them
+                again from there.
+            labelled: Then write their labels, too.
         """
         before = cpu_seconds([self.pid])
         for _ in range(rows // BATCH):
@@ -155,7 +184,7 @@ class Posted:
             self._connection.request(
                 "POST", "/v1/predictions", body, {**HEADERS, "Content-Type": CONTENT_TYPE}
             )
-            if logged:
+            if logged and labelled:
                 self._database[LABELS].insert_many(self.bodies.labels(datetime.now(UTC)))
             answer = self._connection.getresponse()
             taken = json.loads(answer.read())
@@ -223,6 +252,37 @@ def ingest(known: Artifact, rows: int, rounds: int) -> Ingest:
         row_bytes = posted["usual"].bodies.row_bytes
     usual, wide = (float(np.median(taken[name])) for name in windows)
     return Ingest(usual, wide, row_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What 100,000 posted labels take, in bodies of 1,000 one after the other.
+
+    Attributes:
+        seconds: The first time, MongoDB's part with it.
+        repeated_seconds: When they are posted again.
+        us_per_label: CPU time of the monitor for each of the first, us.
+        repeated_us_per_label: And of the others.
+    """
+
+    seconds: float
+    repeated_seconds: float
+    us_per_label: float
+    repeated_us_per_label: float
+
+
+def labels(known: Artifact, rows: int) -> Labels:
+    """Post labels of rows that are in the log, twice."""
+    found = []
+    with monitors(known, usual={"TAXI_MONITOR_EVALUATION_SECONDS": "5"}) as posted:
+        one = posted["usual"]
+        one.post(rows, logged=True, labelled=False)
+        for _ in range(2):
+            before = cpu_seconds([one.pid])
+            seconds = one.post_labels(1, rows // BATCH)
+            found.append((seconds, (cpu_seconds([one.pid]) - before) / rows * 1e6))
+    (first, own), (again, own_again) = found
+    return Labels(first, again, own, own_again)
 
 
 @dataclass(frozen=True, slots=True)
