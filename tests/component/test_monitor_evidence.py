@@ -292,7 +292,7 @@ def test_a_reference_without_evidence_says_so(judged: Judged) -> None:
 
 def gauges(monitor: EvidenceThread) -> dict[tuple[str, str], float]:
     """Return what is exported, by name and last label."""
-    collector = EvidenceCollector(monitor.state, monitor.views, "m", (), lambda: 0.0)
+    collector = EvidenceCollector(monitor.state, monitor.views, "m", (), clock=lambda: 0.0)
     return {
         (sample.name, list(sample.labels.values())[-1]): sample.value
         for family in collector.collect()

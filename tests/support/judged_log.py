@@ -13,8 +13,9 @@ from pymongo.database import Database
 from support.monitor_windows import watched
 from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, SCHEMA, taxi_rides, usual
 from taxi_domain.models import MODEL_NAME, Alias
-from taxi_domain.mongodb import ALIASES, LABELS, PREDICTIONS, VERDICTS
+from taxi_domain.mongodb import ALIASES, LABELS, PREDICTIONS, ROWS, VERDICTS
 from taxi_domain.records import LABEL_VALUE, PredictionRecord
+from taxi_monitor.evidence.unserved import ROLE
 from taxi_monitor.evidence.view import EvidenceView
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.settings import Settings
@@ -68,11 +69,13 @@ class Judged:
         return START + timedelta(seconds=self.seconds)
 
     def monitor(self, known: Reference | None = None) -> EvidenceThread:
-        state = State(1000, 100)
+        state, rows = State(1000, 100), State(1000, 100)
         state.watch(Alias.CHAMPION, watched(known or reference(), 1000))
+        if self.database[ROWS].find_one() is not None:
+            rows.watch(ROLE, watched(known or reference(), 1000, role=ROLE))
         return EvidenceThread(
             self.database, self.settings, state, Counters(CollectorRegistry()),
-            unreadable=Unreadable(), clock=lambda: self.now().timestamp(),
+            unreadable=Unreadable(), rows=rows, clock=lambda: self.now().timestamp(),
         )  # fmt: skip
 
     def view(self, monitor: EvidenceThread) -> EvidenceView:
@@ -93,6 +96,12 @@ class Judged:
             f"r{number:05d}", self.now(), part.event_times[number].item(), MODEL_NAME, self.version,
             "champion", inputs, float(part.prediction[number]),
         ).to_document()  # fmt: skip
+
+    def offer(self, numbers: Iterable[int], scale: float = 1.0) -> None:
+        """Store rides that nobody predicts."""
+        documents = [self._record(number, scale) for number in numbers]
+        kept = ("_id", "ts", "event_time", "model", "inputs")
+        self._insert(ROWS, [{name: one[name] for name in kept} for one in documents], 0.0)
 
     def label(self, numbers: Iterable[int], behind: float = 0.0) -> None:
         """Store labels."""

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from pymongo.database import Database
 
-from taxi_domain.mongodb import LABELS, PREDICTIONS
+from taxi_domain.mongodb import LABELS, PREDICTIONS, ROWS
 from taxi_domain.records import Label
 from taxi_store.connection import Document, translated
 from taxi_store.log.encoded_pages import of_version, stored_in
@@ -82,6 +82,13 @@ def ids_between(
     wanted = _Wanted(PREDICTIONS, of_version(version), {"_id": 1, "stored_at": 1})
     part = _between(database, wanted, begin, end, most)
     return Part([one["_id"] for one in part.items if isinstance(one["_id"], str)], part.end)
+
+
+def unserved_between(
+    database: Database[Document], model: str, begin: datetime, end: datetime, most: int
+) -> Part:
+    """Return documents of the rows of a model that nobody predicts, as `labels_between` labels."""
+    return _between(database, _Wanted(ROWS, {"model": model}, {"extra": 0}), begin, end, most)
 
 
 def first_stored(database: Database[Document], version: str) -> datetime | None:

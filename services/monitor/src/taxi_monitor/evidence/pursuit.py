@@ -21,13 +21,14 @@ from taxi_monitor.evidence.log_order import LogOrder
 from taxi_monitor.evidence.members import Members
 from taxi_monitor.evidence.pieces import Piece
 from taxi_monitor.evidence.sides import LabelSide, RowSide, Start, history_of
+from taxi_monitor.evidence.unserved import UnservedOrder
 from taxi_monitor.windows.reader import RowReader
 from taxi_profiles.evidence import streams
 from taxi_profiles.evidence.calibration import Calibration
 from taxi_profiles.evidence.detector import ENGINE, Detector, StateError
 from taxi_profiles.evidence.gain import HISTORY
 from taxi_profiles.evidence.judgement import Judgement, State
-from taxi_profiles.evidence.kinds import kind_of
+from taxi_profiles.evidence.kinds import Labels, kind_of
 from taxi_profiles.evidence.scoring import BlockScores, Refused, score_labels, score_rows
 from taxi_store.connection import Document
 from taxi_store.log.refusals import refused_between
@@ -63,6 +64,7 @@ class Watch:
         budget_rows: Rows between false alarms, at least, on average.
         labels: Which blocks of labels are judged.
         role: Of the version; empty where it is not known.
+        has_labels: Whether rows ever get any.
     """
 
     model: str
@@ -72,6 +74,7 @@ class Watch:
     budget_rows: float
     labels: Policy
     role: str = ""
+    has_labels: bool = True
 
     @property
     def version(self) -> str:
@@ -100,7 +103,7 @@ class Pursuit:
     Args:
         database: Where log and verdicts are.
         watch: What is judged.
-        order: Reads the log for the version.
+        order: Reads the log for the version, or rows that nobody predicts.
         now: The time, UTC.
         anew: Judge the whole log, whatever was judged before, and mark it.
 
@@ -115,7 +118,7 @@ class Pursuit:
         self,
         database: Database[Document],
         watch: Watch,
-        order: LogOrder,
+        order: LogOrder | UnservedOrder,
         now: datetime,
         *,
         anew: bool = False,
@@ -255,6 +258,8 @@ class Pursuit:
             first, ends.get(Side.ROWS), ends.get(Side.LABELS) or self._watch.since,
             self._watch.labels.overdue,
         )  # fmt: skip
+        if not self._watch.has_labels:
+            labels = Labels.OVERDUE
         return str(kind_of(said[Side.ROWS], said[Side.LABELS], labels))
 
     def _write(self, verdict: BlockVerdict) -> None:

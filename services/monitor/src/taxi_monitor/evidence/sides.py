@@ -13,6 +13,7 @@ from taxi_monitor.evidence.block import Block
 from taxi_monitor.evidence.label_gate import Held, LabelGate
 from taxi_monitor.evidence.log_order import LogOrder
 from taxi_monitor.evidence.pieces import Gathered, Piece, joined, milliseconds_of
+from taxi_monitor.evidence.unserved import UnservedOrder
 from taxi_monitor.windows.window import TARGET_PLACE, Floats, Mask
 from taxi_profiles.evidence.gain import HISTORY
 from taxi_schema.columns.limits import evaluated
@@ -49,7 +50,7 @@ class RowSide:
 
     side: Final = Side.ROWS
 
-    def __init__(self, order: LogOrder, start: Start, block_rows: int) -> None:
+    def __init__(self, order: LogOrder | UnservedOrder, start: Start, block_rows: int) -> None:
         self._order = order
         self._begin, self._after, self._last = start.begin, start.after, start.last
         self._block_rows = block_rows
@@ -88,7 +89,7 @@ class LabelSide:
 
     def __init__(  # noqa: PLR0913 - as RowSide, and what gain needs
         self,
-        order: LogOrder,
+        order: LogOrder | UnservedOrder,
         start: Start,
         block_rows: int,
         *,
@@ -171,7 +172,11 @@ class LabelSide:
 
 
 def history_of(
-    order: LogOrder, begin: datetime, first: Place | None, last: Place, target: Target
+    order: LogOrder | UnservedOrder,
+    begin: datetime,
+    first: Place | None,
+    last: Place,
+    target: Target,
 ) -> list[Piece]:
     """Return the labelled rows before a block, whose labels errors count, oldest first.
 

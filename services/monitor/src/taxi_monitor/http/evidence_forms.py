@@ -22,13 +22,13 @@ def with_evidence(
     """
     lasting = [_event(one) for one in events if one.begin <= now < one.end]
     versions = [
-        {**one, "judging": _judging(views, one["model_version"], events)}
+        {**one, "judging": judging_of(views, one["model_version"], events)}
         for one in drift["versions"]
     ]
     return {**drift, "known_events": lasting, "versions": versions}
 
 
-def _judging(views: Views, version: str, events: Sequence[KnownEvent]) -> dict[str, Any] | None:
+def judging_of(views: Views, version: str, events: Sequence[KnownEvent]) -> dict[str, Any] | None:
     """Return what is known of a version, None before it was looked at."""
     view = views.of(version)
     if view is None:

@@ -19,6 +19,12 @@ from taxi_monitor.evidence.label_gate import policy_of
 from taxi_monitor.evidence.late import LateLabels, LateRows
 from taxi_monitor.evidence.log_order import LabelsRead, LogOrder
 from taxi_monitor.evidence.pursuit import OverruledError, Pursuit, Watch
+from taxi_monitor.evidence.unserved import (
+    ROLE,
+    UnservedOrder,
+    judged_of,
+    without_answers,
+)
 from taxi_monitor.evidence.view import EvidenceView, Views
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.settings import Settings
@@ -31,6 +37,7 @@ from taxi_store.admin.indexes import ensure_verdict_indexes
 from taxi_store.connection import Document
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.refusals import ensure_refusal_indexes
+from taxi_store.log.stored_order import EARLIEST
 from taxi_store.registry.registry import Registry
 from taxi_store.verdicts.block_verdict import BlockVerdict
 from taxi_store.verdicts.verdicts import prune
@@ -76,6 +83,7 @@ class EvidenceThread(CycleThread):
         state: Says which versions are watched.
         counters: Of the monitor.
         unreadable: Is told what of the log cannot be read.
+        rows: Says whether rows that nobody predicts are watched.
         clock: Seconds since the epoch.
 
     Attributes:
@@ -92,6 +100,7 @@ class EvidenceThread(CycleThread):
         counters: Counters,
         *,
         unreadable: Unreadable,
+        rows: State | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__("evidence", settings.evaluation_seconds)
@@ -101,6 +110,7 @@ class EvidenceThread(CycleThread):
         self.state = state
         self._counters = counters
         self._unreadable = unreadable
+        self.rows = rows
         self._clock = clock
         self._followed: dict[str, _Followed] = {}
         self._has_indexes = False
@@ -110,9 +120,7 @@ class EvidenceThread(CycleThread):
 
     def cycle(self) -> None:
         """Judge what is there to be judged, of each version; a problem of one holds up no other."""
-        # The champion comes last: a version that has both roles is judged as it.
-        order = sorted(self.state.watched(), key=lambda one: one.role == Alias.CHAMPION)
-        watched = {one.version: one for one in order}
+        watched = dict(judged_of(self.state, self.rows))
         self._followed = {one: it for one, it in self._followed.items() if one in watched}
         self.views.keep(watched)
         for version, one in watched.items():
@@ -144,11 +152,11 @@ class EvidenceThread(CycleThread):
         now = self._now()
         self._keep_house(now)
         champion = self._registry.alias(self._settings.model, Alias.CHAMPION)
-        of_champion = champion is not None and champion.version == version
+        of_champion = champion is not None and champion.version == reader.version
         since = champion.moved_at if champion is not None and of_champion else None
         followed = self._followed.get(version)
         if followed is None or (followed.since, followed.role) != (since, role):
-            followed = self._begun(reader, since, role, now)
+            followed = self._begun(version, reader, since, role, now)
             self._followed[version] = followed
         settle = timedelta(seconds=self._settings.settle_seconds)
         end = _whole(now - settle)
@@ -162,22 +170,29 @@ class EvidenceThread(CycleThread):
         self._show(followed, end)
 
     def _begun(
-        self, reader: RowReader, since: datetime | None, role: str, now: datetime
+        self, version: str, reader: RowReader, since: datetime | None, role: str, now: datetime
     ) -> _Followed:
-        settings, calibration, version = (
-            self._settings, calibration_of(reader.reference), reader.version,
-        )  # fmt: skip
+        settings, calibration = self._settings, calibration_of(reader.reference)
+        own = RowReader(version, reader.schema, reader.reference)
+        order: LogOrder | UnservedOrder = LogOrder(
+            self._database, own, self._unreadable, turned=self._turned
+        )
+        is_served = role != ROLE
+        if not is_served:
+            calibration = without_answers(calibration)
+            order = UnservedOrder(
+                self._database, settings.model, own, self._unreadable, since=since or EARLIEST,
+                turned=self._turned,
+            )  # fmt: skip
         watch = Watch(
-            settings.model, RowReader(version, reader.schema, reader.reference), calibration, since,
-            settings.false_alarm_rows, policy_of(settings), role,
+            settings.model, own, calibration, since, settings.false_alarm_rows,
+            policy_of(settings), role, is_served,
         )  # fmt: skip
-        order = LogOrder(self._database, watch.reader, self._unreadable, turned=self._turned)
         pursuit = Pursuit(self._database, watch, order, now)
-        late = LateRows(self._database, version)
-        again = LogOrder(self._database, watch.reader, self._unreadable, turned=self._turned)
+        again = LogOrder(self._database, own, self._unreadable, turned=self._turned)
         followed = _Followed(
-            pursuit, calibration, since, role, late, LateLabels(self._database, again),
-            EvidenceView(version),
+            pursuit, calibration, since, role, LateRows(self._database, version),
+            LateLabels(self._database, again), EvidenceView(version),
         )  # fmt: skip
         order.labels_read = lambda part: self._read(followed, part)
         pursuit.judged = lambda verdict, block: self._judged(followed, verdict, block)
@@ -238,7 +253,7 @@ class EvidenceThread(CycleThread):
             return
         prune(
             self._database, self._settings.model,
-            watched=[one.version for one in self.state.watched()],
+            watched=list(self._followed),
             keep_blocks=_KEEP_BLOCKS, keep_age=_KEEP_AGE, now=now,
         )  # fmt: skip
         self._prune_at = self._clock() + _PRUNE_SECONDS * random.uniform(0.9, 1.1)
