@@ -9,6 +9,8 @@
 - Ingest: CPU time of the real monitor's worker for a row posted as the predictor posts it, HTTP and
   decoding included; with a window of 2,000 and of 50,000 rows.
 - Labels: the time that 100,000 posted labels take, and when they are posted again.
+- Restart: from the start of a killed monitor's process until its gauges are what they were, with a
+  window and a log of 50,000 rows.
 - Memory: resident memory of that worker over ten million posted rows, with an evaluation every 5
   seconds; `logged`: as many that it reads from the log, too, each with its label, with the evidence
   of blocks.
@@ -36,6 +38,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import numpy as np  # noqa: E402 - found by the path above
 from monitoring.ingest import artifact, ingest, labels, memory  # noqa: E402
+from monitoring.restart import restart  # noqa: E402
 from monitoring.rides import rides  # noqa: E402
 from peers.environments import environment, pinned  # noqa: E402
 from rich.console import Console  # noqa: E402
@@ -50,7 +53,8 @@ ARMS = {
 }  # fmt: skip
 INGEST_ROWS, INGEST_ROUNDS = 200_000, 5
 LABELS = 100_000
-PARTS = ("evaluations", "ingest", "labels", "memory")
+RESTART_ROWS, RESTART_ROUNDS = 50_000, 5
+PARTS = ("evaluations", "ingest", "labels", "restart", "memory")
 #: Figure, whether it should be at least or at most this, and the limit.
 TARGETS = (
     ("evaluation_cpu_ms", "at most", 15.0),
@@ -59,6 +63,7 @@ TARGETS = (
     ("nannyml_over_ours", "at least", 1.0), ("alibi_over_ours", "at least", 1.0),
     ("ingest_us_per_row", "at most", 10.0), ("wide_over_usual_ingest", "at most", 1.2),
     ("labels_seconds", "at most", 10.0), ("repeated_labels_seconds", "at most", 10.0),
+    ("restart_window_seconds", "at most", 3.0), ("restart_evidence_seconds", "at most", 3.0),
     ("memory_mib", "at most", 130.0), ("memory_growth_mib", "at most", 5.0),
     ("logged_memory_mib", "at most", 130.0), ("logged_memory_growth_mib", "at most", 5.0),
 )  # fmt: skip
@@ -128,6 +133,7 @@ def figures_of(found: dict[str, Any]) -> dict[str, float]:
         "wide_over_usual_ingest": taken["wide_us_per_row"] / taken["us_per_row"],
         "labels_seconds": found["labels"]["seconds"],
         "repeated_labels_seconds": found["labels"]["repeated_seconds"],
+        **{f"restart_{name}": value for name, value in found["restart"].items()},
         "memory_mib": max(posted["tenths"]),
         "memory_growth_mib": posted["tenths"][-1] - posted["tenths"][4],
         "logged_us_per_row": logged["us_per_row"],
@@ -151,6 +157,9 @@ def parts(wanted: Sequence[str], rows: int, references: tuple[int, ...]) -> dict
     if "labels" in wanted:
         assert known is not None
         found["labels"] = asdict(labels(known, LABELS))
+    if "restart" in wanted:
+        assert known is not None
+        found["restart"] = asdict(restart(known, RESTART_ROWS, RESTART_ROUNDS))
     if "memory" in wanted:
         assert known is not None
         found["memory"] = {
@@ -183,7 +192,11 @@ def main() -> None:
         "figures": figures,
         **found,
         "command": "make bench-monitor",
-        "machine": {"processors": os.cpu_count(), "platform": platform.platform()},
+        "machine": {
+            "processors": os.cpu_count(), "platform": platform.platform(),
+            # Seconds, unlike times of the CPU, are longer where others work beside.
+            "load": round(os.getloadavg()[0], 1),
+        },
         "versions": {
             "python": platform.python_version(), "numpy": version("numpy"),
             "evidently": version("evidently"), "nannyml": pinned("nannyml", "detectors"),

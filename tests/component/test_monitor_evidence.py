@@ -212,8 +212,14 @@ def test_a_monitor_that_is_stopped_reads_no_page_more(
     judged.seconds += 60.0
     monitor = judged.monitor()
     judged.seconds += 5.0
-    # The last step before reading.
-    monkeypatch.setattr(monitor, "_test", lambda _: monitor.stop())
+    begun = monitor._begun
+
+    def stopped(*asked: Any) -> Any:
+        found = begun(*asked)
+        monitor.stop()  # the last step before reading
+        return found
+
+    monkeypatch.setattr(monitor, "_begun", stopped)
 
     monitor.cycle()
 

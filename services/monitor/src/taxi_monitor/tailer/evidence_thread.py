@@ -54,6 +54,10 @@ _TEST_SECONDS: Final = 3600.0
 _TELL_SECONDS: Final = 5.0
 
 
+#: How often it is looked whether there is a version.
+_WAIT_SECONDS: Final = 0.1
+
+
 class _StoppedError(Exception):
     """The thread is to end."""
 
@@ -141,6 +145,10 @@ class EvidenceThread(CycleThread):
                 self._fail(version, f"a defect of the monitor ({error!r})")
             self.moved_at = self._clock()
 
+    def pause(self) -> float:
+        """Return how long to wait for the next cycle, seconds: short before there is a version."""
+        return super().pause() if self.state.watched() else min(super().pause(), _WAIT_SECONDS)
+
     def _fail(self, version: str, problem: str) -> None:
         known = self.views.of(version)
         if known is None or known.problem != problem:
@@ -160,7 +168,6 @@ class EvidenceThread(CycleThread):
             self._followed[version] = followed
         settle = timedelta(seconds=self._settings.settle_seconds)
         end = _whole(now - settle)
-        self._test(followed)
         if not followed.pursuit.step(end, self._stop.is_set):
             return
         followed.up_to_date = True
@@ -168,6 +175,8 @@ class EvidenceThread(CycleThread):
         self._counters[MONITOR_LATE_ROWS].inc(late)
         self._counters[MONITOR_LATE_LABELS].inc(followed.late_labels.look(now))
         self._show(followed, end)
+        # What is known comes first: the test takes a second or two.
+        self._test(followed)
 
     def _begun(
         self, version: str, reader: RowReader, since: datetime | None, role: str, now: datetime
@@ -211,6 +220,7 @@ class EvidenceThread(CycleThread):
                 extra={"version": followed.view.version, "shifts": missed},
             )
         followed.view = replace(followed.view, self_test=found)
+        self.views.put(followed.view)
 
     def _turned(self) -> None:
         """Note that a page of the log is read, as there may be minutes between two blocks."""
