@@ -20,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+import httpx
 import numpy as np
 from serving.usage import cpu_seconds, resident_mib
 from support.artifacts import Linear, artifact_for
@@ -136,13 +137,13 @@ class Posted:
     def __init__(self, monitor: Monitor, version: str, uri: str) -> None:
         self.bodies = Bodies(version)
         self._database = database_of(connect(uri, app_name="bench"))
+        self._metrics_url = monitor.metrics_url
         self._connection = http.client.HTTPConnection("127.0.0.1", monitor.port, timeout=30)
         (self.pid,) = [pid for pid in monitor.pids() if pid != monitor.pid]
 
     def behind(self) -> float:
         """Return how far the evidence is behind the log, seconds; it waits 30 by itself."""
-        self._connection.request("GET", "/metrics")
-        text = self._connection.getresponse().read().decode()
+        text = httpx.get(f"{self._metrics_url}/metrics", timeout=30).text
         found = re.search(rf"^{MONITOR_EVIDENCE_AGE.name}{{.*}} (\S+)$", text, re.MULTILINE)
         return float(found[1]) if found else math.inf
 

@@ -104,6 +104,6 @@ def _until(condition: Callable[[], bool]) -> float:
 
 def _gauge(monitor: Monitor, name: str) -> float:
     """Return a gauge of the champion, of whatever side; -1 while it is not there."""
-    text = httpx.get(f"{monitor.url}/metrics", timeout=30).text
+    text = httpx.get(f"{monitor.metrics_url}/metrics", timeout=30).text
     found = re.search(rf'^{name}{{.*"champion".*}} (\S+)$', text, re.MULTILINE)
     return float(found[1]) if found else -1.0

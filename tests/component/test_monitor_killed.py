@@ -40,7 +40,7 @@ Gauges = dict[tuple[str, ...], float]
 
 
 def gauges(monitor: Monitor) -> Gauges:
-    text = httpx.get(f"{monitor.url}/metrics", timeout=10).text
+    text = httpx.get(f"{monitor.metrics_url}/metrics", timeout=10).text
     return {
         (sample.name, *sorted(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text)

@@ -22,7 +22,7 @@ def test_it_remembers_as_a_dictionary_does() -> None:
         oldest = [known.pop(one) for one in [*known][: len(forgotten)]]
         assert sorted(forgotten.tolist()) == sorted(oldest)
         gone += len(oldest)
-        assert len(lately) == len(known) <= SIZE + SIZE // 8 + SIZE // 64
+        assert len(lately) == len(known) <= SIZE + SIZE // 8 + SIZE // 16
         asked = [*known, "never", "r0"]
         expected = [known.get(one, UNKNOWN) for one in asked]
         assert lately.get(asked).tolist() == expected

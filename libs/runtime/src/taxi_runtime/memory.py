@@ -7,8 +7,8 @@ from typing import Final
 _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
 _ARENA_MAX: Final = -8
-_KEPT_BYTES: Final = 128 * 1024
-_LARGE_BYTES: Final = 256 * 1024
+_KEPT_BYTES: Final = 4 * 1024 * 1024
+_LARGE_BYTES: Final = 1024 * 1024
 
 
 def keep_little() -> None:

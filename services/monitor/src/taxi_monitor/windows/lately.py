@@ -12,7 +12,7 @@ Mask = NDArray[np.bool_]
 #: What is remembered of an id that is not known.
 UNKNOWN: Final = -(2**63)
 #: Ids wait until they are that part of all before they are put among the others.
-_WAITING: Final = 64
+_WAITING: Final = 16
 #: So that not every id that comes moves all.
 _SLACK: Final = 8
 
