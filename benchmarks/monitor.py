@@ -8,8 +8,12 @@
   the report; NannyML's univariate drift, fitted before; alibi-detect's test of tables.
 - Ingest: CPU time of the real monitor's worker for a row posted as the predictor posts it, HTTP and
   decoding included; with a window of 2,000 and of 50,000 rows.
+- Labels: the time that 100,000 posted labels take, and when they are posted again.
+- Restart: from the start of a killed monitor's process until its gauges are what they were, with a
+  window and a log of 50,000 rows.
 - Memory: resident memory of that worker over ten million posted rows, with an evaluation every 5
-  seconds; `logged`: over two million that it reads from the log, too, with the evidence of blocks.
+  seconds; `logged`: as many that it reads from the log, too, each with its label, with the evidence
+  of blocks.
 
 All take turns, one process at a time on one thread; ratios hold on a busy machine.
 Growth is that of the second half of the rows.
@@ -33,7 +37,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import numpy as np  # noqa: E402 - found by the path above
-from monitoring.ingest import artifact, ingest, memory  # noqa: E402
+from monitoring.ingest import artifact, ingest, labels, memory  # noqa: E402
+from monitoring.restart import restart  # noqa: E402
 from monitoring.rides import rides  # noqa: E402
 from peers.environments import environment, pinned  # noqa: E402
 from rich.console import Console  # noqa: E402
@@ -47,9 +52,9 @@ ARMS = {
     "evidently": None, "evidently_tests": None, "nannyml": "detectors", "alibi": "alibi",
 }  # fmt: skip
 INGEST_ROWS, INGEST_ROUNDS = 200_000, 5
-PARTS = ("evaluations", "ingest", "memory")
-#: Of the rows of the memory's part one in so many is written into the log, too.
-LOGGED_PART = 5
+LABELS = 100_000
+RESTART_ROWS, RESTART_ROUNDS = 50_000, 5
+PARTS = ("evaluations", "ingest", "labels", "restart", "memory")
 #: Figure, whether it should be at least or at most this, and the limit.
 TARGETS = (
     ("evaluation_cpu_ms", "at most", 15.0),
@@ -57,6 +62,8 @@ TARGETS = (
     ("evidently_over_ours", "at least", 1.0),
     ("nannyml_over_ours", "at least", 1.0), ("alibi_over_ours", "at least", 1.0),
     ("ingest_us_per_row", "at most", 10.0), ("wide_over_usual_ingest", "at most", 1.2),
+    ("labels_seconds", "at most", 10.0), ("repeated_labels_seconds", "at most", 10.0),
+    ("restart_window_seconds", "at most", 3.0), ("restart_evidence_seconds", "at most", 3.0),
     ("memory_mib", "at most", 130.0), ("memory_growth_mib", "at most", 5.0),
     ("logged_memory_mib", "at most", 130.0), ("logged_memory_growth_mib", "at most", 5.0),
 )  # fmt: skip
@@ -124,9 +131,14 @@ def figures_of(found: dict[str, Any]) -> dict[str, float]:
         **ratios,
         "ingest_us_per_row": taken["us_per_row"],
         "wide_over_usual_ingest": taken["wide_us_per_row"] / taken["us_per_row"],
+        "labels_seconds": found["labels"]["seconds"],
+        "repeated_labels_seconds": found["labels"]["repeated_seconds"],
+        **{f"restart_{name}": value for name, value in found["restart"].items()},
         "memory_mib": max(posted["tenths"]),
         "memory_growth_mib": posted["tenths"][-1] - posted["tenths"][4],
         "logged_us_per_row": logged["us_per_row"],
+        "logged_rows_per_second": logged["rows_per_second"],
+        "evidence_behind_seconds": max(logged["behind"][4:]),
         "logged_memory_mib": max(logged["tenths"]),
         "logged_memory_growth_mib": logged["tenths"][-1] - logged["tenths"][4],
     }
@@ -142,12 +154,17 @@ def parts(wanted: Sequence[str], rows: int, references: tuple[int, ...]) -> dict
     if "ingest" in wanted:
         assert known is not None
         found["ingest"] = asdict(ingest(known, INGEST_ROWS, INGEST_ROUNDS))
+    if "labels" in wanted:
+        assert known is not None
+        found["labels"] = asdict(labels(known, LABELS))
+    if "restart" in wanted:
+        assert known is not None
+        found["restart"] = asdict(restart(known, RESTART_ROWS, RESTART_ROUNDS))
     if "memory" in wanted:
         assert known is not None
-        logged = rows // LOGGED_PART
         found["memory"] = {
             "posted": {"rows": rows, **asdict(memory(known, rows, logged=False))},
-            "logged": {"rows": logged, **asdict(memory(known, logged, logged=True))},
+            "logged": {"rows": rows, **asdict(memory(known, rows, logged=True))},
         }
     return found
 
@@ -175,7 +192,11 @@ def main() -> None:
         "figures": figures,
         **found,
         "command": "make bench-monitor",
-        "machine": {"processors": os.cpu_count(), "platform": platform.platform()},
+        "machine": {
+            "processors": os.cpu_count(), "platform": platform.platform(),
+            # Seconds, unlike times of the CPU, are longer where others work beside.
+            "load": round(os.getloadavg()[0], 1),
+        },
         "versions": {
             "python": platform.python_version(), "numpy": version("numpy"),
             "evidently": version("evidently"), "nannyml": pinned("nannyml", "detectors"),

@@ -7,8 +7,11 @@ and the sender costs little. Posts go over one connection, one after the other.
 
 import http.client
 import json
+import math
+import re
 import struct
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+import httpx
 import numpy as np
 from serving.usage import cpu_seconds, resident_mib
 from support.artifacts import Linear, artifact_for
@@ -24,8 +28,10 @@ from support.monitor import HEADERS, Monitor
 from support.predictor import register
 
 from monitoring.rides import PREDICTION, SCHEMA, TARGET, rides, rows_of
+from taxi_domain.evidence_metrics import MONITOR_EVIDENCE_AGE
 from taxi_domain.models import MODEL_NAME, PROFILE_FILE, REFERENCE_FILE, Alias
-from taxi_domain.records import PredictionRecord
+from taxi_domain.mongodb import LABELS
+from taxi_domain.records import LABEL_VALUE, PredictionRecord
 from taxi_local.mongod import running_mongod
 from taxi_schema.columns.rows import from_bytes
 from taxi_schema.records import inputs_of
@@ -82,7 +88,27 @@ class Bodies:
         self._ids = (starts + ids)[:, np.newaxis] + np.arange(_DIGITS)
         self._times = (starts + times)[:, np.newaxis] + np.arange(8)
         self._bounds = [*starts.tolist(), len(self._body)]
+        self._targets = columns[TARGET].tolist()
         self._sent = 0
+
+    def labels(self, now: datetime) -> list[dict[str, object]]:
+        """Return labels of the rows of the body that was returned last."""
+        return [
+            {
+                "_id": f"{self._sent:0{_DIGITS}}-{place:04}",
+                LABEL_VALUE: value,
+                "ts": now,
+                "stored_at": now,
+            }
+            for place, value in enumerate(self._targets)
+        ]
+
+    def labels_of(self, number: int) -> list[dict[str, object]]:
+        """Return labels of a body's rows as clients post them."""
+        return [
+            {SCHEMA.id: f"{number:0{_DIGITS}}-{place:04}", SCHEMA.target.name: value}
+            for place, value in enumerate(self._targets)
+        ]
 
     def split(self, body: bytes) -> list[bytes]:
         """Return the documents of a body."""
@@ -111,16 +137,45 @@ class Posted:
     def __init__(self, monitor: Monitor, version: str, uri: str) -> None:
         self.bodies = Bodies(version)
         self._database = database_of(connect(uri, app_name="bench"))
+        self._metrics_url = monitor.metrics_url
         self._connection = http.client.HTTPConnection("127.0.0.1", monitor.port, timeout=30)
         (self.pid,) = [pid for pid in monitor.pids() if pid != monitor.pid]
 
-    def post(self, rows: int, *, logged: bool = False) -> float:
+    def behind(self) -> float:
+        """Return how far the evidence is behind the log, seconds; it waits 30 by itself."""
+        text = httpx.get(f"{self._metrics_url}/metrics", timeout=30).text
+        found = re.search(rf"^{MONITOR_EVIDENCE_AGE.name}{{.*}} (\S+)$", text, re.MULTILINE)
+        return float(found[1]) if found else math.inf
+
+    def post_labels(self, first: int, last: int) -> float:
+        """Post the labels of bodies of rows that were posted; return the seconds that it takes.
+
+        Args:
+            first: Number of the first body, from 1.
+            last: Number of the last one.
+        """
+        took = 0.0
+        for number in range(first, last + 1):
+            body = json.dumps({"labels": self.bodies.labels_of(number)})
+            begin = time.monotonic()
+            self._connection.request(
+                "POST", "/v1/labels", body, {**HEADERS, "Content-Type": "application/json"}
+            )
+            answer = self._connection.getresponse()
+            taken = json.loads(answer.read())
+            took += time.monotonic() - begin
+            if answer.status != 200 or taken["refused"]:
+                raise RuntimeError(f"monitor: {answer.status} {taken}")
+        return took
+
+    def post(self, rows: int, *, logged: bool = False, labelled: bool = True) -> float:
         """Post rows; return the CPU time of the monitor's worker for each, us.
 
         Args:
             rows: How many.
             logged: Write them into the log before, as the delivery does; the monitor reads them
                 again from there.
+            labelled: Then write their labels, too.
         """
         before = cpu_seconds([self.pid])
         for _ in range(rows // BATCH):
@@ -130,6 +185,8 @@ class Posted:
             self._connection.request(
                 "POST", "/v1/predictions", body, {**HEADERS, "Content-Type": CONTENT_TYPE}
             )
+            if logged and labelled:
+                self._database[LABELS].insert_many(self.bodies.labels(datetime.now(UTC)))
             answer = self._connection.getresponse()
             taken = json.loads(answer.read())
             # What is in the log may have been read from there a moment before.
@@ -199,18 +256,53 @@ def ingest(known: Artifact, rows: int, rounds: int) -> Ingest:
 
 
 @dataclass(frozen=True, slots=True)
+class Labels:
+    """What 100,000 posted labels take, in bodies of 1,000 one after the other.
+
+    Attributes:
+        seconds: The first time, MongoDB's part with it.
+        repeated_seconds: When they are posted again.
+        us_per_label: CPU time of the monitor for each of the first, us.
+        repeated_us_per_label: And of the others.
+    """
+
+    seconds: float
+    repeated_seconds: float
+    us_per_label: float
+    repeated_us_per_label: float
+
+
+def labels(known: Artifact, rows: int) -> Labels:
+    """Post labels of rows that are in the log, twice."""
+    found = []
+    with monitors(known, usual={"TAXI_MONITOR_EVALUATION_SECONDS": "5"}) as posted:
+        one = posted["usual"]
+        one.post(rows, logged=True, labelled=False)
+        for _ in range(2):
+            before = cpu_seconds([one.pid])
+            seconds = one.post_labels(1, rows // BATCH)
+            found.append((seconds, (cpu_seconds([one.pid]) - before) / rows * 1e6))
+    (first, own), (again, own_again) = found
+    return Labels(first, again, own, own_again)
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Resident memory of the monitor's worker, MiB.
 
     Attributes:
         started: Ready, before any row.
         tenths: After each tenth of the rows.
-        us_per_row: CPU time of a row with the evaluations that fall into it, us.
+        us_per_row: CPU time of a row with all that falls into it, us.
+        behind: How far the evidence was behind the log after each tenth, seconds; 0 without a log.
+        rows_per_second: That were posted.
     """
 
     started: float
     tenths: list[float]
     us_per_row: float
+    behind: list[float]
+    rows_per_second: float
 
 
 def memory(known: Artifact, rows: int, *, logged: bool) -> Memory:
@@ -225,8 +317,11 @@ def memory(known: Artifact, rows: int, *, logged: bool) -> Memory:
     with monitors(known, usual=settings) as posted:
         one = posted["usual"]
         started = resident_mib(one.pid)
-        found, took = [], []
+        found, took, behind = [], [], []
+        begin = time.monotonic()
         for _ in range(10):
             took.append(one.post(rows // 10, logged=logged))
             found.append(resident_mib(one.pid))
-    return Memory(started, found, float(np.mean(took)))
+            behind.append(one.behind() if logged else 0.0)
+        seconds = time.monotonic() - begin
+    return Memory(started, found, float(np.mean(took)), behind, rows / seconds)

@@ -4,135 +4,30 @@ import random
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
 import bson
-import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
-from pymongo.database import Database
+from support.judged_log import Judged, reference
 from support.monitor_windows import watched
-from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, SCHEMA, taxi_rides, usual
+from support.taxi_columns import DISTANCE
 
-from taxi_domain.models import MODEL_NAME, Alias
-from taxi_domain.mongodb import ALIASES, LABELS, PREDICTIONS, VERDICTS
-from taxi_domain.records import LABEL_VALUE, PredictionRecord
+from taxi_domain.models import MODEL_NAME
+from taxi_domain.mongodb import PREDICTIONS, VERDICTS
 from taxi_domain.verdicts import BlockState, Side
 from taxi_local.mongod import Mongod
 from taxi_monitor import backfill
 from taxi_monitor.evidence import pursuit
-from taxi_monitor.evidence.view import EvidenceView
-from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.metrics.evidence_gauges import EvidenceCollector
-from taxi_monitor.settings import Settings
 from taxi_monitor.tailer.evidence_thread import EvidenceThread
-from taxi_monitor.windows.state import State
 from taxi_profiles.evidence import detector
-from taxi_profiles.evidence.calibrate import calibrate
 from taxi_profiles.evidence.kinds import Kind
-from taxi_profiles.reference import Reference, reference_of
-from taxi_schema.columns.rows import LabelledRows
-from taxi_store.connection import Document, connect
+from taxi_store.connection import connect
 from taxi_store.log import encoded_pages
-from taxi_store.log.malformed import Unreadable
 from taxi_store.log.refusals import Refusals, write_slot
 from taxi_store.registry.registry import Registry
-from taxi_train.artifact.builder import sample_of
 
 pytestmark = pytest.mark.component
-BLOCK = 100
-START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-
-
-@cache
-def rides() -> LabelledRows:
-    found = usual(taxi_rides("green-2020-03-before.parquet"))[:9000]
-    return found.predicted(5 + 3.2 * np.minimum(found.columns[DISTANCE], 15))
-
-
-@cache
-def reference() -> Reference:
-    sample = sample_of(SCHEMA, rides()[:6000])
-    found = reference_of(sample)
-    return replace(found, evidence=calibrate(found, sample, block_rows=BLOCK).arrays())
-
-
-class Judged:
-    """A log, and monitors that judge it."""
-
-    def __init__(self, database: Database[Document]) -> None:
-        self.database = database
-        self.seconds = 0.0
-        self.settings = Settings.model_validate({
-            "TAXI_MONGODB_URI": "mongodb://h/x", "TAXI_MONITOR_TOKEN": "12345678",
-            "TAXI_MONITOR_FALSE_ALARM_ROWS": "10000", "TAXI_MONITOR_SETTLE_SECONDS": "10",
-        })  # fmt: skip
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.seconds)
-
-    def monitor(self, reference: Reference | None = None) -> EvidenceThread:
-        state = State(1000, 100)
-        state.watch(Alias.CHAMPION, watched(reference or _reference(), 1000))
-        return EvidenceThread(
-            self.database, self.settings, state, Counters(CollectorRegistry()),
-            unreadable=Unreadable(), clock=lambda: self.now().timestamp(),
-        )  # fmt: skip
-
-    def view(self, monitor: EvidenceThread) -> EvidenceView:
-        monitor.cycle()
-        found = monitor.views.of("v1")
-        assert found is not None
-        return found
-
-    def store(self, numbers: range, behind: float = 0.0, scale: float = 1.0) -> None:
-        """Log rides, answered when they are stored."""
-        self._insert(PREDICTIONS, [self._record(number, scale) for number in numbers], behind)
-
-    def _record(self, number: int, scale: float) -> Document:
-        part = rides()
-        inputs = {name: part.columns[name][number].item() for name in (PICKUP, DROPOFF, DISTANCE)}
-        inputs[DISTANCE] *= scale
-        return PredictionRecord(
-            f"r{number:05d}", self.now(), part.event_times[number].item(), MODEL_NAME, "v1",
-            "champion", inputs, float(part.prediction[number]),
-        ).to_document()  # fmt: skip
-
-    def label(self, numbers: range, behind: float = 0.0) -> None:
-        """Store labels."""
-        targets = rides().target
-        documents = [
-            {
-                "_id": f"r{number:05d}", "ts": self.now(),
-                # Some are as TLC has them: hours, with the meter left on.
-                LABEL_VALUE: float(targets[number]) if number % 37 else 700.0,
-            }
-            for number in numbers
-        ]  # fmt: skip
-        self._insert(LABELS, documents, behind)
-
-    def _insert(self, collection: str, documents: list[Document], behind: float) -> None:
-        at = self.now() - timedelta(seconds=behind)
-        # Whoever reads gets rows of one time in any order.
-        random.Random(len(documents)).shuffle(documents)
-        self.database[collection].insert_many([{**one, "stored_at": at} for one in documents])
-
-    def promote(self) -> None:
-        """Make the version the champion."""
-        self.database[ALIASES].insert_one({
-            "_id": f"{MODEL_NAME}/champion", "model": MODEL_NAME, "alias": "champion",
-            "version": "v1", "previous": None, "revision": 1, "moved_at": self.now(),
-            "moved_by": "test",
-        })  # fmt: skip
-
-    def verdicts(self) -> list[Document]:
-        return list(self.database[VERDICTS].find({}, {"detector": 0}).sort("_id", 1))
-
-
-def _reference() -> Reference:
-    return reference()
 
 
 @pytest.fixture(scope="module")
@@ -317,8 +212,14 @@ def test_a_monitor_that_is_stopped_reads_no_page_more(
     judged.seconds += 60.0
     monitor = judged.monitor()
     judged.seconds += 5.0
-    # The last step before reading.
-    monkeypatch.setattr(monitor, "_test", lambda _: monitor.stop())
+    begun = monitor._begun
+
+    def stopped(*asked: Any) -> Any:
+        found = begun(*asked)
+        monitor.stop()  # the last step before reading
+        return found
+
+    monkeypatch.setattr(monitor, "_begun", stopped)
 
     monitor.cycle()
 
@@ -397,7 +298,7 @@ def test_a_reference_without_evidence_says_so(judged: Judged) -> None:
 
 def gauges(monitor: EvidenceThread) -> dict[tuple[str, str], float]:
     """Return what is exported, by name and last label."""
-    collector = EvidenceCollector(monitor.state, monitor.views, "m", (), lambda: 0.0)
+    collector = EvidenceCollector(monitor.state, monitor.views, "m", (), clock=lambda: 0.0)
     return {
         (sample.name, list(sample.labels.values())[-1]): sample.value
         for family in collector.collect()

@@ -13,9 +13,11 @@ from taxi_domain.errors import FieldError
 from taxi_domain.mongodb import PREDICTIONS, VERDICTS
 from taxi_domain.verdicts import BlockState, Side
 from taxi_local.mongod import Mongod
-from taxi_store.admin.indexes import ensure_verdict_indexes
+from taxi_store.admin.indexes import ensure_indexes, ensure_verdict_indexes
 from taxi_store.connection import Document, connect
+from taxi_store.log.encoded_pages import of_version, stored_in
 from taxi_store.log.newest_values import newest_values
+from taxi_store.log.stored_order import EARLIEST, first_stored
 from taxi_store.verdicts.block_verdict import BlockVerdict, Cursor
 from taxi_store.verdicts.verdicts import (
     KEPT_DETECTORS,
@@ -168,9 +170,52 @@ def test_what_a_chart_chooses_by_is_in_the_index(database: Database[Document]) -
     for block in range(50):
         append(database, verdict(block))
     fields = {"_id": 0, "last_ts": 1, "block": 1, "version": 1, "total": 1}
-    plan = database[VERDICTS].find(span().query(), fields).explain()
+    for wanted in (span(), replace(span("v1"), role="champion")):
+        plan = database[VERDICTS].find(wanted.query(), fields).explain()
 
-    assert plan["executionStats"]["totalDocsExamined"] == 0
+        assert plan["executionStats"]["totalDocsExamined"] == 0
+
+
+def test_a_chart_of_a_role_has_the_blocks_that_were_judged_in_it(
+    database: Database[Document],
+) -> None:
+    for block in range(3):
+        append(database, verdict(block))  # of before roles were kept
+    append(database, replace(verdict(3), role="fallback"))
+    append(database, replace(verdict(4), role="champion"))
+    append(database, replace(verdict(5, "v2"), role="champion"))
+    append(database, replace(verdict(6, "v3"), role="fallback"))
+    append(database, verdict(7, "v3"))
+
+    found = chart_points(database, replace(span(), versions=("v1", "v2"), role="champion"))
+
+    assert [one.block for one in found] == [0, 1, 2, 4, 5]
+    assert [one.role for one in found] == ["", "", "", "champion", "champion"]
+    versions = judged_versions(database, "m", "champion")
+    assert {one.version: (one.blocks, one.role) for one in versions} == {
+        "v1": (4, "champion"), "v2": (1, "champion"), "v3": (1, ""),
+    }  # fmt: skip
+
+
+def test_rows_of_a_rare_version_are_found_in_the_order_of_storing(
+    database: Database[Document],
+) -> None:
+    ensure_indexes(database)
+    versions = {"rare": (7, 80), "usual": range(300)}
+    database[PREDICTIONS].insert_many(
+        {"_id": f"{version}{number}", "ts": START, "stored_at": START + number * MINUTE,
+         "model_version": version,
+         **({"shadow": [{"model_version": "rare"}]} if number == 200 else {})}
+        for version, numbers in versions.items() for number in numbers
+    )  # fmt: skip
+    wanted = {**stored_in(EARLIEST, START + 250 * MINUTE), **of_version("rare")}
+
+    found = database[PREDICTIONS].find(wanted, sort=[("stored_at", 1)])
+
+    assert [one["_id"] for one in found] == ["rare7", "rare80", "usual200"]
+    plan = found.rewind().explain()["executionStats"]
+    assert plan["totalDocsExamined"] == 3
+    assert first_stored(database, "rare") == START + 7 * MINUTE
 
 
 def test_the_newest_values_of_a_column_are_read_as_they_were_sent(

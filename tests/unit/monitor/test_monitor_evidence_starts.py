@@ -11,6 +11,7 @@ from support.taxi_columns import SCHEMA
 
 from taxi_domain.verdicts import Side
 from taxi_monitor.evidence import pursuit
+from taxi_monitor.evidence.label_gate import Policy
 from taxi_monitor.evidence.log_order import LogOrder
 from taxi_monitor.evidence.pieces import Piece, milliseconds_of
 from taxi_monitor.evidence.pursuit import Pursuit, Watch
@@ -117,13 +118,16 @@ class _Begun:
 
     def judged(self, side: Side, block: int, at: datetime, detector: bytes = b"new") -> None:
         self.last[side] = SimpleNamespace(
-            block=block, detector=detector, cursor=SimpleNamespace(stored_at=at, row_id="r")
+            block=block,
+            detector=detector,
+            cursor=SimpleNamespace(stored_at=at, row_id="r"),
+            released_at=None,
         )
 
     def pursuit(self) -> Any:
         reader: Any = SimpleNamespace(version="v1", schema=SCHEMA, names=())
         calibration: Any = SimpleNamespace(block_rows=100)
-        watch = Watch("m", reader, calibration, self.since, 1000.0, DAY)
+        watch = Watch("m", reader, calibration, self.since, 1000.0, Policy(0.9, 1.0, DAY))
         return Pursuit(cast("Any", None), watch, cast("Any", None), NOW)
 
 

@@ -83,7 +83,7 @@ def test_an_event_is_told_while_it_lasts_and_with_the_blocks_that_may_show_it() 
 def test_events_of_one_name_are_one_series() -> None:
     twice = STORM[:-1] + ', {"name": "storm", "from": "2022-01-29", "to": "2022-01-30"}]'
     events = settings_of(twice).known_events
-    collector = EvidenceCollector(State(10, 1), Views(), "m", events, NOW.timestamp)
+    collector = EvidenceCollector(State(10, 1), Views(), "m", events, clock=NOW.timestamp)
 
     (family,) = collector.collect()
 

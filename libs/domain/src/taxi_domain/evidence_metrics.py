@@ -48,7 +48,12 @@ MONITOR_DRIFT_KIND: Final = computed(
 )  # fmt: skip
 MONITOR_LABEL_COVERAGE: Final = computed(
     "taxi_monitor_label_coverage_ratio",
-    "Share of rows that have a label, of the time that the last block of labels is of.",
+    "Share of rows that have a label, of the time that the block of labels looked at last is of.",
+    *_MODEL,
+)  # fmt: skip
+MONITOR_LABELS_HELD: Final = computed(
+    "taxi_monitor_labels_held",
+    "1 while a block of labels is not judged, as too few rows of its time have a label yet.",
     *_MODEL,
 )  # fmt: skip
 MONITOR_SELFTEST_PASSED: Final = computed(
@@ -67,6 +72,10 @@ MONITOR_KNOWN_EVENT: Final = computed(
 MONITOR_LATE_ROWS: Final = counter(
     "taxi_monitor_late_rows_total",
     "Rows that were stored too late for their block, which stays as it is.",
+)
+MONITOR_LATE_LABELS: Final = counter(
+    "taxi_monitor_late_labels_total",
+    "Labels of rows that were stored too late for their block, which stays as it is.",
 )
 
 EVIDENCE_METRICS: Final[tuple[Metric, ...]] = tuple(

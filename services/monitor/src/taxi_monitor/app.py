@@ -77,10 +77,12 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
     registry.register(restarts)
     counters = Counters(registry)
     state = State(settings.window_rows, settings.min_rows, settings.score_names)
-    tailer = LogTailer(database, settings, state, counters)
-    evidence = EvidenceThread(database, settings, state, counters, unreadable=tailer.unreadable)
-    verdicts = JudgedViews(evidence.views)
     rows = State(settings.window_rows, settings.min_rows, settings.score_names)
+    tailer = LogTailer(database, settings, state, counters)
+    evidence = EvidenceThread(
+        database, settings, state, counters, unreadable=tailer.unreadable, rows=rows
+    )
+    verdicts = JudgedViews(evidence.views)
     rows_watch = RowsWatch(
         database, settings.model, state, rows, window_rows=settings.window_rows,
         unreadable=tailer.unreadable, clock=time.time,
@@ -88,7 +90,9 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
     threads = {"log_tailer": tailer.is_alive, "evidence": evidence.is_alive}
     registry.register(StateCollector(state, settings.model, threads, time.time, rows))
     registry.register(
-        EvidenceCollector(state, evidence.views, settings.model, settings.known_events, time.time)
+        EvidenceCollector(
+            state, evidence.views, settings.model, settings.known_events, clock=time.time, rows=rows
+        )
     )
     parts = Parts(
         state, rows, tailer, evidence, counters, registry, database, settings.model,

@@ -18,6 +18,7 @@ from taxi_domain.logs import set_up
 from taxi_domain.models import Alias
 from taxi_domain.verdicts import BlockState, Side
 from taxi_monitor.evidence.block import Block
+from taxi_monitor.evidence.label_gate import policy_of
 from taxi_monitor.evidence.log_order import LogOrder
 from taxi_monitor.evidence.pursuit import Pursuit, Watch
 from taxi_monitor.settings import Settings
@@ -79,7 +80,7 @@ def backfill(
     reader = reader_of(registry, version)
     watch = Watch(
         settings.model, reader, calibration_of(reader.reference), None, settings.false_alarm_rows,
-        timedelta(hours=settings.labels_overdue_hours),
+        policy_of(settings), _role_of(registry, settings.model, version),
     )  # fmt: skip
     pursuit = Pursuit(database, watch, LogOrder(database, reader, Unreadable()), now, anew=True)
     counted = {True: 0, False: 0}
@@ -97,6 +98,12 @@ def backfill(
         # Evidence that once began anew, with another champion, had its blocks cut elsewhere.
         drop_behind(database, settings.model, version, side, -1 if last is None else last.block)
     return sum(counted.values()), counted[True]
+
+
+def _role_of(registry: Registry, model: str, version: str) -> str:
+    """Return the role that a version has now, empty for none."""
+    found = ((alias, registry.alias(model, alias)) for alias in Alias)
+    return next((alias for alias, one in found if one and one.version == version), "")
 
 
 if __name__ == "__main__":

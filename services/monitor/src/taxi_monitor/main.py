@@ -11,6 +11,7 @@ from taxi_domain.metrics import MONITOR_WORKER_RESTARTS
 from taxi_monitor.app import Monitor, create_monitor
 from taxi_monitor.http.access import Tokens
 from taxi_monitor.settings import Settings
+from taxi_runtime.memory import keep_little
 from taxi_runtime.options import OPTIONS
 from taxi_runtime.ports import Application, bound_to
 from taxi_runtime.process import run_service
@@ -49,6 +50,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
     def run(self) -> None:
         """Run until a signal ends it."""
+        keep_little()
         self._restarts.begin()
         super().run()
 

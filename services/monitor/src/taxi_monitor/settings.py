@@ -90,6 +90,13 @@ class Settings(Environment):
     labels_overdue_hours: float = Field(
         default=48.0, alias="TAXI_MONITOR_LABELS_OVERDUE_HOURS", gt=0, le=8760
     )
+    #: Share of the rows of a block's time that must have a label for its error to be judged; 0 for
+    #: any.
+    min_label_coverage: float = Field(
+        default=0.9, alias="TAXI_MONITOR_MIN_LABEL_COVERAGE", ge=0, le=1
+    )
+    #: Share of rows that get a label in the end; below 1 where a random sample is labelled.
+    labelled_share: float = Field(default=1.0, alias="TAXI_MONITOR_LABELLED_SHARE", ge=0.001, le=1)
     #: What was stored so long ago can be seen by all, seconds; blocks are made of no later rows.
     settle_seconds: float = Field(default=30.0, alias="TAXI_MONITOR_SETTLE_SECONDS", ge=0, le=3600)
     #: Times that are known to be out of the ordinary.

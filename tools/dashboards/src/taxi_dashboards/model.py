@@ -51,7 +51,7 @@ _EVIDENCE: Final = Row(
             "While the evidence is an alarm.",
             _YES,
             Query(of_models("taxi_monitor_evidence_alarm", "side"), "{{model_role}}, {{side}}"),
-            width=6,
+            width=5,
             without=_NO_EVIDENCE,
         ),
         states(
@@ -59,7 +59,15 @@ _EVIDENCE: Final = Row(
             "While the evidence is an alarm or a tenth of one.",
             {"0": ("no", "green"), "1": ("yes", "orange")},
             Query(of_models("taxi_monitor_evidence_suspected", "side"), "{{model_role}}, {{side}}"),
-            width=6,
+            width=5,
+            without=_NO_EVIDENCE,
+        ),
+        states(
+            "Labels held",
+            "While a block of labels waits, since too few rows of its time have a label.",
+            {"0": ("no", "green"), "1": ("yes", "orange")},
+            Query(of_models("taxi_monitor_labels_held"), "{{model_role}}"),
+            width=4,
             without=_NO_EVIDENCE,
         ),
         lines(
@@ -67,7 +75,7 @@ _EVIDENCE: Final = Row(
             "How long ago the log ends that the evidence is of; it waits for late rows.",
             SECONDS,
             Query(of_models("taxi_monitor_evidence_age_seconds"), "{{model_role}}"),
-            width=6,
+            width=5,
             without=_NO_EVIDENCE,
         ),
         lines(
@@ -75,7 +83,7 @@ _EVIDENCE: Final = Row(
             "Since the version's log begins, by side.",
             NUMBER,
             Query(of_models("taxi_monitor_evidence_blocks", "side"), "{{model_role}}, {{side}}"),
-            width=6,
+            width=5,
             without=_NO_EVIDENCE,
         ),
         lines(
@@ -93,12 +101,16 @@ _EVIDENCE: Final = Row(
             without="not tested yet",
         ),
         lines(
-            "Late rows and corrections",
-            "Rows too late for their block, and labels corrected after theirs was judged.",
+            "Late rows, labels and corrections",
+            "Rows and labels too late for their block, and labels corrected after theirs was judged.",
             PER_SECOND,
             Query(
                 per_second(of_monitor("taxi_monitor_late_rows_total", span=RATE), "namespace"),
                 "late rows",
+            ),
+            Query(
+                per_second(of_monitor("taxi_monitor_late_labels_total", span=RATE), "namespace"),
+                "late labels",
             ),
             Query(
                 per_second(

@@ -17,6 +17,10 @@ REPORT_FIELDS: Final = (
     "seconds", "created_at", "has_html",
 )  # fmt: skip
 
+_STORED: Final = ("stored_at", ASCENDING)
+#: What a chart chooses its points by.
+_CHART: Final = ("last_ts", "version", "block", "total", "role")
+_CHART_INDEX: Final = "chart_of_roles"
 _NEWEST_FIRST = [("ts", DESCENDING), ("_id", DESCENDING)]
 
 
@@ -39,6 +43,12 @@ def ensure_indexes(database: Database[Document], *, retention: Retention | None 
             partialFilterExpression={"shadow.model_version": {"$exists": True}},
         )
         predictions.create_index([("model", ASCENDING), *_NEWEST_FIRST])
+        # In the order of storing, of a version that answers one row of thousands, too.
+        predictions.create_index([("model_version", ASCENDING), _STORED])
+        predictions.create_index(
+            [("shadow.model_version", ASCENDING), _STORED],
+            partialFilterExpression={"shadow.model_version": {"$exists": True}},
+        )
         database[MODELS].create_index([("model", ASCENDING), ("created_at", DESCENDING)])
         database[RUNS].create_index([("started_at", DESCENDING)])
         database[ROWS].create_index([("model", ASCENDING), *_NEWEST_FIRST])
@@ -72,8 +82,10 @@ def ensure_verdict_indexes(database: Database[Document]) -> None:
     of_side = [("model", ASCENDING), ("side", ASCENDING)]
     with translated():
         verdicts = database[VERDICTS]
+        if _CHART_INDEX not in {one["name"] for one in verdicts.list_indexes()}:
+            # Blocks of before: an index cannot answer for a field that is not there.
+            verdicts.update_many({"role": {"$exists": False}}, {"$set": {"role": ""}})
         verdicts.create_index([*of_side, ("version", ASCENDING), ("block", DESCENDING)])
         verdicts.create_index(
-            [*of_side, *((name, ASCENDING) for name in ("last_ts", "version", "block", "total"))],
-            name="chart",
+            [*of_side, *((name, ASCENDING) for name in _CHART)], name=_CHART_INDEX
         )

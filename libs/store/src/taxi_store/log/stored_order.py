@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from pymongo.database import Database
 
-from taxi_domain.mongodb import LABELS, PREDICTIONS
+from taxi_domain.mongodb import LABELS, PREDICTIONS, ROWS
 from taxi_domain.records import Label
 from taxi_store.connection import Document, translated
 from taxi_store.log.encoded_pages import of_version, stored_in
@@ -82,6 +82,13 @@ def ids_between(
     wanted = _Wanted(PREDICTIONS, of_version(version), {"_id": 1, "stored_at": 1})
     part = _between(database, wanted, begin, end, most)
     return Part([one["_id"] for one in part.items if isinstance(one["_id"], str)], part.end)
+
+
+def unserved_between(
+    database: Database[Document], model: str, begin: datetime, end: datetime, most: int
+) -> Part:
+    """Return documents of the rows of a model that nobody predicts, as `labels_between` labels."""
+    return _between(database, _Wanted(ROWS, {"model": model}, {"extra": 0}), begin, end, most)
 
 
 def first_stored(database: Database[Document], version: str) -> datetime | None:
@@ -176,13 +183,60 @@ def _between(
 def answered_between(
     database: Database[Document], version: str, begin: datetime, end: datetime, most: int
 ) -> int:
-    """Count the rows that a version answered at these times or between, `most` at most.
+    """Count the rows that a version answered or shadowed at these times or between.
+
+    Args:
+        database: Where the log is.
+        version: Model version.
+        begin: First time.
+        end: Last time.
+        most: It is not counted further.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer in time.
     """
-    wanted = {"model_version": version, "ts": {"$gte": begin, "$lte": end}}
     with translated():
         return database[PREDICTIONS].count_documents(
-            wanted, limit=most, maxTimeMS=_MAX_MILLISECONDS
+            _answered_in(version, begin, end), limit=most, maxTimeMS=_MAX_MILLISECONDS
         )
+
+
+def answered_ids(
+    database: Database[Document], version: str, begin: datetime, end: datetime, most: int
+) -> list[str]:
+    """Return ids of the rows that `answered_between` counts, `most` at most.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer in time.
+    """
+    with translated():
+        found = lenient(database, PREDICTIONS).find(_answered_in(version, begin, end), {"_id": 1})
+        ids = [one["_id"] for one in found.limit(most).max_time_ms(_MAX_MILLISECONDS)]
+    return [one for one in ids if isinstance(one, str)]
+
+
+def label_times(database: Database[Document], row_ids: list[str]) -> list[datetime]:
+    """Return when the labels of rows were stored, those that there are, the oldest first.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer in time.
+    """
+    wanted = {"_id": {"$in": row_ids}}
+    with translated():
+        found = lenient(database, LABELS).find(wanted, {"_id": 0, "stored_at": 1})
+        times = [one.get("stored_at") for one in found.max_time_ms(_MAX_MILLISECONDS)]
+    return sorted(one for one in times if isinstance(one, datetime))
+
+
+def labels_stored(database: Database[Document], begin: datetime, end: datetime) -> int:
+    """Count the labels that were stored from a time on and before another, of any version.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer in time.
+    """
+    with translated():
+        return database[LABELS].count_documents(stored_in(begin, end), maxTimeMS=_MAX_MILLISECONDS)
+
+
+def _answered_in(version: str, begin: datetime, end: datetime) -> dict[str, Any]:
+    return {"ts": {"$gte": begin, "$lte": end}, **of_version(version)}

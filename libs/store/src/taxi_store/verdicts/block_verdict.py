@@ -52,6 +52,9 @@ class BlockVerdict:
         detector: All that is needed to go on from here; empty where it was not kept or not read.
         engine: Number of the rules by which it was judged; a larger one replaces a smaller one.
         backfilled: Whether it was judged later, over the past log.
+        role: Of the version when it was judged; empty where that is not known.
+        released_at: Of labels: when enough rows of its time had one, by the time of storing, or
+            those of a block before; None where it was not kept.
     """
 
     model: str
@@ -74,6 +77,8 @@ class BlockVerdict:
     detector: bytes = b""
     engine: int = 0
     backfilled: bool = False
+    role: str = ""
+    released_at: datetime | None = None
 
     @property
     def verdict_id(self) -> str:
@@ -98,6 +103,7 @@ def document_of(verdict: BlockVerdict) -> Document:
         "kind": verdict.kind, "blamed": list(verdict.blamed),
         "problems": [{"name": one, "reason": text} for one, text in verdict.problems.items()],
         "detector": verdict.detector, "engine": verdict.engine, "backfilled": verdict.backfilled,
+        "role": verdict.role, "released_at": verdict.released_at,
     }  # fmt: skip
 
 
@@ -130,6 +136,8 @@ def verdict_of(document: Document) -> BlockVerdict:
             detector=bytes(document.get("detector") or b""),
             engine=int(document.get("engine") or 0),
             backfilled=bool(document.get("backfilled")),
+            role=str(document.get("role") or ""),
+            released_at=_time_or_none(document.get("released_at")),
         )
 
 
@@ -139,6 +147,10 @@ def _cursor(part: Document) -> Cursor:
 
 def _numbers(parts: list[Document], name: str) -> dict[str, float]:
     return {one["name"]: float(one[name]) for one in parts if one.get(name) is not None}
+
+
+def _time_or_none(value: object) -> datetime | None:
+    return None if value is None else time_of(value)
 
 
 def _number_or_none(value: object) -> float | None:

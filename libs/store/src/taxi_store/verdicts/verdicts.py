@@ -46,6 +46,7 @@ class Span:
         start: Blocks whose last row was answered at this time or later.
         end: ... or earlier.
         versions: Of these versions; all when it is empty.
+        role: Blocks that were judged in it, or whose role is not known; empty for any.
     """
 
     model: str
@@ -53,6 +54,7 @@ class Span:
     start: datetime
     end: datetime
     versions: tuple[str, ...] = ()
+    role: str = ""
 
     def query(self) -> Document:
         """Return the filter."""
@@ -62,6 +64,8 @@ class Span:
         }  # fmt: skip
         if self.versions:
             wanted["version"] = {"$in": list(self.versions)}
+        if self.role:
+            wanted["role"] = {"$in": [self.role, ""]}
         return wanted
 
 
@@ -74,12 +78,14 @@ class JudgedVersion:
         first_ts: Answer time of the last row of its first block that is kept; UTC.
         last_ts: Answer time of the last row of its last block.
         blocks: How many are kept.
+        role: In which any of them was judged; empty where that is not known of any.
     """
 
     version: str
     first_ts: datetime
     last_ts: datetime
     blocks: int
+    role: str = ""
 
 
 def append(database: Database[Document], verdict: BlockVerdict) -> bool:
@@ -214,24 +220,35 @@ def newest_verdict(
     return next(iter(_readable(found)), None)
 
 
-def judged_versions(database: Database[Document], model: str) -> list[JudgedVersion]:
+def judged_versions(
+    database: Database[Document], model: str, role: str = ""
+) -> list[JudgedVersion]:
     """Return the versions of a model that have blocks of rows, the newest first.
+
+    Args:
+        database: Where they are.
+        model: Name of the model.
+        role: Blocks that were judged in it, or whose role is not known; empty for all.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer, or refuses.
     """
+    of_role = {"role": {"$in": [role, ""]}} if role else {}
     steps: list[Document] = [
-        {"$match": {"model": model, "side": str(Side.ROWS)}},
+        {"$match": {"model": model, "side": str(Side.ROWS), **of_role}},
         {"$group": {
             "_id": "$version", "first": {"$min": "$last_ts"}, "last": {"$max": "$last_ts"},
-            "blocks": {"$sum": 1},
+            "blocks": {"$sum": 1}, "role": {"$max": "$role"},
         }},
         {"$sort": {"last": -1, "_id": 1}},
         {"$limit": MAX_VERSIONS},
     ]  # fmt: skip
     with translated():
         found = list(database[VERDICTS].aggregate(steps, maxTimeMS=_MAX_MILLISECONDS))
-    return [JudgedVersion(one["_id"], one["first"], one["last"], one["blocks"]) for one in found]
+    return [
+        JudgedVersion(one["_id"], one["first"], one["last"], one["blocks"], one["role"] or "")
+        for one in found
+    ]
 
 
 def prune(  # noqa: PLR0913 - one keyword for each limit
@@ -318,7 +335,7 @@ def _chosen(database: Database[Document], span: Span, points: int) -> list[str] 
 def _fields(streams: Sequence[str]) -> dict[str, Any]:
     fields: dict[str, Any] = dict.fromkeys(
         ("model", "version", "side", "block", "rows", "first_ts", "last_ts", "cursor", "groups",
-         "total", "threshold", "state", "kind", "blamed", "engine", "backfilled"), 1,
+         "total", "threshold", "state", "kind", "blamed", "engine", "backfilled", "role"), 1,
     )  # fmt: skip
     if streams:
         # Names are literal: one may begin with a dollar sign.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taxi_domain.verdicts import Side
+from taxi_monitor.evidence.label_gate import behind
 from taxi_monitor.evidence.pieces import Piece, moment_of
 from taxi_monitor.windows.window import Floats
 from taxi_store.log.stored_order import Place
@@ -22,6 +23,9 @@ class Block:
         place: Its last row.
         outside: Labels that errors do not count, since the block before.
         history: Of labels, the rows before the block as the engine takes them.
+        released_at: Of labels, when it could be judged, by the time of storing.
+        coverage: Of labels, share of the rows of its time that have one; None where not known.
+        passed: Of labels, why it is passed over; empty when it is judged.
     """
 
     side: Side
@@ -30,11 +34,16 @@ class Block:
     place: Place
     outside: int = 0
     history: Mapping[str, Floats] | None = None
+    released_at: datetime | None = None
+    coverage: float | None = None
+    passed: str = ""
 
     @property
     def order(self) -> tuple[datetime, str, str]:
         """Where it is among the blocks of both sides."""
-        return self.place.stored_at, self.place.row_id, self.side
+        if self.released_at is None:
+            return self.place.stored_at, self.place.row_id, self.side
+        return *behind(self.place, self.released_at), self.side
 
     @property
     def first_ts(self) -> datetime:

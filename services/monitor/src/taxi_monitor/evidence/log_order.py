@@ -6,7 +6,7 @@ whoever reads, now or later.
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from pymongo.database import Database
@@ -25,7 +25,23 @@ from taxi_store.log.prediction_log import CHUNK
 from taxi_store.log.stored_order import EARLIEST, Place, StoredLabel
 
 #: Ids that are looked at together for labels that came before their rows.
-_IDS: Final = 4 * CHUNK
+_IDS: Final = 2 * CHUNK
+
+
+class LabelsRead(NamedTuple):
+    """A part of the log in the order of labels.
+
+    Attributes:
+        begin: The part is from then on.
+        end: The part is before.
+        labels: That were stored in it, of any version.
+        rows: Of the version that have their place in it.
+    """
+
+    begin: datetime
+    end: datetime
+    labels: int
+    rows: int
 
 
 class LogOrder:
@@ -38,6 +54,9 @@ class LogOrder:
         page_rows: Rows that are read at once.
         turned: Called before each page, of which there may be many without a row of the version;
             what it raises ends the reading.
+
+    Attributes:
+        labels_read: Told of each part of the log that was read for labels.
     """
 
     def __init__(
@@ -54,6 +73,7 @@ class LogOrder:
         self._page_rows = page_rows
         self._turned = turned
         self._decoder = Decoder()
+        self.labels_read: Callable[[LabelsRead], None] = lambda _: None
 
     def rows(self, begin: datetime, after: Place | None, end: datetime) -> Iterator[Piece]:
         """Yield the rows that were stored from a time on, behind a place of it, and before another.
@@ -91,8 +111,13 @@ class LogOrder:
                 ids = [one for one in rows.items[start : start + CHUNK] if one not in known]
                 early = stored_order.stored_labels(self._database, ids, self._unreadable)
                 known |= {one.label.row_id: one for one in early if one.stored_at < begin}
+            count = sum(begin <= one.stored_at for one in known.values())
+            placed = 0
             if known:
-                yield from self._joined(known, begin, rows.end, after)
+                batch, places, targets = self._joined(known, begin, rows.end)
+                placed = len(batch)
+                yield self._piece(batch, places, targets, after)
+            self.labels_read(LabelsRead(begin, rows.end, count, placed))
             begin = rows.end
 
     def _page(self, begin: datetime, end: datetime) -> tuple[RecordBatch, datetime]:
@@ -114,8 +139,9 @@ class LogOrder:
             most *= 2
 
     def _joined(
-        self, known: dict[str, StoredLabel], begin: datetime, end: datetime, after: Place | None
-    ) -> Iterator[Piece]:
+        self, known: dict[str, StoredLabel], begin: datetime, end: datetime
+    ) -> tuple[RecordBatch, Times, Floats]:
+        """Return the rows of labels that have their place in a time, with places and labels."""
         found = b"".join(encoded_pages.pages_of(self._database, list(known), self._reader.version))
         batch = self._decoded(found)
         labelled_at = np.array(
@@ -125,7 +151,7 @@ class LogOrder:
         here = (places >= milliseconds_of(begin)) & (places < milliseconds_of(end))
         batch, places = _chosen(batch, here), places[here]
         targets = np.array([known[one].label.value for one in batch.ids])
-        yield self._piece(batch, places, targets, after)
+        return batch, places, targets
 
     def _decoded(self, data: bytes) -> RecordBatch:
         batch, refused = self._decoder.decoded(data)

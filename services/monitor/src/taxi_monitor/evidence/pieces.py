@@ -100,7 +100,7 @@ class Gathered:
             self.rows += len(piece)
 
     def blocks(self, size: int, counts: Callable[[Piece], Mask]) -> Iterator[Piece]:
-        """Take out blocks, in order; what is left stays.
+        """Take out blocks, in order; what is left stays, also when no more are asked for.
 
         Args:
             size: Rows of a block that count.

@@ -15,17 +15,20 @@ from pymongo.database import Database
 
 from taxi_domain.verdicts import BlockState, Side
 from taxi_monitor.evidence.block import Block
+from taxi_monitor.evidence.label_gate import Held, LabelGate, Policy
 from taxi_monitor.evidence.labels_status import labels_status
 from taxi_monitor.evidence.log_order import LogOrder
 from taxi_monitor.evidence.members import Members
 from taxi_monitor.evidence.pieces import Piece
 from taxi_monitor.evidence.sides import LabelSide, RowSide, Start, history_of
+from taxi_monitor.evidence.unserved import UnservedOrder
 from taxi_monitor.windows.reader import RowReader
 from taxi_profiles.evidence import streams
 from taxi_profiles.evidence.calibration import Calibration
 from taxi_profiles.evidence.detector import ENGINE, Detector, StateError
 from taxi_profiles.evidence.gain import HISTORY
-from taxi_profiles.evidence.kinds import kind_of
+from taxi_profiles.evidence.judgement import Judgement, State
+from taxi_profiles.evidence.kinds import Labels, kind_of
 from taxi_profiles.evidence.scoring import BlockScores, Refused, score_labels, score_rows
 from taxi_store.connection import Document
 from taxi_store.log.refusals import refused_between
@@ -39,6 +42,8 @@ logger = logging.getLogger(__name__)
 SETTLE: Final = timedelta(seconds=30)
 #: Blocks of so long ago that nobody had judged are marked as judged later.
 _PAST: Final = timedelta(minutes=10)
+#: Problem of a block whose time has too few labels.
+COVERAGE: Final = "coverage"
 _SIDES: Final = {Side.ROWS: streams.Side.ROWS, Side.LABELS: streams.Side.LABELS}
 
 
@@ -57,7 +62,9 @@ class Watch:
         since: The evidence begins anew where the version became champion, if its last block is
             older; None where that does not matter.
         budget_rows: Rows between false alarms, at least, on average.
-        labels_overdue: Labels that are later than that are missing.
+        labels: Which blocks of labels are judged.
+        role: Of the version; empty where it is not known.
+        has_labels: Whether rows ever get any.
     """
 
     model: str
@@ -65,7 +72,9 @@ class Watch:
     calibration: Calibration
     since: datetime | None
     budget_rows: float
-    labels_overdue: timedelta
+    labels: Policy
+    role: str = ""
+    has_labels: bool = True
 
     @property
     def version(self) -> str:
@@ -94,7 +103,7 @@ class Pursuit:
     Args:
         database: Where log and verdicts are.
         watch: What is judged.
-        order: Reads the log for the version.
+        order: Reads the log for the version, or rows that nobody predicts.
         now: The time, UTC.
         anew: Judge the whole log, whatever was judged before, and mark it.
 
@@ -109,7 +118,7 @@ class Pursuit:
         self,
         database: Database[Document],
         watch: Watch,
-        order: LogOrder,
+        order: LogOrder | UnservedOrder,
         now: datetime,
         *,
         anew: bool = False,
@@ -131,21 +140,27 @@ class Pursuit:
         size = watch.calibration.block_rows
         rows, labels = (self._start_of(side) for side in Side)
         history = [] if anew else self._history(labels)
-        self._sides = (
-            RowSide(order, rows, size),
-            LabelSide(
-                order,
-                labels,
-                size,
-                target=watch.reader.schema.target,
-                names=watch.reader.names,
-                history=history,
-            ),
-        )
+        self._labels = LabelSide(
+            order, labels, size, target=watch.reader.schema.target, names=watch.reader.names,
+            history=history, gate=LabelGate(database, watch.version, watch.labels),
+        )  # fmt: skip
+        self._sides = (RowSide(order, rows, size), self._labels)
+        #: Of the last block of labels.
+        self._coverage: float | None = None
 
     def verdict(self, side: Side) -> BlockVerdict | None:
         """Return the verdict of a side's last block."""
         return self._judges[side].verdict
+
+    @property
+    def held(self) -> Held | None:
+        """The block of labels that waits for more of them; None when none does."""
+        return self._labels.held
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of rows that have a label, in the time of the block of labels looked at last."""
+        return self._coverage if self.held is None else self.held.ratio
 
     @property
     def kind(self) -> str | None:
@@ -170,6 +185,8 @@ class Pursuit:
 
     def _take(self, block: Block) -> None:
         judge = self._judges[block.side]
+        if block.side is Side.LABELS:
+            self._coverage = block.coverage
         detector = judge.detector.after(self._scores(block))
         verdict = self._verdict(block, replace(judge, detector=detector))
         self._write(verdict)
@@ -179,6 +196,9 @@ class Pursuit:
     def _scores(self, block: Block) -> BlockScores:
         watch = self._watch
         targets = block.side is Side.LABELS
+        if block.passed:
+            # As a block of no rows: it changes no evidence, and says why.
+            return BlockScores(_SIDES[block.side], 0, {}, {COVERAGE: block.passed})
         columns = block.piece.columns(watch.reader.names, targets=targets)
         slices = self._members.of(block.piece)
         if targets:
@@ -195,7 +215,7 @@ class Pursuit:
         )  # fmt: skip
 
     def _verdict(self, block: Block, judge: _Judge) -> BlockVerdict:
-        judgement = judge.detector.judgement()
+        judgement = _said(judge.detector)
         evidence = {name: one for name, one in judgement.evidence.items() if one is not None}
         groups = {str(name): one for name, one in judgement.groups.items() if one is not None}
         return BlockVerdict(
@@ -219,6 +239,8 @@ class Pursuit:
             detector=judge.detector.to_bytes(),
             engine=ENGINE,
             backfilled=self._anew or block.place.stored_at < self._past[block.side],
+            role=self._watch.role,
+            released_at=block.released_at,
         )
 
     def _kind(self, block: Block, judge: _Judge) -> str:
@@ -226,8 +248,7 @@ class Pursuit:
         judges: Mapping[Side, _Judge] = {**self._judges, block.side: judge}
         known = {one for one, it in judges.items() if it.verdict is not None} | {block.side}
         said = {
-            side: one.detector.judgement() if side in known else None
-            for side, one in judges.items()
+            side: _said(one.detector) if side in known else None for side, one in judges.items()
         }
         ends = {side: one.verdict.last_ts for side, one in judges.items() if one.verdict}
         ends[block.side] = block.last_ts
@@ -235,8 +256,10 @@ class Pursuit:
         first = block.first_ts if block.side is Side.ROWS else rows.first_ts if rows else None
         labels = labels_status(
             first, ends.get(Side.ROWS), ends.get(Side.LABELS) or self._watch.since,
-            self._watch.labels_overdue,
+            self._watch.labels.overdue,
         )  # fmt: skip
+        if not self._watch.has_labels:
+            labels = Labels.OVERDUE
         return str(kind_of(said[Side.ROWS], said[Side.LABELS], labels))
 
     def _write(self, verdict: BlockVerdict) -> None:
@@ -286,7 +309,8 @@ class Pursuit:
         judge = self._judges[side]
         if judge.verdict is not None:
             place = Place(judge.verdict.cursor.stored_at, judge.verdict.cursor.row_id)
-            return Start(place.stored_at, place, place)
+            released_at = judge.verdict.released_at or EARLIEST
+            return Start(place.stored_at, place, place, released_at)
         since = self._watch.since if judge.next_block else None
         # Nothing of before belongs to the first block then: no refusals, and no late rows.
         return Start(EARLIEST) if since is None else Start(since, last=Place(since, ""))
@@ -309,8 +333,14 @@ class Pursuit:
         return history_of(self._order, begin, first, start.after, watch.reader.schema.target)
 
 
+def _said(detector: Detector) -> Judgement:
+    """Return what a detector says; an alarm stays one after a block that was passed over."""
+    found = detector.judgement()
+    return replace(found, state=State.ALARM) if detector.alarm else found
+
+
 def _same(one: BlockVerdict, other: BlockVerdict) -> bool:
-    """Tell whether two verdicts of a block are the same, but for when they were judged."""
-    return replace(one, backfilled=False, detector=b"") == replace(
-        other, backfilled=False, detector=b""
+    """Tell whether two verdicts of a block are the same, but for when and as what it was judged."""
+    return replace(one, backfilled=False, detector=b"", role="") == replace(
+        other, backfilled=False, detector=b"", role=""
     )

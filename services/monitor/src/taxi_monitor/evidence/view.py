@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from taxi_domain.verdicts import Side
+from taxi_monitor.evidence.label_gate import Held
 from taxi_profiles.evidence.self_test import SelfTest
 from taxi_store.verdicts.block_verdict import BlockVerdict
 
@@ -22,7 +23,9 @@ class EvidenceView:
         kind: Kind of drift after the newest block; None before the first.
         coverage: Share of the rows of the last block of labels' time that have a label, 0..1; None
             before it is known.
+        held: The block of labels that waits for more of them; None when none does.
         late_rows: Rows that were stored too late for their blocks, which are closed.
+        late_labels: Labelled rows whose labels were.
         self_test: What came of shifts that were put through a copy of the engine.
     """
 
@@ -32,7 +35,9 @@ class EvidenceView:
     verdicts: Mapping[Side, BlockVerdict] = field(default_factory=dict)
     kind: str | None = None
     coverage: float | None = None
+    held: Held | None = None
     late_rows: int = 0
+    late_labels: int = 0
     self_test: tuple[SelfTest, ...] = ()
 
 

@@ -22,13 +22,13 @@ def with_evidence(
     """
     lasting = [_event(one) for one in events if one.begin <= now < one.end]
     versions = [
-        {**one, "judging": _judging(views, one["model_version"], events)}
+        {**one, "judging": judging_of(views, one["model_version"], events)}
         for one in drift["versions"]
     ]
     return {**drift, "known_events": lasting, "versions": versions}
 
 
-def _judging(views: Views, version: str, events: Sequence[KnownEvent]) -> dict[str, Any] | None:
+def judging_of(views: Views, version: str, events: Sequence[KnownEvent]) -> dict[str, Any] | None:
     """Return what is known of a version, None before it was looked at."""
     view = views.of(version)
     if view is None:
@@ -50,7 +50,14 @@ def _judging(views: Views, version: str, events: Sequence[KnownEvent]) -> dict[s
         "blocks": {str(side): block.block + 1 for side, block in view.verdicts.items()},
         "state": {str(side): str(block.state) for side, block in view.verdicts.items()},
         "label_coverage_ratio": view.coverage,
+        "labels_held": view.held
+        and {
+            "since": view.held.since.isoformat(timespec="milliseconds"),
+            "coverage_ratio": view.held.ratio,
+            "needed_ratio": view.held.needed,
+        },
         "late_rows": view.late_rows,
+        "late_labels": view.late_labels,
         "self_test": [
             {
                 "shift": one.shift,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from taxi_monitor.evidence.unserved import unserved_version
 from taxi_monitor.http.verdict_forms import Newest, block_form
 from taxi_monitor.page.evidence import evidence_of
 from taxi_monitor.windows.state import State
@@ -29,10 +30,30 @@ def drift(
     return _form(state, model, part)
 
 
-def with_rows(form: dict[str, Any], rows: State) -> dict[str, Any]:
-    """Return the form of all versions with the rows that nobody predicts, judged by no evidence."""
-    apart = [{**one, "judging": None} for one in _parts(rows, _drift)]
-    return {**form, "versions": form["versions"] + apart}
+def with_rows(
+    form: dict[str, Any],
+    rows: State,
+    newest: Callable[[str], Newest] = lambda _version: {},
+    judging: Callable[[str], dict[str, Any] | None] = lambda _version: None,
+) -> dict[str, Any]:
+    """Return the form of all versions with the rows that nobody predicts.
+
+    Args:
+        form: Of what is served.
+        rows: State of these rows.
+        newest: Returns the newest judged blocks of a version.
+        judging: Returns what is known of a version's verdict beside them.
+    """
+
+    def part(watched: WatchedVersion, evaluation: Evaluation | None) -> dict[str, Any]:
+        version = unserved_version(watched.version)
+        found = newest(version)
+        return {
+            **_drift(watched, evaluation), "evidence": _evidence(found) if found else None,
+            "judging": judging(version),
+        }  # fmt: skip
+
+    return {**form, "versions": form["versions"] + _parts(rows, part)}
 
 
 def performance(state: State, model: str) -> dict[str, Any]:

@@ -27,4 +27,7 @@ class JudgedViews:
         view = self.views.of(version)
         if view is None:
             return Judging("the log was not judged yet")
-        return Judging(view.problem, view.kind, view.coverage, view.late_rows)
+        return Judging(
+            view.problem, view.kind, view.coverage, view.late_rows, view.late_labels,
+            None if view.held is None else view.held.needed,
+        )  # fmt: skip

@@ -99,7 +99,8 @@ class PageHistory:
             span = span_of(last, [one.first_ts.timestamp() for one in judged], now)
             marks, problem = self._marks(span)
             blocks = {
-                side: self._blocks(judged, span, side, (*ERROR_STREAMS, *streams)) for side in Side
+                side: self._blocks(watched, judged, span, side, (*ERROR_STREAMS, *streams))
+                for side in Side
             }
         except NotAvailableError as error:
             reason = f"the history cannot be read ({error}); the newest block is shown"
@@ -119,22 +120,33 @@ class PageHistory:
             return []
 
     def _judged(self, watched: WatchedVersion) -> list[JudgedVersion]:
-        """Return the versions that had the role: for the champion, all but those of other roles."""
+        """Return the versions that had the role.
+
+        Where no block says in which role it was judged: for the champion, all versions but those of
+        other roles.
+        """
         others = {one.version for one in self.state.watched() if one.role != watched.role}
         is_champion = watched.role == Alias.CHAMPION
         return [
             one
-            for one in judged_versions(self.database, self.model)
-            if one.version == watched.version or (is_champion and one.version not in others)
+            for one in judged_versions(self.database, self.model, _role(watched))
+            if one.version == watched.version
+            or (is_champion and (one.role or one.version not in others))
         ]
 
     def _blocks(
-        self, judged: Sequence[JudgedVersion], span: Axis, side: Side, streams: Sequence[str]
+        self,
+        watched: WatchedVersion,
+        judged: Sequence[JudgedVersion],
+        span: Axis,
+        side: Side,
+        streams: Sequence[str],
     ) -> list[BlockVerdict]:
         if not judged:
             return []
         versions = tuple(one.version for one in judged)
-        wanted = Span(self.model, side, _time(span.low), _time(span.high), versions)
+        role = _role(watched)
+        wanted = Span(self.model, side, _time(span.low), _time(span.high), versions, role)
         return chart_points(self.database, wanted, streams=streams, points=_POINTS)
 
     def _marks(self, span: Axis) -> tuple[list[Mark], str]:
@@ -185,6 +197,11 @@ def _loss_limit(reference: Reference) -> float | None:
         return calibration_of(reference).models.loss_limit
     except NotCalibratedError:
         return None
+
+
+def _role(watched: WatchedVersion) -> str:
+    """Return the role whose blocks are shown: other roles' versions have one history each."""
+    return str(Alias.CHAMPION) if watched.role == Alias.CHAMPION else ""
 
 
 def _end(mark: Mark) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from flask import Blueprint, Response, g, request
@@ -27,7 +27,7 @@ from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import MAX_PUSHED, MAX_PUSHED_BYTES, Label
 from taxi_monitor.http import forms
 from taxi_monitor.http.access import Token, sender_of
-from taxi_monitor.http.evidence_forms import with_evidence
+from taxi_monitor.http.evidence_forms import judging_of, with_evidence
 from taxi_monitor.http.items import each, few, items_of, refusal
 from taxi_monitor.http.verdict_forms import Newest
 from taxi_monitor.metrics.counters import Counters
@@ -99,7 +99,13 @@ def blueprint(parts: Parts) -> Blueprint:
         now = datetime.fromtimestamp(parts.clock(), UTC)
         known = parts.readers.run(lambda: forms.drift(parts.state, parts.model, parts.newest))
         form = with_evidence(known, parts.evidence.views, parts.events, now)
-        return json_of(parts.readers.run(lambda: forms.with_rows(form, parts.rows)))
+
+        def of_rows(version: str) -> dict[str, Any] | None:
+            return judging_of(parts.evidence.views, version, parts.events)
+
+        return json_of(
+            parts.readers.run(lambda: forms.with_rows(form, parts.rows, parts.newest, of_rows))
+        )
 
     @routes.get("/v1/performance")
     @Door("readers", Token.READ)

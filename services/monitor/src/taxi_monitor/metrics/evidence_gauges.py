@@ -6,6 +6,7 @@ from prometheus_client.registry import Collector
 
 from taxi_domain import evidence_metrics as catalogue
 from taxi_domain.verdicts import BlockState
+from taxi_monitor.evidence.unserved import ROLE, judged_of
 from taxi_monitor.evidence.view import EvidenceView, Views
 from taxi_monitor.metrics.gauges import Family, Sample, families_of
 from taxi_monitor.settings import KnownEvent
@@ -23,21 +24,25 @@ class EvidenceCollector(Collector):
         model: Name of the model.
         events: Known ones.
         clock: Seconds since the epoch.
+        rows: Says whether rows that nobody predicts are watched.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, put together in one place
         self,
         state: State,
         views: Views,
         model: str,
         events: Sequence[KnownEvent],
+        *,
         clock: Callable[[], float],
+        rows: State | None = None,
     ) -> None:
         self._state = state
         self._views = views
         self._model = model
         self._events = events
         self._clock = clock
+        self._rows = rows
 
     def collect(self) -> Iterable[Family]:
         """Return the families of everything that is known now."""
@@ -53,8 +58,8 @@ class EvidenceCollector(Collector):
         # Some come every year, under one name.
         for name in sorted({event.name for event in self._events}):
             yield catalogue.MONITOR_KNOWN_EVENT, (name,), float(name in lasting)
-        for watched in self._state.watched():
-            view = self._views.of(watched.version)
+        for version, watched in judged_of(self._state, self._rows):
+            view = self._views.of(version)
             if view is not None and view.read_until is not None:
                 yield from _of_version((self._model, watched.role), view, now)
 
@@ -62,8 +67,7 @@ class EvidenceCollector(Collector):
 def _of_version(model: tuple[str, str], view: EvidenceView, now: float) -> Iterator[Sample]:
     if view.read_until is not None:
         yield catalogue.MONITOR_EVIDENCE_AGE, model, max(0.0, now - view.read_until.timestamp())
-    if view.coverage is not None:
-        yield catalogue.MONITOR_LABEL_COVERAGE, model, view.coverage
+    yield from _labels_of(model, view)
     if view.self_test:
         passed = sum(one.passed for one in view.self_test) / len(view.self_test)
         yield catalogue.MONITOR_SELFTEST_PASSED, model, passed
@@ -75,6 +79,13 @@ def _of_version(model: tuple[str, str], view: EvidenceView, now: float) -> Itera
             yield catalogue.MONITOR_DRIFT_KIND, (*model, kind), float(kind == view.kind)
     for side, verdict in view.verdicts.items():
         yield from _of_side((*model, str(side)), verdict)
+
+
+def _labels_of(model: tuple[str, str], view: EvidenceView) -> Iterator[Sample]:
+    if view.coverage is not None:
+        yield catalogue.MONITOR_LABEL_COVERAGE, model, view.coverage
+    if model[1] != ROLE:  # those never get a label
+        yield catalogue.MONITOR_LABELS_HELD, model, float(view.held is not None)
 
 
 def _of_side(labels: tuple[str, ...], verdict: BlockVerdict) -> Iterator[Sample]:

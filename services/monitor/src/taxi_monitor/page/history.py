@@ -18,12 +18,17 @@ class Judging:
         kind: Kind of drift; None as the blocks say.
         coverage: Share of rows that have a label, 0 to 1; None as the blocks say.
         late_rows: Rows that came too late for their block.
+        late_labels: Labels that did.
+        needed_coverage: Share of rows that need a label for a block of labels that is held; None
+            when none is.
     """
 
     problem: str = ""
     kind: str | None = None
     coverage: float | None = None
     late_rows: int = 0
+    late_labels: int = 0
+    needed_coverage: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class Labels:
         behind: How far the answers of the newest labels are behind the newest answers.
         lag: Sentence on how late labels come; empty without labels.
         outside: Share of the newest labels outside of the target's limits.
+        held: Sentence on a block that waits for more labels; empty when none does.
     """
 
     rows: int
@@ -42,6 +43,7 @@ class Labels:
     behind: str
     lag: str
     outside: str
+    held: str = ""
 
 
 def labels_of(history: History, rows: int, outside: float | None, lag: Lag | None) -> Labels:
@@ -56,7 +58,16 @@ def labels_of(history: History, rows: int, outside: float | None, lag: Lag | Non
     known = "" if lag is None or not lag.count else (
         f"half of them within {span(lag.median)}, nine of ten within {span(lag.most)}"
     )  # fmt: skip
-    return Labels(rows, share(_coverage(history)), _behind(history), known, share(outside))
+    return Labels(
+        rows, share(_coverage(history)), _behind(history), known, share(outside), _held(history)
+    )  # fmt: skip
+
+
+def _held(history: History) -> str:
+    needed = history.judging.needed_coverage
+    if needed is None:
+        return ""
+    return f"the error is not judged: {share(needed)} of the rows need one"
 
 
 def _coverage(history: History) -> float | None:

@@ -27,6 +27,10 @@ class CycleThread(ABC):
     def cycle(self) -> None:
         """Do it once; what is raised ends the thread."""
 
+    def pause(self) -> float:
+        """Return how long to wait for the next cycle, seconds."""
+        return self._pause_seconds
+
     def start(self) -> None:
         """Start the thread."""
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -45,4 +49,4 @@ class CycleThread(ABC):
     def _run(self) -> None:
         while not self._stop.is_set():
             self.cycle()
-            self._stop.wait(self._pause_seconds * random.uniform(0.9, 1.1))
+            self._stop.wait(self.pause() * random.uniform(0.9, 1.1))

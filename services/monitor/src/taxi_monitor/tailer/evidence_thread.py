@@ -11,13 +11,20 @@ from typing import Final
 from pymongo.database import Database
 
 from taxi_domain.errors import TaxiError
-from taxi_domain.evidence_metrics import MONITOR_LATE_ROWS
+from taxi_domain.evidence_metrics import MONITOR_LATE_LABELS, MONITOR_LATE_ROWS
 from taxi_domain.models import Alias
 from taxi_domain.verdicts import Side
 from taxi_monitor.evidence.block import Block
-from taxi_monitor.evidence.coverage import LateRows, coverage_of
-from taxi_monitor.evidence.log_order import LogOrder
+from taxi_monitor.evidence.label_gate import policy_of
+from taxi_monitor.evidence.late import LateLabels, LateRows
+from taxi_monitor.evidence.log_order import LabelsRead, LogOrder
 from taxi_monitor.evidence.pursuit import OverruledError, Pursuit, Watch
+from taxi_monitor.evidence.unserved import (
+    ROLE,
+    UnservedOrder,
+    judged_of,
+    without_answers,
+)
 from taxi_monitor.evidence.view import EvidenceView, Views
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.settings import Settings
@@ -30,6 +37,7 @@ from taxi_store.admin.indexes import ensure_verdict_indexes
 from taxi_store.connection import Document
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.refusals import ensure_refusal_indexes
+from taxi_store.log.stored_order import EARLIEST
 from taxi_store.registry.registry import Registry
 from taxi_store.verdicts.block_verdict import BlockVerdict
 from taxi_store.verdicts.verdicts import prune
@@ -46,6 +54,10 @@ _TEST_SECONDS: Final = 3600.0
 _TELL_SECONDS: Final = 5.0
 
 
+#: How often it is looked whether there is a version.
+_WAIT_SECONDS: Final = 0.1
+
+
 class _StoppedError(Exception):
     """The thread is to end."""
 
@@ -57,10 +69,11 @@ class _Followed:
     pursuit: Pursuit
     calibration: Calibration
     since: datetime | None
+    role: str
     late: LateRows
+    late_labels: LateLabels
     view: EvidenceView
     up_to_date: bool = False
-    labels: Block | None = None
     told_at: float = field(default=-_TELL_SECONDS)
     test_at: float = 0.0
 
@@ -74,6 +87,7 @@ class EvidenceThread(CycleThread):
         state: Says which versions are watched.
         counters: Of the monitor.
         unreadable: Is told what of the log cannot be read.
+        rows: Says whether rows that nobody predicts are watched.
         clock: Seconds since the epoch.
 
     Attributes:
@@ -90,6 +104,7 @@ class EvidenceThread(CycleThread):
         counters: Counters,
         *,
         unreadable: Unreadable,
+        rows: State | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__("evidence", settings.evaluation_seconds)
@@ -99,6 +114,7 @@ class EvidenceThread(CycleThread):
         self.state = state
         self._counters = counters
         self._unreadable = unreadable
+        self.rows = rows
         self._clock = clock
         self._followed: dict[str, _Followed] = {}
         self._has_indexes = False
@@ -108,14 +124,14 @@ class EvidenceThread(CycleThread):
 
     def cycle(self) -> None:
         """Judge what is there to be judged, of each version; a problem of one holds up no other."""
-        readers = {one.version: one.reader for one in self.state.watched()}
-        self._followed = {one: it for one, it in self._followed.items() if one in readers}
-        self.views.keep(readers)
-        for version, reader in readers.items():
+        watched = dict(judged_of(self.state, self.rows))
+        self._followed = {one: it for one, it in self._followed.items() if one in watched}
+        self.views.keep(watched)
+        for version, one in watched.items():
             if self._stop.is_set():
                 return
             try:
-                self._follow(version, reader)
+                self._follow(version, one.reader, one.role)
             except _StoppedError:
                 return
             except OverruledError as error:
@@ -129,6 +145,10 @@ class EvidenceThread(CycleThread):
                 self._fail(version, f"a defect of the monitor ({error!r})")
             self.moved_at = self._clock()
 
+    def pause(self) -> float:
+        """Return how long to wait for the next cycle, seconds: short before there is a version."""
+        return super().pause() if self.state.watched() else min(super().pause(), _WAIT_SECONDS)
+
     def _fail(self, version: str, problem: str) -> None:
         known = self.views.of(version)
         if known is None or known.problem != problem:
@@ -136,38 +156,54 @@ class EvidenceThread(CycleThread):
         self._followed.pop(version, None)
         self.views.tell(version, problem)
 
-    def _follow(self, version: str, reader: RowReader) -> None:
+    def _follow(self, version: str, reader: RowReader, role: str) -> None:
         now = self._now()
         self._keep_house(now)
         champion = self._registry.alias(self._settings.model, Alias.CHAMPION)
-        of_champion = champion is not None and champion.version == version
+        of_champion = champion is not None and champion.version == reader.version
         since = champion.moved_at if champion is not None and of_champion else None
         followed = self._followed.get(version)
-        if followed is None or followed.since != since:
-            followed = self._begun(version, reader, since, now)
+        if followed is None or (followed.since, followed.role) != (since, role):
+            followed = self._begun(version, reader, since, role, now)
             self._followed[version] = followed
         settle = timedelta(seconds=self._settings.settle_seconds)
         end = _whole(now - settle)
-        self._test(followed)
         if not followed.pursuit.step(end, self._stop.is_set):
             return
         followed.up_to_date = True
         late = followed.late.look(now)
         self._counters[MONITOR_LATE_ROWS].inc(late)
+        self._counters[MONITOR_LATE_LABELS].inc(followed.late_labels.look(now))
         self._show(followed, end)
+        # What is known comes first: the test takes a second or two.
+        self._test(followed)
 
     def _begun(
-        self, version: str, reader: RowReader, since: datetime | None, now: datetime
+        self, version: str, reader: RowReader, since: datetime | None, role: str, now: datetime
     ) -> _Followed:
         settings, calibration = self._settings, calibration_of(reader.reference)
+        own = RowReader(version, reader.schema, reader.reference)
+        order: LogOrder | UnservedOrder = LogOrder(
+            self._database, own, self._unreadable, turned=self._turned
+        )
+        is_served = role != ROLE
+        if not is_served:
+            calibration = without_answers(calibration)
+            order = UnservedOrder(
+                self._database, settings.model, own, self._unreadable, since=since or EARLIEST,
+                turned=self._turned,
+            )  # fmt: skip
         watch = Watch(
-            settings.model, RowReader(version, reader.schema, reader.reference), calibration, since,
-            settings.false_alarm_rows, timedelta(hours=settings.labels_overdue_hours),
+            settings.model, own, calibration, since, settings.false_alarm_rows,
+            policy_of(settings), role, is_served,
         )  # fmt: skip
-        order = LogOrder(self._database, watch.reader, self._unreadable, turned=self._turned)
         pursuit = Pursuit(self._database, watch, order, now)
-        late = LateRows(self._database, version)
-        followed = _Followed(pursuit, calibration, since, late, EvidenceView(version))
+        again = LogOrder(self._database, own, self._unreadable, turned=self._turned)
+        followed = _Followed(
+            pursuit, calibration, since, role, LateRows(self._database, version),
+            LateLabels(self._database, again), EvidenceView(version),
+        )  # fmt: skip
+        order.labels_read = lambda part: self._read(followed, part)
         pursuit.judged = lambda verdict, block: self._judged(followed, verdict, block)
         return followed
 
@@ -184,6 +220,7 @@ class EvidenceThread(CycleThread):
                 extra={"version": followed.view.version, "shifts": missed},
             )
         followed.view = replace(followed.view, self_test=found)
+        self.views.put(followed.view)
 
     def _turned(self) -> None:
         """Note that a page of the log is read, as there may be minutes between two blocks."""
@@ -191,12 +228,14 @@ class EvidenceThread(CycleThread):
         if self._stop.is_set():
             raise _StoppedError
 
+    def _read(self, followed: _Followed, part: LabelsRead) -> None:
+        if followed.up_to_date:
+            followed.late_labels.read(part, self._now())
+
     def _judged(self, followed: _Followed, verdict: BlockVerdict, block: Block) -> None:
         now = self._clock()
         self.moved_at = now
-        if block.side is Side.LABELS:
-            followed.labels = block
-        elif followed.up_to_date:
+        if block.side is Side.ROWS and followed.up_to_date:
             followed.late.closed(block, self._now())
         if not followed.up_to_date and now - followed.told_at >= _TELL_SECONDS:
             followed.told_at = now
@@ -206,14 +245,12 @@ class EvidenceThread(CycleThread):
 
     def _show(self, followed: _Followed, end: datetime) -> None:
         pursuit, view = followed.pursuit, followed.view
-        coverage = view.coverage
-        if followed.labels is not None:
-            coverage = coverage_of(self._database, view.version, followed.labels)
-            followed.labels = None
         verdicts = {side: found for side in Side if (found := pursuit.verdict(side)) is not None}
         followed.view = replace(
-            view, read_until=end, verdicts=verdicts, kind=pursuit.kind, coverage=coverage,
-            late_rows=followed.late.count,
+            view, read_until=end, verdicts=verdicts, kind=pursuit.kind,
+            coverage=view.coverage if pursuit.coverage is None else pursuit.coverage,
+            held=pursuit.held, late_rows=followed.late.count,
+            late_labels=followed.late_labels.count,
         )  # fmt: skip
         self.views.put(followed.view)
 
@@ -226,7 +263,7 @@ class EvidenceThread(CycleThread):
             return
         prune(
             self._database, self._settings.model,
-            watched=[one.version for one in self.state.watched()],
+            watched=list(self._followed),
             keep_blocks=_KEEP_BLOCKS, keep_age=_KEEP_AGE, now=now,
         )  # fmt: skip
         self._prune_at = self._clock() + _PRUNE_SECONDS * random.uniform(0.9, 1.1)

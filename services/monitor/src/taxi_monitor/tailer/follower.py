@@ -1,11 +1,11 @@
 """Reads what is stored in a collection of the log, each item once."""
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from taxi_monitor.windows.lately import Lately
 from taxi_store.log.prediction_log import Stored
 
 #: How far a writer's clock may be behind the monitor's; items also become visible a little late.
@@ -14,6 +14,9 @@ OVERLAP: Final = timedelta(seconds=20)
 MAX_TAKEN: Final = 100_000
 #: Times are stored in whole milliseconds.
 _TICK: Final = timedelta(milliseconds=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: When an item was stored that is ahead of the clock, or was not read yet.
+_OPEN: Final = 0
 
 
 class Follower:
@@ -25,16 +28,15 @@ class Follower:
 
     Args:
         clock: Tells the time; the first look begins `OVERLAP` before now.
-        max_taken: Items that are remembered.
+        max_taken: Items that are remembered, at least.
     """
 
     def __init__(self, clock: Callable[[], datetime], max_taken: int = MAX_TAKEN) -> None:
         self._clock = clock
         self._since = clock()
-        self._max_taken = max_taken
         self._forgotten = datetime.min.replace(tzinfo=UTC)
-        #: When items were stored; None where that is ahead of the clock or not known yet.
-        self._taken: OrderedDict[str, datetime | None] = OrderedDict()
+        #: When items were stored, milliseconds since the epoch, or `_OPEN`.
+        self._taken = Lately(max_taken)
         self._anew = False
         self._lock = threading.Lock()
 
@@ -57,9 +59,11 @@ class Follower:
                     take(fresh)
                 reached, now = items[-1].stored_at, self._clock()
                 # What is ahead of the clock must not hide what is stored next.
-                self._remember(
-                    (one.row_id, one.stored_at if one.stored_at <= now else None) for one in items
-                )
+                times = [
+                    _milliseconds(one.stored_at) if one.stored_at <= now else _OPEN for one in items
+                ]
+                with self._lock:
+                    self._remember([one.row_id for one in items], times)
         except Exception:
             with self._lock:
                 # More of the same time may not have been read.
@@ -69,7 +73,11 @@ class Follower:
 
     def mark(self, row_ids: Iterable[str]) -> None:
         """Remember what was taken in another way; any thread may call it."""
-        self._remember((row_id, None) for row_id in row_ids)
+        ids = list(row_ids)
+        with self._lock:
+            known = self._taken.get(ids)
+            # When one was stored stays known.
+            self._remember(ids, [max(one, _OPEN) for one in known.tolist()])
 
     def rewind(self, since: datetime) -> None:
         """Take all anew that is stored since a time, less the overlap."""
@@ -82,12 +90,17 @@ class Follower:
 
     def _fresh(self, items: list[Stored]) -> list[Stored]:
         with self._lock:
-            return [one for one in items if self._anew or one.row_id not in self._taken]
+            if self._anew:
+                return items
+            taken = self._taken.has([one.row_id for one in items]).tolist()
+        return [one for one, known in zip(items, taken, strict=True) if not known]
 
-    def _remember(self, items: Iterable[tuple[str, datetime | None]]) -> None:
-        with self._lock:
-            for row_id, stored_at in items:
-                self._taken[row_id] = stored_at or self._taken.get(row_id)
-            while len(self._taken) > self._max_taken:
-                _, stored_at = self._taken.popitem(last=False)
-                self._forgotten = max(self._forgotten, stored_at or self._forgotten)
+    def _remember(self, row_ids: Sequence[str], stored_at: Sequence[int]) -> None:
+        """Remember when items were stored; the caller holds the lock."""
+        gone = self._taken.update(row_ids, stored_at)
+        if len(gone) and (newest := int(gone.max())) != _OPEN:
+            self._forgotten = max(self._forgotten, _EPOCH + newest * _TICK)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // _TICK

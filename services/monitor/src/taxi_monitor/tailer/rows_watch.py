@@ -5,19 +5,15 @@ that were served nor labels.
 """
 
 import logging
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Final
 
 from pymongo.database import Database
 
-from taxi_domain.documents import Reader
-from taxi_domain.errors import FieldError, TaxiError
-from taxi_domain.ids import check_stored_id
+from taxi_domain.errors import TaxiError
 from taxi_domain.models import Alias
 from taxi_domain.mongodb import ROWS
-from taxi_domain.records import EVENT_TIME, INPUTS, PredictionRecord
+from taxi_monitor.evidence.unserved import ROLE, records_of
 from taxi_monitor.tailer.follower import Follower
 from taxi_monitor.windows.state import State
 from taxi_monitor.windows.versions import watched_version
@@ -27,9 +23,6 @@ from taxi_store.log.malformed import Unreadable
 from taxi_store.log.prediction_log import Stored, tail
 
 logger = logging.getLogger(__name__)
-
-#: Role of the window in metrics and on the page.
-ROLE: Final = "rows"
 
 
 class RowsWatch:
@@ -101,21 +94,8 @@ class RowsWatch:
     def _take(self, documents: Iterable[Document]) -> None:
         version = self._state.version_of(ROLE)
         if version is not None:
-            self._state.ingest(list(self._records(documents, version)))
-
-    def _records(self, documents: Iterable[Document], version: str) -> Iterator[PredictionRecord]:
-        for document in documents:
-            try:
-                reader = Reader(document)
-                if reader.text("model") != self._model:
-                    continue
-                yield PredictionRecord(
-                    check_stored_id(document.get("_id"), "_id"), reader.time("ts"),
-                    reader.local_time(EVENT_TIME), self._model, version, ROLE,
-                    reader.scalars(INPUTS), math.nan,
-                )  # fmt: skip
-            except FieldError as error:
-                self._unreadable.add(ROWS, document.get("_id"), error)
+            found = records_of(documents, self._model, version, self._unreadable)
+            self._state.ingest([record for record, _ in found])
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,13 +15,13 @@ from taxi_monitor.records.batch import RecordBatch, batch_of, part_of
 from taxi_monitor.windows.lately import Lately
 from taxi_monitor.windows.misfits import PUSH
 from taxi_monitor.windows.versions import Evaluation, Matches, WatchedVersion, known
-from taxi_monitor.windows.window import Floats, Mask, Rows, first_of_each
+from taxi_monitor.windows.window import Floats, Mask, Rows, firsts
 from taxi_profiles.scores.named import named_scores
 from taxi_schema.schema import Schema
 from taxi_store.log.prediction_log import Stored
 
 #: Rows that came lately, at the least; the log is read again over some seconds.
-_MAX_RECENT: Final = 50_000
+_MAX_RECENT: Final = 100_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -58,9 +59,9 @@ class State:
         self._lock = threading.Lock()
         self._watched: dict[str, WatchedVersion] = {}
         #: Answer times of the rows that were taken, as the log would have them.
-        self._recent: Lately[int] = Lately(_MAX_RECENT)
+        self._recent = Lately(_MAX_RECENT)
         #: Rows whose label's lag was told.
-        self._told: Lately[None] = Lately(_MAX_RECENT)
+        self._told = Lately(_MAX_RECENT)
         self._window_rows = window_rows
         self._min_rows = min_rows
         self._scores = tuple(scores)
@@ -70,7 +71,7 @@ class State:
         """Put posted records into the windows of their versions; the first of a row stays."""
         batch = _batch(records)
         with self._lock:
-            fresh = first_of_each(batch.ids, self._recent)
+            fresh = firsts(batch.ids) & ~self._recent.has(batch.ids)
             part = batch if fresh.all() else part_of(batch, np.flatnonzero(fresh).tolist())
             new = self._take(part, _push)
         return Ingested(new, len(batch) - new)
@@ -96,13 +97,14 @@ class State:
 
     def missing_of(self, stored: Sequence[Stored]) -> list[str]:
         """Return the ids of rows of the log whose answer there was not taken lately."""
+        ids = [one.row_id for one in stored]
         with self._lock:
-            recent = self._recent.get
-            return [
-                one.row_id
-                for one in stored
-                if not isinstance(one.ts, datetime) or recent(one.row_id) != _milliseconds(one.ts)
-            ]
+            taken = self._recent.get(ids).tolist()
+        return [
+            one.row_id
+            for one, at in zip(stored, taken, strict=True)
+            if not isinstance(one.ts, datetime) or at != _milliseconds(one.ts)
+        ]
 
     def join(self, labels: Sequence[Label]) -> Joined:
         """Join labels, as the log has them, each row's once, with the rows of the windows."""
@@ -156,8 +158,10 @@ class State:
             answered = np.where(np.isnan(answered), matches.ts, answered)
             first = np.where(np.isnan(first) & matches.new, matches.ts, first)
         fresh = np.flatnonzero(~np.isnan(first)).tolist()
-        told = [place for place in fresh if labels[place].row_id not in self._told]
-        self._told.update([labels[place].row_id for place in told], [None] * len(told))
+        ids = [labels[place].row_id for place in fresh]
+        before = self._told.has(ids)
+        told = [place for place, known in zip(fresh, before.tolist(), strict=True) if not known]
+        self._told.update(ids, repeat(0, len(ids)))
         lags = [max(0.0, utc(labels[one].ts).timestamp() - float(first[one])) for one in told]
         return answered, lags
 

@@ -4,7 +4,7 @@ Rows may come late, twice, and from several threads at once (the caller holds a 
 the window is the same whatever the order of their coming.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -114,7 +114,9 @@ class Window:
 
     def add(self, rows: Rows) -> Mask:
         """Put rows where they belong; tell which were neither repeats nor too old, shape (n,)."""
-        new = first_of_each(rows.ids, self._places) & ~self.are_past(rows)
+        known = self._places
+        unknown = np.fromiter((one not in known for one in rows.ids), np.bool_, len(rows))
+        new = unknown & firsts(rows.ids) & ~self.are_past(rows)
         self._append(rows if new.all() else rows.part(new))
         if len(self._ids) > self._size + self._slack:
             self._trim()
@@ -212,13 +214,12 @@ def columns_of(table: Floats, names: Sequence[str]) -> dict[str, Floats]:
     return columns | {name: table[:, WIDTH + place] for place, name in enumerate(names)}
 
 
-def first_of_each(ids: Sequence[str], known: Container[str]) -> Mask:
-    """Tell which ids are not known, and came not before among these, shape (n,)."""
-    new = np.fromiter((one not in known for one in ids), np.bool_, len(ids))
-    if len(set(ids)) < len(ids):
-        first = {one: place for place, one in reversed(list(enumerate(ids)))}
-        new &= np.fromiter((first[one] == at for at, one in enumerate(ids)), np.bool_, len(ids))
-    return new
+def firsts(ids: Sequence[str]) -> Mask:
+    """Tell which ids did not come before among these, shape (n,)."""
+    if len(set(ids)) == len(ids):
+        return np.ones(len(ids), np.bool_)
+    first = {one: place for place, one in reversed(list(enumerate(ids)))}
+    return np.fromiter((first[one] == at for at, one in enumerate(ids)), np.bool_, len(ids))
 
 
 def _enlarged(array: Floats, rows: int) -> Floats:
