@@ -38,9 +38,17 @@ def values_of(text: str) -> Iterator[Value]:
     """Yield the keys of values.yaml with the comments above them, in their order."""
     parents: list[tuple[int, str]] = []
     comment: list[str] = []
+    listed: int | None = None  # indent of the items of a list, whose keys are no values
     for line in text.splitlines():
         stripped = line.strip()
-        if stripped.startswith("#"):
+        indented = len(line) - len(line.lstrip())
+        if listed is not None and stripped and indented <= listed and not stripped.startswith("-"):
+            listed = None
+        if stripped.startswith("- "):
+            listed = indented
+        if listed is not None:
+            comment = []
+        elif stripped.startswith("#"):
             comment.append(stripped.lstrip("# "))
         elif found := _KEY.match(line):
             indent = len(found["indent"])
