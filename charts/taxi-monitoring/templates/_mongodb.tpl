@@ -77,7 +77,7 @@
 {{/* The Secret with the CA that signed MongoDB's certificate; empty without TLS. */}}
 {{- define "taxi.mongodb.tlsSecret" -}}
 {{- $block := ternary .Values.mongodb (default dict .Values.externalMongodb) .Values.mongodb.enabled -}}
-{{- (default dict $block.tls).existingSecret -}}
+{{- default "" (default dict $block.tls).existingSecret -}}
 {{- end -}}
 
 {{/* Where it is mounted in every pod that asks MongoDB; URIs name it. */}}
