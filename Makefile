@@ -24,7 +24,7 @@ BUILDER := env PYTHONPATH=$(CURDIR)/tools/cluster/src python3 -m taxi_cluster
 STORIES := $(PYTHON) -m taxi_stories.main
 # The folder of what component tests run of a cluster; they are built when they are missing.
 GO_TOOLS := env PYTHONPATH=$(CURDIR)/tools/cluster/src $(PYTHON) -c \
-   'from taxi_cluster.go_tools import ensure; print(ensure(("etcd", "kube-apiserver", "kube-controller-manager", "prometheus", "helm")))'
+   'from taxi_cluster.go_tools import ensure; print(ensure(("etcd", "kube-apiserver", "kube-controller-manager", "prometheus", "helm", "helm3", "kubectl")))'
 ALERTMANAGER := env PYTHONPATH=$(CURDIR)/tools/cluster/src $(PYTHON) -c \
    'from taxi_cluster.alertmanager import ensure; print(ensure())'
 
@@ -162,6 +162,12 @@ pictures: setup ## Draw the pictures of docs/reports.md again
 .PHONY: requirements
 requirements: setup ## Compile the pins from the pyprojects; they stay but for PACKAGES ("--upgrade": all)
 	@PATH="$(VENV)/bin:$$PATH" $(TIMED) "requirements" tools/requirements/compile.sh $(PACKAGES)
+
+.PHONY: package
+package: ## Pack the chart into .build/charts (PUSH=oci://...: and push it there)
+	@mkdir -p .build/charts && $(WITH_CLIENTS) $(TIMED) "package" bash -c '\
+	   helm package charts/taxi-monitoring --destination .build/charts; \
+	   if [ -n "$(PUSH)" ]; then helm push ".build/charts/taxi-monitoring-$$(awk "/^version:/{print \$$2}" charts/taxi-monitoring/Chart.yaml).tgz" "$(PUSH)"; fi'
 
 .PHONY: bench-operator
 # No file of the folder may be named after a module of Python: it would take its place.

@@ -1,11 +1,10 @@
 """TLS to MongoDB and its replica set: clients have what their URIs name, and so has the server."""
 
-import base64
 import subprocess
 from typing import Any
 
 import pytest
-from support.chart import VALUE_FILES, Manifest, manifests, pods, template
+from support.chart import VALUE_FILES, Manifest, manifests, pods, template, wanted_secrets
 
 from taxi_store.admin import bootstrap_users, server_files
 from taxi_store.admin.replica_set import Membership
@@ -33,9 +32,9 @@ def containers_of(found: list[Manifest]) -> dict[str, Any]:
 
 def uris(found: list[Manifest]) -> dict[str, str]:
     return {
-        one["metadata"]["name"]: base64.b64decode(one["data"]["uri"]).decode()
-        for one in found
-        if one["kind"] == "Secret" and "uri" in one["data"]
+        one["name"]: one["data"]["uri"].format(password="secret")
+        for one in wanted_secrets(found)
+        if "uri" in one["data"]
     }
 
 

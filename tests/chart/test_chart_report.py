@@ -308,10 +308,9 @@ def chosen(selector: dict[str, Any], found: dict[tuple[str, str], dict[str, Any]
 def test_every_folder_of_the_reports_pods_has_an_end(name: str) -> None:
     for pod, spec in pods(rendered(name)):
         if "report" in pod or "dask" in pod:
-            # Secrets are read only.
-            (volume,) = (one for one in spec["volumes"] if "secret" not in one)
-            mounts = spec["containers"][0]["volumeMounts"]
-            (mount,) = (one for one in mounts if not one.get("readOnly"))
+            (volume,) = (one for one in spec["volumes"] if "emptyDir" in one)
+            mounts = {one["name"]: one for one in spec["containers"][0]["volumeMounts"]}
+            mount = mounts[volume["name"]]
             assert volume["emptyDir"]["sizeLimit"].endswith("Mi")
             assert (mount["name"], mount["mountPath"]) == (volume["name"], "/tmp")
 

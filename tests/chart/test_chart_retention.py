@@ -60,7 +60,7 @@ def test_the_retention_reaches_an_external_mongodb(
     values = {"mongodb": {"retention": retention}, "firstModel": {"enabled": False}}
     found = manifests(template(values, files=[EXTERNAL]))
 
-    (job,) = (one for one in found if one["kind"] == "Job")
+    (job,) = (one for one in found if "-indexes-" in one["metadata"]["name"])
     spec = job["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     address, *given = container["args"]

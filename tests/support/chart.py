@@ -93,3 +93,13 @@ def pods(found: Sequence[Manifest]) -> Iterator[tuple[str, Manifest]]:
 def environment(container: Manifest) -> dict[str, Any]:
     """Return the environment variables of a container by name."""
     return {one["name"]: one.get("value", one.get("valueFrom")) for one in container["env"]}
+
+
+def wanted_secrets(found: Sequence[Manifest]) -> list[dict[str, Any]]:
+    """Return the Secrets that a Job of the release makes; empty when all are given."""
+    jobs = [one for one in found if one["kind"] == "Job" and "-secrets-" in one["metadata"]["name"]]
+    if not jobs:
+        return []
+    (container,) = jobs[0]["spec"]["template"]["spec"]["containers"]
+    wanted: list[dict[str, Any]] = json.loads(container["args"][-1])
+    return wanted

@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from taxi_cluster import go_tools
 from taxi_local.ports import free_port
 
-PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "prometheus", "helm")
+PROGRAMS = (
+    "etcd", "kube-apiserver", "kube-controller-manager", "prometheus", "helm", "helm3", "kubectl",
+)  # fmt: skip
 #: User of the operator's process; namespaces bind the chart's Role to it.
 OPERATOR = "operator"
 ADMIN = "admin"
@@ -163,7 +165,7 @@ class ControlPlane:
     """etcd and API server."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         (folder / "key.pem").write_bytes(_new_key())
         (folder / "tokens.csv").write_text(
             f"{ADMIN},{ADMIN},1,system:masters\n{OPERATOR},{OPERATOR},2\n"
@@ -197,7 +199,7 @@ class ControlPlane:
 
     def kubeconfig(self, url: str = "") -> Path:
         """Return the kubeconfig of the operator; it may ask another address."""
-        path = self._folder / ("kubeconfig-elsewhere.json" if url else "kubeconfig.json")
+        path = self.folder / ("kubeconfig-elsewhere.json" if url else "kubeconfig.json")
         cluster = {"server": url or self.api_server.url, "insecure-skip-tls-verify": True}
         path.write_text(
             json.dumps(

@@ -1,6 +1,9 @@
-"""Checks of `helm test`: one row through the active Service, the metrics, the monitor."""
+"""Checks of `helm test`: a row through the active Service and to the log, metrics, operator."""
 
 import json
+import os
+import re
+import ssl
 import sys
 import time
 import urllib.error
@@ -12,6 +15,12 @@ SECONDS = 10
 CALLERS = Path("/etc/taxi/callers")
 #: Seconds after each try: pods may be rolling right now.
 PAUSES = (1, 2, 4, 0)
+#: Tries to meet the pod that answered, behind a Service.
+PODS = 20
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+LOGGED = re.compile(
+    r'^taxi_predictor_logged_records_total\{destination="mongodb"\} ([0-9.e+]+)$', re.MULTILINE
+)
 
 
 def fetch(url: str, body: object = None) -> str:
@@ -47,6 +56,31 @@ def check_metrics(base: str, name: str) -> str:
     return f"{name} is there"
 
 
+def check_logged(predictor: str) -> str:
+    """Look for a predictor whose rows reached the log: those that were predicted just now did."""
+    for _ in range(PODS):
+        found = LOGGED.search(fetch(f"{predictor}/metrics"))
+        if found and float(found[1]) > 0:
+            return f"a pod has {float(found[1]):g} rows in the log"
+    raise ValueError("no pod says that the log has a row of it; see the predictors' own log")
+
+
+def check_policies(_: str) -> str:
+    """Ask the API server for the kind of policies, as any of its users may."""
+    told = os.environ  # noqa: TID251 - a script of one pod
+    host, port = told["KUBERNETES_SERVICE_HOST"], told["KUBERNETES_SERVICE_PORT"]
+    host = f"[{host}]" if ":" in host else host
+    url = f"https://{host}:{port}/apis/taxi-monitoring.io/v1alpha1"
+    headers = {"Authorization": f"Bearer {(ACCOUNT / 'token').read_text().strip()}"}
+    trust = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+    request = urllib.request.Request(url, headers=headers)
+    with urllib.request.urlopen(request, timeout=SECONDS, context=trust) as answer:  # noqa: S310 - the API server
+        names = [one["name"] for one in json.loads(answer.read())["resources"]]
+    if "driftpolicies" not in names:
+        raise ValueError(f"the cluster knows no DriftPolicy (crds.install), only {names}")
+    return "DriftPolicy is known"
+
+
 def check_ready(base: str) -> str:
     """Ask a part whether it is ready."""
     fetch(f"{base}/readyz")
@@ -70,14 +104,19 @@ def attempt(name: str, check: object, *arguments: str) -> bool:
     return False
 
 
-def main(active: str, predictor: str, monitor: str) -> int:
-    """Run all checks; 0 when all went well."""
+def main(active: str, predictor: str, monitor: str, *more: str) -> int:
+    """Run all checks, also `log` and those of the operator (its address); 0 when all went well."""
     results = [
         attempt("prediction", check_prediction, active),
         attempt("predictor metrics", check_metrics, predictor, "taxi_predictor_predictions_total"),
         attempt("monitor", check_ready, monitor),
         attempt("monitor metrics", check_metrics, monitor, "taxi_monitor_"),
     ]
+    if "log" in more:
+        results.append(attempt("log", check_logged, predictor))
+    for operator in set(more) - {"log"}:
+        results.append(attempt("operator", check_metrics, operator, "taxi_operator_"))
+        results.append(attempt("policies", check_policies, operator))
     return 0 if all(results) else 1
 
 

@@ -36,6 +36,10 @@ for every one.
 {{- end -}}
 {{- $flows = append $flows (dict "from" "test" "to" "predictor" "ports" (list 9697)) -}}
 {{- $flows = append $flows (dict "from" "test" "to" "monitor" "ports" (list 8086)) -}}
+{{- if has "operator" $parts -}}
+{{- $flows = append $flows (dict "from" "test" "to" "operator" "ports" (list 9090)) -}}
+{{- $flows = append $flows (dict "from" "test" "to" "apiServer") -}}
+{{- end -}}
 {{- end -}}
 {{- /* MongoDB; members of a replica set reach one another. */ -}}
 {{- range list "predictor" "fallback" "monitor" "operator" "train" "report" "dask-worker" "backup" "data" "indexes" "mongodb" -}}
@@ -103,7 +107,7 @@ for every one.
 {{- $values := .Values -}}
 {{- $reports := default dict $values.batchReport -}}
 {{- $dask := and $reports.enabled (dig "dask" "enabled" false $reports) -}}
-{{- $switches := dict "operator" $values.operator.enabled "mongodb" $values.mongodb.enabled "indexes" (not $values.mongodb.enabled) "report" $reports.enabled "dask-scheduler" $dask "dask-worker" $dask "backup" (default dict $values.backup).enabled "data" (default dict $values.dataTool).enabled "test" $values.tests.enabled -}}
+{{- $switches := dict "operator" $values.operator.enabled "mongodb" $values.mongodb.enabled "indexes" (not $values.mongodb.enabled) "report" $reports.enabled "dask-scheduler" $dask "dask-worker" $dask "backup" (default dict $values.backup).enabled "data" (default dict $values.dataTool).enabled "test" $values.tests.enabled "secrets" (ne (include "taxi.secrets" .) "[]") -}}
 {{- $parts := list "predictor" "fallback" "monitor" "train" -}}
 {{- range $name, $on := $switches -}}
 {{- if $on }}{{ $parts = append $parts $name }}{{ end -}}

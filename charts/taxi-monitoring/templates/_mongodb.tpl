@@ -48,21 +48,6 @@
 {{- default (printf "%s-monitor-token" (include "taxi.fullname" .)) .Values.monitor.existingTokenSecret -}}
 {{- end -}}
 
-{{/*
-A value of a Secret that is there already, else a new random one.
-Arguments: root, name, key, before (optional: the key that older releases had it under).
-*/}}
-{{- define "taxi.keptOrRandom" -}}
-{{- $found := lookup "v1" "Secret" .root.Release.Namespace .name -}}
-{{- $data := default dict (default dict $found).data -}}
-{{- $value := default (index $data (default "" .before)) (index $data .key) -}}
-{{- if $value -}}
-{{- b64dec $value -}}
-{{- else -}}
-{{- randAlphaNum 32 -}}
-{{- end -}}
-{{- end -}}
-
 {{/* How many members there are; values of an older release have no number. */}}
 {{- define "taxi.mongodb.replicas" -}}
 {{- int64 (default 1 .Values.mongodb.replicas) -}}
@@ -92,7 +77,7 @@ Arguments: root, name, key, before (optional: the key that older releases had it
 {{/* The Secret with the CA that signed MongoDB's certificate; empty without TLS. */}}
 {{- define "taxi.mongodb.tlsSecret" -}}
 {{- $block := ternary .Values.mongodb (default dict .Values.externalMongodb) .Values.mongodb.enabled -}}
-{{- (default dict $block.tls).existingSecret -}}
+{{- default "" (default dict $block.tls).existingSecret -}}
 {{- end -}}
 
 {{/* Where it is mounted in every pod that asks MongoDB; URIs name it. */}}

@@ -28,6 +28,7 @@ app.kubernetes.io/part-of: taxi-monitoring
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | quote }}
+{{- include "taxi.ownLabels" (dict "labels" .root.Values.commonLabels "field" "commonLabels") }}
 {{- with .root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
@@ -71,4 +72,9 @@ annotations:
 {{- else if eq (toString .enabled) "true" -}}
 true
 {{- end -}}
+{{- end -}}
+
+{{/* Milliseconds of a duration such as 15s. */}}
+{{- define "taxi.milliseconds" -}}
+{{- mul (regexFind "^[0-9]+" .) (get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) (regexFind "[a-z]+$" .)) -}}
 {{- end -}}

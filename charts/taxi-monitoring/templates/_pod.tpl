@@ -1,35 +1,52 @@
 {{/*
-The one place where pods are rendered, so security and scheduling cannot differ between parts.
+The one place where pods are rendered, so security, scheduling and what users add cannot differ
+between parts.
 Arguments:
   root       the root context
   component  value of the label app.kubernetes.io/component
-  values     the component's block of values
-  spec       the pod's spec as YAML; each container names `imageKey` (key of .Values.images)
+  values     the component's block of values; `pods` of the values is taken where it gives nothing
+  spec       the pod's spec as YAML; each container names `imageKey` (key of .Values.images). What
+             users add (env, mounts, probes) is of the first container.
   user       numeric uid and gid, 10001 unless given
   apiAccess  whether the pod gets a token of the API server
 Renders a pod template (metadata and spec).
 */}}
 {{- define "taxi.pod" -}}
 {{- $root := .root -}}
-{{- $values := .values -}}
-{{- $spec := include "taxi.mongodb.trusted" (dict "root" $root "spec" .spec) | fromYaml -}}
-{{- with $spec.Error }}{{ fail (printf "template of %s: %s" $.component .) }}{{ end -}}
-{{- $user := int (default 10001 .user) -}}
 {{- $component := .component -}}
-{{- $made := dict "containers" list "initContainers" list -}}
+{{- $values := dict "of" .values -}}
+{{- include "taxi.pod.complete" (dict "root" $root "values" $values) -}}
+{{- $values = $values.of -}}
+{{- $spec := include "taxi.mongodb.trusted" (dict "root" $root "spec" .spec) | fromYaml -}}
+{{- with $spec.Error }}{{ fail (printf "template of %s: %s" $component .) }}{{ end -}}
 {{- $disk := include "taxi.pod.diskBytes" $spec.volumes | int64 -}}
+{{- $made := dict "containers" list "initContainers" list -}}
 {{- range $list := list "initContainers" "containers" -}}
 {{- range $index, $container := index $spec $list -}}
-{{- with $container -}}
-  {{- $image := dict "image" (include "taxi.image" (dict "root" $root "image" .imageKey)) "imagePullPolicy" (index $root.Values.images .imageKey).pullPolicy -}}
-  {{- $security := include "taxi.containerSecurity" . | fromYaml -}}
-  {{- $storage := include "taxi.pod.storage" (dict "container" . "component" $component "disk" (ternary $disk 0 (and (eq $list "containers") (eq $index 0))) "spool" (hasKey $values "spool")) | fromYaml -}}
-  {{- $own := dict "securityContext" $security "resources" (mergeOverwrite $storage (default dict .resources)) -}}
-  {{- $_ := set $made $list (append (index $made $list) (merge $image $own (omit . "imageKey" "user" "resources"))) -}}
+  {{- $main := and (eq $list "containers") (eq $index 0) -}}
+  {{- $image := dict "image" (include "taxi.image" (dict "root" $root "image" $container.imageKey)) "imagePullPolicy" (index $root.Values.images $container.imageKey).pullPolicy -}}
+  {{- $storage := include "taxi.pod.storage" (dict "container" $container "component" $component "disk" (ternary $disk 0 $main) "spool" (hasKey $values "spool")) | fromYaml -}}
+  {{- $own := dict "securityContext" (include "taxi.containerSecurity" (dict "root" $root "values" $values "user" $container.user) | fromYaml) "resources" (mergeOverwrite $storage (default dict $container.resources)) -}}
+  {{- $one := merge $image $own (omit $container "imageKey" "user" "resources") -}}
+  {{- if $main }}{{ include "taxi.pod.extend" (dict "container" $one "values" $values "component" $component) }}{{ end -}}
+  {{- $_ := set $made $list (append (index $made $list) $one) -}}
 {{- end -}}
+{{- end -}}
+{{- /* A container beside that of a Job ends with it only as an init container that goes on. */ -}}
+{{- $job := eq (default "" $spec.restartPolicy) "Never" -}}
+{{- range $list := list "initContainers" "extraContainers" -}}
+{{- range $container := index $values $list -}}
+  {{- $one := merge (deepCopy $container) (dict "securityContext" (include "taxi.containerSecurity" (dict "root" $root "values" $values) | fromYaml)) -}}
+  {{- $beside := eq $list "extraContainers" -}}
+  {{- if and $beside $job }}{{ $_ := set $one "restartPolicy" "Always" }}{{ end -}}
+  {{- $into := ternary "containers" "initContainers" (and $beside (not $job)) -}}
+  {{- $_ := set $made $into (append (index $made $into) $one) -}}
 {{- end -}}
 {{- end -}}
 {{- if not $made.initContainers }}{{ $_ := unset $made "initContainers" }}{{ end -}}
+{{- $volumes := concat (default list $spec.volumes) (default list $values.extraVolumes) -}}
+{{- include "taxi.pod.once" (dict "list" $volumes "field" (printf "%s.extraVolumes" $component)) -}}
+{{- include "taxi.ownLabels" (dict "labels" $values.podLabels "field" (printf "%s.podLabels" $component)) -}}
 metadata:
   labels:
     {{- include "taxi.selectorLabels" . | nindent 4 }}
@@ -50,30 +67,31 @@ spec:
     {{- end }}
   {{- end }}
   securityContext:
-    runAsNonRoot: true
-    runAsUser: {{ $user }}
-    runAsGroup: {{ $user }}
-    fsGroup: {{ $user }}
-    fsGroupChangePolicy: OnRootMismatch
-    seccompProfile:
-      type: RuntimeDefault
-  {{- with $values.priorityClassName }}
-  priorityClassName: {{ . | quote }}
+    {{- $security := include "taxi.podSecurity" (dict "root" $root "user" (int (default 10001 .user))) | fromYaml }}
+    {{- toYaml (mergeOverwrite $security (deepCopy (default dict $values.podSecurityContext))) | nindent 4 }}
+  {{- range $key := list "priorityClassName" "runtimeClassName" "schedulerName" "dnsPolicy" }}
+  {{- with index $values $key }}
+  {{ $key }}: {{ . | quote }}
   {{- end }}
-  {{- with $values.nodeSelector }}
-  nodeSelector:
+  {{- end }}
+  {{- range $key := list "nodeSelector" "tolerations" "affinity" "dnsConfig" "hostAliases" }}
+  {{- with index $values $key }}
+  {{ $key }}:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with $values.tolerations }}
-  tolerations:
-    {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with $values.affinity }}
-  affinity:
-    {{- toYaml . | nindent 4 }}
+  {{- if kindIs "bool" $values.hostUsers }}
+  hostUsers: {{ $values.hostUsers }}
+  {{- end }}
+  {{- if or $values.topologySpreadConstraints .spread }}
+  {{- include "taxi.spread" (dict "root" $root "component" $component "values" $values) | nindent 2 }}
   {{- end }}
   terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
-  {{- toYaml (merge $made (omit $spec "containers" "initContainers")) | nindent 2 }}
+  {{- with $volumes }}
+  volumes:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- toYaml (merge $made (omit $spec "containers" "initContainers" "volumes")) | nindent 2 }}
 {{- end -}}
 
 {{/* Bytes that a pod's volumes may take of its node's disk. */}}
@@ -112,16 +130,31 @@ limits:
 {{- end }}
 {{- end -}}
 
-{{- define "taxi.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
+{{/* Arguments: root, user (uid and gid). */}}
+{{- define "taxi.podSecurity" -}}
 runAsNonRoot: true
-{{- with .user }}
-runAsUser: {{ int . }}
-runAsGroup: {{ int . }}
+{{- if include "taxi.fixedIds" .root }}
+runAsUser: {{ .user }}
+runAsGroup: {{ .user }}
+fsGroup: {{ .user }}
 {{- end }}
-capabilities:
-  drop: [ALL]
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* Whether pods name their uid and gid; releases of before have no such value. Argument: root. */}}
+{{- define "taxi.fixedIds" -}}
+{{- if ne (toString .Values.fixedIds) "false" }}true{{ end -}}
+{{- end -}}
+
+{{/* Arguments: root, values, user (uid and gid of this container, optional). */}}
+{{- define "taxi.containerSecurity" -}}
+{{- $own := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "runAsNonRoot" true "capabilities" (dict "drop" (list "ALL")) -}}
+{{- if and .user (include "taxi.fixedIds" .root) -}}
+{{- $own = merge $own (dict "runAsUser" (int .user) "runAsGroup" (int .user)) -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite $own (deepCopy (default dict .values.containerSecurityContext))) -}}
 {{- end -}}
 
 {{/* Spread over the nodes unless the values say otherwise. Arguments: root, component, values. */}}

@@ -19,7 +19,10 @@ ANSWER = {"flight_id": "a", "delay": -12.5, "model_version": "abc"}
 GOOD = {
     "/openapi.json": json.dumps({"components": {"schemas": SCHEMAS}}),
     "/predict": json.dumps(ANSWER),
-    "/metrics": "taxi_predictor_predictions_total 1\ntaxi_monitor_window_rows 1\n",
+    "/metrics": "taxi_predictor_predictions_total 1\ntaxi_monitor_window_rows 1\n"
+    "taxi_operator_webhook_pending 0\n"
+    'taxi_predictor_logged_records_total{destination="monitor"} 9.0\n'
+    'taxi_predictor_logged_records_total{destination="mongodb"} 3.0\n',
     "/readyz": "{}",
 }
 
@@ -114,3 +117,24 @@ def test_it_sends_the_first_token_of_a_caller_where_there_is_one(
     (tmp_path / "shop").write_text("new-token\nold-token\n")
 
     assert selftest.rights(tmp_path) == {"Authorization": "Bearer new-token"}
+
+
+def test_the_log_and_the_operator_are_looked_at_where_they_are(
+    selftest: ModuleType,
+    answers: Answers,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    urls = (answers.url, answers.url, answers.url)
+    assert selftest.main(*urls, "log") == 0
+    assert "ok      log: a pod has 3 rows in the log" in capsys.readouterr().out
+
+    monkeypatch.setitem(vars(selftest), "check_policies", lambda _: "known")
+    assert selftest.main(*urls, answers.url) == 0
+    printed = capsys.readouterr().out
+    assert "ok      operator: taxi_operator_ is there" in printed
+    assert "ok      policies: known" in printed
+
+    answers.bodies["/metrics"] = answers.bodies["/metrics"].replace("3.0", "0.0")
+    assert selftest.main(*urls, "log") == 1
+    assert "no pod says that the log has a row of it" in capsys.readouterr().out

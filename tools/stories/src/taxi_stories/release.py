@@ -40,11 +40,13 @@ class Release:
         kubectl: Context and namespace.
         name: Helm release name; objects are found by it as a label, since values change names.
         helm: Path of the helm binary.
+        chart: Folder or archive of the chart.
     """
 
     kubectl: Kubectl
     name: str = "taxi"
     helm: str = "helm"
+    chart: Path = CHART
 
     def install(
         self,
@@ -70,7 +72,7 @@ class Release:
             ReleaseError: helm or the API server refuses it.
         """
         command = [
-            self.helm, "upgrade", "--install", self.name, str(CHART),
+            self.helm, "upgrade", "--install", self.name, str(self.chart),
             "--kube-context", self.kubectl.context, "--namespace", self.kubectl.namespace,
             "--create-namespace", "--values", "-", "--timeout", f"{timeout_seconds}s",
         ]  # fmt: skip

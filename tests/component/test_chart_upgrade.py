@@ -1,0 +1,135 @@
+"""The chart on a real API server: Secrets made in the cluster, the way from the last release."""
+
+import base64
+import importlib.util
+import json
+import os
+import subprocess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from support.chart import CHART, manifests, template, wanted_secrets
+from support.control_plane import OPERATOR, ControlPlane, program
+
+LAST = Path(__file__).parents[1] / "chart" / "releases" / "taxi-monitoring-0.1.0.tgz"
+#: Of another release, as far as this API server is concerned.
+VALUES: dict[str, Any] = {"crds": {"install": False}}
+
+
+class Cluster:
+    """Programs that act on the API server as its administrator, in a namespace of their own."""
+
+    def __init__(self, plane: ControlPlane, folder: Path, namespace: str) -> None:
+        config = folder / "admin.json"
+        text = plane.kubeconfig().read_text()
+        config.write_text(text.replace(f'"token": "{OPERATOR}"', '"token": "admin"'))
+        self._environment = {**os.environ, "KUBECONFIG": str(config), "HOME": str(folder)}
+        self.namespace = namespace
+        plane.api.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        )  # fmt: skip
+
+    def run(self, name: str, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl or a helm; its errors fail the test."""
+        done = subprocess.run(
+            [program(name), *arguments, "--namespace", self.namespace],
+            input=stdin, capture_output=True, text=True, timeout=90, env=self._environment,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def secrets(self) -> dict[str, dict[str, str]]:
+        """Return the data of the chart's Secrets, by name."""
+        found = json.loads(self.run("kubectl", "get", "secrets", "-o", "json"))["items"]
+        return {
+            one["metadata"]["name"]: {
+                key: base64.b64decode(value).decode() for key, value in one["data"].items()
+            }
+            for one in found
+            if one["type"] == "Opaque"
+        }
+
+
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+def test_the_last_release_can_be_upgraded_and_come_back(
+    control_plane: ControlPlane, tmp_path: Path, helm: str
+) -> None:
+    cluster = Cluster(control_plane, tmp_path, f"upgrade-{helm}")
+    values = tmp_path / "values.json"
+    values.write_text(json.dumps(VALUES))
+    cluster.run(helm, "install", "taxi", str(LAST), "--values", str(values))
+    before = cluster.secrets()
+    assert len(before) == 6
+
+    for step in (
+        ("upgrade", "taxi", str(CHART), "--values", str(values)),
+        ("rollback", "taxi", "1"),
+        ("upgrade", "taxi", str(CHART), "--reuse-values"),
+        ("uninstall", "taxi"),
+    ):
+        told = cluster.run(helm, *step)
+        if step[0] == "upgrade":
+            assert "Passwords and tokens are made by Job taxi-secrets" in told
+        assert cluster.secrets() == before, step[0]
+
+
+@pytest.fixture(scope="module")
+def make_secrets() -> ModuleType:
+    """Return the program of the Job."""
+    spec = importlib.util.spec_from_file_location("make_secrets", CHART / "files/make_secrets.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_applied_renders_make_secrets_once(
+    control_plane: ControlPlane, tmp_path: Path, make_secrets: ModuleType
+) -> None:
+    cluster = Cluster(control_plane, tmp_path, "applied")
+    url = control_plane.api_server.url
+    account = tmp_path / "account"
+    account.mkdir()
+    (account / "token").write_text(OPERATOR)
+    certificate = next(Path(control_plane.folder).glob("certificates/apiserver.crt"))
+    (account / "ca.crt").write_text(certificate.read_text())
+    host, port = url.removeprefix("https://").rsplit(":", 1)
+    call = make_secrets.api(host, port, cluster.namespace, account)
+    found = []
+    for values in ({}, {"predictor": {"podAnnotations": {"a": "b"}}}):
+        text = template({**VALUES, **values}, namespace=cluster.namespace, monitoring=False)
+        cluster.run("kubectl", "apply", "-f", "-", stdin=text)
+        # The Job's rights, for the user that this test is.
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "taxi-secrets"}
+        control_plane.api.apply(
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+                "metadata": {"name": "test"}, "roleRef": role,
+                "subjects": [{"kind": "User", "name": OPERATOR}],
+            },
+            cluster.namespace,
+        )  # fmt: skip
+        for wanted in wanted_secrets(manifests(text)):
+            make_secrets.ensure(call, wanted)
+        found.append(cluster.secrets())
+
+    assert found[0] == found[1]
+    assert set(found[0]) == {
+        *(f"taxi-mongodb-{one}" for one in ("root", "predictor", "monitor", "train", "operator")),
+        "taxi-monitor-token",
+    }
+    root = found[0]["taxi-mongodb-root"]
+    assert root["uri"] == (
+        f"mongodb://root:{root['password']}@taxi-mongodb:27017/taxi?authSource=admin"
+    )
+    assert len({one["password"] for one in found[0].values() if "password" in one}) == 5
+    tokens = found[0]["taxi-monitor-token"]
+    assert len(set(tokens.values())) == 3
+    assert min(map(len, tokens.values())) >= 24
+    # It cannot read what is not the release's.
+    with pytest.raises(OSError, match="403"):
+        call("GET", "/of-another", None)
