@@ -78,7 +78,7 @@ def main(project: str, target: str) -> int:
         return 1
     wrong = problems(image, Path("/"))
     wrong += [
-        f"{one['name']}: {one['licenses']} is not among the licences that images/part/licences.py allows"
+        f"{one['name']}: {one['licenses']} is not among ALLOWED in images/part/licences.py"
         for one in components
         if not licences.is_allowed(one["name"], bill.expression_of(one))
         and not one["name"].startswith("taxi-")

@@ -47,7 +47,7 @@ def is_current(image: str, made_of: str) -> bool:
     return brought or label == made_of
 
 
-def build(
+def build(  # noqa: PLR0913 - one keyword for each option of docker
     image: str,
     context: Path,
     dockerfile: Path | None = None,
