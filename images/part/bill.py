@@ -53,10 +53,10 @@ def of_python(distribution: Distribution) -> Component:
     """
     said = distribution.metadata
     name, version = re.sub(r"[-_.]+", "-", said["Name"]).lower(), distribution.version
-    classifiers = said.get_all("Classifier") or []
-    expression = licences.of_python(
-        name, said.get("License-Expression"), said.get("License"), classifiers
+    ((expression,), (words,)) = (
+        said.get_all(field) or [None] for field in ("License-Expression", "License")
     )
+    expression = licences.of_python(name, expression, words, said.get_all("Classifier") or [])
     if name.startswith("taxi-"):
         return _component(name, version, f"pkg:generic/{name}@{version}", "Apache-2.0")
     if not expression:

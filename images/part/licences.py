@@ -135,7 +135,7 @@ def is_allowed(name: str, expression: str) -> bool:
 
 def _holds(expression: str, allowed: frozenset[str] = ALLOWED) -> bool:
     """Evaluate an SPDX expression: AND binds stronger than OR, and parentheses strongest."""
-    known = {}
+    known: dict[str, bool] = {}
     text = expression
     for exception in re.findall(r"[\w.+-]+ WITH [\w.+-]+", text):
         known[token := f"x{len(known)}"] = exception in allowed

@@ -73,6 +73,7 @@ class Installed:
         """Return one Job of each kind that the operator makes, by the operator's own code."""
         train, report = self.cron_job("taxi-train"), self.cron_job("taxi-report")
         template_ = train["spec"]["jobTemplate"]
+        assert POLICY.retrain is not None
         look = Look(7, 1, "v2", "v1", 1_750_000_000.0)
         span = ["run", "--model", "m", "--from", "a", "--to", "b"]
         return {
