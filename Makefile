@@ -61,6 +61,14 @@ cluster:
 images: ## Build the images whose content changed
 	@mkdir -p .build && $(TIMED) "images" $(BUILDER) images --values "$(VALUES)"
 
+.PHONY: sbom
+sbom: setup images ## Write the images' bills of materials to .build/sbom, and docs/images.md
+	@$(TIMED) "sbom" tools/dev/sbom.sh "$(PYTHON)" "$(VALUES)" .build/sbom
+
+.PHONY: aarch64
+aarch64: setup ## Resolve the pins of all images to wheels for ARM64 (asks the package index)
+	@$(TIMED) "aarch64" env PATH="$(VENV)/bin:$$PATH" tools/requirements/aarch64.sh benchmarks/results/aarch64.json
+
 .PHONY: load
 load: ## Bring the images into the cluster (kind, minikube) or push them to IMAGE_REGISTRY
 	@$(TIMED) "load" $(BUILDER) load

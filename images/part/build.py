@@ -2,8 +2,9 @@
 
 `[tool.taxi.image]` of a part's pyproject.toml has `module` (what the image runs), `imports` (what
 must be importable after pruning), `data` (folders that go to /opt/taxi/share, without code),
-`beside` (folders of other distributions whose commands are in the image) and `prune` (glob patterns
-below site-packages that the part never reads).
+`beside` (folders of other distributions whose commands are in the image), `prune` (glob patterns
+below site-packages that the part never reads), `debian` (packages of Debian beside those that all
+parts have) and `max_megabytes` (what the image may take).
 """
 
 import os
@@ -15,7 +16,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-PIP = ("/opt/build/bin/pip", "--python", "/opt/venv/bin/python")
+PIP = ("pip", "--python", "/opt/venv/bin/python")
 PYTHON = "/opt/venv/bin/python"
 SITE_PACKAGES = Path("/opt/venv/lib/python3.11/site-packages")
 OWN = Path("/opt/taxi")
@@ -60,8 +61,8 @@ def own(project: dict[str, Any], source: str) -> None:
         part = tomllib.loads(Path(folder, "pyproject.toml").read_text())
         libraries_of(part["project"]["dependencies"], known)
     folders = [f"./libs/{name}" for name in sorted(known)] + [f"./{folder}" for folder in sources]
-    run("/opt/build/bin/pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index",
-        "-w", "/wheels", *folders)  # fmt: skip
+    run("pip", "--python", "/opt/build/bin/python", "wheel", "-q", "--no-deps",
+        "--no-build-isolation", "--no-index", "-w", "/wheels", *folders)  # fmt: skip
     wheels = map(str, Path("/wheels").glob("*.whl"))
     run(*PIP, "install", "-q", "--no-deps", "--no-index", "--target", str(OWN), *wheels)
     compile_all(OWN)
@@ -71,7 +72,11 @@ def own(project: dict[str, Any], source: str) -> None:
     entry = OWN / "bin" / "entrypoint"
     entry.parent.mkdir(exist_ok=True)
     module = project["tool"]["taxi"]["image"]["module"]
-    entry.write_text(f'#!/bin/sh\nexec {PYTHON} -m {module} "$@"\n')
+    # No shell: a Python that looks at nothing becomes the one that runs the module.
+    entry.write_text(
+        f"#!{PYTHON} -IS\nimport os, sys\n"
+        f"os.execv({PYTHON!r}, [{PYTHON!r}, '-m', {module!r}, *sys.argv[1:]])\n"
+    )
     entry.chmod(0o755)
 
 
@@ -100,4 +105,9 @@ def run(*command: str, **environment: str) -> None:
 if __name__ == "__main__":
     step, folder = sys.argv[1:]
     settings = tomllib.loads(Path(folder, "pyproject.toml").read_text())
-    packages(settings) if step == "packages" else own(settings, folder)
+    if step == "packages":
+        packages(settings)
+    elif step == "own":
+        own(settings, folder)
+    else:
+        print(" ".join(settings["tool"]["taxi"]["image"].get("debian", [])))

@@ -10,7 +10,12 @@ from support.chart import VALUE_SETS, Manifest, manifests, template
 pytestmark = pytest.mark.chart
 
 Identity = tuple[str, str, str]
-CRD = ("CustomResourceDefinition", "", "driftpolicies.taxi-monitoring.io")
+RESOURCE = "driftpolicies.taxi-monitoring.io"
+#: The resource and the cluster's roles for it.
+SHARED = {
+    ("CustomResourceDefinition", "", RESOURCE),
+    *(("ClusterRole", "", f"{RESOURCE}-{role}") for role in ("view", "edit")),
+}
 
 
 @cache
@@ -36,8 +41,9 @@ def test_nothing_but_the_resource_definition_is_shared(values: str, second: str)
     first, other = (identities(release(name, values)) for name in ("taxi", second))
 
     assert len(set(first)) == len(first) > 10
-    assert set(first) & set(other) == {CRD}
-    assert {one for one in first if not one[1]} == {CRD}, "other objects without a namespace"
+    assert set(first) & set(other) == SHARED
+    more = {one for one in first if not one[1]} - SHARED
+    assert all("AdmissionPolicy" in kind for kind, _, _ in more), "objects without a namespace"
 
 
 def test_a_release_leaves_the_resource_definition_to_another_one() -> None:

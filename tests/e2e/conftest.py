@@ -61,6 +61,10 @@ def breakable(
     """Return a release that the tests of a module may break; removed afterwards."""
     release = Release(Kubectl(context, "taxi-e2e"), "taxi")
     release.uninstall()  # what a run that was cut off left
+    # Every pod of the release, of Jobs and of helm test, too, is held to the restricted standard.
+    enforce = {"pod-security.kubernetes.io/enforce": "restricted"}
+    metadata = {"name": release.kubectl.namespace, "labels": enforce}
+    release.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     try:
         release.install({**values, "metrics": {"serviceMonitor": {"interval": "5s"}}, **own_values})
         yield release

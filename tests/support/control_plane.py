@@ -92,6 +92,7 @@ _PATHS = {
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
     "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "ResourceQuota": "/api/v1/namespaces/{}/resourcequotas",
     "ValidatingAdmissionPolicy": f"{_ADMISSION}/validatingadmissionpolicies",
     "ValidatingAdmissionPolicyBinding": f"{_ADMISSION}/validatingadmissionpolicybindings",
@@ -100,12 +101,34 @@ _PATHS = {
 
 
 class Api:
-    """What a test does to objects, as the administrator."""
+    """What a test does to objects, as the administrator or as somebody whom he stands for."""
 
-    def __init__(self, url: str) -> None:
-        self._client = httpx.Client(
-            base_url=url, verify=False, timeout=20, headers={"Authorization": f"Bearer {ADMIN}"}
-        )
+    def __init__(self, url: str, user: str = "") -> None:
+        headers = {
+            "Authorization": f"Bearer {ADMIN}",
+            **({"Impersonate-User": user} if user else {}),
+        }
+        self._client = httpx.Client(base_url=url, verify=False, timeout=20, headers=headers)
+
+    def refusal(self, method: str, manifest: Manifest, namespace: str, part: str = "") -> str:
+        """Ask for a change without making it; return why it is refused, empty when it is not.
+
+        Args:
+            method: POST creates the object, PATCH merges what the manifest has into it.
+            manifest: The object, or what changes of it.
+            namespace: Where it is.
+            part: Its subresource.
+        """
+        path = _PATHS[manifest["kind"]].format(namespace)
+        kind = "application/json"
+        if method == "PATCH":
+            path += f"/{manifest['metadata']['name']}{part}"
+            kind = "application/merge-patch+json"
+        answer = self._client.request(
+            method, path, params={"dryRun": "All"}, content=json.dumps(manifest),
+            headers={"Content-Type": kind},
+        )  # fmt: skip
+        return answer.json().get("message", "unknown") if answer.is_error else ""
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """Return an object, None when there is none."""

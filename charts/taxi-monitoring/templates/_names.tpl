@@ -49,6 +49,22 @@ annotations:
 {{- end }}
 {{- end -}}
 
+{{/* The ServiceAccount of a part's pods. Arguments: root, component, values (the part's block). */}}
+{{- define "taxi.serviceAccountName" -}}
+{{- $account := default dict .values.serviceAccount -}}
+{{- if dig "create" true $account -}}
+{{- /* Pods that belong to another part run as its account. */ -}}
+{{- $owner := dict "dask-scheduler" "report" "dask-worker" "report" "indexes" "train" -}}
+{{- $account.name | default (printf "%s-%s" (include "taxi.fullname" .root) (get $owner .component | default .component)) -}}
+{{- else if $account.name -}}
+{{- $account.name -}}
+{{- else if eq .component "operator" -}}
+{{- fail "operator.serviceAccount.name: is empty, and the operator's rights are not for the namespace's default account; name the account, or set operator.serviceAccount.create=true" -}}
+{{- else -}}
+default
+{{- end -}}
+{{- end -}}
+
 {{/* Image reference. Arguments: root, image (key of .Values.images). */}}
 {{- define "taxi.image" -}}
 {{- $image := index .root.Values.images .image -}}

@@ -58,7 +58,8 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  automountServiceAccountToken: {{ default false .apiAccess }}
+  serviceAccountName: {{ include "taxi.serviceAccountName" (dict "root" $root "component" $component "values" $values) | quote }}
+  automountServiceAccountToken: {{ or .apiAccess (dig "automount" false (default dict $values.serviceAccount)) | default false }}
   enableServiceLinks: false
   {{- with concat (default list (default dict $root.Values.global).imagePullSecrets) $root.Values.imagePullSecrets | uniq }}
   imagePullSecrets:

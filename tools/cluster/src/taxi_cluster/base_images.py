@@ -1,4 +1,4 @@
-"""Debian and Python images made on this machine, where no registry can be reached."""
+"""Debian images made on this machine, where no registry can be reached."""
 
 import shutil
 from pathlib import Path
@@ -8,16 +8,19 @@ from taxi_cluster.cache import cache_folder, key_of
 from taxi_cluster.commands import last_line, log_path, run, run_logged
 from taxi_cluster.progress import step
 
-SUITE = "bookworm"
+#: Of the cluster's nodes: their containerd is Debian 12's.
+NODE_SUITE = "bookworm"
+#: Of the project's images.
+SUITE = "trixie"
 _ADMINISTRATORS_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 #: Certificates that the host's administrator added are needed where a proxy opens TLS.
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _RECIPE = "1"
 
 
-def debian_image() -> str:
-    """Make the Debian base image if it is not there, and return its name."""
-    image = f"taxi-local/debian:{SUITE}-{key_of(_RECIPE)}"
+def debian_image(suite: str = NODE_SUITE) -> str:
+    """Make the Debian base image of a suite if it is not there, and return its name."""
+    image = f"taxi-local/debian:{suite}-{key_of(_RECIPE)}"
     if images.exists(image):
         return image
     debian.need("debootstrap", "debootstrap")
@@ -26,10 +29,10 @@ def debian_image() -> str:
     debian.unmount_below(root)
     shutil.rmtree(root, ignore_errors=True)
     log = log_path("debootstrap")
-    with step(f"Debian {SUITE} base system", lambda: last_line(log)):
+    with step(f"Debian {suite} base system", lambda: last_line(log)):
         run_logged(
-            ["debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, root,
-             debian.mirror(SUITE)],
+            ["debootstrap", "--variant=minbase", "--include=ca-certificates", suite, root,
+             debian.mirror(suite)],
             "debootstrap", timeout=1200,
         )  # fmt: skip
         for folder in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"):
@@ -43,15 +46,16 @@ def debian_image() -> str:
     return image
 
 
-def python_image() -> str:
-    """Make the Python base image if it is not there, and return its name.
+def build_image() -> str:
+    """Make the base of the project's builds if it is not there, and return its name.
 
-    It holds Debian's Python 3.11 with venv and the host administrator's certificates.
+    It is Debian 13 with the host administrator's certificates; the images themselves are made of
+    packages, by their Dockerfiles.
     """
-    base = debian_image()
+    base = debian_image(SUITE)
     certificates = _administrators_certificates()
     key = key_of(base, _RECIPE, *(path.read_bytes() for path in certificates))
-    image = f"taxi-local/python:3.11-{key}"
+    image = f"taxi-local/debian-build:{SUITE}-{key}"
     if images.exists(image):
         return image
     with images.build_folder() as folder:
@@ -61,12 +65,9 @@ def python_image() -> str:
             shutil.copy(path, folder / "certificates" / path.name)
         (folder / "Dockerfile").write_text(
             f"FROM {base}\n"
-            "RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y "
-            "--no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*\n"
             "COPY certificates/ /usr/local/share/ca-certificates/\n"
             "RUN update-ca-certificates\n"
             f"ENV PIP_CERT={_CERTIFICATES} SSL_CERT_FILE={_CERTIFICATES}\n"
-            "RUN ln -sf /usr/bin/python3 /usr/local/bin/python\n"
         )
         images.build(image, folder)
     return image

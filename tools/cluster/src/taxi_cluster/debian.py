@@ -1,6 +1,7 @@
 """Debian packages, where the machine is a Debian and we may install."""
 
 import os
+import platform
 import shutil
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def mirror(suite: str) -> str:
     """Return the package mirror: TAXI_DEBIAN_MIRROR, or the one that this machine uses.
 
     Raises:
-        ClusterError: neither is set; the machine is no Debian of that suite.
+        ClusterError: neither is set; the machine is no Debian.
     """
     if chosen := os.environ.get("TAXI_DEBIAN_MIRROR"):
         return chosen
@@ -54,12 +55,19 @@ def mirror(suite: str) -> str:
         listed = run(
             ["apt-get", "indextargets", "--format", "$(CREATED_BY)|$(CODENAME)|$(REPO_URI)"]
         )
-        found = mirror_among(listed, suite)
+        # A mirror has all suites: that of the machine's own serves when it is another one.
+        found = mirror_among(listed, suite) or mirror_among(listed, _own_suite())
     if found is None:
         raise ClusterError(
             f"apt-get names no mirror of Debian {suite}; set TAXI_DEBIAN_MIRROR to its address"
         )
     return found
+
+
+def _own_suite() -> str:
+    """Return the suite of this machine, empty when it is no Debian."""
+    said = platform.freedesktop_os_release()
+    return said.get("VERSION_CODENAME", "") if said.get("ID") == "debian" else ""
 
 
 def mirror_among(targets: str, suite: str) -> str | None:

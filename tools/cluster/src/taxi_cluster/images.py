@@ -23,6 +23,14 @@ def exists(image: str) -> bool:
     return works(["docker", "image", "inspect", image])
 
 
+def digest(image: str) -> str:
+    """Return the digest of an image: a registry's, else that of its content on this machine."""
+    return run(
+        ["docker", "image", "inspect", "--format",
+         "{{if .RepoDigests}}{{index .RepoDigests 0}}{{else}}{{.Id}}{{end}}", image]
+    ).strip().rsplit("@", 1)[-1]  # fmt: skip
+
+
 def is_current(image: str, made_of: str) -> bool:
     """Tell whether an image is there and needs no build.
 
@@ -39,13 +47,14 @@ def is_current(image: str, made_of: str) -> bool:
     return brought or label == made_of
 
 
-def build(
+def build(  # noqa: PLR0913 - one keyword for each option of docker
     image: str,
     context: Path,
     dockerfile: Path | None = None,
     arguments: Mapping[str, str] | None = None,
     *,
     made_of: str = "",
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     """Build an image from a folder; the log is kept.
 
@@ -55,6 +64,7 @@ def build(
         dockerfile: Where it is, if not in the context.
         arguments: Build arguments.
         made_of: Key of the content, for names that do not hold it (see `is_current`).
+        labels: More labels.
 
     Raises:
         ClusterError: with the end of the log and, where it is known, the remedy.
@@ -63,8 +73,9 @@ def build(
     command += ["--file", dockerfile or context / "Dockerfile"]
     for name, value in (arguments or {}).items():
         command += ["--build-arg", f"{name}={value}"]
-    if made_of:
-        command += ["--label", f"{_MADE_OF}={made_of}"]
+    given = {**(labels or {}), **({_MADE_OF: made_of} if made_of else {})}
+    for name, value in given.items():
+        command += ["--label", f"{name}={value}"]
     name = f"image-{image.replace('/', '-').replace(':', '-')}"
     log = log_path(name)
     with step(f"building image {image}", lambda: last_line(log)):

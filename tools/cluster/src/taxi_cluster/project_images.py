@@ -3,16 +3,18 @@
 import json
 import os
 import re
+import shutil
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from taxi_cluster import images
-from taxi_cluster.base_images import python_image
+from taxi_cluster import debian, images
+from taxi_cluster.base_images import SUITE, build_image
 from taxi_cluster.cache import cache_folder, key_of, key_of_files, repository
 from taxi_cluster.commands import run_logged
 from taxi_cluster.errors import ClusterError
-from taxi_cluster.mongod import wheel
+from taxi_cluster.image_labels import labels_of
+from taxi_cluster.mongod import unpacked
 from taxi_cluster.node_loading import load as load_into_nodes
 from taxi_cluster.progress import step
 from taxi_cluster.settings import Settings, Source, Target
@@ -49,7 +51,12 @@ class ProjectImage:
 
 #: How any part's image is made.
 _DOCKERFILE = "images/part/Dockerfile"
-_RECIPE = (_DOCKERFILE, "images/part/build.py")
+_RECIPE = tuple(
+    f"images/part/{name}"
+    for name in (
+        "Dockerfile", "system.sh", "build.py", "inspection.py", "bill.py", "licences.py",
+    )
+)  # fmt: skip
 #: Kept out of the build context by .dockerignore, or left behind by tools.
 _NOT_IN_IMAGES = {"tests", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 IMAGES = (
@@ -63,16 +70,19 @@ IMAGES = (
 
 def ensure(settings: Settings, source: Source) -> dict[str, object]:
     """Build the images whose content changed; return the chart values that name them."""
-    python = python_image() if source is Source.LOCAL else None
+    base = build_image() if source is Source.LOCAL else None
     values: dict[str, object] = {}
     for image in IMAGES:
-        tag = _tag(image, python)
+        tag = _tag(image, base)
         name = f"{PREFIX}/{image.name}:{tag}"
         if not images.exists(name):
             arguments = {"PART": image.name, "SOURCE": image.source}
-            if python:
-                arguments["PYTHON_IMAGE"] = python
-            images.build(name, repository(), repository() / _DOCKERFILE, arguments)
+            if base:
+                arguments |= {"DEBIAN_IMAGE": base, "DEBIAN_MIRROR": debian.mirror(SUITE)}
+            images.build(
+                name, repository(), repository() / _DOCKERFILE, arguments,
+                labels=labels_of(repository(), base, repository() / _DOCKERFILE),
+            )  # fmt: skip
         values[image.name] = _reference(settings, f"{PREFIX}/{image.name}", tag)
     values["mongodb"] = _mongodb(settings, source)
     named: dict[str, object] = {"images": values}
@@ -141,10 +151,10 @@ def _reference(settings: Settings, name: str, tag: str) -> dict[str, str]:
     return {"registry": registry, "repository": name, "tag": tag}
 
 
-def _tag(image: ProjectImage, python: str | None) -> str:
+def _tag(image: ProjectImage, base: str | None) -> str:
     root = repository()
     paths = [path for given in image.inputs for path in content_of(root / given)]
-    return key_of(key_of_files(paths, root), python or "registry")
+    return key_of(key_of_files(paths, root), base or "registry")
 
 
 def _libraries_of(folder: str, known: set[str]) -> set[str]:
@@ -179,13 +189,16 @@ def _mongodb(settings: Settings, source: Source) -> dict[str, str]:
         if settings.target is Target.KIND:
             return {"registry": "docker.io", "repository": f"library/{name}", "tag": tag}
         return {"registry": "docker.io", "repository": name, "tag": tag}
-    python = python_image()
-    archive = wheel()
+    base = build_image()
+    program = unpacked()
     dockerfile = repository() / "images" / "mongodb" / "Dockerfile"
-    tag = key_of(python, archive.name, dockerfile.read_bytes())
+    tag = key_of(base, program.name, dockerfile.read_bytes())
     name = f"{PREFIX}/mongodb"
     if not images.exists(f"{name}:{tag}"):
         with images.build_folder() as folder:
-            (folder / archive.name).write_bytes(archive.read_bytes())
-            images.build(f"{name}:{tag}", folder, dockerfile, {"BASE_IMAGE": python})
+            shutil.copy2(program, folder / "mongod")
+            images.build(
+                f"{name}:{tag}", folder, dockerfile, {"BASE_IMAGE": base},
+                labels=labels_of(repository(), base, dockerfile),
+            )  # fmt: skip
     return _reference(settings, name, tag)
