@@ -48,7 +48,7 @@ def test_every_pod_runs_as_an_account_that_is_there_or_was_named(name: str) -> N
 def test_each_part_has_an_account_of_its_own_and_its_jobs_have_it_too() -> None:
     used = {pod: spec["serviceAccountName"] for pod, spec in pods(render())}
 
-    assert {name.removeprefix("taxi-") for name in used.values()} == set(BLOCKS)
+    assert {name.removeprefix("taxi-") for name in used.values()} == {*BLOCKS, "secrets"}
     assert used["CronJob/taxi-train"] == "taxi-train"
     (first,) = (one for pod, one in used.items() if pod.startswith("Job/taxi-first-model"))
     assert first == "taxi-train"
@@ -69,9 +69,8 @@ def test_an_account_takes_name_annotations_and_a_token(component: str) -> None:
     assert made["automountServiceAccountToken"] is True
     tokens = {spec["serviceAccountName"]: spec["automountServiceAccountToken"]
               for _, spec in pods(found)}  # fmt: skip
-    assert {name for name, mounted in tokens.items() if mounted} == {"own", "taxi-operator"} - (
-        {"taxi-operator"} if component == "operator" else set()
-    )
+    asking = {"taxi-operator", "taxi-secrets", "taxi-test"} - {f"taxi-{component}"}
+    assert {name for name, mounted in tokens.items() if mounted} == {"own", *asking}
 
 
 def test_an_account_that_is_there_already_is_taken() -> None:
@@ -83,7 +82,11 @@ def test_an_account_that_is_there_already_is_taken() -> None:
     assert accounts.isdisjoint({"there", "default", "taxi-operator", "taxi-monitor"})
     assert used["Deployment/taxi-operator"] == "there"
     assert used["Deployment/taxi-monitor"] == "default"
-    (binding,) = (one for one in found if one["kind"] == "RoleBinding")
+    (binding,) = (
+        one
+        for one in found
+        if (one["kind"], one["metadata"]["name"]) == ("RoleBinding", "taxi-operator")
+    )
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "there", "namespace": "ns"}]
 
 

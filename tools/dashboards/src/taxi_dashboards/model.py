@@ -102,7 +102,7 @@ _EVIDENCE: Final = Row(
         ),
         lines(
             "Late rows, labels and corrections",
-            "Rows and labels too late for their block, and labels corrected after theirs was judged.",
+            "Rows and labels too late for their block, and labels corrected behind theirs.",
             PER_SECOND,
             Query(
                 per_second(of_monitor("taxi_monitor_late_rows_total", span=RATE), "namespace"),
