@@ -303,7 +303,7 @@ def test_cronjob_that_goes_before_the_job_is_made_takes_the_link_along(
 
 def test_report_that_is_refused_holds_up_nothing_and_is_tried_again(world: PolicyNamespace) -> None:
     add_reports(world)
-    role = object_of_chart("Role")
+    role = object_of_chart("Role", "taxi-operator")
     (rule,) = (one for one in role["rules"] if one["resources"] == ["jobs"])
     rule["verbs"].remove("create")
     world.api.apply(role, world.namespace)
@@ -319,7 +319,7 @@ def test_report_that_is_refused_holds_up_nothing_and_is_tried_again(world: Polic
     assert "Forbidden" in decision(world)["reportMessage"]
     assert condition_of(world.policy(), "Ready") == ("True", "PolicyAccepted")
 
-    world.api.apply(object_of_chart("Role"), world.namespace)
+    world.api.apply(object_of_chart("Role", "taxi-operator"), world.namespace)
     eventually("the report is made", lambda: "reportJobName" in decision(world))
     assert "reportMessage" not in decision(world)
     assert len(reports(world)) == 1

@@ -93,7 +93,7 @@ class PolicyNamespace:
         """Make the objects and a champion in the registry."""
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
         self.api.apply(namespace)
-        binding = object_of_chart("RoleBinding")
+        binding = object_of_chart("RoleBinding", "taxi-operator")
         group = "rbac.authorization.k8s.io"
         binding["subjects"] = [{"kind": "User", "name": OPERATOR, "apiGroup": group}]
         for one in (binding, object_of_chart("CronJob")):
@@ -115,7 +115,7 @@ class PolicyNamespace:
 
     def role(self, *denied: tuple[str, str]) -> None:
         """Give the operator the chart's rights, but for some verbs of resources."""
-        role = object_of_chart("Role")
+        role = object_of_chart("Role", "taxi-operator")
         for rule in role["rules"]:
             if rule["resources"] == ["services"] and rule["verbs"] == ["patch"]:
                 rule["resourceNames"] = self._services

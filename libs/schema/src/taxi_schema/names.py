@@ -13,7 +13,7 @@ MAX_NAME: Final = 64
 RESERVED: Final = frozenset(
     {
         "prediction", "target", "model_version", "body", "extra", "other", "malformed",
-        "content_type", "too_large", "spool_full", "no_model", "overloaded", "error", "not_finite",
+        "content_type", "too_large", "spool_full", "no_model", "overloaded", "unauthorized", "error", "not_finite",
         "event_time",
     }
 )  # fmt: skip
