@@ -24,7 +24,7 @@ RANKS: Final = (0.0, 0.02, 0.05)
 STAKES: Final = (0.5, 0.9)
 #: In place of the 1 of the urn: exact prices would be right for exchangeable blocks only, and next
 #: month's are not quite.
-SURCHARGE: Final = 2.0
+SURCHARGE: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
