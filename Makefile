@@ -202,6 +202,13 @@ soak-bodies: setup ## 1,000 slow batches of 2 MB at once: memory, workers, and w
 	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" $(TIMED) "soak bodies" \
 	   $(PYTHON) -m pytest tests/component/test_many_bodies.py -m soak
 
+.PHONY: soak-upgrade
+soak-upgrade: up ## Upgrade a release of 0.1.0, its images too, to this one under load
+	@rm -rf .build/0.1.0 && mkdir -p .build/0.1.0 && git archive v0.1.0 | tar -x -C .build/0.1.0
+	@$(MAKE) -C .build/0.1.0 images load
+	@$(WITH_ALL_TOOLS) TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \
+	   $(TIMED) "soak upgrade" $(PYTHON) -m pytest tests/e2e/test_chart_upgrade.py -m soak
+
 .PHONY: soak-stories
 soak-stories: setup ## 200 random stories around the operator's code; invariants behind each step
 	@TAXI_MACHINE_STORIES=200 TAXI_MACHINE_RESULT="$(CURDIR)/benchmarks/results/operator_stories.json" \
