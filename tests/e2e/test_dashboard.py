@@ -35,6 +35,7 @@ FILLED = {
     "$__rate_interval": "1m", "$namespace": "taxi", "$model_role": "champion", "$cluster": ".*",
     "$release": "taxi", "$model": "taxi-duration",
 }  # fmt: skip
+BATCHES = "the rows of these tests come in batches, which have no time of their own to keep"
 BATCH_REPORT = "a report is made by its schedule, or when somebody asks for one"
 STATE_METRICS = "the test's cluster has no kube-state-metrics"
 #: Queries that have nothing to show while all is well, with the reason.
@@ -42,6 +43,10 @@ SILENT = {
     **{
         f"{name}: annotation Decisions": "nothing is decided here"
         for name in ("model", "overview", "pipeline", "policies")
+    },
+    **{
+        f"overview: Rows that were answered too late - {{{{job}}}} {span}": BATCHES
+        for span in ("5m", "1h", "6h")
     },
     "overview: Alerts that fire - {{alertname}}": "no alert fires on a healthy release",
     "model: Kind of drift - known event: {{event}}": "this release knows of none",
