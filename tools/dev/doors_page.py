@@ -42,7 +42,7 @@ where the method is.
 Every answer has `X-Content-Type-Options: nosniff`, `Referrer-Policy: no-referrer`, a
 `Content-Security-Policy` that loads and frames nothing but what its page needs, `Cache-Control:
 no-store` (but for the style sheet), and does not say what serves it. What each takes is in its
-`/openapi.json`; the tokens are described in [chart.md](chart.md#tokens).
+`/openapi.json`; the tokens are described in [chart.md](chart.md#tokens-of-the-monitor).
 """
 
 
