@@ -3,6 +3,7 @@
 import copy
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_operator.core.jobs import PolicyKey, job_manifest
 from taxi_operator.core.observation_jobs import Look, observation_job
 from taxi_operator.core.run_terms import Terms
-from taxi_operator.reports import report_job
+from taxi_operator.reports import report_arguments, report_job
 from taxi_operator.spec.policy import Gate, Observation, policy_of
 
 pytestmark = pytest.mark.component
@@ -36,19 +37,35 @@ OBSERVATION = Observation(3600, 500, "0.95")
 #: A container of one's own choice.
 OWN = {"name": "own", "image": "own:1", "args": ["run"]}
 EXAMPLE = CHART.parents[1] / "k8s/examples/production.yaml"
+#: What users add to all pods.
+ADDED = {
+    "env": [{"name": "A", "value": "b"}], "envFrom": [{"configMapRef": {"name": "c"}}],
+    "extraVolumes": [{"name": "more", "emptyDir": {}}],
+    "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
+    "initContainers": [{"name": "first", "image": "first:1"}],
+    "extraContainers": [{"name": "beside", "image": "beside:1"}],
+    "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
+    "podAnnotations": {"vault.hashicorp.com/role": "r"}, "podLabels": {"team": "t"},
+    "podSecurityContext": {"supplementalGroups": [7]}, "hostUsers": False,
+    "containerSecurityContext": {"privileged": False},
+    "nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "k", "operator": "Exists"}],
+    "priorityClassName": "low", "runtimeClassName": "r", "schedulerName": "s",
+    "dnsPolicy": "None", "dnsConfig": {"nameservers": ["192.0.2.1"]},
+    "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["h"]}],
+}  # fmt: skip
 _numbers = itertools.count(1)
 
 
 class Installed:
     """A namespace with the chart's objects that the policy is about."""
 
-    def __init__(self, plane: ControlPlane) -> None:
+    def __init__(self, plane: ControlPlane, pods: Manifest) -> None:
         self.api = plane.api
         self.namespace = f"admission-{next(_numbers)}"
         values = {
             "operator": {"admissionPolicy": {"enabled": True}},
             "batchReport": {"enabled": True}, "model": {"schema": 'id = "row"'},
-            "firstModel": {"enabled": False},
+            "firstModel": {"enabled": False}, "pods": pods,
         }  # fmt: skip
         text = template(values, monitoring=False, binary=program("helm"), namespace=self.namespace)
         self.objects = manifests(text)
@@ -75,7 +92,7 @@ class Installed:
         template_ = train["spec"]["jobTemplate"]
         assert POLICY.retrain is not None
         look = Look(7, 1, "v2", "v1", 1_750_000_000.0)
-        span = ["run", "--model", "m", "--from", "a", "--to", "b"]
+        span = report_arguments("m", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
         return {
             "retrain": job_manifest(template_, KEY, 7, 1, POLICY.retrain, TERMS),
             "observe": observation_job(train, KEY, look, OBSERVATION, 300),
@@ -87,9 +104,9 @@ class Installed:
         return self.operator.refusal("POST", job, self.namespace)
 
 
-@pytest.fixture(scope="module")
-def installed(control_plane: ControlPlane) -> Iterator[Installed]:
-    one = Installed(control_plane)
+@contextmanager
+def installation(control_plane: ControlPlane, pods: Manifest) -> Iterator[Installed]:
+    one = Installed(control_plane, pods)
     foreign = one.jobs()["retrain"]
     foreign["spec"]["template"]["spec"]["containers"][0]["image"] = "own:1"
     try:
@@ -101,9 +118,33 @@ def installed(control_plane: ControlPlane) -> Iterator[Installed]:
             one.api.delete(found["kind"], "", found["metadata"]["name"])
 
 
+@pytest.fixture(scope="module")
+def installed(control_plane: ControlPlane) -> Iterator[Installed]:
+    with installation(control_plane, {}) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def extended(control_plane: ControlPlane) -> Iterator[Installed]:
+    with installation(control_plane, ADDED) as one:
+        yield one
+
+
 @pytest.mark.parametrize("kind", ["retrain", "observe", "report"])
-def test_every_job_that_the_operator_makes_is_admitted(installed: Installed, kind: str) -> None:
-    assert installed.refusal(installed.jobs()[kind]) == ""
+@pytest.mark.parametrize("values", ["installed", "extended"])
+def test_every_job_that_the_operator_makes_is_admitted(
+    request: pytest.FixtureRequest, values: str, kind: str
+) -> None:
+    one: Installed = request.getfixturevalue(values)
+
+    assert one.refusal(one.jobs()[kind]) == ""
+
+
+def test_annotations_that_users_add_stay(extended: Installed) -> None:
+    job = extended.jobs()["retrain"]
+    del job["spec"]["template"]["metadata"]["annotations"]
+
+    assert "annotations must be" in extended.refusal(job)
 
 
 def pod(job: Manifest) -> dict[str, Any]:
@@ -121,6 +162,34 @@ CHANGES: dict[str, tuple[Callable[[Manifest], Any], str]] = {
     "image": (lambda job: container(job).update(image="own:1"), "image"),
     "command": (lambda job: container(job).update(command=["sh", "-c", "id"]), "command"),
     "arguments": (lambda job: container(job).update(args=["models", "list"]), "nothing else"),
+    "more arguments": (
+        lambda job: container(job)["args"].extend(["--data", "https://own.example/rows"]),
+        "arguments must be",
+    ),
+    "another option": (
+        lambda job: container(job)["args"].__setitem__(1, "--data"), "arguments must be",
+    ),
+    "option as a value": (
+        lambda job: container(job)["args"].__setitem__(2, "--data=x"), "arguments must be",
+    ),
+    "fewer arguments": (lambda job: container(job).update(args=["run"]), "arguments must be"),
+    "another output": (
+        lambda job: container(job)["args"].append("--output=page"), "arguments must be",
+    ),
+    "file of the last words": (
+        lambda job: container(job).update(terminationMessagePath="/etc/passwd"),
+        "terminationMessagePath",
+    ),
+    "last words of the log": (
+        lambda job: container(job).update(terminationMessagePolicy="FallbackToLogsOnError"),
+        "terminationMessagePolicy",
+    ),
+    "annotations of the pod": (
+        lambda job: job["spec"]["template"]["metadata"].update(
+            annotations={"vault.hashicorp.com/agent-inject": "true"}
+        ),
+        "annotations must be",
+    ),
     "account": (lambda job: pod(job).update(serviceAccountName="other"), "serviceAccountName"),
     "token": (
         lambda job: pod(job).update(automountServiceAccountToken=True),
@@ -184,6 +253,11 @@ def test_others_are_not_held_to_it(installed: Installed) -> None:
     assert installed.api.refusal("POST", job, installed.namespace) == ""
 
 
+def labels(component: str, release: str = "taxi") -> dict[str, str]:
+    prefix = "app.kubernetes.io"
+    return {f"{prefix}/instance": release, f"{prefix}/component": component}
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "spec", "word"),
     [
@@ -200,11 +274,18 @@ def test_others_are_not_held_to_it(installed: Installed) -> None:
             "nothing else",
         ),
         ("Deployment", "taxi-predictor", {"replicas": 50}, "scale"),
-        ("Service", "taxi-predict", {"selector": {"app.kubernetes.io/instance": "taxi"}}, ""),
+        ("Service", "taxi-predict", {"selector": labels("predictor")}, ""),
+        ("Service", "taxi-predict", {"selector": labels("fallback")}, ""),
+        ("Service", "taxi-predict", {"selector": {}}, ""),
+        ("Service", "taxi-predict", {"selector": labels("mongodb")}, "its own release"),
+        ("Service", "taxi-predict", {"selector": {"app": "somebody-elses"}}, "its own release"),
+        (
+            "Service", "taxi-predict", {"selector": {"app.kubernetes.io/instance": "taxi"}},
+            "its own release",
+        ),
         ("Service", "taxi-predict", {"externalIPs": ["192.0.2.1"]}, "externalIPs"),
         (
-            "Service", "taxi-predict", {"selector": {"app.kubernetes.io/instance": "x"}},
-            "its own release",
+            "Service", "taxi-predict", {"selector": labels("predictor", "x")}, "its own release",
         ),
     ],
 )  # fmt: skip
