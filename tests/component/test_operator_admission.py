@@ -224,6 +224,10 @@ CHANGES: dict[str, tuple[Callable[[Manifest], Any], str]] = {
         ),
         "labels",
     ),
+    "another label of the pod": (
+        lambda job: job["spec"]["template"]["metadata"]["labels"].update({"inject": "true"}),
+        "labels must be",
+    ),
     "many pods": (lambda job: job["spec"].update(parallelism=100), "one pod"),
     "of no CronJob": (lambda job: job["metadata"].update(labels={"a": "b"}), "chart's CronJobs"),
     "of another CronJob": (
