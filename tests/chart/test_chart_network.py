@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import kubernetes_validate
 import pytest
 import yaml
-from support.chart import CHART, VALUE_SETS, environment, manifests, pods, template
+from support.chart import CHART, VALUE_SETS, environment, manifests, pods, rendered, template
 from support.network_graph import Flow, graph, pods_of
 
 pytestmark = pytest.mark.chart
@@ -294,7 +294,7 @@ def test_every_service_takes_the_same_keys(name: str) -> None:
 def test_a_changed_port_reaches_whoever_asks() -> None:
     values = {
         "monitor": {"service": {"port": 8000}}, "active": {"service": {"port": 8001}},
-        "batchReport": {"enabled": True},
+        "operator": {"service": {"port": 8002}}, "batchReport": {"enabled": True},
     }  # fmt: skip
     found = dict(pods(manifests(template(values))))
     (predictor,) = found["Deployment/taxi-predictor"]["containers"]
@@ -303,7 +303,9 @@ def test_a_changed_port_reaches_whoever_asks() -> None:
 
     assert environment(predictor)["TAXI_MONITOR_URL"] == "http://taxi-monitor:8000"
     assert environment(operator)["TAXI_OPERATOR_REPORT_URL"] == "http://taxi-monitor.ns:8000"
-    assert "http://taxi-predict:8001" in selftest["args"]
+    assert {"http://taxi-predict:8001", "http://taxi-operator:8002"} <= set(selftest["args"])
+    (usual,) = dict(pods(rendered("default")))["Pod/taxi-selftest"]["containers"]
+    assert "http://taxi-operator:9090" in usual["args"]
 
 
 def test_mongodbs_service_stays_headless() -> None:

@@ -257,12 +257,17 @@ def test_a_predictor_has_no_token_for_labels(deployment: str) -> None:
     assert mounted_tokens("default", deployment) == [
         {"name": "taxi-monitor-token", "optional": False, "items": items}
     ]
-    assert mounted_tokens("default", "taxi-monitor") == [{"secretName": "taxi-monitor-token"}]
+    # The one token that older releases had for all is still in the chart's Secret.
+    items = [{"key": key, "path": key} for key in ("ingest", "labels", "read")]
+    assert mounted_tokens("default", "taxi-monitor") == [
+        {"secretName": "taxi-monitor-token", "items": items}
+    ]
     # Who brings one of an older release has one token for all, which pods must start with.
     assert mounted_tokens("existing-secrets", deployment) == [
         {"name": "label-token", "optional": True, "items": [{"key": key, "path": key}]}
         for key in ("ingest", "token")
     ]
+    # It may have tokens of senders by name.
     assert mounted_tokens("existing-secrets", "taxi-monitor") == [{"secretName": "label-token"}]
 
 

@@ -69,3 +69,14 @@ def test_artifact_hub_shows_the_example_that_is_tested() -> None:
     assert {one["kind"] for one in changes} <= {"added", "changed", "removed", "fixed", "security"}
     (crd,) = yaml.safe_load(annotations["artifacthub.io/crds"])
     assert (crd["kind"], crd["version"]) == ("DriftPolicy", "v1alpha1")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/chart.md", "charts/taxi-monitoring/README.md"])
+def test_an_install_says_where_the_images_are(page: str) -> None:
+    """Nobody publishes them: with the defaults no pod gets one."""
+    text = (CHART.parents[1] / page).read_text().replace("\\\n", " ")
+    commands = [line for line in text.splitlines() if line.startswith("helm install ")]
+
+    assert commands
+    assert [line for line in commands if "-f .build/values.json" not in line] == []
+    assert "\nmake images load " in text

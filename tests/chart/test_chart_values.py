@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,6 +203,33 @@ def test_the_notes_tell_the_next_commands(tmp_path: Path) -> None:
         "create job --from=cronjob/",
     )  # fmt: skip
     assert [command for command in commands if command not in notes] == []
+
+
+def notes_of(folder: Path, values: dict[str, Any]) -> str:
+    """Return the notes, which `helm template` leaves out, as the text of an object."""
+    chart = folder / "chart"
+    shutil.copytree(CHART, chart)
+    notes = (chart / "templates/NOTES.txt").read_text()
+    text = f'{{{{ define "notes" }}}}{notes}{{{{ end }}}}\nkind: Notes\nmetadata: {{name: notes}}\n'
+    told = '{{ include "notes" . | toJson }}'
+    (chart / "templates/notes.yaml").write_text(f"{text}text: {told}\n")
+    found = manifests(template(values, chart=chart))
+    return str(next(one["text"] for one in found if one["kind"] == "Notes"))
+
+
+def test_the_notes_ask_as_a_caller_where_callers_need_a_token(tmp_path: Path) -> None:
+    for secret in ("", "shops"):
+        (folder := tmp_path / f"of-{secret}").mkdir()
+        notes = notes_of(folder, {"predictor": {"existingTokenSecret": secret}})
+        asked = [line for line in notes.splitlines() if line.startswith("  curl ")]
+        assert len(asked) == 2
+        header = '-H "Authorization: Bearer $TOKEN"'
+        assert [header in line for line in asked] == [bool(secret)] * 2
+        named = (
+            "  TOKEN=$(kubectl -n ns get secret shops -o go-template="
+            """'{{range .data}}{{base64decode .}}{{"\\n"}}{{end}}' | head -n 1)"""
+        )
+        assert (named in notes) == bool(secret)
 
 
 def test_the_packed_chart_is_small() -> None:

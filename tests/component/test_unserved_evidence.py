@@ -75,6 +75,26 @@ def test_another_distribution_is_an_alarm_that_nobody_can_tell_the_harm_of(judge
     assert [one.version for one in versions] == ["v1"], "they are none of the champion's blocks"
 
 
+def test_their_late_rows_are_counted(judged: Judged) -> None:
+    offered(judged, range(5000, 5030))  # before the version was the champion
+    judged.seconds += 1.0
+    judged.promote()
+    judged.seconds += 11.0
+    monitor = judged.monitor()
+    judged.view(monitor)
+    offered(judged, range(6000, 6250))
+    judged.seconds += 11.0
+    judged.view(monitor)
+    judged.offer(range(6300, 6307), behind=13.5)  # the clock of a machine is behind
+    judged.store(range(7000, 7003), behind=13.5)
+    judged.seconds += 130.0
+    judged.view(monitor)
+
+    found = monitor.views.of(VERSION)
+    assert found is not None
+    assert (found.verdicts[Side.ROWS].block, found.late_rows) == (1, 7)
+
+
 def test_their_evidence_is_exported_under_their_role(judged: Judged) -> None:
     offered(judged, range(6000, 6200))
     judged.seconds += 60.0

@@ -97,11 +97,11 @@ class Judged:
             "champion", inputs, float(part.prediction[number]),
         ).to_document()  # fmt: skip
 
-    def offer(self, numbers: Iterable[int], scale: float = 1.0) -> None:
+    def offer(self, numbers: Iterable[int], scale: float = 1.0, behind: float = 0.0) -> None:
         """Store rides that nobody predicts."""
         documents = [self._record(number, scale) for number in numbers]
         kept = ("_id", "ts", "event_time", "model", "inputs")
-        self._insert(ROWS, [{name: one[name] for name in kept} for one in documents], 0.0)
+        self._insert(ROWS, [{name: one[name] for name in kept} for one in documents], behind)
 
     def label(self, numbers: Iterable[int], behind: float = 0.0) -> None:
         """Store labels."""

@@ -52,7 +52,7 @@ def test_who_has_no_token_is_told_what_to_send(tmp_path: Path) -> None:
         assert OLD not in str(caught.value)
 
 
-def test_two_callers_with_one_token_end_the_start_and_later_change_nothing(
+def test_two_callers_with_one_token_end_the_start_and_later_bring_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
@@ -66,7 +66,31 @@ def test_two_callers_with_one_token_end_the_start_and_later_change_nothing(
     for second in (1.0, 2.0):
         clock.now = second
         assert callers.name_of(f"Bearer {OLD}") == "shop"
-    assert [one.message for one in caplog.records] == ["callers are not read anew"]
+    assert [one.message for one in caplog.records] == ["no new callers are taken"]
+
+
+def test_who_is_taken_away_is_out_whatever_else_is_wrong(tmp_path: Path) -> None:
+    clock = Clock()
+    (tmp_path / "leaked").write_text(OLD)
+    (tmp_path / "shop").write_text(f"{NEW}\n{NEW}-2")
+    callers = Callers(tmp_path, clock)
+
+    (tmp_path / "leaked").unlink()
+    (tmp_path / "shop").write_text(NEW)
+    (tmp_path / "billing").write_text(f"{NEW}\n{OTHER}")
+    clock.now = 1.0
+    names = [callers.name_of(f"Bearer {one}") for one in (OLD, NEW, f"{NEW}-2", OTHER)]
+    assert names == [None, "shop", None, None]
+
+    (tmp_path / "billing").write_text(OTHER)
+    clock.now = 2.0
+    names = [callers.name_of(f"Bearer {one}") for one in (OLD, NEW, OTHER)]
+    assert names == [None, "shop", "billing"]
+
+    for name in ("shop", "billing"):
+        (tmp_path / name).unlink()
+    clock.now = 3.0
+    assert {callers.name_of(f"Bearer {one}") for one in (OLD, NEW, OTHER)} == {None}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""Tokens in files: several are valid at once, and a broken file changes nothing."""
+"""Tokens in files: several are valid at once, and a broken file lets nobody in."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_files_are_read_again_and_the_first_token_is_the_one_to_send(tmp_path: P
         ("größer-als-acht".encode(), "cannot be used"),
     ],
 )  # fmt: skip
-def test_a_broken_file_ends_the_start_and_later_changes_nothing(
+def test_a_broken_file_ends_the_start_and_later_has_no_tokens(
     text: bytes, problem: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
@@ -51,8 +52,8 @@ def test_a_broken_file_ends_the_start_and_later_changes_nothing(
     assert OLD not in str(caught.value)
     for second in (1, 2, 3):
         clock.now = second
-        assert files.tokens() == {"ingest": (OLD,)}
-    assert [one.message for one in caplog.records] == ["tokens are not read anew"]
+        assert files.tokens() == {"ingest": ()}
+    assert [one.message for one in caplog.records] == ["no new tokens are taken"]
     path.write_text(NEW)
     clock.now = 4
     assert files.tokens() == {"ingest": (NEW,)}
@@ -64,3 +65,70 @@ def test_only_a_whole_token_matches() -> None:
     assert not matches("", [NEW, OLD])
     assert not matches("é", [NEW, OLD])
     assert not matches(OLD, [])
+
+
+def test_of_a_folder_with_a_mistake_only_what_it_had_and_still_has_is_valid(tmp_path: Path) -> None:
+    clock = Clock()
+    (tmp_path / "leaked").write_text(OLD)
+    (tmp_path / "shop").write_text(f"{NEW}\n{OLD}x")
+    files = TokenFiles(tmp_path, lambda _name: True, clock)
+
+    (tmp_path / "leaked").unlink()
+    (tmp_path / "shop").write_text(f"another-token\n{NEW}\nshort")
+    clock.now = 1
+    assert files.tokens() == {"leaked": (), "shop": (NEW,)}
+    (tmp_path / "shop").unlink()
+    clock.now = 2
+    assert not any(files.tokens().values())
+    (tmp_path / "shop").write_text(OLD)
+    clock.now = 3
+    assert files.tokens() == {"shop": (OLD,)}
+
+
+def test_a_file_that_cannot_be_opened_tells_nothing_of_its_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    (tmp_path / "shop").write_text(OLD)
+    files = TokenFiles(tmp_path, lambda _name: True, clock)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    clock.now = 1
+    assert files.tokens() == {"shop": (OLD,)}
+
+
+def test_the_files_of_a_mounted_secret_are_read_as_of_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mount(moment: str, **tokens: str) -> None:
+        """Swap the content, as a kubelet does before it makes and removes the files' links."""
+        (tmp_path / moment).mkdir()
+        for name, token in tokens.items():
+            (tmp_path / moment / name).write_text(token)
+        (tmp_path / "..data_tmp").symlink_to(moment)
+        (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+
+    clock = Clock()
+    mount("..1", leaked=OLD, shop=NEW)
+    for name in ("leaked", "shop"):
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    files = TokenFiles(tmp_path, lambda _name: True, clock)
+
+    mount("..2", store=NEW)
+    clock.now = 1
+    assert files.tokens() == {"store": (NEW,)}
+
+    read = Path.read_text
+
+    def swap_meanwhile(path: Path) -> str:
+        monkeypatch.setattr(Path, "read_text", read)
+        mount("..3", shop=NEW, store=OLD)
+        return path.read_text()
+
+    monkeypatch.setattr(Path, "read_text", swap_meanwhile)
+    clock.now = 2
+    assert files.tokens() == {"shop": (NEW,), "store": (OLD,)}

@@ -27,7 +27,7 @@ class Callers:
     """Who may ask, by name: each file of a folder is named after a caller and has its tokens.
 
     They are read again while the process runs, so callers come, change their token and go without
-    a restart.
+    a restart. While two have the same token, only those tokens are valid that their callers had.
 
     Args:
         folder: Where the files are.
@@ -79,7 +79,10 @@ class Callers:
         except FieldError as error:
             if is_first:
                 raise
-            logger.warning("callers are not read anew", extra={"reason": str(error)})
+            # Who was taken away is out, whatever else is wrong; nobody comes or gets a new token.
+            left = {(self._digest(one), name) for name, found in tokens.items() for one in found}
+            self._names = {one: name for one, name in self._names.items() if (one, name) in left}
+            logger.warning("no new callers are taken", extra={"reason": str(error)})
 
     def _named(self, tokens: Mapping[str, tuple[str, ...]]) -> dict[bytes, str]:
         names: dict[bytes, str] = {}

@@ -24,12 +24,15 @@ MAX_FILES: Final = 100
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _VISIBLE: Final = re.compile(r"[!-~]*")
 _LOOK_SECONDS: Final = 1.0
+_MAX_SWAPS: Final = 3
+_Tokens = Mapping[str, tuple[str, ...]]
 
 
 class TokenFiles:
     """The tokens of a folder's files by name; one that is not there has none.
 
-    What cannot be used after the start is logged, and what was read before goes on.
+    Where they cannot be used after the start, which is logged, only those tokens stay valid that
+    are in the same file as before: a mistake lets nobody in, and keeps nobody who was taken away.
 
     Args:
         folder: Where the files are.
@@ -52,30 +55,66 @@ class TokenFiles:
         self._clock = clock
         self._problem = ""
         self._looked_at = clock()
-        self._tokens = self._read()
+        self._tokens = self._whole(self._read_in)
 
-    def tokens(self) -> Mapping[str, tuple[str, ...]]:
+    def tokens(self) -> _Tokens:
         """Return the tokens by file, the one to send first."""
         if self._clock() - self._looked_at >= _LOOK_SECONDS:
             self._looked_at = self._clock()
             try:
-                self._tokens, problem = self._read(), ""
+                self._tokens, problem = self._whole(self._read_in), ""
             except FieldError as error:
-                problem = str(error)
+                self._tokens, problem = self._whole(self._left_in), str(error)
             if problem and problem != self._problem:
-                logger.warning("tokens are not read anew", extra={"reason": problem})
+                logger.warning("no new tokens are taken", extra={"reason": problem})
             self._problem = problem
         return self._tokens
 
-    def _read(self) -> dict[str, tuple[str, ...]]:
-        names = _names_in(self._folder, self._names) if callable(self._names) else self._names
-        return {name: _tokens_of(self._folder / name) for name in names}
+    def _whole(self, read: Callable[[Path], _Tokens]) -> _Tokens:
+        """Read the files as of one moment: a kubelet swaps all files of a Secret at once."""
+        for _ in range(_MAX_SWAPS):
+            content = _content_of(self._folder)
+            try:
+                found = read(content)
+            except FieldError:
+                if _content_of(self._folder) == content:
+                    raise
+            else:
+                if _content_of(self._folder) == content:
+                    return found
+        return read(_content_of(self._folder))
+
+    def _read_in(self, content: Path) -> _Tokens:
+        names = _names_in(content, self._names) if callable(self._names) else self._names
+        return {name: _tokens_of(content / name) for name in names}
+
+    def _left_in(self, content: Path) -> _Tokens:
+        """Return the tokens of before that are still in their files."""
+        return {name: _left_of(content / name, old) for name, old in self._tokens.items()}
 
 
 def matches(given: str, tokens: Iterable[str]) -> bool:
     """Tell whether a token is one of these, in a time that tells nothing of them."""
     # All are compared, whichever fits.
     return sum(hmac.compare_digest(given.encode(), one.encode()) for one in tokens) > 0
+
+
+def _content_of(folder: Path) -> Path:
+    """Return the folder that has the files of a moment: where a kubelet's link leads, if any."""
+    link = folder / "..data"
+    return link.resolve() if link.is_symlink() else folder
+
+
+def _left_of(path: Path, old: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        lines = path.read_bytes().decode(errors="replace").split("\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError:
+        # A process without a free descriptor, say: that tells nothing of what the file has.
+        return old
+    there = {line.strip() for line in lines}
+    return tuple(one for one in old if one in there)
 
 
 def _names_in(folder: Path, wanted: Callable[[str], bool]) -> list[str]:

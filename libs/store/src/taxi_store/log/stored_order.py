@@ -132,10 +132,24 @@ def rows_after(database: Database[Document], version: str, after: Place | None, 
     Raises:
         StoreUnavailableError: MongoDB does not answer in time.
     """
-    conditions = [_up_to(last), *([] if after is None else [_behind(after)])]
-    wanted = {"$and": [*conditions, of_version(version)]}
+    return _count_after(database, _Wanted(PREDICTIONS, of_version(version)), after, last)
+
+
+def unserved_after(
+    database: Database[Document], model: str, after: Place | None, last: Place
+) -> int:
+    """Count the rows of a model that nobody predicts, as `rows_after` those of a version."""
+    return _count_after(database, _Wanted(ROWS, {"model": model}), after, last)
+
+
+def _count_after(
+    database: Database[Document], wanted: "_Wanted", after: Place | None, last: Place
+) -> int:
+    conditions = [_up_to(last), *([] if after is None else [_behind(after)]), wanted.query]
     with translated():
-        return database[PREDICTIONS].count_documents(wanted, maxTimeMS=_MAX_MILLISECONDS)
+        return database[wanted.collection].count_documents(
+            {"$and": conditions}, maxTimeMS=_MAX_MILLISECONDS
+        )
 
 
 def _up_to(place: Place) -> dict[str, Any]:

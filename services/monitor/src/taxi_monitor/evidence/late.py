@@ -1,6 +1,7 @@
 """How many rows and labels could be seen only after the log was read past them."""
 
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -9,7 +10,7 @@ from pymongo.database import Database
 from taxi_monitor.evidence.block import Block
 from taxi_monitor.evidence.log_order import LabelsRead, LogOrder
 from taxi_store.connection import Document
-from taxi_store.log.stored_order import Place, labels_stored, rows_after
+from taxi_store.log.stored_order import Place, labels_stored
 
 #: What was read is counted again so long afterwards.
 _AGAIN: Final = timedelta(minutes=2)
@@ -28,13 +29,12 @@ class LateRows:
     """Counts rows that can be seen only after their block was closed; it stays as it is.
 
     Args:
-        database: Where the log is.
-        version: Model version.
+        count_after: Counts the rows between two places of the log, the first of which is None where
+            it begins.
     """
 
-    def __init__(self, database: Database[Document], version: str) -> None:
-        self._database = database
-        self._version = version
+    def __init__(self, count_after: Callable[[Place | None, Place], int]) -> None:
+        self._count_after = count_after
         self._waiting: deque[_Waiting] = deque(maxlen=_MAX_WAITING)
         self.count = 0
 
@@ -51,7 +51,7 @@ class LateRows:
         found = 0
         while self._waiting and self._waiting[0].due <= now:
             one = self._waiting[0]
-            rows = rows_after(self._database, self._version, one.after, one.last)
+            rows = self._count_after(one.after, one.last)
             found += max(0, rows - one.rows)
             self._waiting.popleft()
         self.count += found

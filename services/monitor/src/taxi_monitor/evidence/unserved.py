@@ -34,7 +34,7 @@ from taxi_profiles.reference import PREDICTION
 from taxi_store.connection import Document
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.prediction_log import CHUNK
-from taxi_store.log.stored_order import Place, unserved_between
+from taxi_store.log.stored_order import Place, unserved_after, unserved_between
 
 #: Role of the rows in metrics and on the page.
 ROLE: Final = "rows"
@@ -159,6 +159,16 @@ class UnservedOrder:
             rows = self._reader.rows_of(batch, places, np.full(len(batch), np.nan), UNSERVED)
             yield sorted_piece(np.array(stored, np.int64), rows.ids, rows.ts, rows.table, after)
             begin = part.end
+
+    def count_after(self, after: Place | None, last: Place) -> int:
+        """Count the rows between two places of the log, of those that `rows` yields.
+
+        Raises:
+            StoreUnavailableError: MongoDB does not answer in time.
+        """
+        begin = Place(self._since, "")
+        after = begin if after is None else max(after, begin)
+        return unserved_after(self._database, self._model, after, last)
 
     def labelled(self, begin: datetime, after: Place | None, end: datetime) -> Iterator[Piece]:
         """Yield nothing: no such row has a label."""

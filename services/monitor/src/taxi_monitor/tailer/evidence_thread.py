@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from pymongo.database import Database
@@ -37,7 +38,7 @@ from taxi_store.admin.indexes import ensure_verdict_indexes
 from taxi_store.connection import Document
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.refusals import ensure_refusal_indexes
-from taxi_store.log.stored_order import EARLIEST
+from taxi_store.log.stored_order import EARLIEST, rows_after
 from taxi_store.registry.registry import Registry
 from taxi_store.verdicts.block_verdict import BlockVerdict
 from taxi_store.verdicts.verdicts import prune
@@ -186,6 +187,7 @@ class EvidenceThread(CycleThread):
         order: LogOrder | UnservedOrder = LogOrder(
             self._database, own, self._unreadable, turned=self._turned
         )
+        late = LateRows(partial(rows_after, self._database, version))
         is_served = role != ROLE
         if not is_served:
             calibration = without_answers(calibration)
@@ -193,6 +195,7 @@ class EvidenceThread(CycleThread):
                 self._database, settings.model, own, self._unreadable, since=since or EARLIEST,
                 turned=self._turned,
             )  # fmt: skip
+            late = LateRows(order.count_after)
         watch = Watch(
             settings.model, own, calibration, since, settings.false_alarm_rows,
             policy_of(settings), role, is_served,
@@ -200,7 +203,7 @@ class EvidenceThread(CycleThread):
         pursuit = Pursuit(self._database, watch, order, now)
         again = LogOrder(self._database, own, self._unreadable, turned=self._turned)
         followed = _Followed(
-            pursuit, calibration, since, role, LateRows(self._database, version),
+            pursuit, calibration, since, role, late,
             LateLabels(self._database, again), EvidenceView(version),
         )  # fmt: skip
         order.labels_read = lambda part: self._read(followed, part)
