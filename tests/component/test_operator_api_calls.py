@@ -111,6 +111,8 @@ def test_operator_whose_login_is_refused_asks_to_be_started_anew(
     assert operator.is_well()
 
     proxy.refuses = UNAUTHORIZED
+    # What has all that it needs from its watches asks nothing.
+    proxy.cut_watches()
     eventually("it says that it is not well", lambda: has_to_be_started_anew(operator))
     operator.kill()
 

@@ -59,7 +59,7 @@ class ApiProxy:
         """Cut every watch, and tell the next one of each path that its version is too old."""
         with self._lock:
             self._told = set()
-        self._cut()
+        self.cut_watches()
 
     def silence_watches(self) -> None:
         """Let the watches that are open stay so, and say nothing any more."""
@@ -69,11 +69,12 @@ class ApiProxy:
     def close(self) -> None:
         """End it; open watches are cut."""
         self._server.shutdown()
-        self._cut()
+        self.cut_watches()
         self._server.server_close()
         self._client.close()
 
-    def _cut(self) -> None:
+    def cut_watches(self) -> None:
+        """End every watch; a client asks again."""
         with self._lock:
             for one in self._open:
                 with suppress(OSError):
