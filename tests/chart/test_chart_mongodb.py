@@ -4,7 +4,15 @@ import subprocess
 from typing import Any
 
 import pytest
-from support.chart import VALUE_FILES, Manifest, manifests, pods, template, wanted_secrets
+from support.chart import (
+    VALUE_FILES,
+    Manifest,
+    environment,
+    manifests,
+    pods,
+    template,
+    wanted_secrets,
+)
 
 from taxi_store.admin import bootstrap_users, server_files
 from taxi_store.admin.replica_set import Membership
@@ -32,9 +40,10 @@ def containers_of(found: list[Manifest]) -> dict[str, Any]:
 
 def uris(found: list[Manifest]) -> dict[str, str]:
     return {
-        one["name"]: one["data"]["uri"].format(password="secret")
+        one["name"]: uri.format(password="secret")
         for one in wanted_secrets(found)
-        if "uri" in one["data"]
+        for key, uri in one["data"].items()
+        if key.startswith("uri")
     }
 
 
@@ -83,6 +92,13 @@ def test_nobody_but_the_server_has_its_key() -> None:
     assert having == {"files", "users"}
 
 
+@pytest.mark.parametrize("mode", ["allowTLS", "preferTLS", "requireTLS"])
+def test_tls_comes_in_steps(mode: str) -> None:
+    found = rendered(SET, {"mongodb": {"tls": {"mode": mode}}})
+
+    assert f"--tlsMode={mode}" in containers_of(found)["mongodb"]["args"]
+
+
 def test_without_tls_and_a_set_nothing_is_mounted_for_them() -> None:
     found = rendered()
 
@@ -108,6 +124,35 @@ def test_uris_name_all_members_and_the_driver_writes_with_them_as_to_a_set() -> 
         assert [f"taxi-mongodb-{n}.taxi-mongodb.ns.svc:27017" in uri for n in range(3)] == [
             True
         ] * 3
+
+
+SERVER_TLS = {"tls": {"existingSecret": "certificate"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [({}, "uri"), (SERVER_TLS, "uri-tls"), ({"replicas": 3}, "uri-rs0"),
+     ({"replicas": 3, "replicaSet": {"name": "x"}} | SERVER_TLS, "uri-x-tls")],
+)  # fmt: skip
+def test_pods_wait_for_the_form_of_the_uri_that_they_need(values: dict[str, Any], key: str) -> None:
+    own = {"existingSecrets": {"monitor": "mine"}}
+    found = rendered("everything", {"mongodb": {**values, **own}})
+    references = [
+        environment(one)["TAXI_MONGODB_URI"]["secretKeyRef"]
+        for _, spec in pods(found)
+        for one in spec["containers"]
+        if "TAXI_MONGODB_URI" in {variable["name"] for variable in one.get("env", [])}
+    ]
+    asked = {(one["name"], one["key"]) for one in references}
+    made = {
+        (one["name"], name) for one in wanted_secrets(found) for name in one["data"]
+        if name.startswith("uri")
+    }  # fmt: skip
+
+    assert len(asked) >= 5
+    # Whoever brings a Secret writes one URI.
+    assert asked - made == {("mine", "uri")}
+    assert {name for _, name in made} == {key}
 
 
 def test_the_keeper_knows_the_members_that_uris_name() -> None:

@@ -22,13 +22,27 @@
 {{- join " " $components -}}
 {{- end -}}
 
+{{/*
+The key of the URI. In a Secret of the chart's own each form of it has one: a pod waits for the form
+that its release asks for, and does not start with the one of before, which the Job had not changed
+yet. Arguments: root, component.
+*/}}
+{{- define "taxi.mongodb.uriKey" -}}
+{{- $values := .root.Values -}}
+uri
+{{- if and $values.mongodb.enabled (not (index $values.mongodb.existingSecrets .component)) -}}
+{{- with include "taxi.mongodb.setName" .root }}-{{ . }}{{ end -}}
+{{- if include "taxi.mongodb.tlsSecret" .root }}-tls{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The connection of a part. Arguments: root, component. */}}
 {{- define "taxi.mongodb.env" -}}
 - name: TAXI_MONGODB_URI
   valueFrom:
     secretKeyRef:
       name: {{ include "taxi.mongodb.secretName" . | quote }}
-      key: uri
+      key: {{ include "taxi.mongodb.uriKey" . | quote }}
 {{- end -}}
 
 {{/* The same and the model, for parts that serve one; the operator's policies name theirs. */}}

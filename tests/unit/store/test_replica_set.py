@@ -1,13 +1,22 @@
 """When a set is made, and by whom: with servers that only say what they are."""
 
 from contextlib import nullcontext
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 from taxi_domain.errors import FieldError
-from taxi_store.admin.replica_set import Membership, NotSettledError, ReplicaSet, Role
+from taxi_store.admin.bootstrap_users import Readiness, keep
+from taxi_store.admin.replica_set import (
+    Membership,
+    NewMemberError,
+    NotSettledError,
+    ReplicaSet,
+    Role,
+)
 
 HOSTS = ("a:1", "b:1", "c:1")
 NONE: dict[str, Any] = {"isreplicaset": True}
@@ -60,9 +69,55 @@ def test_the_first_member_makes_the_set_with_itself_alone() -> None:
 def test_no_other_member_makes_it(own: str) -> None:
     servers = all_new()
 
-    with pytest.raises(NotSettledError, match="waits for a:1"):
+    with pytest.raises(NewMemberError, match="waits for a:1"):
         seen_by(own, servers).make(servers[own])  # type: ignore[arg-type]
     assert servers[own].told == []
+
+
+@pytest.mark.parametrize(
+    ("first", "new"),
+    [({}, True), (PRIMARY | {"hosts": ["a:1", "b:1"]}, True),
+     (PRIMARY | {"hosts": ["a:1", "c:1"]}, False), (PRIMARY | {"passives": ["c:1"]}, False),
+     (None, False)],
+)  # fmt: skip
+def test_one_that_lost_its_disk_is_not_new(first: dict[str, Any] | None, new: bool) -> None:
+    with pytest.raises(NotSettledError) as refusal:
+        seen_by("c:1", {"a:1": Server(first)}).make(Server(NONE))  # type: ignore[arg-type]
+    assert isinstance(refusal.value, NewMemberError) is new
+
+
+def test_a_new_member_is_ready_until_it_copies_and_when_it_has_its_copy(tmp_path: Path) -> None:
+    file, stop, seen = tmp_path / "ready", Event(), list[bool]()
+    told: list[Exception | None] = [
+        NotSettledError("away"), NewMemberError("new"), NotSettledError("copies"), None,
+        NewMemberError("its set is gone"), NotSettledError("recovers"), None,
+    ]  # fmt: skip
+
+    def apply() -> bool:
+        seen.append(file.exists())
+        answer = told.pop(0)
+        if not told:
+            stop.set()
+        if answer is not None:
+            raise answer
+        return False
+
+    assert keep(apply, stop, Readiness(file), pause_seconds=0.001, patience_seconds=60)
+    assert seen == [False, False, True, False, True, True, True]
+
+
+def test_what_was_lent_is_taken_back_by_another_process(tmp_path: Path) -> None:
+    file = tmp_path / "ready"
+    Readiness(file).lend()
+    assert file.exists()
+
+    Readiness(file).take_back()
+    assert not file.exists()
+
+    Readiness(file).give()
+    Readiness(file).lend()
+    Readiness(file).take_back()
+    assert file.exists()
 
 
 @pytest.mark.parametrize(

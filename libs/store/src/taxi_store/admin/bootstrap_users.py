@@ -9,8 +9,10 @@ a server's certificate, which is renewed without a restart.
 Beside each member of a replica set, it also makes the set and adds members
 (`taxi_store.admin.replica_set`); users are made where the primary is.
 
-The file `--ready-file` stays once it is there: a server with users serves, whatever becomes of its
-Secrets. That they are kept to is told by a time in the data of the monitor's user, for an alert.
+The file `--ready-file` stays once a server has users: it serves, whatever becomes of its Secrets.
+That they are kept to is told by a time in the data of the monitor's user, for an alert. A member
+that is new has the file, too, until it is added: a StatefulSet restarts the one that adds it only
+when the new ones are ready.
 
 Exit codes: 0 asked to stop, 1 the server did not answer for too long, 2 unusable credentials.
 """
@@ -30,7 +32,7 @@ from pymongo.errors import PyMongoError
 
 from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.logs import set_up
-from taxi_store.admin.replica_set import Membership, NotSettledError
+from taxi_store.admin.replica_set import Membership, NewMemberError, NotSettledError
 from taxi_store.admin.retention import read_retention
 from taxi_store.admin.roles import ROLES
 from taxi_store.admin.server_files import copy_certificate
@@ -70,15 +72,38 @@ def _line(path: Path) -> str:
     return text
 
 
+class Readiness:
+    """The file by which a server is ready; it outlives this process, so it says why it is there."""
+
+    _LENT: Final = "of no set yet"
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def give(self) -> None:
+        """Make the server ready for good."""
+        self._file.write_text("")
+
+    def lend(self) -> None:
+        """Make it ready as long as it is of no set."""
+        if not self._file.exists():
+            self._file.write_text(self._LENT)
+
+    def take_back(self) -> None:
+        """End what was lent; what was given stays."""
+        if self._file.exists() and self._file.read_text() == self._LENT:
+            self._file.unlink()
+
+
 def keep(
     apply: Callable[[], bool],
     stop: threading.Event,
-    done: Callable[[], None],
+    ready: Readiness,
     *,
     pause_seconds: float,
     patience_seconds: float,
 ) -> bool:
-    """Apply what is wanted until `stop` is set; call `done` after each success.
+    """Apply what is wanted until `stop` is set; the server is ready after the first success.
 
     Returns:
         False when the server did not answer for `patience_seconds`.
@@ -88,12 +113,17 @@ def keep(
         try:
             if apply():
                 logger.info("users, rights and indexes are as they should be")
-            done()
+            ready.give()
+            last_success = time.monotonic()
+        except NewMemberError as error:
+            logger.warning("not set up: %s", error)
+            ready.lend()
             last_success = time.monotonic()
         except (LockedOutError, NotSettledError) as error:
             # The server answers: a new process would know less than this one, which may have logged
             # in with the password of before.
             logger.warning("not set up: %s", error)
+            ready.take_back()
             last_success = time.monotonic()
         except (TaxiError, PyMongoError) as error:
             waited = time.monotonic() - last_success
@@ -186,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kept = keep(
         apply,
         stop,
-        lambda: options.ready_file.touch(),
+        Readiness(options.ready_file),
         pause_seconds=options.pause_seconds,
         patience_seconds=options.patience_seconds,
     )

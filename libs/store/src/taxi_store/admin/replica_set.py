@@ -29,6 +29,10 @@ class NotSettledError(TaxiError):
     """This member cannot do its part of the set yet; later it may."""
 
 
+class NewMemberError(NotSettledError):
+    """This member is of no set, and the first one, which is to add it, does not know it yet."""
+
+
 class Role(StrEnum):
     """What a member is at the moment."""
 
@@ -109,12 +113,17 @@ class ReplicaSet:
             own: The member; logged in as root where it has users.
 
         Raises:
-            NotSettledError: another one makes it, or has it, or does not tell.
+            NewMemberError: the first one makes it, or has one without this member.
+            NotSettledError: another one has it, or does not tell.
             PyMongoError: the member does not answer, or refuses.
         """
         first, *others = self._wanted.hosts
         if self._wanted.own != first:
-            raise NotSettledError(f"this member waits for {first} to add it")
+            waits = f"this member waits for {first} to add it"
+            # One that lost its disk is listed: it gets the others' data soon, and is not new.
+            if self._wanted.own in self._listed_by(first):
+                raise NotSettledError(f"{waits} again")
+            raise NewMemberError(waits)
         for host in others:
             if (name := self._set_of(host)) is not None:
                 raise NotSettledError(
@@ -171,9 +180,21 @@ class ReplicaSet:
         Raises:
             NotSettledError: it does not answer.
         """
+        found = self._hello_of(host).get("setName")
+        return None if found is None else str(found)
+
+    def _listed_by(self, host: str) -> set[str]:
+        """Return the members of another one's set; none where it stands alone.
+
+        Raises:
+            NotSettledError: it does not answer.
+        """
+        found = self._hello_of(host)
+        return {*found.get("hosts", []), *found.get("passives", [])}
+
+    def _hello_of(self, host: str) -> dict[str, Any]:
         try:
             with self._client(host) as client:
-                found = client[_ADMIN].command("hello").get("setName")
+                return dict(client[_ADMIN].command("hello"))
         except PyMongoError as error:
             raise NotSettledError(f"{host} does not answer: {str(error)[:200]}") from error
-        return None if found is None else str(found)
