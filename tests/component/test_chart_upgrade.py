@@ -67,7 +67,7 @@ def test_the_last_release_can_be_upgraded_and_come_back(
     for step in (
         ("upgrade", "taxi", str(CHART), "--values", str(values)),
         ("rollback", "taxi", "1"),
-        ("upgrade", "taxi", str(CHART), "--reuse-values"),
+        ("upgrade", "taxi", str(CHART), "--reset-then-reuse-values"),
         ("uninstall", "taxi"),
     ):
         told = cluster.run(helm, *step)
