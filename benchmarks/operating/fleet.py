@@ -98,7 +98,10 @@ class Fleet:
         api, namespace = self._api, self.namespace
         manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
         api.apply(manifest)
-        binding, role = object_of_chart("RoleBinding", "taxi-operator"), object_of_chart("Role", "taxi-operator")
+        binding, role = (
+            object_of_chart("RoleBinding", "taxi-operator"),
+            object_of_chart("Role", "taxi-operator"),
+        )
         group = "rbac.authorization.k8s.io"
         binding["subjects"] = [{"kind": "User", "name": OPERATOR, "apiGroup": group}]
         for rule in role["rules"]:
