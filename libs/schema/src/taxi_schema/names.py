@@ -13,8 +13,8 @@ MAX_NAME: Final = 64
 RESERVED: Final = frozenset(
     {
         "prediction", "target", "model_version", "body", "extra", "other", "malformed",
-        "content_type", "too_large", "spool_full", "no_model", "overloaded", "unauthorized", "error",
-        "not_finite", "event_time",
+        "content_type", "too_large", "spool_full", "no_model", "overloaded", "unauthorized",
+        "error", "not_finite", "event_time",
     }
 )  # fmt: skip
 #: A batch's answers have these in the place of the id and the target when a row is refused.
