@@ -16,7 +16,11 @@ PACKAGES="base-files tzdata libc6 libgcc-s1 libstdc++6 zlib1g libbz2-1.0 liblzma
  python3.11-minimal libpython3.11-minimal libpython3.11-stdlib"
 
 sources() {
-  mirror=${DEBIAN_MIRROR%/}
+  # shellcheck disable=SC2016 # apt's own variable
+  own=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | sed -n '/security/!{p;q}')
+  mirror=${DEBIAN_MIRROR:-$own}
+  mirror=${mirror%/}
+  : "${mirror:?the base names no mirror of Debian; give one as DEBIAN_MIRROR}"
   rm -f "$LISTS"/* /etc/apt/sources.list
   for suite in trixie bookworm; do
     echo "deb $mirror $suite main"
