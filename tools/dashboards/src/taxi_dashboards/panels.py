@@ -73,6 +73,11 @@ def _limits(limit: float | None) -> Any:
     return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
 
 
+def _legend() -> common.VizLegendOptions:
+    legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST)
+    return legend.placement(LegendPlacement.BOTTOM).show_legend(True)
+
+
 def _mapping(words: Mapping[str, tuple[str, str]]) -> list[ValueMapping]:
     """Return what values are called, and their colours."""
     options = {
@@ -109,10 +114,7 @@ def lines(  # noqa: PLR0913 - what a panel has
         .title(title).description(meaning).datasource(DATASOURCE).targets(_targets(queries))
         .unit(unit).no_value(without).height(HEIGHT).span(width)
         .line_width(1).fill_opacity(10).show_points(VisibilityMode.NEVER).span_nulls(False)
-        .legend(
-            common.VizLegendOptions().display_mode(LegendDisplayMode.LIST)
-            .placement(LegendPlacement.BOTTOM).show_legend(True)
-        )
+        .legend(_legend())
         .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
         .thresholds(_limits(limit))
         .thresholds_style(
@@ -188,10 +190,7 @@ def states(
         .unit(NUMBER).no_value(without).height(HEIGHT).span(width)
         .mappings(_mapping(words)).thresholds(_limits(None))
         .merge_values(True).fill_opacity(70).line_width(0)
-        .legend(
-            common.VizLegendOptions().display_mode(LegendDisplayMode.LIST)
-            .placement(LegendPlacement.BOTTOM).show_legend(True)
-        )
+        .legend(_legend())
     )  # fmt: skip
 
 

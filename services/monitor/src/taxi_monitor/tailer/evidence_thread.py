@@ -53,8 +53,6 @@ _PRUNE_SECONDS: Final = 3600.0
 _TEST_SECONDS: Final = 3600.0
 #: How often the progress through a long log is told.
 _TELL_SECONDS: Final = 5.0
-
-
 #: How often it is looked whether there is a version.
 _WAIT_SECONDS: Final = 0.1
 
@@ -184,12 +182,13 @@ class EvidenceThread(CycleThread):
     ) -> _Followed:
         settings, calibration = self._settings, calibration_of(reader.reference)
         own = RowReader(version, reader.schema, reader.reference)
-        order: LogOrder | UnservedOrder = LogOrder(
-            self._database, own, self._unreadable, turned=self._turned
-        )
-        late = LateRows(partial(rows_after, self._database, version))
+        again = LogOrder(self._database, own, self._unreadable, turned=self._turned)
         is_served = role != ROLE
-        if not is_served:
+        order: LogOrder | UnservedOrder
+        if is_served:
+            order = LogOrder(self._database, own, self._unreadable, turned=self._turned)
+            late = LateRows(partial(rows_after, self._database, version))
+        else:
             calibration = without_answers(calibration)
             order = UnservedOrder(
                 self._database, settings.model, own, self._unreadable, since=since or EARLIEST,
@@ -201,7 +200,6 @@ class EvidenceThread(CycleThread):
             policy_of(settings), role, is_served,
         )  # fmt: skip
         pursuit = Pursuit(self._database, watch, order, now)
-        again = LogOrder(self._database, own, self._unreadable, turned=self._turned)
         followed = _Followed(
             pursuit, calibration, since, role, late,
             LateLabels(self._database, again), EvidenceView(version),
