@@ -173,7 +173,7 @@ requirements: setup ## Compile the pins from the pyprojects; they stay but for P
 
 .PHONY: package
 package: ## Pack the chart into .build/charts (PUSH=oci://...: and push it there)
-	@mkdir -p .build/charts && $(WITH_CLIENTS) $(TIMED) "package" bash -c '\
+	@mkdir -p .build/charts && $(WITH_CLIENTS) $(TIMED) "package" bash -euc '\
 	   helm package charts/taxi-monitoring --destination .build/charts; \
 	   if [ -n "$(PUSH)" ]; then helm push ".build/charts/taxi-monitoring-$$(awk "/^version:/{print \$$2}" charts/taxi-monitoring/Chart.yaml).tgz" "$(PUSH)"; fi'
 
