@@ -74,6 +74,8 @@ SILENT = {
     "policies: Time of the last switch - last switch": "the traffic has stayed where it is",
 }
 
+#: Of the rules' groups, seconds: a new one is evaluated somewhere within its first interval.
+LONGEST_INTERVAL = 240
 LOOKING_BACK = (
     "TaxiPredictorErrors", "TaxiPredictorErrorBudgetBurning", "TaxiPredictorSlow",
     "TaxiPredictorLatencyBudgetBurning", "TaxiRunFailed", "TaxiRunRefused", "TaxiRunRolledBack",
@@ -208,7 +210,8 @@ def rules(context: str) -> list[dict[str, Any]]:
             evaluated = {rule["name"] for rule in found if rule["health"] != "unknown"}
             return found if evaluated == shipped else []
 
-        found: list[dict[str, Any]] = wait_for(f"{len(shipped)} rules in Prometheus", loaded)
+        what = f"{len(shipped)} rules in Prometheus"
+        found: list[dict[str, Any]] = wait_for(what, loaded, LONGEST_INTERVAL + 20)
     return found
 
 
