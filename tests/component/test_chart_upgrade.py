@@ -101,7 +101,10 @@ def test_applied_renders_make_secrets_once(
     call = make_secrets.api(host, port, cluster.namespace, account)
     found = []
     for values in ({}, {"predictor": {"podAnnotations": {"a": "b"}}}):
-        text = template({**VALUES, **values}, namespace=cluster.namespace, monitoring=False)
+        text = template(
+            {**VALUES, **values}, namespace=cluster.namespace, monitoring=False,
+            binary=program("helm"),
+        )  # fmt: skip
         cluster.run("kubectl", "apply", "-f", "-", stdin=text)
         # The Job's rights, for the user that this test is.
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "taxi-secrets"}

@@ -32,9 +32,7 @@ class ApiProxy:
         self._told: set[str] | None = None
         self._open: dict[socket.socket, bool] = {}
         self._lock = threading.Lock()
-        self._client = httpx.Client(
-            base_url=url, verify=False, timeout=httpx.Timeout(20, read=None)
-        )
+        self._behind = url
         proxy = self
 
         class Calls(BaseHTTPRequestHandler):
@@ -71,7 +69,6 @@ class ApiProxy:
         self._server.shutdown()
         self.cut_watches()
         self._server.server_close()
-        self._client.close()
 
     def cut_watches(self) -> None:
         """End every watch; a client asks again."""
@@ -111,8 +108,10 @@ class ApiProxy:
             self.watches += 1
             self._open[call.connection] = True
         try:
-            with self._client.stream(
-                call.command, call.path, headers=headers, content=body
+            # A connection for each: httpcore's pool may close one that another thread uses.
+            with httpx.stream(
+                call.command, f"{self._behind}{call.path}", headers=headers, content=body,
+                verify=False, timeout=httpx.Timeout(20, read=None),
             ) as answer:  # fmt: skip
                 call.send_response_only(answer.status_code)
                 for name, value in answer.headers.items():

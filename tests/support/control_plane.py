@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -108,7 +109,21 @@ class Api:
             "Authorization": f"Bearer {ADMIN}",
             **({"Impersonate-User": user} if user else {}),
         }
-        self._client = httpx.Client(base_url=url, verify=False, timeout=20, headers=headers)
+        self._options: dict[str, Any] = {
+            "base_url": url, "verify": False, "timeout": 20, "headers": headers,
+        }  # fmt: skip
+        self._threads = threading.local()
+
+    @property
+    def _client(self) -> httpx.Client:
+        """A client for each thread: httpcore's pool may close a connection that another one uses.
+
+        See https://github.com/encode/httpcore/issues/1110.
+        """
+        if not hasattr(self._threads, "client"):
+            self._threads.client = httpx.Client(**self._options)
+        client: httpx.Client = self._threads.client
+        return client
 
     def refusal(self, method: str, manifest: Manifest, namespace: str, part: str = "") -> str:
         """Ask for a change without making it; return why it is refused, empty when it is not.
