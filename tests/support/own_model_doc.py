@@ -46,6 +46,8 @@ def run(commands: str, folder: Path, **variables: str) -> subprocess.CompletedPr
         program = programs / name
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
         program.chmod(0o755)
+    (programs / "python").unlink(missing_ok=True)
+    (programs / "python").symlink_to(sys.executable)
     environment: Mapping[str, str] = {
         "PATH": f"{programs}:{os.environ['PATH']}",
         "PYTHONPATH": ":".join([str(folder), *sys.path]), "OMP_NUM_THREADS": "1", **variables,
