@@ -48,7 +48,7 @@ MONITOR_DRIFT_KIND: Final = computed(
 )  # fmt: skip
 MONITOR_TRAFFIC: Final = computed(
     "taxi_monitor_traffic_ratio",
-    "Rows that came in the last hour or longer stretch of event times over those that the reference "
+    "Rows of the last hour or longer, by the times of their events, over those that the reference "
     "had at like hours; absent where that is not known.",
     *_MODEL,
 )  # fmt: skip

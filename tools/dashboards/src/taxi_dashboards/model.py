@@ -92,7 +92,6 @@ _EVIDENCE: Final = Row(
             "reference had at like hours; 1 is as much.",
             NUMBER,
             Query(of_models("taxi_monitor_traffic_ratio"), "{{model_role}}"),
-            limit=1,
             without="not known of this version",
         ),
         lines(

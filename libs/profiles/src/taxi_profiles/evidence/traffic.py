@@ -20,8 +20,8 @@ _DAY: Final = 24 * _HOUR
 _BAND: Final = _DAY / BANDS
 #: A day with fewer than this share of the middle day's rows has strays of a wrong clock.
 _STRAY_SHARE: Final = 0.01
-#: Hours of a stratum from which on the reference knows its traffic: one band of one day.
-_MIN_HOURS: Final = _BAND / _HOUR
+#: Hours of a stratum from which on the reference knows its traffic.
+_MIN_HOURS: Final = 1.0
 #: Shortest stretch that is measured, hours: what is shorter says more about order than about rows.
 _MIN_STRETCH: Final = 1.0
 #: Longest one: rows of last year and of this one are of no stretch.
