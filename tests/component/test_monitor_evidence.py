@@ -254,9 +254,10 @@ def test_traffic_is_that_of_the_reference_whoever_goes_on(judged: Judged) -> Non
     for start in range(0, 4000, 400):
         judged.store(range(start, start + 400, 2))  # every other ride of the reference
         judged.seconds += 60.0
-        monitor = judged.monitor()
-        judged.view(monitor)
+        judged.view(judged.monitor())
 
+    monitor = judged.monitor()
+    judged.view(monitor)
     assert gauges(monitor)["taxi_monitor_traffic_ratio", "champion"] == pytest.approx(0.5, rel=0.2)
     blocks = sorted(judged.verdicts(), key=lambda one: one["block"])
     rows = [one["traffic"] for one in blocks]

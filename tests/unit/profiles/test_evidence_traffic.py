@@ -79,7 +79,7 @@ def test_rows_that_stop_for_a_while_are_less_traffic() -> None:
 
 
 def test_many_short_blocks_are_one_stretch_of_an_hour() -> None:
-    moments = START + 21 * DAY + 9 * HOUR + np.arange(3000) * 3.0
+    moments: np.ndarray = START + 21 * DAY + 9 * HOUR + np.arange(3000.0) * 3.0
     traffic = None
     stretches = set()
     for start in range(0, 3000, 100):

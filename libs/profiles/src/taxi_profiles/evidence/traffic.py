@@ -47,7 +47,8 @@ class UsualTraffic:
             begin: Local time, seconds since 1970-01-01 00:00 local.
             end: Likewise, later.
         """
-        bands = np.arange(np.floor(begin / _BAND), np.ceil(end / _BAND)) * _BAND
+        first, last = np.floor(begin / _BAND), np.ceil(end / _BAND)
+        bands = np.arange(first, last, dtype=np.float64) * _BAND
         hours = (np.minimum(bands + _BAND, end) - np.maximum(bands, begin)) / _HOUR
         wanted = np.bincount(strata_of(bands), hours, minlength=STRATA)
         touched = wanted > 0
@@ -87,7 +88,7 @@ def usual_traffic(moments: Floats) -> UsualTraffic:
     hours = np.maximum(np.minimum(begins + _BAND, last) - np.maximum(begins, first), 0.0) / _HOUR
     return UsualTraffic(
         np.bincount(strata_of(kept), minlength=STRATA).astype(np.float64),
-        np.bincount(strata_of(begins), hours, minlength=STRATA),
+        np.bincount(strata_of(begins), hours, minlength=STRATA).astype(np.float64),
     )
 
 
