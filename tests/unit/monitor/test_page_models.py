@@ -120,6 +120,7 @@ def test_traffic_is_told_beside_the_references_and_only_where_it_is_known() -> N
     assert len(chart.dots) == 39, "the first block is no stretch"
     assert len(heights) == 2
     assert min(heights) == pytest.approx(level[0])
+    assert max(heights) == pytest.approx((level[0] + 100) / 2, abs=3), "the axis begins at 0"
 
     before = {
         side: [replace(block, traffic=None) for block in blocks]

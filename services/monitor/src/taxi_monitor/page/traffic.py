@@ -3,6 +3,7 @@
 import math
 
 from taxi_domain.verdicts import Side
+from taxi_monitor.page.charts.axes import axis_of
 from taxi_monitor.page.charts.timeline import Frame, Level, Line, Timeline, timeline
 from taxi_monitor.page.history import History
 from taxi_monitor.page.words import moment, number, span
@@ -38,11 +39,13 @@ def traffic_chart(history: History) -> Timeline | None:
         told = _told(block.traffic)
         texts.append(f"{moment(at)}: {told}" if told else "")
         before = block
-    if before is None or not any(math.isfinite(value) for _, value in points):
+    ratios = [value for _, value in points if math.isfinite(value)]
+    if before is None or not ratios:
         return None
     text = f"Last: {_told(before.traffic) or 'not known'}."
     frame = Frame(
-        "Traffic over the reference's", text, history.span,
+        # From nothing on, so that half as much is half as high.
+        "Traffic over the reference's", text, history.span, axis_of([0.0, 1.0, *ratios]),
         levels=(Level(1.0, "as the reference", "zero"),), marks=history.marks, most_times=2,
     )  # fmt: skip
     return timeline(frame, [Line("traffic", "rows", points, texts=texts)])
