@@ -141,11 +141,9 @@ def traffic_after(usual: UsualTraffic, before: Traffic | None, moments: Floats) 
         return Traffic(time, 0)
     hours = (time - before.begin) / _HOUR
     rows = before.rows + len(moments)
-    if hours < 0 or hours > _MAX_STRETCH:
-        # Rows of before, or of another time: what was known stays while they are but out of order.
-        near = abs(hours) < _MIN_STRETCH
-        return Traffic(time, 0, before.measured if near else None)
-    if hours < _MIN_STRETCH:
+    if abs(hours) < _MIN_STRETCH:  # or a little back, as rows come out of order
         return replace(before, rows=rows)
+    if not 0 < hours <= _MAX_STRETCH:
+        return Traffic(time, 0)
     expected = usual.between(before.begin, time)
     return Traffic(time, 0, None if expected is None else Measured(hours, rows, expected))
