@@ -267,7 +267,8 @@ _ALL: Final = (
     Shift("number-0-for-5%", zeros(0.05), INPUTS, ("number",)),
     Shift("number-constant", constant, INPUTS, ("number",)),
     Shift("times-missing", untimed, (FAULT,), ("event_time",)),
-    Shift("times-5h-off", hours_off(5), (*INPUTS, FAULT), ("event_time",)),
+    *(Shift(f"times-{hours}h-off", hours_off(hours), (*INPUTS, FAULT), ("event_time",))
+      for hours in (1, 3, 5)),
     Shift("200-rows-repeated", repeated, INPUTS),
 )  # fmt: skip
 #: By name.

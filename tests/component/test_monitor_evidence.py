@@ -247,6 +247,22 @@ def test_shifts_and_faults_are_told_with_their_kind(judged: Judged) -> None:
     assert samples["taxi_monitor_evidence_alarm", "rows"] == 1
     assert samples["taxi_monitor_selftest_passed_ratio", "champion"] == 1
     assert ("taxi_monitor_evidence_alarm", "labels") not in samples, "what is not known is absent"
+    assert ("taxi_monitor_traffic_ratio", "champion") not in samples, "the reference ends at 14:34"
+
+
+def test_traffic_is_that_of_the_reference_whoever_goes_on(judged: Judged) -> None:
+    for start in range(0, 4000, 400):
+        judged.store(range(start, start + 400, 2))  # every other ride of the reference
+        judged.seconds += 60.0
+        judged.view(judged.monitor())
+
+    monitor = judged.monitor()
+    judged.view(monitor)
+    assert gauges(monitor)["taxi_monitor_traffic_ratio", "champion"] == pytest.approx(0.5, rel=0.2)
+    blocks = sorted(judged.verdicts(), key=lambda one: one["block"])
+    rows = [one["traffic"] for one in blocks]
+    stretches = {(one["hours"], one["came"]) for one in rows if one["hours"]}
+    assert sum(came for _, came in stretches) == 100 * (len(rows) - 1) - rows[-1]["rows"]
 
 
 def test_refused_rows_are_a_fault_of_the_data(judged: Judged) -> None:

@@ -18,7 +18,7 @@ from taxi_store.connection import Document, connect
 from taxi_store.log.encoded_pages import of_version, stored_in
 from taxi_store.log.newest_values import newest_values
 from taxi_store.log.stored_order import EARLIEST, first_stored
-from taxi_store.verdicts.block_verdict import BlockVerdict, Cursor
+from taxi_store.verdicts.block_verdict import BlockTraffic, BlockVerdict, Cursor
 from taxi_store.verdicts.verdicts import (
     KEPT_DETECTORS,
     Span,
@@ -54,7 +54,7 @@ def verdict(block: int = 0, version: str = "v1", side: Side = Side.ROWS) -> Bloc
         scores={"column:distance": 0.25, HOSTILE: 0.5}, evidence={"column:distance": 1.5},
         groups={"inputs": 1.25}, total=0.5, threshold=2.3, state=BlockState.OK, kind="None",
         blamed=("column:distance",), problems={"harm": "no label yet"}, detector=b"\0state",
-        engine=1,
+        engine=1, traffic=BlockTraffic(1.6e9 + 0.1, 120, 3.25, 480, 512.5),
     )  # fmt: skip
 
 
@@ -102,6 +102,7 @@ def test_a_chart_has_every_block_of_a_span_when_they_are_few(database: Database[
     assert [one.block for one in found] == [0, 1, 2, 3, 4]
     assert {tuple(one.scores.items()) for one in found} == {((HOSTILE, 0.5),)}
     assert {one.detector for one in found} == {b""}
+    assert {one.traffic for one in found} == {verdict().traffic}
     assert len(chart_points(database, span())) == 7
 
 

@@ -37,7 +37,7 @@ from taxi_schema.schema import Schema
 from taxi_store.registry.entries import AliasEntry, ModelEntry
 from taxi_store.registry.runs import RunEntry
 from taxi_store.reports.reports import ReportEntry
-from taxi_store.verdicts.block_verdict import BlockVerdict, Cursor
+from taxi_store.verdicts.block_verdict import BlockTraffic, BlockVerdict, Cursor
 
 Floats = NDArray[np.float64]
 
@@ -185,6 +185,9 @@ def _block(  # noqa: PLR0913, PLR0917 - one argument for each part
         blamed=tuple(sorted(evidence, key=lambda name: -evidence[name])[:5]),
         problems={} if side is Side.ROWS else {"bias": "no label of the block is within limits"},
         engine=1,
+        # The traffic halves at the end.
+        traffic=BlockTraffic(0.0, 0, 2.0, BLOCK, BLOCK * (2.0 if place >= 30 else 1.0))
+        if side is Side.ROWS and place else None,
     )  # fmt: skip
 
 

@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import msgspec
 import pytest
+from support.page_states import blocks_of
 from support.taxi_columns import SCHEMA
 
+from taxi_domain.verdicts import Side
 from taxi_monitor.app import create_app
 from taxi_monitor.http.event_log import EventLog
 from taxi_monitor.http.openapi import document
+from taxi_monitor.http.verdict_forms import block_form
 
 #: Pages, and what is no JSON.
 NO_JSON = (
@@ -40,3 +44,20 @@ def test_labels_and_rows_have_the_models_names(schema: Any) -> None:
     names = set(schemas["Label"].get("properties", {}))
     assert names == (set() if schema is None else {"ride_id", "duration"})
     assert ("ride_id" in schemas["Row"].get("required", [])) == (schema is not None)
+
+
+def test_the_evidence_of_a_version_is_described_to_its_traffic() -> None:
+    schemas = document(SCHEMA)["components"]["schemas"]
+
+    version = schemas["Versions"]["properties"]["versions"]["items"]
+    for side in Side:
+        name = version["properties"]["evidence"]["properties"][side]["$ref"].rpartition("/")[2]
+        told = json_of(block_form(blocks_of(3)[side][-1]))
+        assert set(told) <= set(schemas[name]["properties"])
+    traffic = json_of(block_form(blocks_of(3)[Side.ROWS][-1]))["traffic"]
+    assert set(traffic) == set(schemas["TrafficForm"]["required"])
+    assert traffic["ratio"] == traffic["rows_per_hour"] / traffic["reference_rows_per_hour"]
+
+
+def json_of(form: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(form))

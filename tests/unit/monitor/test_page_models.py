@@ -38,6 +38,7 @@ from taxi_monitor.page.happened import mark_rows
 from taxi_monitor.page.history import Judging
 from taxi_monitor.page.labels import coverage_of
 from taxi_monitor.page.pushing import pushers
+from taxi_monitor.page.traffic import traffic_chart, traffic_words
 from taxi_monitor.page.version import card_of
 from taxi_profiles.reference import PREDICTION, TARGET
 
@@ -102,6 +103,31 @@ def test_the_chart_has_the_budgets_line_at_the_threshold() -> None:
     (tick,) = [tick for tick in chart.y_ticks if tick.text == "100k"]
     assert tick.at == pytest.approx(alarm[0], abs=0.02)
     assert evidence_chart(StoredHistory().of(any_version(hostile_schema()))) is None
+
+
+def test_traffic_is_told_beside_the_references_and_only_where_it_is_known() -> None:
+    watched = any_version(hostile_schema())
+    history = history_of().of(watched)
+    chart = traffic_chart(history)
+
+    assert traffic_words(history) == (
+        "250 rows an hour, 0.5 times the reference's 500 at like hours (over 2 h)"
+    )
+    assert chart is not None
+    assert chart.text == f"Last: {traffic_words(history)}."
+    (level,) = chart.levels
+    heights = {dot.y for dot in chart.dots}
+    assert len(chart.dots) == 39, "the first block is no stretch"
+    assert len(heights) == 2
+    assert min(heights) == pytest.approx(level[0])
+    assert max(heights) == pytest.approx((level[0] + 100) / 2, abs=3), "the axis begins at 0"
+
+    before = {
+        side: [replace(block, traffic=None) for block in blocks]
+        for side, blocks in blocks_of(40).items()
+    }
+    unknown = StoredHistory(before).of(watched)
+    assert (traffic_words(unknown), traffic_chart(unknown)) == ("", None)
 
 
 def test_lines_are_broken_between_versions() -> None:

@@ -46,6 +46,12 @@ MONITOR_DRIFT_KIND: Final = computed(
     "taxi_monitor_drift_kind", "1 for the kind of drift that the evidence says, else 0.",
     *_MODEL, "kind",
 )  # fmt: skip
+MONITOR_TRAFFIC: Final = computed(
+    "taxi_monitor_traffic_ratio",
+    "Rows of the last hour or longer, by the times of their events, over those that the reference "
+    "had at like hours; absent where that is not known.",
+    *_MODEL,
+)  # fmt: skip
 MONITOR_LABEL_COVERAGE: Final = computed(
     "taxi_monitor_label_coverage_ratio",
     "Share of rows that have a label, of the time that the block of labels looked at last is of.",

@@ -87,6 +87,14 @@ _EVIDENCE: Final = Row(
             without=_NO_EVIDENCE,
         ),
         lines(
+            "Traffic over the reference's",
+            "Rows of the last hour or longer, by the times of their events, over those that the "
+            "reference had at like hours; 1 is as much.",
+            NUMBER,
+            Query(of_models("taxi_monitor_traffic_ratio"), "{{model_role}}"),
+            without="not known of this version",
+        ),
+        lines(
             "Self-test",
             "Share of the shifts of deciding columns that a copy of the engine sees.",
             SHARE,

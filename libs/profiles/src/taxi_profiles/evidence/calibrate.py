@@ -37,6 +37,7 @@ from taxi_profiles.evidence.tables import (
     fit_tables,
     pair_tables,
 )
+from taxi_profiles.evidence.traffic import usual_traffic
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference, Sample
 
 Floats = NDArray[np.float64]
@@ -104,6 +105,7 @@ def calibrate(
         correction=correction,
         scores=scores,
         problems={},
+        traffic=usual_traffic(rows.columns[MOMENT]) if reference.timed else None,
     )
 
 

@@ -30,6 +30,7 @@ from taxi_profiles.evidence.streams import (
     score_of,
 )
 from taxi_profiles.evidence.tables import Table, TableModel
+from taxi_profiles.evidence.traffic import UsualTraffic
 from taxi_profiles.reference import Reference
 
 Floats = NDArray[np.float64]
@@ -67,6 +68,7 @@ class Calibration:
             order of time, by stream.
         problems: By stream or column, why it has no evidence.
         borrowed: Blocks of these that are a predecessor's.
+        traffic: Rows by the hour; None where rows have no event times, and in versions of before.
     """
 
     block_rows: int
@@ -83,6 +85,7 @@ class Calibration:
     scores: Mapping[str, Floats]
     problems: Mapping[str, str]
     borrowed: int = 0
+    traffic: UsualTraffic | None = None
 
     @property
     def blocks(self) -> int:
@@ -153,6 +156,8 @@ class Calibration:
             arrays[f"means/{side}/counts"] = means.counts
         for place, some in enumerate(self.scores.values()):
             arrays[f"scores/{place}"] = some
+        if self.traffic is not None:
+            arrays |= self.traffic.arrays()
         layout = {
             "format": _FORMAT,
             "block_rows": self.block_rows,
@@ -248,6 +253,7 @@ def calibration_of(reference: Reference) -> Calibration:
         scores={name: arrays[f"scores/{place}"] for place, name in enumerate(layout["scores"])},
         problems=layout["problems"],
         borrowed=layout["borrowed"],
+        traffic=UsualTraffic.of_arrays(arrays),
     )
 
 

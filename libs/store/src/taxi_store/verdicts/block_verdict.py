@@ -5,7 +5,7 @@ in it, and MongoDB gives dots and dollar signs in the names of fields a meaning.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from taxi_domain.verdicts import BlockState, Side, verdict_id
@@ -25,6 +25,31 @@ class Cursor:
 
     stored_at: datetime
     row_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTraffic:
+    """How many rows came an hour, up to a block, by the times of their events.
+
+    Attributes:
+        begin: Where the stretch of time begins that is not whole yet, local seconds since 1970.
+        rows: Rows of the blocks since.
+        hours: Of the last stretch that is whole; 0 before there was one, or where the reference
+            does not know such hours.
+        came: Rows that came in it.
+        usual: Rows that the reference would have had.
+    """
+
+    begin: float
+    rows: int
+    hours: float = 0.0
+    came: int = 0
+    usual: float = 0.0
+
+    @property
+    def ratio(self) -> float | None:
+        """Rows that came over those of the reference; None where it cannot be told."""
+        return self.came / self.usual if self.hours and self.usual else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +80,7 @@ class BlockVerdict:
         role: Of the version when it was judged; empty where that is not known.
         released_at: Of labels: when enough rows of its time had one, by the time of storing, or
             those of a block before; None where it was not kept.
+        traffic: Of rows: how many came an hour; None where it is not known.
     """
 
     model: str
@@ -79,6 +105,7 @@ class BlockVerdict:
     backfilled: bool = False
     role: str = ""
     released_at: datetime | None = None
+    traffic: BlockTraffic | None = None
 
     @property
     def verdict_id(self) -> str:
@@ -104,6 +131,7 @@ def document_of(verdict: BlockVerdict) -> Document:
         "problems": [{"name": one, "reason": text} for one, text in verdict.problems.items()],
         "detector": verdict.detector, "engine": verdict.engine, "backfilled": verdict.backfilled,
         "role": verdict.role, "released_at": verdict.released_at,
+        "traffic": None if verdict.traffic is None else asdict(verdict.traffic),
     }  # fmt: skip
 
 
@@ -138,11 +166,21 @@ def verdict_of(document: Document) -> BlockVerdict:
             backfilled=bool(document.get("backfilled")),
             role=str(document.get("role") or ""),
             released_at=_time_or_none(document.get("released_at")),
+            traffic=_traffic_or_none(document.get("traffic")),
         )
 
 
 def _cursor(part: Document) -> Cursor:
     return Cursor(time_of(part["stored_at"]), str(part["row_id"]))
+
+
+def _traffic_or_none(part: Document | None) -> BlockTraffic | None:
+    if part is None:
+        return None
+    return BlockTraffic(
+        float(part["begin"]), int(part["rows"]), float(part["hours"]), int(part["came"]),
+        float(part["usual"]),
+    )  # fmt: skip
 
 
 def _numbers(parts: list[Document], name: str) -> dict[str, float]:

@@ -335,7 +335,8 @@ def _chosen(database: Database[Document], span: Span, points: int) -> list[str] 
 def _fields(streams: Sequence[str]) -> dict[str, Any]:
     fields: dict[str, Any] = dict.fromkeys(
         ("model", "version", "side", "block", "rows", "first_ts", "last_ts", "cursor", "groups",
-         "total", "threshold", "state", "kind", "blamed", "engine", "backfilled", "role"), 1,
+         "total", "threshold", "state", "kind", "blamed", "engine", "backfilled", "role",
+         "traffic"), 1,
     )  # fmt: skip
     if streams:
         # Names are literal: one may begin with a dollar sign.

@@ -21,6 +21,7 @@ from taxi_monitor.evidence.log_order import LogOrder
 from taxi_monitor.evidence.members import Members
 from taxi_monitor.evidence.pieces import Piece
 from taxi_monitor.evidence.sides import LabelSide, RowSide, Start, history_of
+from taxi_monitor.evidence.traffic import traffic_of
 from taxi_monitor.evidence.unserved import UnservedOrder
 from taxi_monitor.windows.reader import RowReader
 from taxi_profiles.evidence import streams
@@ -241,6 +242,7 @@ class Pursuit:
             backfilled=self._anew or block.place.stored_at < self._past[block.side],
             role=self._watch.role,
             released_at=block.released_at,
+            traffic=traffic_of(self._watch.calibration, judge.verdict, block),
         )
 
     def _kind(self, block: Block, judge: _Judge) -> str:

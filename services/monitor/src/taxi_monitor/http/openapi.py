@@ -15,10 +15,12 @@ from taxi_domain.ids import ID_PATTERN
 from taxi_domain.models import Alias
 from taxi_domain.numbers import MAX_NUMBER
 from taxi_domain.records import MAX_PUSHED
+from taxi_domain.verdicts import Side
 from taxi_monitor.events.cloudevents import BATCHED, MAX_ATTRIBUTE, MAX_EVENT_ID, STRUCTURED, TYPES
 from taxi_monitor.http.access import Token
 from taxi_monitor.http.event_routes import MAX_EVENTS
 from taxi_monitor.http.routes import Parts, json_of
+from taxi_monitor.http.verdict_forms import BlockForm
 from taxi_monitor.http.verdict_routes import VERDICT_PARAMETERS, VerdictsForm
 from taxi_runtime.bodies import JSON
 from taxi_runtime.doors import Door
@@ -254,6 +256,7 @@ def _event(kind: JsonSchema, data: JsonSchema | None) -> JsonSchema:
 
 
 def _versions() -> JsonSchema:
+    block = _TEMPLATE.format(name=BlockForm.__name__)
     version = {
         "type": "object",
         "required": ["model_role", "model_version", "target", "unit", "evaluated_at"],
@@ -261,6 +264,11 @@ def _versions() -> JsonSchema:
             "model_role": {"type": "string"},
             "model_version": {"type": "string"},
             "evaluated_at": {"type": ["string", "null"]},
+            "evidence": {
+                "type": ["object", "null"],
+                "description": "Of `/v1/drift`: the newest block of each side.",
+                "properties": {str(side): {"$ref": block} for side in Side},
+            },
         },
     }
     return {

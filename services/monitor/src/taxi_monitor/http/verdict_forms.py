@@ -8,10 +8,19 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from taxi_domain.verdicts import Side
-from taxi_store.verdicts.block_verdict import BlockVerdict
+from taxi_store.verdicts.block_verdict import BlockTraffic, BlockVerdict
 
 #: Newest block of each side that has one.
 Newest = Mapping[Side, BlockVerdict]
+
+
+class TrafficForm(Struct, frozen=True):
+    """Rows an hour by the times of their events, beside the reference's at like hours."""
+
+    ratio: Annotated[float, Meta(description="Rows that came over those of the reference.")]
+    rows_per_hour: Annotated[float, Meta(description="Rows an hour that came.")]
+    reference_rows_per_hour: Annotated[float, Meta(description="The same of the reference.")]
+    hours: Annotated[float, Meta(description="Stretch of time that was measured last, hours.")]
 
 
 class BlockForm(Struct, frozen=True, omit_defaults=True):
@@ -35,6 +44,7 @@ class BlockForm(Struct, frozen=True, omit_defaults=True):
     evidence: Annotated[dict[str, float | None], Meta(description="Evidence of streams.")] = {}
     problems: Annotated[dict[str, str], Meta(description="Why a stream has no score.")] = {}
     backfilled: Annotated[bool, Meta(description="Judged later, over the past log.")] = False
+    traffic: Annotated[TrafficForm | None, Meta(description="Of rows; shown only.")] = None
 
 
 def block_form(block: BlockVerdict) -> BlockForm:
@@ -46,7 +56,15 @@ def block_form(block: BlockVerdict) -> BlockForm:
         groups=_all_finite(block.groups), blamed=list(block.blamed),
         scores=_all_finite(block.scores), evidence=_all_finite(block.evidence),
         problems=dict(block.problems), backfilled=block.backfilled,
+        traffic=_traffic_form(block.traffic),
     )  # fmt: skip
+
+
+def _traffic_form(traffic: BlockTraffic | None) -> TrafficForm | None:
+    if traffic is None or traffic.ratio is None:
+        return None
+    hours = traffic.hours
+    return TrafficForm(traffic.ratio, traffic.came / hours, traffic.usual / hours, hours)
 
 
 def _finite(value: float | None) -> float | None:

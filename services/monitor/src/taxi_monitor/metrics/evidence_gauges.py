@@ -79,6 +79,8 @@ def _of_version(model: tuple[str, str], view: EvidenceView, now: float) -> Itera
             yield catalogue.MONITOR_DRIFT_KIND, (*model, kind), float(kind == view.kind)
     for side, verdict in view.verdicts.items():
         yield from _of_side((*model, str(side)), verdict)
+        if verdict.traffic is not None and verdict.traffic.ratio is not None:
+            yield catalogue.MONITOR_TRAFFIC, model, verdict.traffic.ratio
 
 
 def _labels_of(model: tuple[str, str], view: EvidenceView) -> Iterator[Sample]:

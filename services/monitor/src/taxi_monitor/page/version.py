@@ -28,6 +28,7 @@ from taxi_monitor.page.happened import MarkRow, mark_rows
 from taxi_monitor.page.history import History, Judging
 from taxi_monitor.page.labels import Labels, Lag, labels_of
 from taxi_monitor.page.pushing import Pushers, pushers
+from taxi_monitor.page.traffic import traffic_chart, traffic_words
 from taxi_monitor.page.words import count, moment, share
 from taxi_monitor.windows.versions import Evaluation, WatchedVersion
 
@@ -80,6 +81,7 @@ class Card:
         since: Since when the state lasts; empty when it is new.
         above: How far its error is above the reference's, real and estimated.
         judging: What is known of the verdict beside its blocks.
+        traffic: Rows an hour beside the reference's; empty where not known.
     """
 
     head: Head
@@ -92,6 +94,7 @@ class Card:
     since: str
     above: list[str]
     judging: Judging
+    traffic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ class VersionPage:
         pushers: Rows that push the worst column's score; None without any.
         blocks: Blocks of the charts.
         marks: What happened in the charts' time.
+        traffic: Rows an hour over the reference's over time; None where not known.
     """
 
     card: Card
@@ -119,6 +123,7 @@ class VersionPage:
     pushers: Pushers | None = None
     blocks: list[BlockRow] = field(default_factory=list)
     marks: list[MarkRow] = field(default_factory=list)
+    traffic: Timeline | None = None
 
 
 def card_of(
@@ -147,6 +152,7 @@ def card_of(
         since=since(history, leading_block(history.newest)) if history.newest else "",
         above=above_reference(history, watched.schema.target.unit),
         judging=history.judging,
+        traffic=traffic_words(history),
     )
 
 
@@ -161,6 +167,7 @@ def version_page(
         card, group_charts(history), error_chart(history, unit), error_unit(history, unit),
         blocks=block_rows(history),
         marks=mark_rows(history.marks, history.span.low, history.span.high),
+        traffic=traffic_chart(history),
     )  # fmt: skip
     if evaluation is None:
         return page
