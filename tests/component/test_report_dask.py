@@ -120,6 +120,11 @@ class Cluster:
             kill(one)
         self.workers.clear()
 
+    def logs(self) -> str:
+        """Return what scheduler and workers said last."""
+        files = sorted(self._folder.glob("*.log"))
+        return "\n".join("\n".join(one.read_text().splitlines()[-30:]) for one in files)
+
     def _start(self, *arguments: str, first: Path | None) -> "subprocess.Popen[bytes]":
         # What is in `first` hides the rest.
         path = ":".join([*([str(first)] if first else []), *sys.path])
@@ -226,9 +231,14 @@ def another_package(folder: Path, name: str, number: str) -> Path:
     return folder / "another"
 
 
-def document(log: Log, one: "subprocess.Popen[str]") -> bytes:
+def document(log: Log, one: "subprocess.Popen[str]", cluster: Cluster | None = None) -> bytes:
     """Wait for a report; return its document."""
-    out, errors = one.communicate(timeout=240)
+    try:
+        out, errors = one.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        one.kill()
+        _, errors = one.communicate()
+        pytest.fail(f"the report did not end\n{errors}\n{cluster.logs() if cluster else ''}")
     assert one.returncode == 0, errors
     found = load_report(log.database, out.strip().splitlines()[-1].split(": ")[0], ReportPart.JSON)
     assert found is not None
@@ -247,7 +257,7 @@ def test_a_worker_that_dies_in_the_middle_is_not_missed(log: Log, cluster: Clust
     with in_the_middle(log, cluster) as running:
         kill(cluster.workers[0])
 
-    assert document(log, running) == local
+    assert document(log, running, cluster) == local
 
 
 def test_workers_that_are_all_gone_end_the_report_with_one_line(log: Log, cluster: Cluster) -> None:
@@ -263,7 +273,7 @@ def test_workers_that_are_all_replaced_are_waited_for(log: Log, cluster: Cluster
         cluster.kill_workers()
         cluster.start_worker()
 
-    assert document(log, running) == local
+    assert document(log, running, cluster) == local
 
 
 def test_a_scheduler_that_is_gone_ends_the_report_with_one_line(log: Log, cluster: Cluster) -> None:
@@ -288,7 +298,7 @@ def test_a_scheduler_that_is_replaced_is_waited_for(log: Log, cluster: Cluster) 
         cluster.start_scheduler()
         cluster.start_worker()
 
-    assert document(log, running) == local
+    assert document(log, running, cluster) == local
 
 
 def test_a_worker_of_another_release_is_refused_at_the_start(

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -33,15 +34,21 @@ class SlowProxy:
         trace: TracebackType | None,
     ) -> None:
         """Take no more connections."""
+        # A blocked accept is woken by a shutdown, not by a close.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:  # the server is away; it may come back
+                client.close()
+                continue
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 
@@ -53,5 +60,8 @@ class SlowProxy:
         except OSError:
             pass
         finally:
+            # Both sides see the end; a close would leave the other thread's read as it is, and let
+            # its number be used again.
             for one in (source, sink):
-                one.close()
+                with suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
