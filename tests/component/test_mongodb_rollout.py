@@ -49,7 +49,7 @@ def image_of(plane: ControlPlane, namespace: str) -> str:
 
 def upgrade(plane: ControlPlane, namespace: str, tag: str) -> None:
     plane.api.apply(stateful_set(tag, namespace), namespace)
-    wait_for(f"a pod with {tag}", lambda: image_of(plane, namespace).endswith(f":{tag}"), 30)
+    wait_for(f"a pod with {tag}", lambda: image_of(plane, namespace).endswith(f":{tag}"))
 
 
 def test_a_wrong_image_heals_by_the_next_upgrade(
@@ -142,8 +142,8 @@ def test_one_server_becomes_a_set_of_three(
         return int((found or {}).get("status", {}).get("readyReplicas", 0))
 
     control_plane.api.apply(stateful_set("same", growing), growing)
-    wait_for("one server", lambda: ready() == 1, 30)
+    wait_for("one server", lambda: ready() == 1)
     control_plane.api.apply(stateful_set("same", growing, 3), growing)
 
     # The first pod makes it only when it was restarted, for which the new ones have to be ready.
-    wait_for("a set", nodes.act, 30)
+    wait_for("a set", nodes.act)

@@ -328,14 +328,14 @@ def test_a_version_that_cannot_be_read_keeps_no_other_from_being_followed(
         files.delete_by_name(Registry(client["taxi"]).get(gone).digest)
     monitor = Monitor(tmp_path, mongod.uri).start()
     try:
-        watched = wait_for("a version", lambda: monitor.get("/v1/drift")["versions"], 20)
+        watched = wait_for("a version", lambda: monitor.get("/v1/drift")["versions"])
         assert [one["model_role"] for one in watched] == [sound]
         store(mongod, documents(rides, version, 0, 600))
 
         def window() -> Any:
             return monitor.get("/v1/drift")["versions"][0]["window"]["rows"] == 600
 
-        wait_for("rows of the log", window, 20)
+        wait_for("rows of the log", window)
         told = monitor.get("/v1/drift")["problem"]
     finally:
         monitor.stop()
