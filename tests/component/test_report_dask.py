@@ -175,7 +175,7 @@ def start(log: Log, **variables: str) -> "subprocess.Popen[str]":
     span = ["--from", log.written.start.isoformat(), "--to", log.written.end.isoformat()]
     return subprocess.Popen(
         [sys.executable, "-m", "taxi_report.main", "run", *span, "--output", "json"],
-        env=environment(log, **variables),
+        env=environment(log, PYTHONFAULTHANDLER="1", **variables),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -228,7 +228,11 @@ def another_package(folder: Path, name: str, number: str) -> Path:
 
 def document(log: Log, one: "subprocess.Popen[str]") -> bytes:
     """Wait for a report; return its document."""
-    out, errors = one.communicate(timeout=240)
+    try:
+        out, errors = one.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        one.send_signal(signal.SIGABRT)  # it says where all of its threads are
+        pytest.fail(f"no report in time; it said: {one.communicate()[1][-3000:]}")
     assert one.returncode == 0, errors
     found = load_report(log.database, out.strip().splitlines()[-1].split(": ")[0], ReportPart.JSON)
     assert found is not None

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -33,25 +34,36 @@ class SlowProxy:
         trace: TracebackType | None,
     ) -> None:
         """Take no more connections."""
+        # A blocked accept is woken by a shutdown, not by a close.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
                 return
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+            threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+
+    def _connect(self, client: socket.socket) -> None:
+        """Pass on both ways; both sockets are closed by this thread alone, when neither is read.
+
+        One that another thread closes may be another connection by the time it is read.
+        """
+        address = ("127.0.0.1", self._target)
+        with client, suppress(OSError), socket.create_connection(address) as server:
+            back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+            back.start()
+            self._pump(client, server)
+            back.join()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
+        with suppress(OSError):
             while data := source.recv(65536):
                 time.sleep(self.delay_seconds)
                 sink.sendall(data)
-        except OSError:
-            pass
-        finally:
-            for one in (source, sink):
-                one.close()
+        for one in (source, sink):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
