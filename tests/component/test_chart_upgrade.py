@@ -76,6 +76,17 @@ def test_the_last_release_can_be_upgraded_and_come_back(
         assert cluster.secrets() == before, step[0]
 
 
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+def test_a_cluster_that_knows_no_prometheus_takes_the_chart(
+    control_plane: ControlPlane, tmp_path: Path, helm: str
+) -> None:
+    cluster = Cluster(control_plane, tmp_path, f"bare-{helm}")
+
+    # The server has the CRD of the other tests.
+    install = ("install", "taxi", str(CHART), "--dry-run=server", "--take-ownership")
+    assert "kind: ServiceMonitor" not in cluster.run(helm, *install)
+
+
 @pytest.fixture(scope="module")
 def make_secrets() -> ModuleType:
     """Return the program of the Job."""

@@ -1,7 +1,7 @@
 """Every door of every server: its token, its headers, and whatever may be sent to it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from support.raw_requests import HEADS, answers_to, headers_of, status_of, stran
 from support.servers import Server, both, started
 
 from taxi_local.mongod import Mongod
+from taxi_operator import health_server, metrics_server
 from taxi_operator.metrics import Metrics
-from taxi_operator.metrics_server import serve
+from taxi_operator.small_server import SmallServer
 
 pytestmark = pytest.mark.component
 
@@ -111,16 +112,28 @@ def test_whatever_is_sent_is_answered_or_refused(
     assert "Traceback" not in server.process.printed()
 
 
-def test_the_operators_metrics_stand_all_of_it(capfd: pytest.CaptureFixture[str]) -> None:
+def operators_metrics() -> SmallServer:
     registry = CollectorRegistry()
     Metrics(registry)
-    server = serve(registry, 0)
+    return metrics_server.serve(registry, 0)
+
+
+@pytest.mark.parametrize(
+    ("serve", "path"),
+    [(operators_metrics, b"/metrics"), (lambda: health_server.serve(str, 0), b"/healthz")],
+    ids=["metrics", "probe"],
+)
+def test_the_operators_servers_stand_all_of_it(
+    serve: Callable[[], SmallServer], path: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = serve()
     try:
-        for request in (*HEADS, *strange_requests(b"/metrics"), *strange_requests(b"/")):
+        for request in (*HEADS, *strange_requests(path), *strange_requests(b"/")):
             for answer in answers_to(server.server_port, request):
                 assert status_of(answer) < 500 or status_of(answer) in {501, 505}, answer
                 assert b"Python" not in answer.partition(b"\r\n\r\n")[0]
-        (answer,) = answers_to(server.server_port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        asked = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path
+        (answer,) = answers_to(server.server_port, asked)
         assert status_of(answer) == 200
         assert KEPT.items() <= headers_of(answer).items()
         assert headers_of(answer)["server"] == "taxi-operator"

@@ -13,9 +13,10 @@ from support.predictor import register
 from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, SCHEMA
 
 from taxi_domain.models import MODEL_NAME, Alias
-from taxi_domain.mongodb import LABELS
+from taxi_domain.mongodb import AUDIT, LABELS
 from taxi_domain.verdicts import BlockState, Side
 from taxi_local.mongod import Mongod
+from taxi_store.admin.audit import Action, Stage, digest_of_ids, entries
 from taxi_store.connection import connect
 from taxi_store.log.corrections import MAX_REPLACED
 from taxi_store.verdicts.block_verdict import BlockVerdict, Cursor
@@ -88,6 +89,16 @@ def test_a_correction_counts_at_once_and_after_a_restart(monitor: Monitor, mongo
     rmse(monitor, (2.5**2 / ROWS) ** 0.5)
     again = monitor.post("/v1/labels/corrections", {"labels": [label(0, 12.5)]}).json()
     assert (again["corrected"], again["unchanged"]) == (0, 1)
+    # What changed something is in the audit, once and without ids of rows.
+    with connect(mongod.uri, app_name="test") as client:
+        (noted,) = entries(client["taxi"], 10)
+        assert client["taxi"][AUDIT].options()["capped"]
+    changed = [f"r-{number}" for number in range(ROWS - 1)]
+    assert (noted.action, noted.stage, noted.by) == (Action.CORRECT_LABEL, Stage.DONE, "token")
+    assert noted.what == {
+        "model": MODEL_NAME, "ids": len(changed), "ids_sha256": digest_of_ids(changed)
+    }  # fmt: skip
+    assert noted.counts == {LABELS: len(changed)}
     after = stored(mongod)
     assert after[f"r-{ROWS - 1}"] == before[f"r-{ROWS - 1}"]
     (replaced,) = after["r-0"].pop("replaced")

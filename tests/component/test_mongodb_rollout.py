@@ -1,5 +1,8 @@
 """The StatefulSet of MongoDB under the real controller: it heals, and grows by an upgrade."""
 
+import json
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -8,8 +11,8 @@ from typing import Any
 
 import pytest
 from pymongo.errors import ConnectionFailure
-from support.chart import manifests, template
-from support.control_plane import ControlPlane, program
+from support.chart import CHART, manifests, template
+from support.control_plane import ADMIN, OPERATOR, ControlPlane, program
 from support.controller_manager import running_controllers
 from support.waiting import wait_for
 
@@ -34,6 +37,21 @@ def namespace(
         yield "rollout"
 
 
+def refusal(plane: ControlPlane, folder: Path, namespace: str, **mongodb: Any) -> str:
+    """Return why Helm, which sees the cluster, does not render the chart; empty when it does."""
+    config = folder / "admin.json"
+    config.write_text(
+        plane.kubeconfig().read_text().replace(f'"token": "{OPERATOR}"', f'"token": "{ADMIN}"')
+    )
+    done = subprocess.run(
+        [program("helm"), "install", "taxi", str(CHART), "--dry-run=server", "--take-ownership",
+         "--namespace", namespace, "--values", "-"],
+        input=json.dumps({"mongodb": mongodb}), capture_output=True, text=True, timeout=90,
+        env={**os.environ, "KUBECONFIG": str(config), "HOME": str(folder)}, check=False,
+    )  # fmt: skip
+    return done.stderr if done.returncode else ""
+
+
 def stateful_set(tag: str, namespace: str, replicas: int = 1) -> dict[str, Any]:
     values = {"images": {"mongodb": {"tag": tag}}, "mongodb": {"replicas": replicas}}
     found = manifests(template(values, namespace=namespace, binary=program("helm")))
@@ -49,7 +67,7 @@ def image_of(plane: ControlPlane, namespace: str) -> str:
 
 def upgrade(plane: ControlPlane, namespace: str, tag: str) -> None:
     plane.api.apply(stateful_set(tag, namespace), namespace)
-    wait_for(f"a pod with {tag}", lambda: image_of(plane, namespace).endswith(f":{tag}"), 30)
+    wait_for(f"a pod with {tag}", lambda: image_of(plane, namespace).endswith(f":{tag}"))
 
 
 def test_a_wrong_image_heals_by_the_next_upgrade(
@@ -61,6 +79,27 @@ def test_a_wrong_image_heals_by_the_next_upgrade(
     upgrade(control_plane, namespace, "wrong-again")
     # The way back to a revision that was there.
     upgrade(control_plane, namespace, "right")
+
+
+TLS = {"tls": {"existingSecret": "tls"}}
+THREE = {"replicas": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "both", "each"),
+    [("tls-on", {}, THREE | TLS, (THREE, TLS)), ("tls-off", TLS, THREE, (THREE | TLS, {}))],
+)
+def test_growth_and_tls_are_refused_in_one_upgrade(  # noqa: PLR0913, PLR0917 - cases
+    control_plane: ControlPlane, tmp_path: Path, name: str,
+    there: dict[str, Any], both: dict[str, Any], each: tuple[dict[str, Any], ...],
+) -> None:  # fmt: skip
+    control_plane.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    found = manifests(template({"mongodb": there}, namespace=name))
+    (only,) = (one for one in found if one["kind"] == "StatefulSet")
+    control_plane.api.apply(only, name)
+
+    assert "change both at the same time" in refusal(control_plane, tmp_path, name, **both)
+    assert {refusal(control_plane, tmp_path, name, **one) for one in each} == {""}
 
 
 class Nodes:
@@ -142,8 +181,8 @@ def test_one_server_becomes_a_set_of_three(
         return int((found or {}).get("status", {}).get("readyReplicas", 0))
 
     control_plane.api.apply(stateful_set("same", growing), growing)
-    wait_for("one server", lambda: ready() == 1, 30)
+    wait_for("one server", lambda: ready() == 1)
     control_plane.api.apply(stateful_set("same", growing, 3), growing)
 
     # The first pod makes it only when it was restarted, for which the new ones have to be ready.
-    wait_for("a set", nodes.act, 30)
+    wait_for("a set", nodes.act)

@@ -110,7 +110,7 @@ def test_the_loss_of_the_primary_loses_no_row(trio: Trio, tmp_path: Path) -> Non
             gone = primary_of(client)
             killed = next(one for one in trio.members if one.host == gone)
             killed.mongod.kill()
-            wait_for("another primary", lambda: primary_of(client) not in {"", gone}, 30)
+            wait_for("another primary", lambda: primary_of(client) not in {"", gone})
             load.wait_for(100)
         wait_until_logged(trio.uri("root"), len(load.answered) + 1)
 
@@ -124,7 +124,7 @@ def test_the_loss_of_the_primary_loses_no_row(trio: Trio, tmp_path: Path) -> Non
         register(trio.uri("train"), Alias.FALLBACK, artifact_for(TAXI))
 
         killed.mongod.start()
-        wait_for("it is a member again", lambda: states(client).get(gone) == "secondary", 30)
+        wait_for("it is a member again", lambda: states(client).get(gone) == "secondary")
 
 
 def test_a_first_member_without_its_disk_makes_no_second_set(trio: Trio) -> None:
@@ -137,7 +137,7 @@ def test_a_first_member_without_its_disk_makes_no_second_set(trio: Trio) -> None
     first.mongod.start()
     first.keep(trio.hosts)
     # Nobody is there to say that there is a set: it waits.
-    wait_for("it waits for the others", lambda: "does not answer" in first.told(), 30)
+    wait_for("it waits for the others", lambda: "does not answer" in first.told())
     assert not first.ready.exists()
 
     for one in others:

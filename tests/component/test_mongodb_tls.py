@@ -63,7 +63,7 @@ def test_a_renewed_certificate_is_shown_without_a_restart(
 
     authority.secret(member.secrets.tls)
 
-    wait_for("the renewed certificate", lambda: shown(member) != before, 20)
+    wait_for("the renewed certificate", lambda: shown(member) != before)
     assert member.mongod.pid == pid
     with connect(uri(member, "monitor"), app_name="test") as client:
         assert database_of(client)["labels"].find_one() is None
@@ -79,7 +79,7 @@ def test_a_wrong_root_secret_leaves_a_serving_server_alone_and_is_told(member: M
         assert noted is not None
 
         member.keep()
-        wait_for("it says so", lambda: "refuses the password" in member.told(), 20)
+        wait_for("it says so", lambda: "refuses the password" in member.told())
 
         # Its probe goes on to answer, and its server to serve.
         assert member.ready.exists()
@@ -88,7 +88,7 @@ def test_a_wrong_root_secret_leaves_a_serving_server_alone_and_is_told(member: M
         assert last_kept(database_of(client)) == noted
 
         member.secrets.set_password("root", right)
-        wait_for("it is kept again", lambda: last_kept(database_of(client)) != noted, 20)
+        wait_for("it is kept again", lambda: last_kept(database_of(client)) != noted)
 
 
 def test_a_secret_without_a_certificate_is_told_and_changes_nothing(
@@ -98,6 +98,6 @@ def test_a_secret_without_a_certificate_is_told_and_changes_nothing(
     kept = tmp_path / "kept"
     shutil.move(member.secrets.tls / "tls.key", kept)
 
-    wait_for("it says so", lambda: "tls.key: cannot be read" in member.told(), 20)
+    wait_for("it says so", lambda: "tls.key: cannot be read" in member.told())
 
     assert shown(member) == before

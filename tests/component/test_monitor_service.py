@@ -213,7 +213,7 @@ def test_the_first_label_and_the_answer_in_the_log_stay(
     wanted = pytest.approx((sum(squares) / 700) ** 0.5)
 
     def settled() -> dict[str, Any]:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while True:
             says = monitor.wait("/v1/performance", "labelled_rows", 700)
             if says["actual"]["rmse"] == wanted or time.monotonic() > deadline:
@@ -244,7 +244,7 @@ def test_metrics_appear_with_what_is_known(
                 found.add(name)
         return found
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while "taxi_monitor_window_rows" not in (before := names()):
         assert time.monotonic() < deadline, "no window is exported"
         time.sleep(0.1)
@@ -328,14 +328,14 @@ def test_a_version_that_cannot_be_read_keeps_no_other_from_being_followed(
         files.delete_by_name(Registry(client["taxi"]).get(gone).digest)
     monitor = Monitor(tmp_path, mongod.uri).start()
     try:
-        watched = wait_for("a version", lambda: monitor.get("/v1/drift")["versions"], 20)
+        watched = wait_for("a version", lambda: monitor.get("/v1/drift")["versions"])
         assert [one["model_role"] for one in watched] == [sound]
         store(mongod, documents(rides, version, 0, 600))
 
         def window() -> Any:
             return monitor.get("/v1/drift")["versions"][0]["window"]["rows"] == 600
 
-        wait_for("rows of the log", window, 20)
+        wait_for("rows of the log", window)
         told = monitor.get("/v1/drift")["problem"]
     finally:
         monitor.stop()

@@ -245,7 +245,7 @@ def test_all_queries_of_a_reconcile_have_one_deadline(liar: LyingPrometheus) -> 
         found = await look(servers, policy(timeout=1, signals=16))
         took = time.monotonic() - begin
 
-        assert took < 2.4
+        assert took < 4
         answered = [one for one in found.readings if not one.failure]
         late = [one for one in found.readings if one.failure]
         assert len(answered) >= 4
@@ -396,9 +396,9 @@ def test_server_that_hangs_is_left_alone_until_one_policy_finds_it_well() -> Non
             for _ in range(MAX_FAILURES):
                 assert (await look(servers, served)).problem.startswith("Prometheus: no answer")
 
-            begin = time.monotonic()
+            made = one.made
             problems = {(await look(servers, served)).problem for _ in range(50)}
-            assert time.monotonic() - begin < 0.2
+            assert one.made == made
             (problem,) = problems
             assert "3 times in a row, so it is not asked until 2" in problem
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.operator_process import OperatorProcess, eventually
 from support.policy_namespace import FALLBACK, PolicyNamespace
-from support.receivers import Handler, endless, nothing, receiver, status
+from support.receivers import Handler, Receiver, endless, nothing, receiver, status
 
 from taxi_domain.errors import NotAvailableError
 from taxi_local.ports import free_port
@@ -65,7 +65,7 @@ def test_lying_receiver_gets_no_more_than_a_try(folder: Path) -> None:
         assert "xxx" not in "".join(problems)
         assert len(one.received) == 8
         assert elsewhere.received == []
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 30, "an endless answer is not read"
     assert post(f"http://127.0.0.1:{free_port()}", folder) == "Webhook: no connection"
 
 
@@ -99,6 +99,21 @@ def words(world: PolicyNamespace) -> list[str]:
     return [one.get("notice", "") for one in world.status().get("history", ())]
 
 
+def goes_on_during_a_try(operator: OperatorProcess, slow: Receiver) -> bool:
+    """Wait for the end of a try that is under way; tell whether policies were evaluated before."""
+
+    def failed() -> float:
+        return operator.metric(DELIVERIES, "failed")
+
+    before, ended = operator.reconciles(), failed()
+    while len(slow.received) > ended == failed():
+        # Read in this order: an end that lets the next look begin is seen.
+        if operator.reconciles() > before and failed() == ended:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def test_slow_and_dead_receivers_delay_nothing_and_are_told_all_later(
     world: PolicyNamespace, folder: Path
 ) -> None:
@@ -108,12 +123,8 @@ def test_slow_and_dead_receivers_delay_nothing_and_are_told_all_later(
         world.apply_policy()
         eventually("a first look", lambda: "requests" in world.status())
         world.say(error=2)
-        eventually("the fallback serves", lambda: world.selects() == FALLBACK, seconds=15)
-        eventually("a try", lambda: slow.received)
-        before, begin = operator.reconciles(), time.monotonic()
-        operator.reconcile(3)
-        assert operator.reconciles() >= before + 3
-        assert time.monotonic() - begin < 9, "it goes on at its interval of 2 s"
+        eventually("the fallback serves", lambda: world.selects() == FALLBACK)
+        eventually("a look during a try", lambda: goes_on_during_a_try(operator, slow))
         eventually("it is given up", lambda: operator.metric(DELIVERIES, "failed") >= 1)
         assert operator.metric("taxi_operator_webhook_pending") == 1
         assert words(world) == ["Due"]

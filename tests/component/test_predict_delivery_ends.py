@@ -110,8 +110,8 @@ def test_delivery_that_waits_for_mongod_is_left_to_it(predictor: Predictor, mong
 
 def await_count(predictor: Predictor, rows: int) -> None:
     line = f'\ntaxi_predictor_logged_records_total{{destination="mongodb"}} {rows}.0\n'
-    deadline = time.monotonic() + 30
-    while line not in (page := httpx.get(f"{predictor.metrics_url}/metrics").text):
+    deadline = time.monotonic() + 90
+    while line not in (page := httpx.get(f"{predictor.metrics_url}/metrics", timeout=30).text):
         assert time.monotonic() < deadline, page
         time.sleep(0.1)
 
@@ -191,7 +191,7 @@ def test_names_are_looked_up_outside_of_the_idle_class(mongod: Mongod, tmp_path:
     try:
         taken(predictor)
         await_count(predictor, ROWS)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while "monitor is not told" not in predictor.printed():
             assert time.monotonic() < deadline, predictor.printed()
             time.sleep(0.1)

@@ -180,7 +180,7 @@ def start(log: Log, **variables: str) -> "subprocess.Popen[str]":
     span = ["--from", log.written.start.isoformat(), "--to", log.written.end.isoformat()]
     return subprocess.Popen(
         [sys.executable, "-m", "taxi_report.main", "run", *span, "--output", "json"],
-        env=environment(log, **variables),
+        env=environment(log, PYTHONFAULTHANDLER="1", **variables),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -236,9 +236,9 @@ def document(log: Log, one: "subprocess.Popen[str]", cluster: Cluster | None = N
     try:
         out, errors = one.communicate(timeout=240)
     except subprocess.TimeoutExpired:
-        one.kill()
-        _, errors = one.communicate()
-        pytest.fail(f"the report did not end\n{errors}\n{cluster.logs() if cluster else ''}")
+        one.send_signal(signal.SIGABRT)  # it says where all of its threads are
+        said, parts = one.communicate()[1][-3000:], cluster.logs() if cluster else ""
+        pytest.fail(f"no report in time; it said: {said}\n{parts}")
     assert one.returncode == 0, errors
     found = load_report(log.database, out.strip().splitlines()[-1].split(": ")[0], ReportPart.JSON)
     assert found is not None

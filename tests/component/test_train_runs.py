@@ -31,6 +31,7 @@ from taxi_schema.columns.limits import evaluated
 from taxi_schema.columns.rows import LabelledRows
 from taxi_schema.reading import schema_of
 from taxi_schema.schema import Schema
+from taxi_store.admin.audit import Action, Stage, entries
 from taxi_store.connection import Document, connect
 from taxi_store.log import prediction_log as log
 from taxi_store.log.malformed import Unreadable
@@ -138,6 +139,11 @@ def test_first_models_are_made_once(database: Database[Document]) -> None:
     assert first == again
     assert set(first) == {Alias.CHAMPION, Alias.FALLBACK}
     assert Registry(database).get(first[Alias.CHAMPION]).state is ModelState.ACCEPTED
+    noted = [one for one in entries(database, 10) if one.stage is Stage.DONE]
+    assert {one.what["alias"]: (one.before["version"], one.after["version"]) for one in noted} == {
+        alias: (None, version) for alias, version in first.items()
+    }
+    assert {(one.action, one.by) for one in noted} == {(Action.PROMOTE, "first-model")}
 
 
 def test_collapse_gives_a_better_candidate_and_the_next_run_sees_only_new_rides(

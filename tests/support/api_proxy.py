@@ -105,8 +105,9 @@ class ApiProxy:
             if name.lower() not in {*_HOP_BY_HOP, "host", "accept-encoding"}
         }
         if is_watch:
-            self.watches += 1
-            self._open[call.connection] = True
+            with self._lock:
+                self.watches += 1
+                self._open[call.connection] = True
         try:
             # A connection for each: httpcore's pool may close one that another thread uses.
             with httpx.stream(

@@ -21,11 +21,17 @@ Manifest = dict[str, Any]
 
 
 def helm_binaries() -> list[str]:
-    """Return helm 4 and helm 3, as far as they are there; at least one is."""
+    """Return helm 4 and helm 3, as far as they are there; at least one is.
+
+    Component tests have them in a folder of their own, and on no path.
+    """
     named = (os.environ.get("TAXI_HELM", "helm"), os.environ.get("TAXI_HELM3", "helm3"))
-    found = [path for name in named if (path := shutil.which(name))]
+    places = os.pathsep.join(filter(None, map(os.environ.get, ("TAXI_GO_TOOLS", "PATH"))))
+    found = [path for name in named if (path := shutil.which(name, path=places))]
     if not found:
-        raise RuntimeError("helm: is not installed; run this through `make test-chart`")
+        raise RuntimeError(
+            "helm: is not installed; run this through `make test-chart` or `make test-component`"
+        )
     return found
 
 

@@ -32,11 +32,17 @@ class _Proxy:
             with socket.create_connection(("127.0.0.1", self._port), _SECONDS) as server:
                 back = threading.Thread(target=_pump, args=(server, client), daemon=True)
                 back.start()
-                while data := client.recv(_BYTES):
-                    if self._at in data and not self.is_cut.is_set():
-                        self._cut()
-                        self.is_cut.set()
-                    server.sendall(data)
+                try:
+                    while data := client.recv(_BYTES):
+                        if self._at in data and not self.is_cut.is_set():
+                            self._cut()
+                            self.is_cut.set()
+                        server.sendall(data)
+                finally:
+                    # Closed only when the other thread reads it no more.
+                    with suppress(OSError):
+                        server.shutdown(socket.SHUT_RDWR)
+                    back.join(_SECONDS)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

@@ -35,7 +35,8 @@ class SlowProxy:
     ) -> None:
         """Take no more connections."""
         # A blocked accept is woken by a shutdown, not by a close.
-        self._listener.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -44,24 +45,25 @@ class SlowProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            try:
-                server = socket.create_connection(("127.0.0.1", self._target))
-            except OSError:  # the server is away; it may come back
-                client.close()
-                continue
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+            threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+
+    def _connect(self, client: socket.socket) -> None:
+        """Pass on both ways; both sockets are closed by this thread alone, when neither is read.
+
+        One that another thread closes may be another connection by the time it is read.
+        """
+        address = ("127.0.0.1", self._target)
+        with client, suppress(OSError), socket.create_connection(address) as server:
+            back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+            back.start()
+            self._pump(client, server)
+            back.join()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
+        with suppress(OSError):
             while data := source.recv(65536):
                 time.sleep(self.delay_seconds)
                 sink.sendall(data)
-        except OSError:
-            pass
-        finally:
-            # Both sides see the end; a close would leave the other thread's read as it is, and let
-            # its number be used again.
-            for one in (source, sink):
-                with suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
+        for one in (source, sink):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)

@@ -109,7 +109,7 @@ class Member:
         """End what keeps it, as a container that is started anew; the server goes on."""
         if self._keeper is not None:
             self._keeper.send_signal(signal.SIGTERM)
-            self._keeper.wait(20)
+            self._keeper.wait(60)
             self._keeper = None
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ import pytest
 from taxi_local.ports import free_port
 
 
-def eventually(what: str, check: Callable[[], Any], seconds: float = 40) -> Any:
+def eventually(what: str, check: Callable[[], Any], seconds: float = 90) -> Any:
     """Ask again and again until the answer is true, and return it."""
     deadline = time.monotonic() + seconds
     while True:

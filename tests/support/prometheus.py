@@ -25,10 +25,10 @@ class Exporter:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.end_headers()
-                with suppress(ConnectionError):  # Prometheus is killed in the middle of it
+                with suppress(ConnectionError):  # Prometheus is killed, or gives up a slow scrape
+                    self.send_response(200)
+                    self.send_header("Content-Type", "text/plain; version=0.0.4")
+                    self.end_headers()
                     self.wfile.write(exporter.page().encode())
 
             def log_message(self, *_: object) -> None:

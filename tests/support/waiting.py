@@ -10,6 +10,8 @@ from pymongo.errors import ConnectionFailure
 from taxi_domain.errors import NotAvailableError
 from taxi_stories.kubectl import CommandError
 
+#: What is there soon is found soon, and what takes long is not asked all the time.
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
 _NO_ANSWER = (CommandError, NotAvailableError, httpx.TransportError, ConnectionFailure)
 
 
@@ -18,7 +20,7 @@ def wait_for(what: str, check: Any, seconds: float = 90) -> Any:
 
     A busy cluster does not answer every call: one that fails is asked again.
     """
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE_SECONDS
     while True:
         try:
             answer = last = check()
@@ -28,4 +30,5 @@ def wait_for(what: str, check: Any, seconds: float = 90) -> Any:
             return answer
         if time.monotonic() > deadline:
             pytest.fail(f"{what}: not within {seconds:.0f} s, last: {last!r}")
-        time.sleep(1)
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

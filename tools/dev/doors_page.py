@@ -8,9 +8,9 @@ from flask import Flask
 from taxi_monitor.app import create_app, create_probes
 from taxi_monitor.http.event_log import EventLog
 from taxi_monitor.settings import Settings as MonitorSettings
-from taxi_operator.metrics_server import MAX_CONNECTIONS
-from taxi_operator.metrics_server import MAX_HEADER_BYTES as OPERATORS_HEADER_BYTES
 from taxi_operator.settings import Settings as OperatorSettings
+from taxi_operator.small_server import MAX_CONNECTIONS, READ_SECONDS
+from taxi_operator.small_server import MAX_HEADER_BYTES as OPERATORS_HEADER_BYTES
 from taxi_predict.http.probe_routes import probe_blueprint
 from taxi_predict.http.routes import blueprint, register
 from taxi_predict.settings import Settings as PredictSettings
@@ -105,9 +105,10 @@ def _operator() -> list[str]:
     health, metrics = fields["health_port"], fields["metrics_port"]
     return [
         "## Operator", "",
-        f"Port {health.default} (`{health.alias}`) is kopf's server, port {metrics.default} "
-        f"(`{metrics.alias}`) our own: {MAX_CONNECTIONS} connections, of which the",
-        f"oldest is closed for one more, and {OPERATORS_HEADER_BYTES // 1024} KiB of headers.", "",
+        f"Port {health.default} (`{health.alias}`) has the probe, port {metrics.default} "
+        f"(`{metrics.alias}`) the metrics. Each has {MAX_CONNECTIONS} connections, of which the",
+        f"oldest is closed for one more, {OPERATORS_HEADER_BYTES // 1024} KiB of headers, and "
+        f"closes what sends nothing for {READ_SECONDS:.0f} seconds.", "",
         *_HEAD,
         f"| GET | `/healthz` | {PROBES} | | |",
         f"| GET | `/metrics` | {PROMETHEUS} | | |",

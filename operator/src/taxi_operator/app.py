@@ -1,4 +1,4 @@
-"""Puts the operator together; kopf is only its shell: watch, lifecycle, probe."""
+"""Puts the operator together; kopf is only its shell: watch and lifecycle."""
 
 import asyncio
 import logging
@@ -120,7 +120,10 @@ class Operator:
         self.scheduler.saw(name, version)
 
     def liveness_failure(self) -> str:
-        """Return why the process has to be started anew, empty when it is well."""
+        """Return why the process has to be started anew, empty when it is well.
+
+        Any thread may ask: what it looks at is only read.
+        """
         age = time.monotonic() - self.scheduler.beat
         if self._task.done() or age > _STALE_SECONDS:
             return f"the scheduler stands still for {age:.0f} s"
@@ -150,8 +153,12 @@ def webhook_of(settings: Settings, clock: Callable[[], float]) -> Webhook | None
     return Webhook(receiver, settings.cluster_name, clock)
 
 
-def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
-    """Hang the operator's handlers onto a kopf registry."""
+def register(registry: kopf.OperatorRegistry, settings: Settings) -> Callable[[], str]:
+    """Hang the operator's handlers onto a kopf registry.
+
+    Returns:
+        What tells why the process has to be started anew, empty when it is well.
+    """
     own = settings
     operator: Operator | None = None
 
@@ -176,15 +183,10 @@ def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
         assert operator is not None  # kopf watches after its startup
         operator.saw(name, event)
 
-    # Any other exception would make kopf try this probe again under a lock, for ever.
-    @kopf.on.probe(id="scheduler", registry=registry)
-    async def alive(**_: Any) -> str:
-        liveness_failure = (
-            operator.liveness_failure() if operator is not None else "not started yet"
-        )
-        if liveness_failure:
-            raise kopf.PermanentError(liveness_failure)
-        return "ok"
+    def liveness_failure() -> str:
+        return operator.liveness_failure() if operator is not None else "not started yet"
+
+    return liveness_failure
 
 
 def _configure(settings: kopf.OperatorSettings) -> None:

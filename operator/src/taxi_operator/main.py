@@ -4,6 +4,8 @@ import sys
 
 import kopf
 
+from taxi_domain.errors import FieldError
+from taxi_operator import health_server
 from taxi_operator.app import register
 from taxi_operator.settings import Settings
 from taxi_runtime.process import run_service
@@ -12,13 +14,15 @@ from taxi_runtime.process import run_service
 def run(settings: Settings) -> None:
     """Run until a signal ends it."""
     registry = kopf.OperatorRegistry()
-    register(registry, settings)
-    kopf.run(
-        registry=registry,
-        standalone=True,
-        namespaces=[settings.namespace],
-        liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
-    )
+    # kopf's own server keeps connections that send nothing, however many there are.
+    liveness_failure = register(registry, settings)
+    try:
+        health_server.serve(liveness_failure, settings.health_port)
+    except OSError as error:
+        raise FieldError(
+            "TAXI_OPERATOR_HEALTH_PORT", f"cannot be listened on ({error})", "give another"
+        ) from error
+    kopf.run(registry=registry, standalone=True, namespaces=[settings.namespace])
 
 
 if __name__ == "__main__":

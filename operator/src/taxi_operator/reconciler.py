@@ -26,7 +26,8 @@ from taxi_operator.facts.run_queue import DEFAULT_MOST, RunQueue
 from taxi_operator.locks import Locks
 from taxi_operator.memory.obligations import promotion_of, recalled
 from taxi_operator.memory.run import RunState
-from taxi_operator.memory.status import Status, status_of
+from taxi_operator.memory.status import Status
+from taxi_operator.memory.status_document import status_of
 from taxi_operator.metrics import Metrics
 from taxi_operator.notify.outbox import Outbox
 from taxi_operator.observation import observe

@@ -21,7 +21,8 @@ from taxi_operator.conditions import READY, Finding, Outcome, rebuilt
 from taxi_operator.core.services import TargetMissingError
 from taxi_operator.core.signals import Reading
 from taxi_operator.figures import Figures
-from taxi_operator.memory.status import Status, document_of, for_older_resource
+from taxi_operator.memory.status import Status
+from taxi_operator.memory.status_document import document_of, for_older_resource
 from taxi_operator.metrics import Metrics
 from taxi_operator.notify.outbox import Outbox
 from taxi_operator.plan.plan import Note, Plan

@@ -10,7 +10,7 @@ from taxi_operator.claims import Claims
 from taxi_operator.core.decisions import Traffic
 from taxi_operator.core.services import is_retained
 from taxi_operator.locks import Locks
-from taxi_operator.memory.status import traffic_of
+from taxi_operator.memory.status_document import traffic_of
 from taxi_operator.reporting import Reporter
 from taxi_operator.spec.ownership import age_of, enforces, service_of
 from taxi_operator.spec.policy import retains

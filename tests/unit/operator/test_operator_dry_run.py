@@ -7,7 +7,8 @@ from taxi_operator.core.decisions import Traffic
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.core.readiness import Readiness
 from taxi_operator.core.signals import Reading, SignalState
-from taxi_operator.memory.status import Status, document_of, status_of
+from taxi_operator.memory.status import Status
+from taxi_operator.memory.status_document import document_of, status_of
 from taxi_operator.plan.policy import decide
 from taxi_operator.plan.seen import NOTHING_DONE, NextRun, Seen, SeenTarget
 from taxi_operator.spec.policy import Policy, policy_of

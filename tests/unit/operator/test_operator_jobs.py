@@ -22,7 +22,8 @@ from taxi_operator.core.jobs import (
 )
 from taxi_operator.core.run_terms import Terms
 from taxi_operator.memory.run import Run, RunState
-from taxi_operator.memory.status import Status, document_of, status_of
+from taxi_operator.memory.status import Status
+from taxi_operator.memory.status_document import document_of, status_of
 from taxi_operator.spec.policy import Gate, policy_of
 
 KEY = PolicyKey("taxi-duration", "0a1b2c3d-1111-2222-3333-444455556666")

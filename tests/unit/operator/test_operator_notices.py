@@ -9,7 +9,8 @@ import pytest
 
 from taxi_operator.core.decisions import Action, Decision
 from taxi_operator.memory.notices import Occasion, Told, due_of, waits_for_its_end, word_after
-from taxi_operator.memory.status import Status, document_of, for_older_resource, status_of
+from taxi_operator.memory.status import Status
+from taxi_operator.memory.status_document import document_of, for_older_resource, status_of
 from taxi_operator.notify.notice import (
     ID_HEADER,
     SIGNATURE_HEADER,

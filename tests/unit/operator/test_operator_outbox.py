@@ -15,7 +15,8 @@ from taxi_domain.errors import NotAvailableError
 from taxi_operator.app import Operator
 from taxi_operator.core.decisions import Action, Decision
 from taxi_operator.memory.run import Run, RunState
-from taxi_operator.memory.status import Status, document_of, status_of
+from taxi_operator.memory.status import Status
+from taxi_operator.memory.status_document import document_of, status_of
 from taxi_operator.metrics import Metrics
 from taxi_operator.notify import outbox as module
 from taxi_operator.notify.notice import Notice

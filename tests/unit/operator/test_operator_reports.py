@@ -17,7 +17,8 @@ from taxi_domain.kube import ATTEMPT_LABEL, DECISION_LABEL, POLICY_UID_LABEL, RE
 from taxi_domain.reports import report_id
 from taxi_operator.core.decisions import CHAMPION_UNAVAILABLE, Action, Decision
 from taxi_operator.core.jobs import PolicyKey, decision_number, job_name
-from taxi_operator.memory.status import Status, document_of, status_of
+from taxi_operator.memory.status import Status
+from taxi_operator.memory.status_document import document_of, status_of
 from taxi_operator.metrics import Metrics
 from taxi_operator.plan.seen import Seen
 from taxi_operator.reconcile_context import ReconcileContext

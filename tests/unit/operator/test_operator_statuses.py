@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from taxi_operator.core.decisions import Traffic
 from taxi_operator.memory.run import RunState
-from taxi_operator.memory.status import Status, document_of, status_of
+from taxi_operator.memory.status import Status
+from taxi_operator.memory.status_document import document_of, status_of
 from taxi_operator.times import seconds_since_epoch
 
 NOW = 1_760_000_000.0

@@ -19,25 +19,23 @@ from pymongo.database import Database
 from taxi_domain.errors import TaxiError
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import Alias, ModelState
-from taxi_domain.runs import RunResult
 from taxi_runtime.process import tool, user_of
 from taxi_runtime.settings import read
-from taxi_schema.schema import Schema
 from taxi_store.admin.audit import Action
 from taxi_store.admin.noting import Asked, noted
 from taxi_store.connection import Document, connect, database_of
-from taxi_store.registry.artifacts import MAX_ARCHIVE_BYTES, ArtifactError, pack, unpack
-from taxi_store.registry.entries import (
-    AliasConflictError,
-    ModelEntry,
-    StateConflictError,
-    UnknownVersionError,
-    UnreadableEntryError,
-)
+from taxi_store.registry.artifacts import MAX_ARCHIVE_BYTES, pack, unpack
+from taxi_store.registry.entries import AliasConflictError, ModelEntry, StateConflictError
 from taxi_store.registry.garbage_collection import Keep, collect, superfluous
 from taxi_store.registry.registry import Registry
-from taxi_store.registry.runs import RunStore
 from taxi_train.printing import Output, print_found
+from taxi_train.promotable import (
+    check_artifact,
+    check_schema,
+    is_better_but_for_its_schema,
+    refusal_of,
+    verify_version,
+)
 from taxi_train.settings import Settings
 
 EXIT_CONFLICT: Final = 3
@@ -101,7 +99,7 @@ def show(version: Version, output: As = Output.TABLE) -> None:
 def verify(version: Version) -> None:
     """Check a version: size, digest, format, and that its graph answers, also at the limits."""
     with _registry() as (registry, _, _):
-        _verify(registry, version)
+        verify_version(registry, version)
     typer.echo(f"{version}: is whole")
 
 
@@ -117,13 +115,13 @@ def promote(  # noqa: PLR0913, PLR0917 - one for each option
 ) -> None:
     """Let an alias point at a version; pods follow when they are started anew."""
     with _registry() as (registry, database, model):
-        entry = _verify(registry, version)
+        entry = verify_version(registry, version)
         if entry.state is not ModelState.ACCEPTED and not force:
-            better = _is_better_but_for_its_schema(database, entry)
+            better = is_better_but_for_its_schema(database, entry)
             if not (better and accept_schema_change):
-                raise _refused(entry, "--accept-schema-change" if better else "--force")
+                raise refusal_of(entry, "--accept-schema-change" if better else "--force")
         if not accept_schema_change:
-            _check_schema(registry, model, alias, version)
+            check_schema(registry, model, alias, version)
         now = registry.alias(model, alias)
         asked = Asked(user_of(by), reason or "promoted by hand")
         with _noted(database, Action.PROMOTE, asked, {"model": model, "alias": alias}) as outcome:
@@ -145,11 +143,11 @@ def rollback(
         now = registry.alias(model, alias)
         if now is None or now.previous is None:
             raise TaxiError(f"alias {alias}: pointed at nothing before; promote a version")
-        entry = _verify(registry, now.previous, served=True)
+        entry = verify_version(registry, now.previous, served=True)
         if entry.state is ModelState.REJECTED:
-            raise _refused(entry)
+            raise refusal_of(entry)
         if not accept_schema_change:
-            _check_schema(registry, model, alias, now.previous)
+            check_schema(registry, model, alias, now.previous)
         asked = Asked(user_of(by), reason or "rolled back by hand")
         with _noted(database, Action.ROLL_BACK, asked, {"model": model, "alias": alias}) as outcome:
             outcome.before = {"version": now.version}
@@ -177,7 +175,7 @@ def import_version(file: Path, by: By = "", reason: Reason = "") -> None:
             artifact = unpack(file.read_bytes())
         except OSError as error:
             raise TaxiError(f"{file}: cannot be read ({error})") from error
-        _check(artifact.files)
+        check_artifact(artifact.files)
         asked = Asked(user_of(by), reason or "imported by hand")
         with _noted(database, Action.IMPORT, asked, {"model": model}) as outcome:
             version = registry.add(
@@ -267,68 +265,6 @@ def gc(  # noqa: PLR0913, PLR0917 - one for each option
     for version in gone:
         typer.echo(f"{version}: {'would be removed' if dry_run else 'is removed'}")
     typer.echo(f"{len(gone)} versions")
-
-
-def _verify(registry: Registry, version: str, *, served: bool = False) -> ModelEntry:
-    _check(registry.load(version).files, served=served)
-    return registry.get(version)
-
-
-def _check(files: Mapping[str, bytes], *, served: bool = False) -> None:
-    """Check the graph; one that served already needs no answer at the limits of its inputs."""
-    # What the other commands do not wait for.
-    from taxi_train.artifact.onnx_model import check_graph, check_limits
-
-    (check_graph if served else check_limits)(files)
-
-
-def _check_schema(registry: Registry, model: str, alias: Alias, version: str) -> None:
-    """Refuse a version that rows of the champion's clients do not suit, or whose rows the fallback.
-
-    An alias whose version cannot be read has no schema to compare with.
-    """
-    from taxi_train.artifact.onnx_model import schema_of
-    from taxi_train.runs.schema_changes import client_changes, fallback_changes
-
-    def schema_now(of: Alias) -> tuple[Schema | None, str]:
-        now = registry.alias(model, of)
-        if now is None:
-            return None, ""
-        with suppress(ArtifactError, UnknownVersionError):
-            return schema_of(registry.load(now.version)), now.version
-        return None, now.version
-
-    new, (champion, _) = schema_of(registry.load(version)), schema_now(Alias.CHAMPION)
-    changed = client_changes(champion, new)
-    if alias is Alias.CHAMPION:
-        changed += fallback_changes(champion, new, *schema_now(Alias.FALLBACK))
-    if changed:
-        raise TaxiError(
-            f"model version {version}: {'. '.join(changed)}; use --accept-schema-change to move "
-            f"{alias} all the same"
-        )
-
-
-def _is_better_but_for_its_schema(database: Database[Document], entry: ModelEntry) -> bool:
-    """Tell whether the gate refused a version for its schema alone, and nothing else since."""
-    if entry.state is not ModelState.REJECTED or entry.run_id is None:
-        return False
-    try:
-        run = RunStore(database).get(entry.run_id)
-    except UnreadableEntryError:
-        return False
-    return (
-        run is not None
-        and run.result is RunResult.SCHEMA_CHANGED
-        and (run.candidate, run.message) == (entry.version, entry.reason)
-    )
-
-
-def _refused(entry: ModelEntry, option: str = "--force") -> TaxiError:
-    return TaxiError(
-        f"model version {entry.version}: is {entry.state}: {entry.reason or 'not accepted'}; "
-        f"promote it with {option} to use it all the same"
-    )
 
 
 def move(registry: Registry, model: str, alias: Alias, *, to: str, expected: str | None) -> None:

@@ -62,7 +62,8 @@ class ApiServer:
 
     def login_refused_seconds(self) -> float:
         """Return for how long every call has been answered with 401; 0: the last was not."""
-        return 0.0 if self._login_refused is None else time.monotonic() - self._login_refused
+        since = self._login_refused  # read once: the probe asks from a thread of its own
+        return 0.0 if since is None else time.monotonic() - since
 
     @classmethod
     async def connect(cls, timeout_seconds: float, kubeconfig: Path | None = None) -> "ApiServer":

@@ -7,7 +7,8 @@ from taxi_domain.errors import TaxiError
 from taxi_operator.cli.asking import TakenUp, ask, part_of, tell, word_of
 from taxi_operator.cli.options import By, Name, Namespace, Wait, errors
 from taxi_operator.memory.run import Run, RunState
-from taxi_operator.memory.status import Document, status_of
+from taxi_operator.memory.status import Document
+from taxi_operator.memory.status_document import status_of
 from taxi_operator.spec.orders import ABORT, REQUESTS, RETRAIN, ROLLBACK
 from taxi_operator.spec.policy import Mode
 

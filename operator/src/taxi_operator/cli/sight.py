@@ -11,7 +11,8 @@ from taxi_operator.core.decisions import Facts
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.facts.runs import RunFacts
 from taxi_operator.facts.target import TargetFacts
-from taxi_operator.memory.status import Status, status_of
+from taxi_operator.memory.status import Status
+from taxi_operator.memory.status_document import status_of
 from taxi_operator.observation import observe
 from taxi_operator.plan.decision import facts_of, is_asked, next_number
 from taxi_operator.plan.plan import Plan

@@ -8,7 +8,9 @@ from pymongo.database import Database
 
 from taxi_domain.models import Alias, ModelState
 from taxi_schema.columns.rows import LabelledRows
+from taxi_store.admin.audit import Action
 from taxi_store.admin.indexes import ensure_indexes
+from taxi_store.admin.noting import Asked, noted
 from taxi_store.connection import Document
 from taxi_store.registry.artifacts import Artifact, ArtifactError
 from taxi_store.registry.entries import AliasConflictError, AliasEntry, UnknownVersionError
@@ -17,6 +19,7 @@ from taxi_train.artifact.onnx_model import check_graph, schema_of
 from taxi_train.fitting.candidates import Trainer
 
 _BY = "first-model"
+_ASKED = Asked(_BY, "no version that a pod can load")
 logger = logging.getLogger(__name__)
 
 
@@ -59,10 +62,14 @@ def bootstrap(
         versions[alias] = registry.add(artifact, model=model, state=ModelState.ACCEPTED, now=now())
         before = entry.version if entry else None
         if artifact.version != before:  # else only its archive was damaged
+            what = {"model": model, "alias": alias}
             try:
-                registry.move_alias(
-                    model, alias, to=artifact.version, expected=before, by=_BY, now=now()
-                )
+                with noted(database, Action.PROMOTE, _ASKED, what, is_required=False) as outcome:
+                    outcome.before = {"version": before}
+                    registry.move_alias(
+                        model, alias, to=artifact.version, expected=before, by=_BY, now=now()
+                    )
+                    outcome.after = {"version": artifact.version}
             except AliasConflictError as conflict:
                 # Another pod of this Job was faster; its model is as good.
                 versions[alias] = conflict.actual or artifact.version

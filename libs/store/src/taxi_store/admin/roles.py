@@ -60,8 +60,8 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         REFUSALS: (*_READ, *_INDEX),
         # The history of its own verdict, which it prunes.
         VERDICTS: (*_READ, *_INDEX, "insert", "update", "remove"),
-        # When a backup was last made, and how full the disk is.
-        AUDIT: _READ,
+        # When a backup was last made, how full the disk is, and what was corrected.
+        AUDIT: (*_CAPPED, *_READ, *_APPEND),
         _ALL: ("dbStats",),
     },
     "train": {

@@ -1,12 +1,14 @@
 """HTTP for corrections of labels: the only way to change one, by who may post them."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 from flask import Blueprint, Response, g
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.metrics import MONITOR_LABELS, MONITOR_LATE_CORRECTIONS
 from taxi_domain.models import Alias
+from taxi_domain.mongodb import LABELS
 from taxi_domain.records import Label
 from taxi_domain.verdicts import Side
 from taxi_monitor.http.access import Token, sender_of
@@ -17,8 +19,13 @@ from taxi_runtime.bodies import JSON
 from taxi_runtime.doors import Door
 from taxi_schema.labels import LabelParser
 from taxi_schema.schema import Schema
+from taxi_store.admin.audit import Action, digest_of_ids
+from taxi_store.admin.noting import Asked, note_done
 from taxi_store.log.corrections import Corrected, correct_labels
 from taxi_store.verdicts.verdicts import newest_verdict
+
+#: Of an entry in the audit.
+_REASON: Final = "POST /v1/labels/corrections"
 
 
 def correction_blueprint(parts: Parts) -> Blueprint:
@@ -28,13 +35,13 @@ def correction_blueprint(parts: Parts) -> Blueprint:
     @routes.post("/v1/labels/corrections")
     @Door("senders of labels", Token.LABELS, LISTS)
     def corrections() -> Response:
-        by = sender_of(g.sender)
-        return posted(parts, lambda data, _: _take(parts, data, by), JSON)
+        by, token = sender_of(g.sender), g.sender
+        return posted(parts, lambda data, _: _take(parts, data, by, token), JSON)
 
     return routes
 
 
-def _take(parts: Parts, data: bytes, by: str) -> dict[str, object]:
+def _take(parts: Parts, data: bytes, by: str, token: str) -> dict[str, object]:
     """Correct labels, in the log and then in the windows; return what became of them.
 
     Raises:
@@ -56,6 +63,15 @@ def _take(parts: Parts, data: bytes, by: str) -> dict[str, object]:
         parts.tailer.correct_labels([*done.changed, *done.same])
     except NotAvailableError as error:
         raise away("labels", error) from error
+    if done.changed:
+        what = {
+            "model": parts.model, "ids": len(done.changed),
+            "ids_sha256": digest_of_ids(done.changed),
+        }  # fmt: skip
+        note_done(
+            parts.database, Action.CORRECT_LABEL, Asked(by or token, _REASON), what,
+            {LABELS: len(done.changed)},
+        )  # fmt: skip
     parts.counters[MONITOR_LABELS].labels("corrected").inc(len(done.changed))
     parts.counters[MONITOR_LATE_CORRECTIONS].inc(late)
     return {
