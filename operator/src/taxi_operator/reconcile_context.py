@@ -67,8 +67,9 @@ class ReconcileContext:
 
 
 def about_status(found: Document, status: Status) -> AbstractContextManager[None]:
-    """Give the decision that a policy carries out to all log lines within."""
-    return about(decision=under_way(found["metadata"]["uid"], status))
+    """Give the policy, and the decision that it carries out, to all log lines within."""
+    metadata = found["metadata"]
+    return about(policy=metadata["name"], decision=under_way(metadata["uid"], status))
 
 
 def about_step(context: ReconcileContext, plan: Plan) -> AbstractContextManager[None]:

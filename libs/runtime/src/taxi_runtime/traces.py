@@ -46,6 +46,7 @@ class Traces:
 
     Args:
         collector: Base address.
+        exporter: Takes spans in its place, None for the collector's.
 
     Attributes:
         tracer: Of OpenTelemetry, for who makes spans by hand.
@@ -54,12 +55,12 @@ class Traces:
         FieldError: a variable of OpenTelemetry's cannot be used.
     """
 
-    def __init__(self, collector: str) -> None:
+    def __init__(self, collector: str, exporter: SpanExporter | None = None) -> None:
         logging.getLogger(_TALKATIVE).setLevel(logging.CRITICAL)
         # Without its own handler of the end, which waits for half a minute.
         self._provider = TracerProvider(shutdown_on_exit=False, id_generator=_Ids())
         try:
-            exporter = OTLPSpanExporter(collector.rstrip("/") + _PATH)
+            exporter = exporter or OTLPSpanExporter(collector.rstrip("/") + _PATH)
             processor = BatchSpanProcessor(
                 _Told(exporter, collector), max_export_batch_size=_BATCH_SPANS
             )
