@@ -40,6 +40,7 @@ from taxi_monitor.tailer.rows_watch import RowsWatch
 from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.ports import Application, Ports
+from taxi_runtime.refused_lines import RefusedLines
 from taxi_runtime.restarts import Restarts
 from taxi_runtime.threads import Threads
 from taxi_runtime.tracing import traces_of
@@ -107,6 +108,7 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
         Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS), Threads(_PROBES),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time, events=settings.known_events, newest=verdicts.newest,
+        refusals=RefusedLines(),
     )  # fmt: skip
     events = EventLog(parts, settings.inference_service or settings.model)
     registry.register(PendingCollector(lambda: events.waiting))
