@@ -1,5 +1,8 @@
 """Traces of the real processes, taken by a real receiver; what it does is felt by nobody."""
 
+import itertools
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +11,8 @@ import pytest
 from support.artifacts import artifact_for
 from support.collector import Collector, Span, collecting
 from support.monitor import TOKEN, Monitor
+from support.operator_process import OperatorProcess
+from support.policy_namespace import PolicyNamespace
 from support.predictor import PLAIN, TAXI, Predictor, register
 from support.waiting import wait_for
 
@@ -56,10 +61,17 @@ def test_a_row_is_followed_from_its_client_to_the_monitor(
         tmp_path, mongod.uri, TAXI_PREDICT_WORKERS="1", TAXI_MONITOR_URL=monitor.url,
         TAXI_MONITOR_TOKEN=TOKEN, **traced(collector, "predictor"),
     ).start()  # fmt: skip
+    rows = itertools.count(1)
+
+    def taken() -> list[Span]:
+        # What the monitor does not take in time it finds in the log, and no span tells of that.
+        ask(predictor, f"row-{next(rows)}")
+        time.sleep(0.5)
+        return collector.named("POST /v1/predictions")
+
     try:
         ask(predictor, "not-sampled", "00")
-        ask(predictor, "row-1")
-        wait_for("the monitor's span", lambda: collector.named("POST /v1/predictions"))
+        wait_for("the monitor's span", taken)
         batch = {"rows": [PLAIN, PLAIN, {}]}
         assert httpx.post(f"{predictor.url}/predict/batch", json=batch).status_code == 200
         wait_for("the batch's span", lambda: collector.named("POST /predict/batch"))
@@ -67,19 +79,21 @@ def test_a_row_is_followed_from_its_client_to_the_monitor(
         predictor.terminate()
         monitor.stop()
 
-    asked = one_of(collector, "predictor", "POST /predict")
-    logged, told = (
-        [one for one in collector.named(name) if one.trace == TRACE]
-        for name in ("deliver to mongodb", "deliver to monitor")
-    )
-    (taken,) = (one for one in collector.named("POST /v1/predictions") if one.trace == TRACE)
-    assert (asked.trace, asked.parent, asked.kind) == (TRACE, CALLER, "SERVER")
-    assert [one.parent for one in logged + told] == [asked.id] * 2
-    assert (taken.service, taken.parent) == ("monitor", told[0].id)
-    assert asked.attributes["taxi.row_id"] == "row-1"
+    spans = {one.id: one for one in list(collector.spans)}
+    last = collector.named("POST /v1/predictions")[0]
+    told = spans[last.parent]
+    asked = spans[told.parent]
+    assert (last.service, told.name, asked.name) == (
+        "monitor", "deliver to monitor", "POST /predict",
+    )  # fmt: skip
+    assert {one.trace for one in (asked, told, last)} == {TRACE}
+    assert asked.id in {one.parent for one in collector.named("deliver to mongodb")}
+    assert (asked.parent, asked.kind, told.kind) == (CALLER, "SERVER", "CLIENT")
+    assert asked.attributes["taxi.row_id"].startswith("row-")
     assert asked.attributes["taxi.model_version"] == version
     assert asked.attributes["http.response.status_code"] == 200
     assert asked.resource["k8s.pod.name"] == "pod-1"
+    assert "not-sampled" not in {one.attributes.get("taxi.row_id") for one in spans.values()}
     assert one_of(collector, "predictor", "POST /predict/batch").attributes["taxi.rows"] == 2
     assert {one["key"] for one in collector.headers} == {"secret"}
 
@@ -91,7 +105,8 @@ def test_a_collector_that_hangs_costs_spans_alone(
     collector.goes_on.clear()
     predictor = Predictor(
         tmp_path, mongod.uri, TAXI_PREDICT_WORKERS="1", TAXI_PREDICT_DRAIN_SECONDS="5",
-        OTEL_BSP_MAX_QUEUE_SIZE="200", **traced(collector, "predictor"),
+        OTEL_BSP_MAX_QUEUE_SIZE="200", OTEL_EXPORTER_OTLP_TIMEOUT="60",
+        **traced(collector, "predictor"),
     ).start()  # fmt: skip
     try:
         ask(predictor, "first")
@@ -105,6 +120,30 @@ def test_a_collector_that_hangs_costs_spans_alone(
     lines = (tmp_path / "log.txt").read_text()
 
     assert not collector.spans
-    # Worker and delivery ended by themselves; the exporter would have waited for half a minute.
+    # Worker and delivery ended by themselves; the exporter would have waited for a minute.
     assert lines.count("the last spans are lost") == 2
     assert "is killed" not in lines
+
+
+def test_a_decision_is_one_trace_and_stands_in_the_operators_lines(
+    world: PolicyNamespace, collector: Collector, tmp_path: Path
+) -> None:
+    operator = OperatorProcess(tmp_path, {**world.variables(), **traced(collector, "operator")})
+    try:
+        world.say(drift=2)
+        world.apply_policy()
+        wait_for("the span of a Job", lambda: collector.named("effect CreateJob"))
+        (job,) = world.jobs()
+        operator.process.terminate()
+        assert operator.wait_for_death() == 0
+    finally:
+        operator.kill()
+    lines = map(json.loads, (tmp_path / "operator.log").read_text().splitlines())
+
+    decision = one_of(collector, "operator", "decision Retrain")
+    made = one_of(collector, "operator", "effect CreateJob")
+    assert made.trace == decision.trace
+    assert made.attributes["taxi.job"] == job["metadata"]["name"]
+    (line,) = (one for one in lines if one.get("reason") == "RetrainDecided")
+    assert (line["policy"], line["decision"]) == ("p", decision.attributes["taxi.decision"])
+    assert (line["trace_id"], line["span_id"]) == (decision.trace, decision.id)
