@@ -63,7 +63,7 @@ def test_a_retraining_is_one_trace_over_many_reconciles(traced: Traced) -> None:
     assert {said(one, "policy") for one in spans} == {"main"}
     (number,) = {said(one, "decision") for one in spans}
     assert said(job, "job").endswith(f"{number}-1")
-    assert len({one.get_span_context().trace_id for one in spans}) == 1
+    assert len({one.context and one.context.trace_id for one in spans}) == 1
 
 
 def test_reconciles_that_do_nothing_make_no_span(traced: Traced) -> None:

@@ -72,7 +72,8 @@ def test_a_batch_goes_on_with_the_first_sampled_request(tmp_path: Path) -> None:
     assert log.row_ids == listener.row_ids == ["r1", "r2", "r3", "r4"]
     assert (logged.name, told.name) == ("deliver to mongodb", "deliver to monitor")
     for span in (logged, told):
-        assert format_trace_id(span.get_span_context().trace_id) == trace(2)
+        assert span.context is not None
+        assert format_trace_id(span.context.trace_id) == trace(2)
         assert links(span) == [trace(3)]
         assert (span.attributes or {})["taxi.rows"] == 4
     assert listener.sent[0].split("-")[1] == trace(2)

@@ -11,7 +11,7 @@ from flask import Flask
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
+from opentelemetry.trace import SpanContext, StatusCode, format_span_id, format_trace_id
 
 from taxi_domain.errors import FieldError
 from taxi_domain.logs import JsonFormatter, about
@@ -40,8 +40,14 @@ def kept() -> Kept:
     return Kept()
 
 
+def ids_of(span: ReadableSpan) -> SpanContext:
+    found = span.get_span_context()
+    assert found is not None
+    return found
+
+
 def trace_of(span: ReadableSpan) -> str:
-    return format_trace_id(span.get_span_context().trace_id)
+    return format_trace_id(ids_of(span).trace_id)
 
 
 def test_span_has_what_log_lines_have(kept: Kept) -> None:
@@ -66,7 +72,7 @@ def test_what_is_of_one_thing_is_in_one_trace_in_every_process(kept: Kept) -> No
     (later,) = other
     assert trace_of(effect) == trace_of(decision) == trace_of(later) != trace_of(eighth)
     assert effect.parent is not None
-    assert effect.parent.span_id == decision.get_span_context().span_id
+    assert effect.parent.span_id == ids_of(decision).span_id
     assert later.parent is None
 
 
@@ -112,7 +118,7 @@ def test_log_lines_within_a_span_have_its_ids(kept: Kept) -> None:
     (span,) = one
     within, after = lines
     assert within["trace_id"] == trace_of(span)
-    assert within["span_id"] == format_span_id(span.get_span_context().span_id)
+    assert within["span_id"] == format_span_id(ids_of(span).span_id)
     assert "trace_id" not in after
 
 

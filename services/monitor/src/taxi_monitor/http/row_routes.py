@@ -55,10 +55,10 @@ def _take(parts: Parts, data: bytes) -> dict[str, object]:
     counts = {"new": len(rows) - len(there), "repeated": len(there), "refused": len(refused)}
     for result, count in counts.items():
         parts.counters[MONITOR_RECORDS].labels(UNSERVED, result).inc(count)
-    for one in refused:
-        field = _counted(str(one["field"]), schema)
-        parts.counters[MONITOR_UNREADABLE].labels(UNSERVED, ROWS, field).inc()
-    name_refused(parts, "row", items, refused, schema.id)
+    counted = [{**one, "field": _counted(str(one["field"]), schema)} for one in refused]
+    for one in counted:
+        parts.counters[MONITOR_UNREADABLE].labels(UNSERVED, ROWS, one["field"]).inc()
+    name_refused(parts, "row", items, counted, schema.id)
     return {"accepted": counts["new"], "repeated": counts["repeated"], "refused": refused}
 
 
