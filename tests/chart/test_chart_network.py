@@ -18,8 +18,8 @@ pytestmark = pytest.mark.chart
 PAGE = CHART.parents[1] / "docs" / "network.md"
 FROM = ("clients", "ingressControllers", "prometheus")
 TO = (
-    "dns", "apiServer", "prometheus", "webhook", "mongodb", "objectStore", "prefect", "dask",
-    "dataSource",
+    "dns", "apiServer", "prometheus", "webhook", "collector", "mongodb", "objectStore", "prefect",
+    "dask", "dataSource",
 )  # fmt: skip
 WELL_KNOWN = {"http": 80, "https": 443}
 Manifest = dict[str, Any]

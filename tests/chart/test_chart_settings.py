@@ -25,7 +25,11 @@ SETTINGS = {
 }
 GIVEN_BY_REFERENCE = {"TAXI_MONGODB_URI": "mongodb://from-a-secret/taxi"}
 #: Read by a library, not by our settings.
-OF_LIBRARIES = {"PROMETHEUS_MULTIPROC_DIR", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"}
+OF_LIBRARIES = {
+    "PROMETHEUS_MULTIPROC_DIR", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "OTEL_SERVICE_NAME",
+    "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_RESOURCE_ATTRIBUTES_POD_NAME", "OTEL_EXPORTER_OTLP_HEADERS",
+}  # fmt: skip
 
 
 def variables_of(module: str) -> dict[str, Any]:
@@ -54,6 +58,7 @@ def release() -> list[dict[str, Any]]:
         "batchReport": report, "operator": operator, "monitor": monitor,
         "backup": backup, "dataTool": {"enabled": True},
         "predictor": {"existingTokenSecret": "callers"},
+        "tracing": {"enabled": True, "endpoint": "http://collector:4318", "existingSecret": "otlp"},
     }  # fmt: skip
     return manifests(template(values))
 

@@ -40,9 +40,10 @@ export_to() {
     uv export --quiet --locked --no-emit-workspace --no-header --no-annotate --no-emit-index-url "$@"
   } >"$out/$file"
 }
-for part in predict monitor train operator; do
-  export_to "$part.txt" --package "taxi-$part" --no-dev
+for part in predict monitor operator; do
+  export_to "$part.txt" --package "taxi-$part" --no-dev --extra tracing
 done
+export_to train.txt --package taxi-train --no-dev
 export_to report.txt --package taxi-report --no-dev --extra pipelines
 export_to dev.txt --package taxi-workspace
 

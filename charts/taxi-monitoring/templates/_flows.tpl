@@ -76,6 +76,14 @@ for every one.
 {{- $flows = append $flows (dict "from" "operator" "to" "webhook" "urls" (list .)) -}}
 {{- end -}}
 {{- end -}}
+{{- $tracing := default dict $values.tracing -}}
+{{- if $tracing.enabled -}}
+{{- range list "predictor" "fallback" "monitor" "operator" -}}
+{{- if has . $parts -}}
+{{- $flows = append $flows (dict "from" . "to" "collector" "urls" (list $tracing.endpoint)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if has "report" $parts -}}
 {{- with (default dict $reports.prometheus).url -}}
 {{- $flows = append $flows (dict "from" "report" "to" "prometheus" "urls" (list .)) -}}

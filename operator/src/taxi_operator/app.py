@@ -5,7 +5,8 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import kopf
 from prometheus_client import CollectorRegistry
@@ -22,6 +23,7 @@ from taxi_operator.adapters.kinds import POLICIES
 from taxi_operator.adapters.receiver import Receiver
 from taxi_operator.adapters.servers import Servers
 from taxi_operator.adapters.view import View
+from taxi_operator.effects.executor import Executor
 from taxi_operator.metrics import Metrics
 from taxi_operator.metrics_server import serve
 from taxi_operator.notify.outbox import Outbox
@@ -32,8 +34,12 @@ from taxi_operator.reports import ReportSource
 from taxi_operator.scheduler import Scheduler
 from taxi_operator.settings import Failpoint, Settings
 from taxi_operator.spec.addresses import AllowList
+from taxi_runtime.tracing import traces_of
 from taxi_store.admin.audit_async import AsyncAudit
 from taxi_store.connection import async_database_of, connect_async
+
+if TYPE_CHECKING:
+    from taxi_runtime.traces import Traces
 
 logger = logging.getLogger(__name__)
 
@@ -87,14 +93,14 @@ class Operator:
         def failed(_error: TaxiError) -> None:
             metrics[OPERATOR_API_ERRORS].labels("kubernetes").inc()
 
+        traces = traces_of(settings)
         view = View(cluster, failed)
         reconciler = Reconciler(
             cluster, AuditedRegistry(database, audit), metrics, reports, servers, places,
             view=view, instance=settings.instance, max_runs=settings.max_runs, outbox=outbox,
-            failpoint=failpoint,
+            failpoint=failpoint, executor=_executor_of(traces),
         )  # fmt: skip
-        closes = [servers.close, cluster.close, mongodb.close]
-        closes += [webhook.close] if webhook is not None else []
+        closes = [servers.close, cluster.close, mongodb.close, *_closes_of(webhook, traces)]
         scheduler = Scheduler(reconciler, metrics, places)
         return cls(scheduler, outbox, cluster, view, closes, audit)
 
@@ -134,6 +140,22 @@ class Operator:
         if self._cluster.login_refused_seconds() > _REFUSED_SECONDS:
             return "the API server refuses the login"
         return ""
+
+
+def _executor_of(traces: "Traces | None") -> Callable[..., Executor]:
+    if traces is None:
+        return Executor
+    from taxi_operator.effects.traced_executor import TracedExecutor
+
+    return partial(TracedExecutor, traces)
+
+
+def _closes_of(
+    webhook: Webhook | None, traces: "Traces | None"
+) -> list[Callable[[], Awaitable[None]]]:
+    """Return what ends these, as far as there are any."""
+    found: list[Callable[[], Awaitable[None]]] = [] if webhook is None else [webhook.close]
+    return found if traces is None else [*found, partial(asyncio.to_thread, traces.stop)]
 
 
 def servers_of(settings: Settings) -> Servers:

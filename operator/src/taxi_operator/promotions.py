@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from taxi_domain.logs import about
+from taxi_domain.runs import decision_id
 from taxi_operator.effects.executor import Executor, Write
 from taxi_operator.facts.runs import RunFacts
 from taxi_operator.locks import Locks
@@ -34,6 +36,11 @@ class Promotions:
         Raises:
             TaxiError: a system does not answer or refuses; the next look tries again.
         """
+        decision = decision_id(promotion.policy_uid, promotion.number)
+        with about(policy=promotion.policy, decision=decision):
+            return await self._carry_on(promotion, status, write)
+
+    async def _carry_on(self, promotion: OpenPromotion, status: Status, write: Write) -> Plan:
         async with self._locks.of(promotion.service):
             done = NOTHING_DONE
             while True:

@@ -1,12 +1,16 @@
-"""What one reconcile of a policy knows."""
+"""What one reconcile of a policy knows, and what its log lines are about."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from taxi_domain.logs import about
 from taxi_operator.conditions import Finding, Outcome
 from taxi_operator.core.jobs import PolicyKey
 from taxi_operator.memory.status import Status
+from taxi_operator.plan.plan import Plan
 from taxi_operator.plan.seen import Seen
+from taxi_operator.plan.subject import subject_of, under_way
 from taxi_operator.spec.policy import Policy
 
 Document = dict[str, Any]
@@ -60,3 +64,14 @@ class ReconcileContext:
             unready=wanted if is_unready else None,
             unavailable=target.champion.since if target and is_unavailable else None,
         )
+
+
+def about_status(found: Document, status: Status) -> AbstractContextManager[None]:
+    """Give the policy, and the decision that it carries out, to all log lines within."""
+    metadata = found["metadata"]
+    return about(policy=metadata["name"], decision=under_way(metadata["uid"], status))
+
+
+def about_step(context: ReconcileContext, plan: Plan) -> AbstractContextManager[None]:
+    """Give the decision of a step to all log lines, and traces, within."""
+    return about(decision=subject_of(context.key.uid, plan))

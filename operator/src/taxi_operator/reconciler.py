@@ -41,7 +41,7 @@ from taxi_operator.plan.policy import PARTS, Part, decide, remembered, request, 
 from taxi_operator.plan.rollback import not_followed
 from taxi_operator.plan.seen import NOTHING_DONE, Done, Place, Seen
 from taxi_operator.promotions import Promotions
-from taxi_operator.reconcile_context import ReconcileContext
+from taxi_operator.reconcile_context import ReconcileContext, about_status, about_step
 from taxi_operator.report_ends import ReportEnds
 from taxi_operator.reporting import Reporter, defect_of
 from taxi_operator.reports import Reports, ReportSource
@@ -79,6 +79,7 @@ class Reconciler:
         max_runs: int = DEFAULT_MOST,
         outbox: Outbox | None = None,
         failpoint: Callable[[Failpoint], None] = lambda _point: None,
+        executor: Callable[..., Executor] = Executor,
     ) -> None:
         self._cluster = cluster
         self._clock = cluster.clock
@@ -92,7 +93,7 @@ class Reconciler:
         self._outbox = outbox or Outbox(None, metrics, self._clock)
         self._queue = RunQueue(cluster, max_runs, instance)
         self._reporter = Reporter(cluster, metrics, self._clock, self._outbox)
-        self._executor = Executor(cluster, registry, direct.traffic, failpoint)
+        self._executor = executor(cluster, registry, direct.traffic, failpoint)
         self._promotions = Promotions(direct.runs, self._executor, self._clock, self._locks)
         self._selectors = SelectorKeeper(
             self._claims, viewed.traffic, self._reporter, self._locks, direct.traffic
@@ -147,7 +148,8 @@ class Reconciler:
             return policy.interval_seconds
         pause = policy.interval_seconds
         try:
-            pause = await self._serve(found, policy, status)
+            with about_status(found, status):
+                pause = await self._serve(found, policy, status)
         except TaxiError:
             raise
         except Exception as error:
@@ -304,7 +306,8 @@ class Reconciler:
 
     async def _carry_out(self, context: ReconcileContext, plan: Plan) -> Done:
         try:
-            return await self._executor.carry_out(plan, partial(self._write, context))
+            with about_step(context, plan):
+                return await self._executor.carry_out(plan, partial(self._write, context))
         except TaxiError as error:
             for effect in plan.then:
                 # Without an answer the Job may be there.

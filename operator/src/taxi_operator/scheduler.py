@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.logs import about
 from taxi_domain.metrics import (
     OPERATOR_API_ERRORS,
     OPERATOR_RECONCILE_DURATION,
@@ -94,6 +95,10 @@ class Scheduler:
         self._running.pop(task.get_name(), None)
 
     async def _reconcile(self, name: str, due: float) -> None:
+        with about(policy=name):
+            await self._reconcile_one(name, due)
+
+    async def _reconcile_one(self, name: str, due: float) -> None:
         pause = _RETRY_SECONDS
         begin = self._clock()
         try:
@@ -103,11 +108,11 @@ class Scheduler:
                 pause = await self._reconciler.reconcile(name)
         except (TaxiError, TimeoutError) as error:
             self._metrics[OPERATOR_RECONCILES].labels(name, "error").inc()
-            logger.warning("reconcile failed", extra={"policy": name, "problem": repr(error)})
+            logger.warning("reconcile failed", extra={"problem": repr(error)})
         except Exception:
             # The one broad net of this process: a defect in one policy must not stop the others.
             self._metrics[OPERATOR_RECONCILES].labels(name, "error").inc()
-            logger.exception("reconcile failed", extra={"policy": name})
+            logger.exception("reconcile failed")
         self._metrics[OPERATOR_RECONCILE_DURATION].observe(self._clock() - begin)
         if name in self._due:
             due = begin + pause * self._random.uniform(0.95, 1.05)

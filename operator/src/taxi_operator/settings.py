@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from taxi_domain.errors import FieldError
 from taxi_operator.spec.addresses import AllowList
 from taxi_runtime.settings import Environment, HttpUrl, MongodbUri, Name, Token
+from taxi_runtime.tracing import TracedSettings
 
 
 class Failpoint(StrEnum):
@@ -58,7 +59,7 @@ class PrometheusSettings(Environment):
         return value
 
 
-class Settings(PrometheusSettings):
+class Settings(PrometheusSettings, TracedSettings):
     """Settings of the operator; each is an environment variable."""
 
     #: The namespace that is served.

@@ -19,6 +19,7 @@ from taxi_domain.errors import TaxiError
 from taxi_operator.adapters import kinds
 from taxi_operator.adapters.view import View
 from taxi_operator.adapters.watch import Pace
+from taxi_operator.effects.executor import Executor
 from taxi_operator.metrics import Metrics
 from taxi_operator.notify.outbox import Outbox
 from taxi_operator.places import Places
@@ -45,6 +46,8 @@ class Outside(Protocol):
     hook: Hook | None
     #: Most unfinished retrain Jobs at a time.
     max_runs: int
+    #: Makes what carries effects out.
+    executor: Callable[..., Executor]
 
 
 def reconciler_of(world: Outside, caller: Caller) -> tuple[Reconciler, View, Outbox]:
@@ -60,7 +63,7 @@ def reconciler_of(world: Outside, caller: Caller) -> tuple[Reconciler, View, Out
     reconciler = Reconciler(
         cluster, registry, metrics, ReportSource(),  # type: ignore[arg-type]
         servers, Places(_PLACES), view=view,  # type: ignore[arg-type]
-        max_runs=world.max_runs, outbox=outbox,
+        max_runs=world.max_runs, outbox=outbox, executor=world.executor,
     )  # fmt: skip
     return reconciler, view, outbox
 

@@ -24,6 +24,7 @@ from support.simulator.workloads import Workloads
 from taxi_domain.errors import FieldError
 from taxi_domain.kube import GROUP
 from taxi_domain.models import Alias, ModelState
+from taxi_operator.effects.executor import Executor
 from taxi_operator.spec.policy import policy_of
 
 HEALTHY, BREACHED = 0.1, 5.0
@@ -60,6 +61,7 @@ class World:
         self.targets = targets
         self.processes: list[Process] = []
         self.pace, self.max_runs = pace, max_runs
+        self.executor: Callable[..., Executor] = Executor
         self.hook = Hook(self.journal) if hook else None
         self._started = 0
         self._asked = 0

@@ -7,10 +7,11 @@ from http import HTTPStatus
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 from support.schemas import ANYTHING, few_examples
 
 from taxi_domain.records import MAX_PUSHED
-from taxi_monitor.http.items import MAX_ITEM_BYTES, each, field_values, items_of, listed
+from taxi_monitor.http.items import MAX_ITEM_BYTES, each, field_values, id_of, items_of, listed
 from taxi_monitor.records.nesting import has_more
 from taxi_runtime.problems import ProblemError
 
@@ -81,3 +82,14 @@ def test_items_are_decoded_one_by_one_and_refused_alone() -> None:
 def test_fields_are_read_without_the_rest() -> None:
     items = items_of(b'{"labels":[{"v":"a","x":[]},{"v":7},7,{},{"v":"b"}]}', "labels")
     assert list(field_values(items, "v")) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("item", "found"),
+    [
+        (b'{"ride id": "r-1"}', "r-1"), (b'{"ride id": 5}', ""), (b'{"other": "r-1"}', ""),
+        (b"[1]", ""), (b'{"ride id": "r-1"', ""),
+    ],
+)  # fmt: skip
+def test_id_is_read_of_whatever_was_posted(item: bytes, found: str) -> None:
+    assert id_of(Raw(item), "ride id") == found

@@ -12,18 +12,21 @@ from taxi_domain.metrics import MONITOR_UNREADABLE
 from taxi_monitor.http import row_routes
 from taxi_monitor.http.routes import Parts
 from taxi_monitor.metrics.counters import Counters
+from taxi_runtime.refused_lines import RefusedLines
 
 GOOD = {
     "ride_id": "r", PICKUP: 74, DROPOFF: 75, DISTANCE: 2.5, EVENT_TIME: "2021-03-01T10:00:00",
 }  # fmt: skip
 
 
-def test_fields_of_clients_are_one_series(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_of_clients_are_one_series(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(row_routes, "insert_rows", lambda *_: frozenset())
     registry = CollectorRegistry()
     parts = SimpleNamespace(
         clock=lambda: 0.0, model="m", database=None, counters=Counters(registry),
-        state=SimpleNamespace(schema_of=lambda _: SCHEMA, problem=""),
+        state=SimpleNamespace(schema_of=lambda _: SCHEMA, problem=""), refusals=RefusedLines(),
     )  # fmt: skip
     rows = [
         *({**GOOD, f"client-{number}": [number]} for number in range(50)),
@@ -42,3 +45,5 @@ def test_fields_of_clients_are_one_series(monkeypatch: pytest.MonkeyPatch) -> No
         if sample.name == MONITOR_UNREADABLE.name
     }
     assert counted == {"other": 50, DISTANCE: 1, "ride_id": 1, EVENT_TIME: 1}
+    lines = {vars(one)["field"]: vars(one)["row_id"] for one in caplog.records}
+    assert lines == {"other": "r", DISTANCE: "r", "ride_id": "a b", EVENT_TIME: "r"}

@@ -233,3 +233,17 @@ def test_no_field_of_a_client_counts_as_what_only_the_predictor_says(well: Predi
         assert well.post("/predict/batch", [{**PLAIN, name: {}}]) == 200
 
     assert well.counts() == {"answered": 0, OTHER: 2 * len(names)}
+
+
+def test_a_refused_row_is_named_in_the_log_and_the_many_behind_it_are_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    well = door(tmp_path)
+    bad = {**PLAIN, "trip_distance": "far"}
+    for number in range(3):
+        assert well.post("/predict", {**bad, "ride_id": f"r{number}"}) == 422
+    assert well.post("/predict/batch", [PLAIN, bad]) == 200
+
+    (line,) = (vars(one) for one in caplog.records if one.name == "taxi_runtime.refused_lines")
+    assert (line["row_id"], line["field"]) == ("r0", "trip_distance")
+    assert "far" not in str(line)

@@ -18,7 +18,8 @@ import typer
 from pymongo.database import Database
 
 from taxi_domain.errors import FieldError
-from taxi_domain.runs import EXIT_DATA_QUALITY
+from taxi_domain.logs import set_up
+from taxi_domain.runs import EXIT_DATA_QUALITY, decision_of
 from taxi_runtime.process import command
 from taxi_runtime.settings import read
 from taxi_schema.columns.rows import LabelledRows
@@ -120,7 +121,7 @@ def run(  # noqa: PLR0913, PLR0917 - one for each option
     from taxi_train.runs.run import Run
 
     with command(_EXIT_CODES):
-        settings = read(Settings)
+        settings = _settings_of_run()
         rules = RunRules(
             max_rows,
             GateRules(min_labelled_rows, min_relative_gain, confidence),
@@ -147,7 +148,7 @@ def evaluate(
 
     rules = RunRules(max_rows, GateRules(min_labelled_rows, min_relative_gain, confidence))
     with command(_EXIT_CODES):
-        settings = read(Settings)
+        settings = _settings_of_run()
         with _database(settings) as database:
             compare(Run(database, settings.model, _run_id(settings), _now), candidate, rules)
 
@@ -170,7 +171,7 @@ def observe(  # noqa: PLR0913, PLR0917 - one for each option
     rules = GateRules(min_labelled_rows, min_relative_gain, confidence)
     with command(_EXIT_CODES):
         what = Observation(champion, before, _moment(since), max_rows)
-        settings = read(Settings)
+        settings = _settings_of_run()
         with _database(settings) as database:
             look(Run(database, settings.model, _run_id(settings), _now), what, rules)
 
@@ -189,6 +190,14 @@ def _moment(text: str) -> datetime:
 
 def _given_schema(settings: Settings) -> Schema | None:
     return read_schema(Path(settings.schema_file)) if settings.schema_file else None
+
+
+def _settings_of_run() -> Settings:
+    """Read the settings. A Job of the operator's logs as services do, with its decision."""
+    settings = read(Settings)
+    if decision := decision_of(settings.run_id):
+        set_up(decision=decision, run=settings.run_id)
+    return settings
 
 
 def _run_id(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import copy_context
 from http import HTTPStatus
 from typing import Final, TypeVar
 
@@ -30,16 +31,18 @@ class Threads:
     def run(self, work: Callable[[], Result]) -> Result:
         """Return what `work` returns; other connections are served meanwhile.
 
-        What a request needs of its context is passed to `work`: threads do not have it.
+        Context variables are the caller's; what a request needs of Flask's contexts is passed to
+        `work`: threads do not have them.
 
         Raises:
             ProblemError: the request's time is over; `work` may still be done.
         """
         future: Future[Result] = Future()
+        context = copy_context()
 
         def do() -> None:
             try:
-                future.set_result(work())
+                future.set_result(context.run(work))
             except Exception as error:
                 # Raised in the caller; gevent's pool would print it too.
                 future.set_exception(error)

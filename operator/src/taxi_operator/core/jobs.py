@@ -22,7 +22,7 @@ from taxi_domain.kube import (
     TRAIN,
     VERSION,
 )
-from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_USAGE, RUN_ID_VARIABLE
+from taxi_domain.runs import EXIT_DATA_QUALITY, EXIT_USAGE, RUN_ID_VARIABLE, decision_id
 from taxi_operator.core.run_terms import TERMS_ANNOTATION, Terms, annotation_of
 from taxi_operator.spec.policy import Retrain
 
@@ -76,7 +76,7 @@ def run_id(uid: str, number: int, attempt: int) -> str:
     >>> run_id("0a1b2c3d-0000-0000-0000-000000000000", 7, 1)
     '0a1b2c3d-0007-1'
     """
-    return f"{uid[:8]}-{number:04d}-{attempt}"
+    return f"{decision_id(uid, number)}-{attempt}"
 
 
 def number_of(run: str, policy: PolicyKey) -> int | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxi_domain.kube import OBSERVATION_LABEL, POLICY_LABEL
+from taxi_domain.runs import decision_id
 from taxi_operator.core.jobs import Identity, Manifest, PolicyKey, made_from, named_after
 from taxi_operator.spec.policy import Observation
 from taxi_operator.times import text_of
@@ -16,7 +17,7 @@ def observation_id(uid: str, number: int, look: int) -> str:
     >>> observation_id("0a1b2c3d-0000-0000-0000-000000000000", 7, 1)
     '0a1b2c3d-0007-observe-1'
     """
-    return f"{uid[:8]}-{number:04d}-observe-{look}"
+    return f"{decision_id(uid, number)}-observe-{look}"
 
 
 def observation_job_name(policy: PolicyKey, number: int, look: int) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from prometheus_client import CollectorRegistry
@@ -39,9 +40,14 @@ from taxi_monitor.tailer.rows_watch import RowsWatch
 from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import Bodies
 from taxi_runtime.ports import Application, Ports
+from taxi_runtime.refused_lines import RefusedLines
 from taxi_runtime.restarts import Restarts
 from taxi_runtime.threads import Threads
+from taxi_runtime.tracing import traces_of
 from taxi_store.connection import connect, database_of
+
+if TYPE_CHECKING:
+    from taxi_runtime.traces import Traces
 
 #: Threads for what is only read: whatever posts wait for, readers do not.
 _READERS = 4
@@ -58,6 +64,7 @@ class Monitor:
     app: Application
     tailer: LogTailer
     evidence: EvidenceThread
+    traces: "Traces | None"
 
     def start(self) -> None:
         """Start the background threads."""
@@ -68,6 +75,8 @@ class Monitor:
         """End them."""
         self.tailer.stop()
         self.evidence.stop()
+        if self.traces is not None:
+            self.traces.stop()
 
 
 def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Monitor:
@@ -99,14 +108,17 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
         Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS), Threads(_PROBES),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time, events=settings.known_events, newest=verdicts.newest,
+        refusals=RefusedLines(),
     )  # fmt: skip
     events = EventLog(parts, settings.inference_service or settings.model)
     registry.register(PendingCollector(lambda: events.waiting))
     tailer.each_cycle = (*_watched(parts), events.look, rows_watch.look)
     history = PageHistory(database, settings.model, state, verdicts, parts.events, parts.clock)
     pages = Pages(settings.model, state, history, counters, parts.clock)
-    app = create_app(parts, events, pages, tokens)
-    return Monitor(Ports(app, create_probes(parts), settings.metrics_port), tailer, evidence)
+    traces = traces_of(settings)
+    api = create_app(parts, events, pages, tokens)
+    app = Ports(_traced(api, traces), create_probes(parts), settings.metrics_port)
+    return Monitor(app, tailer, evidence, traces)
 
 
 def create_app(parts: Parts, events: EventLog, pages: Pages, tokens: Tokens) -> Flask:
@@ -125,6 +137,14 @@ def create_app(parts: Parts, events: EventLog, pages: Pages, tokens: Tokens) -> 
     ):  # fmt: skip
         app.register_blueprint(one)
     return app
+
+
+def _traced(api: Flask, traces: "Traces | None") -> Application:
+    if traces is None:
+        return api
+    from taxi_runtime.traced_http import TracedApplication
+
+    return TracedApplication(api, api, traces)
 
 
 def create_probes(parts: Parts) -> Flask:

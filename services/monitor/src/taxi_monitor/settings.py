@@ -18,8 +18,9 @@ from pydantic_settings import NoDecode
 from taxi_domain.models import MODEL_NAME
 from taxi_profiles.scores.registry import SCORES
 from taxi_runtime.ports import differ
-from taxi_runtime.settings import Environment, MongodbUri, Name, Token
+from taxi_runtime.settings import MongodbUri, Name, Token
 from taxi_runtime.tokens import MIN_TOKEN
+from taxi_runtime.tracing import TracedSettings
 
 
 class KnownEvent(BaseModel):
@@ -51,7 +52,7 @@ class KnownEvent(BaseModel):
         return self
 
 
-class Settings(Environment):
+class Settings(TracedSettings):
     """Settings of the monitor; each is an environment variable."""
 
     #: Where the log and the registry are.

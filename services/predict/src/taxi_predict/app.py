@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask
 
@@ -23,10 +24,14 @@ from taxi_runtime.bodies import Bodies
 from taxi_runtime.callers import Callers
 from taxi_runtime.ports import Application, Ports
 from taxi_runtime.restarts import Restarts
+from taxi_runtime.tracing import traces_of
 from taxi_schema.sizes import row_bytes, widest_row_bytes
 from taxi_store.connection import connect, database_of
 from taxi_store.registry.artifacts import Artifact
 from taxi_store.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from taxi_runtime.traces import Traces
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +43,15 @@ class Worker:
     app: Application
     spool: SpoolWriter | None
     buffered: BufferedMetrics
+    traces: "Traces | None"
 
     def stop(self) -> None:
         """Leave the spool to the delivery; called when the worker ends."""
         self.buffered.stop()
         if self.spool is not None:
             self.spool.close()
+        if self.traces is not None:
+            self.traces.stop()
 
 
 def create_worker(
@@ -62,7 +70,10 @@ def create_worker(
     )
     buffered.start()
     holder = ModelHolder()
-    predictions = Predictions(holder, spool, metrics, buffered, settings, time.time)
+    traces = traces_of(settings)
+    predictions = _kind_of_predictions(traces)(
+        holder, spool, metrics, buffered, settings, time.time
+    )
 
     bodies = Bodies(settings.body_bytes())
 
@@ -77,8 +88,25 @@ def create_worker(
     routes = blueprint(predictions, metrics, buffered, bodies, settings.batch_max_rows)
     api = _flask(routes, metrics, callers)
     probes = _flask(probe_blueprint(predictions, metrics, readiness, heartbeat), metrics, None)
-    app = Ports(FastPath(api, predictions, buffered, callers), probes, settings.metrics_port)
-    return Worker(app, spool, buffered)
+    answers = _traced(FastPath(api, predictions, buffered, callers), api, traces)
+    app = Ports(answers, probes, settings.metrics_port)
+    return Worker(app, spool, buffered, traces)
+
+
+def _kind_of_predictions(traces: "Traces | None") -> type[Predictions]:
+    if traces is None:
+        return Predictions
+    from taxi_predict.serving.traced_predictions import TracedPredictions
+
+    return TracedPredictions
+
+
+def _traced(app: Application, routes: Flask, traces: "Traces | None") -> Application:
+    if traces is None:
+        return app
+    from taxi_runtime.traced_http import TracedApplication
+
+    return TracedApplication(app, routes, traces)
 
 
 def _flask(routes: Blueprint, metrics: Metrics, callers: Callers | None) -> Flask:

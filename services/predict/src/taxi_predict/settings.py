@@ -9,7 +9,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_runtime.ports import differ
-from taxi_runtime.settings import Environment, Folder, HttpUrl, MongodbUri, Name, Token
+from taxi_runtime.settings import Folder, HttpUrl, MongodbUri, Name, Token
+from taxi_runtime.tracing import TracedSettings
 
 #: Bytes of the spool that a worker needs at least.
 MIN_SPOOL_BYTES = 65536
@@ -25,7 +26,7 @@ class SpoolFull(StrEnum):
     UNLOGGED = "unlogged"
 
 
-class Settings(Environment):
+class Settings(TracedSettings):
     """Settings of a predictor; each is an environment variable."""
 
     #: Where the log and the registry are.

@@ -73,6 +73,16 @@ def each(
     return good, refused
 
 
+def id_of(item: object, name: str) -> str:
+    """Return the id that an item has in a field; empty where it has none that is text."""
+    try:
+        value = decoded(item) if isinstance(item, Raw) else item
+    except FieldError:
+        return ""
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, str) else ""
+
+
 def refusal(index: int, error: FieldError) -> dict[str, object]:
     """Return what is told of an item that cannot be taken."""
     return {"index": index, "field": error.field, "problem": str(error)}

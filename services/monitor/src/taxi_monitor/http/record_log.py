@@ -11,7 +11,7 @@ from taxi_domain.metrics import MONITOR_RECORDS, MONITOR_UNREADABLE
 from taxi_domain.mongodb import PREDICTIONS
 from taxi_monitor.http.items import each
 from taxi_monitor.http.record_checks import checked
-from taxi_monitor.http.routes import RETRY_SECONDS, Parts
+from taxi_monitor.http.routes import RETRY_SECONDS, Parts, name_refused
 from taxi_runtime.problems import ProblemError
 from taxi_store.log.prediction_log import repeats_of
 from taxi_store.registry.registry import Registry
@@ -54,6 +54,7 @@ def log_records(
     parts.counters[MONITOR_RECORDS].labels(source, "new").inc(len(new))
     parts.counters[MONITOR_RECORDS].labels(source, "repeated").inc(len(there))
     count_refused(parts, source, refused)
+    name_refused(parts, "record", items, refused, "_id")
     return Logged(len(new), len(there), refused)
 
 

@@ -7,6 +7,7 @@ much time is done in other threads.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from taxi_domain.records import MAX_PUSHED, MAX_PUSHED_BYTES, Label
 from taxi_monitor.http import forms
 from taxi_monitor.http.access import Token, sender_of
 from taxi_monitor.http.evidence_forms import judging_of, with_evidence
-from taxi_monitor.http.items import each, few, items_of, refusal
+from taxi_monitor.http.items import each, few, id_of, items_of, refusal
 from taxi_monitor.http.verdict_forms import Newest
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.records.batch import RecordBatch, batch_of
@@ -41,6 +42,7 @@ from taxi_monitor.windows.state import State
 from taxi_runtime.bodies import JSON, Bodies, media_type
 from taxi_runtime.doors import Door
 from taxi_runtime.problems import ProblemError
+from taxi_runtime.refused_lines import RefusedLines
 from taxi_runtime.threads import Threads
 from taxi_schema.labels import LabelParser
 from taxi_schema.schema import Schema
@@ -73,6 +75,7 @@ class Parts:
     clock: Callable[[], float]
     events: Sequence[KnownEvent]
     newest: Callable[[str], Newest]
+    refusals: RefusedLines
 
 
 def blueprint(parts: Parts) -> Blueprint:
@@ -144,7 +147,8 @@ def _take_labels(parts: Parts, data: bytes, by: str) -> dict[str, object]:
     """Store posted labels and join them; return what became of them."""
     now = datetime.fromtimestamp(parts.clock(), UTC)
     items = items_of(data, "labels")
-    parser = LabelParser(champions_schema(parts, "labels"))
+    schema = champions_schema(parts, "labels")
+    parser = LabelParser(schema)
     labels, refused = each(items, lambda body: Label(*parser.parse(body), now))
     stored = _store(parts, labels, now, by)
     parts.counters[MONITOR_LABELS].labels("new").inc(stored["accepted"])
@@ -152,7 +156,26 @@ def _take_labels(parts: Parts, data: bytes, by: str) -> dict[str, object]:
     parts.counters[MONITOR_LABELS].labels("refused").inc(len(refused))
     for one in refused:
         parts.counters[MONITOR_UNREADABLE].labels(PUSH, LABELS, one["field"]).inc()
+    name_refused(parts, "label", items, refused, schema.id)
     return {**stored, "refused": refused}
+
+
+def name_refused(
+    parts: Parts, what: str, items: Sequence[object], refused: Sequence[dict[str, Any]], id_: str
+) -> None:
+    """Name refused items in the log, seldom.
+
+    Args:
+        parts: Of the monitor.
+        what: One of them is.
+        items: All that were posted.
+        refused: What is told of those that were refused.
+        id_: Field that has their id.
+    """
+    for one in refused:
+        # Without a client's own names, of which there is no end.
+        field = str(one["field"]).partition(".")[0]
+        parts.refusals.tell(what, field, partial(id_of, items[one["index"]], id_))
 
 
 def champions_schema(parts: Parts, what: str) -> Schema:

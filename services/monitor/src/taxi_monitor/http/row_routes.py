@@ -11,7 +11,7 @@ from taxi_domain.mongodb import ROWS
 from taxi_monitor.http.access import Token
 from taxi_monitor.http.items import each, items_of
 from taxi_monitor.http.record_log import away
-from taxi_monitor.http.routes import LISTS, Parts, champions_schema, posted
+from taxi_monitor.http.routes import LISTS, Parts, champions_schema, name_refused, posted
 from taxi_monitor.windows.misfits import UNSERVED
 from taxi_runtime.bodies import JSON
 from taxi_runtime.doors import Door
@@ -55,9 +55,10 @@ def _take(parts: Parts, data: bytes) -> dict[str, object]:
     counts = {"new": len(rows) - len(there), "repeated": len(there), "refused": len(refused)}
     for result, count in counts.items():
         parts.counters[MONITOR_RECORDS].labels(UNSERVED, result).inc(count)
-    for one in refused:
-        field = _counted(str(one["field"]), schema)
-        parts.counters[MONITOR_UNREADABLE].labels(UNSERVED, ROWS, field).inc()
+    counted = [{**one, "field": _counted(str(one["field"]), schema)} for one in refused]
+    for one in counted:
+        parts.counters[MONITOR_UNREADABLE].labels(UNSERVED, ROWS, one["field"]).inc()
+    name_refused(parts, "row", items, counted, schema.id)
     return {"accepted": counts["new"], "repeated": counts["repeated"], "refused": refused}
 
 

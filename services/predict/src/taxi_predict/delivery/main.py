@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import values
 
@@ -24,9 +24,13 @@ from taxi_predict.settings import Settings, metrics_folder
 from taxi_predict.spool.reader import SpoolReader
 from taxi_runtime.process import run_service
 from taxi_runtime.tokens import TokenFiles
+from taxi_runtime.tracing import traces_of
 from taxi_store.connection import connect, database_of
 from taxi_store.log.refusals import write_slot
 from taxi_store.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from taxi_runtime.traces import Traces
 
 #: Beside requests that take the whole core, about a tenth of it (weights 110 and 1024,
 #: https://docs.kernel.org/scheduler/sched-nice-design.html).
@@ -38,7 +42,8 @@ _TOKEN_FILES: Final = ("ingest", "token")
 def run(settings: Settings) -> None:
     """Deliver until told to stop, or what waits."""
     os.nice(_NICE)
-    loop = DeliveryLoop(_shipper(settings), settings.heartbeat_file)
+    traces = traces_of(settings)
+    loop = DeliveryLoop(_shipper(settings, traces), settings.heartbeat_file)
 
     def stop(_number: int, _frame: Any) -> None:
         loop.stop()
@@ -49,6 +54,8 @@ def run(settings: Settings) -> None:
     if "--drain" in sys.argv[1:]:
         loop.stop()
     loop.run(settings.drain_seconds)
+    if traces is not None:
+        traces.stop()
 
 
 def _token(settings: Settings) -> Callable[[], str]:
@@ -59,9 +66,16 @@ def _token(settings: Settings) -> Callable[[], str]:
     return lambda: next((one[0] for one in files.tokens().values() if one), "")
 
 
-def _shipper(settings: Settings) -> Shipper:
+def _shipper(settings: Settings, traces: "Traces | None") -> Shipper:
     database = database_of(connect(settings.mongodb_uri, app_name="taxi-predict-delivery"))
-    listener = Monitor(settings.monitor_url, _token(settings))
+    make: Callable[..., Shipper] = Shipper
+    headers: Callable[[], dict[str, str]] = dict
+    if traces is not None:
+        from taxi_predict.delivery.traced_shipper import TracedShipper
+        from taxi_runtime import traces as of_runtime
+
+        make, headers = partial(TracedShipper, traces), of_runtime.headers
+    listener = Monitor(settings.monitor_url, _token(settings), headers)
     values.ValueClass = values.MultiProcessValue(lambda: IDENTITY)  # type: ignore[no-untyped-call]
     metrics = Metrics()
     scorer: Scorer | None = None
@@ -73,7 +87,7 @@ def _shipper(settings: Settings) -> Shipper:
     refusals = RefusalSlots(
         CounterFiles(metrics_folder()).collect, partial(write_slot, database), socket.gethostname()
     )
-    return Shipper(
+    return make(
         SpoolReader(settings.spool_dir), MongoLog(database),
         listener if settings.monitor_url else None, scorer, metrics, refusals=refusals,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import msgspec
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.logs import ROW_ID
 from taxi_domain.metrics import (
     PREDICTOR_LOG_WRITES,
     PREDICTOR_LOGGED_RECORDS,
@@ -203,7 +204,8 @@ class Shipper:
             self._metrics[PREDICTOR_SPOOL_LOST].labels("damaged").inc(waiting.damaged_bytes)
         for payload in malformed:
             # Its text is the only copy that is left.
-            logger.error("a record cannot be read", extra={"payload": payload[:1000].hex()})
+            told = {"payload": payload[:1000].hex(), **_named(payload)}
+            logger.error("a record cannot be read", extra=told)
             self._metrics[PREDICTOR_SPOOL_LOST].labels("malformed").inc(len(payload))
 
     def _much_unnotified(self) -> bool:
@@ -223,3 +225,11 @@ class Shipper:
         else:
             self._metrics[PREDICTOR_LOG_WRITES].labels(self._listener.name, "ok").inc()
             self._metrics[PREDICTOR_LOGGED_RECORDS].labels(self._listener.name).inc(len(records))
+
+
+def _named(payload: bytes) -> dict[str, str]:
+    """Return the id of a record whose values cannot be named, nothing of one that is none."""
+    try:
+        return {ROW_ID: decode(payload).row_id}
+    except msgspec.DecodeError:
+        return {}

@@ -1,8 +1,9 @@
 """Where delivered records go: MongoDB's log and the monitor."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Final
 
@@ -43,12 +44,21 @@ class MongoLog:
 
 
 class Monitor:
-    """The monitor's fast lane; what it misses it reads from the log."""
+    """The monitor's fast lane; what it misses it reads from the log.
+
+    Args:
+        url: Base address.
+        token: Tells the one for records.
+        headers: Tells what else goes along.
+    """
 
     name = "monitor"
 
-    def __init__(self, url: str, token: Callable[[], str]) -> None:
+    def __init__(
+        self, url: str, token: Callable[[], str], headers: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
         self._token = token
+        self._headers = headers
         # Only asyncio can end a call: other clients' time-outs begin again with each byte.
         self._runner = asyncio.Runner()
         # Names are looked up in a thread, which gets the scheduling class of who makes it: now,
@@ -65,7 +75,8 @@ class Monitor:
             NotAvailableError: it does not answer, or does not take them; it may have some of them.
         """
         try:
-            self._runner.run(self._post_all(records))
+            # A runner has the context that it was made in.
+            self._runner.run(self._post_all(records), context=copy_context())
         except (httpx.HTTPError, TimeoutError) as error:
             raise NotAvailableError(f"monitor: {error!r}") from error
 
@@ -79,7 +90,10 @@ class Monitor:
     async def _answer(self, content: bytes) -> tuple[int, bytes]:
         """Post and return the status and the answer's beginning."""
         text = b""
-        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": CONTENT_TYPE}
+        headers = {
+            "Authorization": f"Bearer {self._token()}", "Content-Type": CONTENT_TYPE,
+            **self._headers(),
+        }  # fmt: skip
         async with (
             asyncio.timeout(_CALL_SECONDS),
             self._client.stream(

@@ -32,6 +32,8 @@ from taxi_runtime.bodies import JSON, Bodies, media_type
 from taxi_runtime.callers import Callers
 from taxi_runtime.doors import Door, door_of
 from taxi_runtime.problems import ProblemError
+from taxi_runtime.refused_lines import RefusedLines
+from taxi_schema.rows import Row
 
 _RETRY_SECONDS: Final = 5
 _BYTES: Final = f"{ROW_BYTES:,} bytes or what the schema needs"
@@ -51,6 +53,14 @@ def blueprint(
     """Return the routes."""
     routes = Blueprint("predict", __name__)
     encode = msgspec.json.encode
+    refusals = RefusedLines()
+
+    def parsed(model: LoadedModel, body: object) -> Row:
+        try:
+            return model.parse(body)
+        except FieldError as error:
+            refusals.tell("row", model.reason_of(error), lambda: _id_of(body, model))
+            raise
 
     @routes.post("/predict")
     @Door(CALLERS, TOKEN, f"a row, {_BYTES} beyond a full batch")
@@ -59,7 +69,7 @@ def blueprint(
         body = _decoded(bodies)
         g.model = model = predictions.loaded()
         buffered.asked(body)
-        (answer,) = predictions.answer(model, [model.parse(body)], g.begin, g.caller)
+        (answer,) = predictions.answer(model, [parsed(model, body)], g.begin, g.caller)
         if answer is None:
             raise NoAnswerError(model.schema.target.name)
         return _json(encode(answer))
@@ -76,7 +86,7 @@ def blueprint(
         for index, body in enumerate(rows):
             buffered.asked(body)
             try:
-                good[index] = model.parse(body)
+                good[index] = parsed(model, body)
             except FieldError as error:
                 refused[model.reason_of(error)] += 1
                 items[index] = Refusal(index, error.field, str(error))
@@ -182,6 +192,10 @@ def register(app: Flask, metrics: Metrics, callers: Callers | None) -> None:
     @app.errorhandler(HTTPException)
     def on_http(error: HTTPException) -> Response:
         return answered(ProblemError.of_framework(error))
+
+
+def _id_of(body: object, model: LoadedModel) -> object:
+    return body.get(model.schema.id) if isinstance(body, dict) else None
 
 
 def _no_answer(index: int, model: LoadedModel) -> Refusal:

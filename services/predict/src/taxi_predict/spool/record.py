@@ -30,6 +30,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False, omit_default
         latency_seconds: From the request's body to its answer; None without a request.
         extra: Fields that the schema does not declare.
         caller: Whose token came with the row; empty where none is asked for.
+        trace: `traceparent` of the request; empty where it is in no trace.
     """
 
     row_id: str
@@ -43,6 +44,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False, omit_default
     latency_seconds: float | None
     extra: dict[str, Scalar] | None = None
     caller: str = ""
+    trace: str = ""
 
     def record(self, columns: Sequence[str]) -> PredictionRecord:
         """Return the prediction record.
