@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 _KEEP_BLOCKS: Final = 20_000
 _KEEP_AGE: Final = timedelta(days=180)
 _PRUNE_SECONDS: Final = 3600.0
+#: A monitor that starts does not know at once which versions are watched.
+_FIRST_PRUNE_SECONDS: Final = 300.0
 #: How often a copy of the engine is put to the test.
 _TEST_SECONDS: Final = 3600.0
 #: How often the progress through a long log is told.
@@ -116,14 +118,17 @@ class EvidenceThread(CycleThread):
         self.rows = rows
         self._clock = clock
         self._followed: dict[str, _Followed] = {}
+        #: Versions that are judged, those with a problem among them.
+        self._watched: tuple[str, ...] = ()
         self._has_indexes = False
-        self._prune_at = clock()
+        self._prune_at = clock() + _FIRST_PRUNE_SECONDS
         self.views = Views()
         self.moved_at = clock()
 
     def cycle(self) -> None:
         """Judge what is there to be judged, of each version; a problem of one holds up no other."""
         watched = dict(judged_of(self.state, self.rows))
+        self._watched = tuple(watched)
         self._followed = {one: it for one, it in self._followed.items() if one in watched}
         self.views.keep(watched)
         for version, one in watched.items():
@@ -264,7 +269,7 @@ class EvidenceThread(CycleThread):
             return
         prune(
             self._database, self._settings.model,
-            watched=list(self._followed),
+            watched=self._watched,
             keep_blocks=_KEEP_BLOCKS, keep_age=_KEEP_AGE, now=now,
         )  # fmt: skip
         self._prune_at = self._clock() + _PRUNE_SECONDS * random.uniform(0.9, 1.1)
