@@ -67,6 +67,7 @@ class Followed:
             database, settings, self.state, Counters(self.registry),
             lambda: self.now().timestamp(),
         )  # fmt: skip
+        self.tailer.follow_aliases()
         self.tailer.catch_up()
 
     def now(self) -> datetime:

@@ -99,13 +99,12 @@ def first_stored(database: Database[Document], version: str) -> datetime | None:
     Raises:
         StoreUnavailableError: MongoDB does not answer.
     """
-    wanted = {"stored_at": {"$gte": EARLIEST}, **of_version(version)}
-    with translated():
-        found = lenient(database, PREDICTIONS).find_one(
-            wanted, {"stored_at": 1}, sort=[("stored_at", 1)]
-        )
-    at = found["stored_at"] if found else None
-    return at if isinstance(at, datetime) else None
+    return _first_stored(database, _Wanted(PREDICTIONS, of_version(version)))
+
+
+def first_label_stored(database: Database[Document]) -> datetime | None:
+    """Return when the oldest label of any row was stored, as `first_stored` the oldest row."""
+    return _first_stored(database, _Wanted(LABELS))
 
 
 def stored_labels(
@@ -170,6 +169,16 @@ class _Wanted(NamedTuple):
     collection: str
     query: Mapping[str, Any] = MappingProxyType({})
     fields: Mapping[str, int] | None = None
+
+
+def _first_stored(database: Database[Document], wanted: _Wanted) -> datetime | None:
+    query = {"stored_at": {"$gte": EARLIEST}, **wanted.query}
+    with translated():
+        found = lenient(database, wanted.collection).find_one(
+            query, {"stored_at": 1}, sort=[("stored_at", 1)]
+        )
+    at = found["stored_at"] if found else None
+    return at if isinstance(at, datetime) else None
 
 
 def _between(
