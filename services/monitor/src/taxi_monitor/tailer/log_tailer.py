@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import takewhile
 
 from pymongo.database import Database
@@ -203,7 +204,7 @@ class LogTailer(CycleThread):
             pages = log.tail(self._database, collection, since, self.unreadable)
             return takewhile(lambda _: not self._stop.is_set(), pages)
 
-        follower.follow(read, take)
+        follower.follow(read, partial(log.count_stored, self._database, collection), take)
 
     def _take_rows(self, stored: Sequence[Stored]) -> None:
         """Take rows of the log that were never posted, or posted with another answer."""
