@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from pymongo.database import Database
 
+from taxi_domain.documents import stored_label_of
 from taxi_domain.mongodb import LABELS, PREDICTIONS, ROWS
 from taxi_domain.records import Label
 from taxi_store.connection import Document, translated
@@ -67,12 +68,7 @@ def labels_between(
         unreadable: Is told what cannot be read; it is left out.
     """
     part = _between(database, _Wanted(LABELS), begin, end, most)
-    read = [
-        StoredLabel(document["stored_at"], label)
-        for document in part.items
-        for label in unreadable.labels([document])
-    ]
-    return Part(read, part.end)
+    return Part(list(unreadable.each(LABELS, part.items, _stored_label)), part.end)
 
 
 def ids_between(
@@ -112,11 +108,13 @@ def stored_labels(
 ) -> Iterator[StoredLabel]:
     """Yield the labels of rows that have one."""
     with translated():
-        for document in lenient(database, LABELS).find({"_id": {"$in": row_ids}}):
-            stored_at = document.get("stored_at")
-            if isinstance(stored_at, datetime):
-                for label in unreadable.labels([document]):
-                    yield StoredLabel(stored_at, label)
+        found = lenient(database, LABELS).find({"_id": {"$in": row_ids}})
+        timed = (one for one in found if isinstance(one.get("stored_at"), datetime))
+        yield from unreadable.each(LABELS, timed, _stored_label)
+
+
+def _stored_label(document: Document) -> StoredLabel:
+    return StoredLabel(document["stored_at"], stored_label_of(document))
 
 
 def rows_after(database: Database[Document], version: str, after: Place | None, last: Place) -> int:

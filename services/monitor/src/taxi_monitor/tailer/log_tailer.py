@@ -211,6 +211,7 @@ class LogTailer(CycleThread):
         done = intake.take_logged(self._state, self, stored)
         self._counters[MONITOR_RECORDS].labels("log", "new").inc(done.new)
         self._tell(done.lags)
+        self._labels.mark(done.labelled)
 
     def _take_stored_labels(self, stored: Sequence[Stored]) -> None:
         """Join labels of the log that were never posted, or while windows were read."""
