@@ -204,7 +204,8 @@ class Pursuit:
             self._coverage = block.coverage
         detector = judge.detector.after(self._scores(block))
         verdict = self._verdict(block, replace(judge, detector=detector))
-        self._unwritten.append((verdict, block))
+        # The rows before it, a copy of thousands, have done their part.
+        self._unwritten.append((verdict, replace(block, history=None)))
         self._judges[block.side] = _Judge(detector, verdict, judge.next_block + 1)
 
     def _scores(self, block: Block) -> BlockScores:
