@@ -116,7 +116,7 @@ class Pursuit:
         anew: Judge the whole log, whatever was judged before, and mark it.
 
     Attributes:
-        judged: Called with each verdict once it is written, and the block.
+        judged: Called with each verdict once it is written, and what its block begins after.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer.
@@ -138,11 +138,11 @@ class Pursuit:
         self._anew = anew
         #: Sides whose blocks were of no use, and are judged again from the first one.
         self._dropped: set[Side] = set()
-        self.judged: Callable[[BlockVerdict, Block], None] = lambda _verdict, _block: None
+        self.judged: Callable[[BlockVerdict, Place | None], None] = lambda _verdict, _after: None
         self._judges = {side: self._judge_of(side) for side in Side}
         #: Of each side the last one that was written or read, and those that were not written yet.
         self._written = {side: one.verdict for side, one in self._judges.items()}
-        self._unwritten: list[tuple[BlockVerdict, Block]] = []
+        self._unwritten: list[tuple[BlockVerdict, Place | None]] = []
         begun = any(one.verdict is not None for one in self._judges.values())
         #: Blocks before are of a past that is judged only now.
         self._past = {
@@ -204,8 +204,7 @@ class Pursuit:
             self._coverage = block.coverage
         detector = judge.detector.after(self._scores(block))
         verdict = self._verdict(block, replace(judge, detector=detector))
-        # The rows before it, a copy of thousands, have done their part.
-        self._unwritten.append((verdict, replace(block, history=None)))
+        self._unwritten.append((verdict, block.after))
         self._judges[block.side] = _Judge(detector, verdict, judge.next_block + 1)
 
     def _scores(self, block: Block) -> BlockScores:
@@ -297,9 +296,9 @@ class Pursuit:
             new = [one for one in new if one.verdict_id not in there]
         if new:
             append(self._database, *new)
-        for verdict, block in judged:
-            self._written[block.side] = verdict
-            self.judged(verdict, block)
+        for verdict, after in judged:
+            self._written[verdict.side] = verdict
+            self.judged(verdict, after)
 
     def _judge_of(self, side: Side) -> _Judge:
         watch = self._watch

@@ -15,7 +15,6 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.evidence_metrics import MONITOR_LATE_LABELS, MONITOR_LATE_ROWS
 from taxi_domain.models import Alias
 from taxi_domain.verdicts import Side
-from taxi_monitor.evidence.block import Block
 from taxi_monitor.evidence.label_gate import policy_of
 from taxi_monitor.evidence.late import LateLabels, LateRows
 from taxi_monitor.evidence.log_order import LabelsRead, LogOrder
@@ -38,7 +37,7 @@ from taxi_store.admin.indexes import ensure_verdict_indexes
 from taxi_store.connection import Document
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.refusals import ensure_refusal_indexes
-from taxi_store.log.stored_order import EARLIEST, rows_after
+from taxi_store.log.stored_order import EARLIEST, Place, rows_after
 from taxi_store.registry.registry import Registry
 from taxi_store.verdicts.block_verdict import BlockVerdict
 from taxi_store.verdicts.verdicts import prune
@@ -210,7 +209,7 @@ class EvidenceThread(CycleThread):
             LateLabels(self._database, again), EvidenceView(version),
         )  # fmt: skip
         order.labels_read = lambda part: self._read(followed, part)
-        pursuit.judged = lambda verdict, block: self._judged(followed, verdict, block)
+        pursuit.judged = lambda verdict, after: self._judged(followed, verdict, after)
         return followed
 
     def _test(self, followed: _Followed) -> None:
@@ -238,11 +237,11 @@ class EvidenceThread(CycleThread):
         if followed.up_to_date:
             followed.late_labels.read(part, self._now())
 
-    def _judged(self, followed: _Followed, verdict: BlockVerdict, block: Block) -> None:
+    def _judged(self, followed: _Followed, verdict: BlockVerdict, after: Place | None) -> None:
         now = self._clock()
         self.moved_at = now
-        if block.side is Side.ROWS and followed.up_to_date:
-            followed.late.closed(block, self._now())
+        if verdict.side is Side.ROWS and followed.up_to_date:
+            followed.late.closed(verdict, after, self._now())
         if not followed.up_to_date and now - followed.told_at >= _TELL_SECONDS:
             followed.told_at = now
             # Half of a log says something else than all of it, so no verdict is shown yet.
