@@ -93,6 +93,20 @@ def test_kills_other_monitors_and_times_of_looking_change_nothing(
     assert {"harm", "gain", f"column:{DISTANCE}", "labels_outside"} <= streams
 
 
+def test_a_started_monitor_keeps_blocks_whose_rows_were_answered_long_ago(judged: Judged) -> None:
+    judged.store(range(6000, 6250))
+    judged.seconds += 11.0
+    judged.view(judged.monitor())
+    before = judged.verdicts()
+    judged.seconds += 200 * 24 * 3600.0
+
+    monitor = judged.monitor()
+    for _ in range(2):
+        assert judged.view(monitor).verdicts[Side.ROWS].block == 1
+        assert judged.verdicts() == before
+        judged.seconds += 3600.0  # old blocks are looked for
+
+
 def test_late_rows_are_counted_and_change_no_block(judged: Judged) -> None:
     monitor = judged.monitor()
     judged.view(monitor)

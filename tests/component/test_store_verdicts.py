@@ -23,6 +23,7 @@ from taxi_store.verdicts.verdicts import (
     KEPT_DETECTORS,
     Span,
     append,
+    blocks_of,
     chart_points,
     judged_versions,
     last_verdict,
@@ -89,6 +90,19 @@ def test_only_the_newest_blocks_keep_their_detector(database: Database[Document]
     assert database[VERDICTS].count_documents({"detector": {"$ne": b""}}) == KEPT_DETECTORS
     # One that is damaged is passed over.
     assert last_verdict(database, "m", "v1", Side.ROWS) == verdict(8)
+
+
+def test_blocks_that_are_written_together_are_as_one_by_one(database: Database[Document]) -> None:
+    newer = replace(verdict(3), engine=2, kind="Benign")
+    append(database, *(verdict(block) for block in range(3)), newer)
+
+    assert not append(database, *(verdict(block) for block in range(2, 12)))
+
+    kept = [replace(newer, detector=b"") if n == 3 else verdict(n) for n in range(12)]
+    found = blocks_of(database, [one.verdict_id for one in kept])
+    assert found == {one.verdict_id: replace(one, detector=b"") for one in kept}
+    assert database[VERDICTS].count_documents({"detector": {"$ne": b""}}) == KEPT_DETECTORS
+    assert last_verdict(database, "m", "v1", Side.ROWS) == verdict(11)
 
 
 def test_a_chart_has_every_block_of_a_span_when_they_are_few(database: Database[Document]) -> None:

@@ -27,12 +27,24 @@ SINCE = NOW - DAY
 
 
 class _Log:
-    """A log of a label a day, none of which is of the version that is judged."""
+    """A log of a label a day, none of which is of the version that is judged.
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, first: datetime | None) -> None:
+    Args:
+        monkeypatch: Puts it in place of the store.
+        first: When the version's first row was stored.
+        label: And the first label, of any row.
+    """
+
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        first: datetime | None,
+        label: datetime | None = EARLIEST,
+    ) -> None:
         self.pages: list[datetime] = []
         self.turns = 0
         monkeypatch.setattr(stored_order, "first_stored", lambda *_: first)
+        monkeypatch.setattr(stored_order, "first_label_stored", lambda *_: label)
         monkeypatch.setattr(stored_order, "labels_between", self._labels)
         monkeypatch.setattr(stored_order, "ids_between", lambda *asked: Part([], asked[3]))
         monkeypatch.setattr(encoded_pages, "stored_between", lambda *_: b"")
@@ -66,8 +78,20 @@ def test_labels_of_before_the_versions_first_row_are_not_walked_through(
     assert log.turns == 3, "each page is a sign of life, also one without a row"
 
 
-def test_a_version_without_rows_has_no_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = _Log(monkeypatch, None)
+def test_rows_of_before_the_first_label_are_not_walked_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = _Log(monkeypatch, NOW - 300 * DAY, NOW - DAY)
+
+    assert list(log.order().labelled(EARLIEST, None, NOW)) == []
+    assert log.pages == [NOW - DAY]
+
+
+@pytest.mark.parametrize(("first", "label"), [(None, EARLIEST), (EARLIEST, None)])
+def test_a_version_without_rows_or_labels_has_no_labelled_ones(
+    monkeypatch: pytest.MonkeyPatch, first: datetime | None, label: datetime | None
+) -> None:
+    log = _Log(monkeypatch, first, label)
 
     assert list(log.order().labelled(EARLIEST, None, NOW)) == []
     assert log.pages == []

@@ -37,8 +37,11 @@ class Log:
                 raise OSError
             self.taken += [one.row_id for one in items]
 
-        self.follower.follow(self.pages, take)
+        self.follower.follow(self.pages, self.count, take)
         return self.taken
+
+    def count(self, after: datetime, upto: datetime) -> int:
+        return sum(after < one.stored_at <= upto for one in self.stored)
 
     def pages(self, since: datetime) -> Iterator[list[Stored]]:
         found = sorted(one for one in self.stored if one.stored_at > since)
@@ -62,8 +65,29 @@ def test_an_idle_log_is_not_read_for_ever() -> None:
     log.store("a")
     looks = [(log.look(), log.read) for _ in range(9)]
 
-    assert looks[:2] == [(["a"], 1), ([], 1)]
-    assert looks[-1] == ([], 0)
+    assert looks == [(["a"], 1), *[([], 0)] * 8]
+
+
+def test_what_was_taken_is_counted_and_read_again_only_when_there_is_more() -> None:
+    log = Log()
+    log.store("a", "b", behind=5)
+    log.look()
+    log.store("c", behind=1)  # as late as any that a look cannot see yet
+    assert (log.look(), log.read) == (["c"], 1)
+
+    log.store("late", behind=15)
+    assert (log.look(), log.read) == (["late"], 2), "one more than were taken: all is read again"
+    assert (log.look(), log.read) == ([], 0)
+
+
+def test_what_was_not_taken_is_not_counted_as_taken() -> None:
+    log = Log()
+    log.store("a", behind=5)
+    log.follower.mark(["a", "b"])  # posted, and not read yet
+    assert log.look() == []
+    log.store("b", behind=11)
+    log.store("c", behind=12)
+    assert log.look() == ["c"]
 
 
 def test_more_than_are_remembered_are_taken_once() -> None:
@@ -72,7 +96,7 @@ def test_more_than_are_remembered_are_taken_once() -> None:
     for number, row_id in enumerate(masses):
         log.store(row_id, behind=5 - number / 1000)
     assert log.look() == masses
-    assert (log.look(), log.read) == ([], LIMIT)
+    assert (log.look(), log.read) == ([], 0)
     log.store("late", behind=10)
     assert log.look() == ["late"]
 

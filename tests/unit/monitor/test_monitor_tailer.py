@@ -6,21 +6,28 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 from pymongo import MongoClient
+from support.monitor_windows import watched
+from support.taxi_columns import INPUTS, taxi_reference
 
 from taxi_domain.errors import TaxiError
+from taxi_domain.models import Alias
 from taxi_monitor.metrics.counters import Counters
 from taxi_monitor.settings import Settings
 from taxi_monitor.tailer.log_tailer import LogTailer
 from taxi_monitor.windows.state import State
+from taxi_profiles.reference import MOMENT, PREDICTION, TARGET
 
 
 class Cycles:
     """A tailer of no log: what a cycle does is given."""
 
-    def __init__(self, client: MongoClient[dict[str, Any]]) -> None:
+    def __init__(
+        self, client: MongoClient[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         settings = Settings.model_validate({
             "TAXI_MONGODB_URI": "mongodb://127.0.0.1:1/taxi", "TAXI_MONITOR_TOKEN": "12345678",
             "TAXI_MONITOR_EVALUATION_SECONDS": 0.1,
@@ -30,6 +37,7 @@ class Cycles:
         self.tailer = LogTailer(
             client["taxi"], settings, self.state, Counters(CollectorRegistry()), self._tick
         )
+        monkeypatch.setattr(self.tailer, "follow_aliases", lambda: None)
 
     def _tick(self) -> float:
         self.clock += 1
@@ -37,9 +45,9 @@ class Cycles:
 
 
 @pytest.fixture
-def cycles() -> Iterator[Cycles]:
+def cycles(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cycles]:
     with MongoClient[dict[str, Any]]("mongodb://127.0.0.1:1", connect=False) as client:
-        yield Cycles(client)
+        yield Cycles(client, monkeypatch)
 
 
 def test_a_defect_does_not_end_the_thread(cycles: Cycles, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,3 +104,19 @@ def test_a_part_that_fails_holds_up_no_other_and_is_told_until_it_is_done(
     del errors["look"]
     tailer.cycle()
     assert not cycles.state.problem
+
+
+def test_a_filled_window_is_evaluated_before_the_log_is_read(
+    cycles: Cycles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tailer, state = cycles.tailer, cycles.state
+    known: list[bool] = []
+
+    def follow() -> None:
+        columns = dict.fromkeys((*INPUTS, PREDICTION, TARGET, MOMENT), np.arange(1.0, 201.0))
+        state.watch(Alias.CHAMPION, watched(taxi_reference(columns), 100))
+
+    monkeypatch.setattr(tailer, "follow_aliases", follow)
+    monkeypatch.setattr(tailer, "catch_up", lambda: known.append(bool(state.evaluations())))
+    tailer.cycle()
+    assert known == [True]

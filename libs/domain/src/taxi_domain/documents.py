@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, datetime
+from math import isfinite
 from typing import Final
 
 from taxi_domain.errors import FieldError
@@ -133,4 +134,13 @@ def stored_label_of(document: Mapping[str, object]) -> Label:
     Raises:
         FieldError: names the field that is missing or mistyped.
     """
+    value, ts = document.get(LABEL_VALUE), document.get("ts")
+    # As nearly all are, and of all that is read these are the most.
+    if (
+        type(value) is float
+        and isfinite(value)
+        and type(ts) is datetime
+        and MINYEAR < ts.year < MAXYEAR
+    ):
+        return Label(check_stored_id(document.get("_id"), "_id"), value, utc(ts))
     return Reader(document).label()

@@ -17,7 +17,6 @@ from taxi_domain.errors import FieldError, TaxiError
 from taxi_domain.logs import set_up
 from taxi_domain.models import Alias
 from taxi_domain.verdicts import BlockState, Side
-from taxi_monitor.evidence.block import Block
 from taxi_monitor.evidence.label_gate import policy_of
 from taxi_monitor.evidence.log_order import LogOrder
 from taxi_monitor.evidence.pursuit import Pursuit, Watch
@@ -27,6 +26,7 @@ from taxi_profiles.evidence.calibration import NotCalibratedError, calibration_o
 from taxi_runtime.settings import read
 from taxi_store.connection import Document, connect, database_of
 from taxi_store.log.malformed import Unreadable
+from taxi_store.log.stored_order import Place
 from taxi_store.registry.registry import Registry
 from taxi_store.verdicts.block_verdict import BlockVerdict
 from taxi_store.verdicts.verdicts import drop_behind
@@ -85,7 +85,7 @@ def backfill(
     pursuit = Pursuit(database, watch, LogOrder(database, reader, Unreadable()), now, anew=True)
     counted = {True: 0, False: 0}
 
-    def judged(verdict: BlockVerdict, _block: Block) -> None:
+    def judged(verdict: BlockVerdict, _after: Place | None) -> None:
         counted[verdict.state is BlockState.ALARM] += 1
         blocks = sum(counted.values())
         if blocks % _TOLD_BLOCKS == 0:

@@ -67,11 +67,11 @@ class Unreadable:
 
     def records(self, documents: Iterable[Document]) -> Iterator[PredictionRecord]:
         """Yield the records that can be read."""
-        return self._each(PREDICTIONS, documents, record_of)
+        return self.each(PREDICTIONS, documents, record_of)
 
     def labels(self, documents: Iterable[Document]) -> Iterator[Label]:
         """Yield the labels that can be read."""
-        return self._each(LABELS, documents, stored_label_of)
+        return self.each(LABELS, documents, stored_label_of)
 
     def named(
         self, documents: Iterable[Document], collection: str = PREDICTIONS
@@ -82,11 +82,12 @@ class Unreadable:
             check_stored_id(document["_id"], "_id")
             return document
 
-        return self._each(collection, documents, same)
+        return self.each(collection, documents, same)
 
-    def _each(
+    def each(
         self, collection: str, documents: Iterable[Document], read: Callable[[Document], Item]
     ) -> Iterator[Item]:
+        """Yield what is made of each document of a collection; those that raise are left out."""
         for document in documents:
             try:
                 item = read(document)

@@ -19,6 +19,7 @@ from taxi_store.log.malformed import Unreadable, lenient
 _DUPLICATE_KEY = 11000
 #: Documents that are looked at together.
 CHUNK: Final = 5000
+_MAX_MILLISECONDS: Final = 5000
 #: Python has no time much later.
 _NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -134,6 +135,25 @@ def tail(
         with found.sort("stored_at", 1).batch_size(CHUNK) as cursor:
             for chunk in chunks(unreadable.named(cursor, collection)):
                 yield [Stored(one["stored_at"], one["_id"], one.get("ts")) for one in chunk]
+
+
+def count_stored(
+    database: Database[Document], collection: str, after: datetime, upto: datetime
+) -> int:
+    """Count what was stored after a time and up to another, from the index.
+
+    Args:
+        database: Where the log is.
+        collection: Of rows or of labels.
+        after: The time.
+        upto: The other one.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer.
+    """
+    stored = {"stored_at": {"$gt": after, "$lte": upto}}
+    with translated():
+        return database[collection].count_documents(stored, maxTimeMS=_MAX_MILLISECONDS)
 
 
 def labels_of(

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from pymongo.database import Database
 
+from taxi_domain.documents import stored_label_of
 from taxi_domain.mongodb import LABELS, PREDICTIONS, ROWS
 from taxi_domain.records import Label
 from taxi_store.connection import Document, translated
@@ -67,12 +68,7 @@ def labels_between(
         unreadable: Is told what cannot be read; it is left out.
     """
     part = _between(database, _Wanted(LABELS), begin, end, most)
-    read = [
-        StoredLabel(document["stored_at"], label)
-        for document in part.items
-        for label in unreadable.labels([document])
-    ]
-    return Part(read, part.end)
+    return Part(list(unreadable.each(LABELS, part.items, _stored_label)), part.end)
 
 
 def ids_between(
@@ -99,13 +95,12 @@ def first_stored(database: Database[Document], version: str) -> datetime | None:
     Raises:
         StoreUnavailableError: MongoDB does not answer.
     """
-    wanted = {"stored_at": {"$gte": EARLIEST}, **of_version(version)}
-    with translated():
-        found = lenient(database, PREDICTIONS).find_one(
-            wanted, {"stored_at": 1}, sort=[("stored_at", 1)]
-        )
-    at = found["stored_at"] if found else None
-    return at if isinstance(at, datetime) else None
+    return _first_stored(database, _Wanted(PREDICTIONS, of_version(version)))
+
+
+def first_label_stored(database: Database[Document]) -> datetime | None:
+    """Return when the oldest label of any row was stored, as `first_stored` the oldest row."""
+    return _first_stored(database, _Wanted(LABELS))
 
 
 def stored_labels(
@@ -113,11 +108,13 @@ def stored_labels(
 ) -> Iterator[StoredLabel]:
     """Yield the labels of rows that have one."""
     with translated():
-        for document in lenient(database, LABELS).find({"_id": {"$in": row_ids}}):
-            stored_at = document.get("stored_at")
-            if isinstance(stored_at, datetime):
-                for label in unreadable.labels([document]):
-                    yield StoredLabel(stored_at, label)
+        found = lenient(database, LABELS).find({"_id": {"$in": row_ids}})
+        timed = (one for one in found if isinstance(one.get("stored_at"), datetime))
+        yield from unreadable.each(LABELS, timed, _stored_label)
+
+
+def _stored_label(document: Document) -> StoredLabel:
+    return StoredLabel(document["stored_at"], stored_label_of(document))
 
 
 def rows_after(database: Database[Document], version: str, after: Place | None, last: Place) -> int:
@@ -170,6 +167,16 @@ class _Wanted(NamedTuple):
     collection: str
     query: Mapping[str, Any] = MappingProxyType({})
     fields: Mapping[str, int] | None = None
+
+
+def _first_stored(database: Database[Document], wanted: _Wanted) -> datetime | None:
+    query = {"stored_at": {"$gte": EARLIEST}, **wanted.query}
+    with translated():
+        found = lenient(database, wanted.collection).find_one(
+            query, {"stored_at": 1}, sort=[("stored_at", 1)]
+        )
+    at = found["stored_at"] if found else None
+    return at if isinstance(at, datetime) else None
 
 
 def _between(

@@ -6,14 +6,16 @@ monitor goes on; the history is bounded by `prune`.
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection as Names
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING, DESCENDING, ReplaceOne, UpdateOne
+from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError
 
 from taxi_domain.errors import FieldError
 from taxi_domain.mongodb import VERDICTS
@@ -32,6 +34,7 @@ MAX_STREAMS: Final = 200
 #: Versions that are listed.
 MAX_VERSIONS: Final = 50
 _MAX_MILLISECONDS: Final = 5000
+_DUPLICATE_KEY: Final = 11000
 
 logger = logging.getLogger(__name__)
 
@@ -88,30 +91,33 @@ class JudgedVersion:
     role: str = ""
 
 
-def append(database: Database[Document], verdict: BlockVerdict) -> bool:
-    """Write a block's verdict in place of the one with its id, if there is one.
+def append(database: Database[Document], *verdicts: BlockVerdict) -> bool:
+    """Write verdicts of blocks in place of those with their ids, if there are any, in one request.
+
+    Args:
+        database: Where they are.
+        verdicts: Of a side, the older blocks first.
 
     Returns:
-        False when what is there is of newer rules (`engine`), and stays.
+        False when any that is there is of newer rules (`engine`), and stays.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer, or refuses.
     """
-    document = document_of(verdict)
-    verdicts = database[VERDICTS]
-    wanted = {"_id": verdict.verdict_id, "engine": {"$lte": verdict.engine}}
-    with translated():
-        try:
-            verdicts.replace_one(wanted, document, upsert=True)
-        except DuplicateKeyError:
-            # Newer rules wrote it, or another process inserted it at the same moment.
-            if not verdicts.replace_one(wanted, document).matched_count:
-                return False
-        past = verdict.block - KEPT_DETECTORS
-        if past >= 0:
-            name = verdict_id(verdict.model, verdict.version, verdict.side, past)
-            verdicts.update_one({"_id": name}, {"$set": {"detector": b""}})
-    return True
+    newest = {(one.version, one.side): one.block for one in verdicts}
+    writes: list[ReplaceOne[Document] | UpdateOne] = []
+    past: list[UpdateOne] = []
+    for one in verdicts:
+        document = document_of(one)
+        if one.block <= newest[one.version, one.side] - KEPT_DETECTORS:
+            document["detector"] = b""
+        wanted = {"_id": one.verdict_id, "engine": {"$lte": one.engine}}
+        writes.append(ReplaceOne(wanted, document, upsert=True))
+        if (block := one.block - KEPT_DETECTORS) >= 0:
+            name = verdict_id(one.model, one.version, one.side, block)
+            past.append(UpdateOne({"_id": name}, {"$set": {"detector": b""}}))
+    # No detector goes before a newer one is there.
+    return _written(database[VERDICTS], [*writes, *past])
 
 
 def last_verdict(
@@ -144,10 +150,19 @@ def block_of(
     Raises:
         StoreUnavailableError: MongoDB does not answer, or refuses.
     """
-    wanted = {"_id": verdict_id(model, version, side, block)}
+    name = verdict_id(model, version, side, block)
+    return blocks_of(database, [name]).get(name)
+
+
+def blocks_of(database: Database[Document], ids: Sequence[str]) -> dict[str, BlockVerdict]:
+    """Return blocks by their ids, without their detectors, those that can be read.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
     with translated():
-        found = lenient(database, VERDICTS).find_one(wanted, {"detector": 0})
-    return next(iter(_readable([found])), None) if found else None
+        found = list(lenient(database, VERDICTS).find({"_id": {"$in": ids}}, {"detector": 0}))
+    return {one.verdict_id: one for one in _readable(found)}
 
 
 def drop_behind(
@@ -255,7 +270,7 @@ def prune(  # noqa: PLR0913 - one keyword for each limit
     database: Database[Document],
     model: str,
     *,
-    watched: Collection[str],
+    watched: Names[str],
     keep_blocks: int,
     keep_age: timedelta,
     now: datetime,
@@ -287,6 +302,29 @@ def prune(  # noqa: PLR0913 - one keyword for each limit
                 old = {**of_side, "block": {"$lte": one["block"] - keep_blocks}}
                 removed += verdicts.delete_many(old).deleted_count
     return removed
+
+
+def _written(
+    verdicts: Collection[Document], writes: Sequence[ReplaceOne[Document] | UpdateOne]
+) -> bool:
+    """Do writes in their order; tell whether all were."""
+    every = True
+    while writes:
+        with translated():
+            try:
+                verdicts.bulk_write(writes)
+            except BulkWriteError as error:
+                (problem,) = (error.details or {}).get("writeErrors") or [{}]
+                if problem.get("code") != _DUPLICATE_KEY:
+                    raise
+                place = problem["index"]
+            else:
+                return every
+            # Newer rules wrote it, or another process inserted it at the same moment.
+            asked = problem["op"]
+            every &= bool(verdicts.replace_one(asked["q"], asked["u"]).matched_count)
+            writes = writes[place + 1 :]
+    return every
 
 
 def _last_blocks(database: Database[Document], model: str) -> list[Document]:

@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 
 from pymongo.database import Database
 
-from taxi_monitor.evidence.block import Block
 from taxi_monitor.evidence.log_order import LabelsRead, LogOrder
 from taxi_store.connection import Document
 from taxi_store.log.stored_order import Place, labels_stored
+from taxi_store.verdicts.block_verdict import BlockVerdict
 
 #: What was read is counted again so long afterwards.
 _AGAIN: Final = timedelta(minutes=2)
@@ -38,9 +38,16 @@ class LateRows:
         self._waiting: deque[_Waiting] = deque(maxlen=_MAX_WAITING)
         self.count = 0
 
-    def closed(self, block: Block, now: datetime) -> None:
-        """Let a block be counted again later."""
-        self._waiting.append(_Waiting(now + _AGAIN, block.after, block.place, len(block.piece)))
+    def closed(self, verdict: BlockVerdict, after: Place | None, now: datetime) -> None:
+        """Let the block of a verdict be counted again later.
+
+        Args:
+            verdict: Of the block.
+            after: The last row of the block before.
+            now: The time, UTC.
+        """
+        last = Place(verdict.cursor.stored_at, verdict.cursor.row_id)
+        self._waiting.append(_Waiting(now + _AGAIN, after, last, verdict.rows))
 
     def look(self, now: datetime) -> int:
         """Count what is due; return how many rows were late.

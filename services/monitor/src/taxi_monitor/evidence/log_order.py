@@ -95,8 +95,11 @@ class LogOrder:
         """
         version = self._reader.version
         if begin <= EARLIEST:
-            # Years of other versions' labels may be before; early ones are found by their rows.
-            begin = stored_order.first_stored(self._database, version) or end
+            # Years of other versions' labels may be before, or of rows without any; early labels
+            # are found by their rows.
+            first = stored_order.first_stored(self._database, version)
+            labelled = stored_order.first_label_stored(self._database)
+            begin = end if first is None or labelled is None else max(first, labelled)
         while begin < end:
             self._turned()
             labels = stored_order.labels_between(

@@ -1,7 +1,7 @@
 """The evidence of one version: reads the log block by block, judges, and writes what it found.
 
-A pure function of reference and log: each block's verdict is written before the next one is looked
-at, with all that is needed to go on from there, and whoever begins anew reads the last one.
+A pure function of reference and log: a few blocks' verdicts are written before the next ones are
+looked at, with all that is needed to go on from there, and whoever begins anew reads the last one.
 """
 
 import heapq
@@ -35,7 +35,13 @@ from taxi_store.connection import Document
 from taxi_store.log.refusals import refused_between
 from taxi_store.log.stored_order import EARLIEST, Place
 from taxi_store.verdicts.block_verdict import BlockVerdict, Cursor
-from taxi_store.verdicts.verdicts import append, block_of, drop_behind, last_verdict
+from taxi_store.verdicts.verdicts import (
+    append,
+    block_of,
+    blocks_of,
+    drop_behind,
+    last_verdict,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +49,8 @@ logger = logging.getLogger(__name__)
 SETTLE: Final = timedelta(seconds=30)
 #: Blocks of so long ago that nobody had judged are marked as judged later.
 _PAST: Final = timedelta(minutes=10)
+#: Blocks that are written together: a write waits for the disk.
+_AT_ONCE: Final = 20
 #: Problem of a block whose time has too few labels.
 COVERAGE: Final = "coverage"
 _SIDES: Final = {Side.ROWS: streams.Side.ROWS, Side.LABELS: streams.Side.LABELS}
@@ -109,7 +117,7 @@ class Pursuit:
         anew: Judge the whole log, whatever was judged before, and mark it.
 
     Attributes:
-        judged: Called with each verdict once it is written, and the block.
+        judged: Called with each verdict once it is written, and what its block begins after.
 
     Raises:
         StoreUnavailableError: MongoDB does not answer.
@@ -131,8 +139,11 @@ class Pursuit:
         self._anew = anew
         #: Sides whose blocks were of no use, and are judged again from the first one.
         self._dropped: set[Side] = set()
-        self.judged: Callable[[BlockVerdict, Block], None] = lambda _verdict, _block: None
+        self.judged: Callable[[BlockVerdict, Place | None], None] = lambda _verdict, _after: None
         self._judges = {side: self._judge_of(side) for side in Side}
+        #: Of each side the last one that was written or read, and those that were not written yet.
+        self._written = {side: one.verdict for side, one in self._judges.items()}
+        self._unwritten: list[tuple[BlockVerdict, Place | None]] = []
         begun = any(one.verdict is not None for one in self._judges.values())
         #: Blocks before are of a past that is judged only now.
         self._past = {
@@ -180,8 +191,12 @@ class Pursuit:
         streams_ = [side.blocks(end) for side in self._sides]
         for block in heapq.merge(*streams_, key=lambda one: one.order):
             self._take(block)
-            if stopped():
+            stop = stopped()
+            if stop or len(self._unwritten) >= _AT_ONCE:
+                self._write()
+            if stop:
                 return False
+        self._write()
         return True
 
     def _take(self, block: Block) -> None:
@@ -190,9 +205,8 @@ class Pursuit:
             self._coverage = block.coverage
         detector = judge.detector.after(self._scores(block))
         verdict = self._verdict(block, replace(judge, detector=detector))
-        self._write(verdict)
+        self._unwritten.append((verdict, block.after))
         self._judges[block.side] = _Judge(detector, verdict, judge.next_block + 1)
-        self.judged(verdict, block)
 
     def _scores(self, block: Block) -> BlockScores:
         watch = self._watch
@@ -264,26 +278,29 @@ class Pursuit:
             labels = Labels.OVERDUE
         return str(kind_of(said[Side.ROWS], said[Side.LABELS], labels))
 
-    def _write(self, verdict: BlockVerdict) -> None:
-        """Write a verdict, unless the same one is there.
+    def _write(self) -> None:
+        """Write what was judged, unless the same is there.
 
         Raises:
-            OverruledError: another one of the same rules is there, or the one before is not what
-                was judged here.
+            OverruledError: another verdict of the same rules is there, or the one before is not
+                what was judged here.
         """
-        if not self._anew:
-            before = self._judges[verdict.side].verdict
-            for mine in [verdict] if before is None else [before, verdict]:
-                there = block_of(
-                    self._database, mine.model, mine.version, mine.side, mine.block
-                )  # fmt: skip
-                if there is None or there.engine != verdict.engine:
-                    continue
-                if not _same(there, mine):
-                    raise OverruledError(mine.verdict_id)
-                if mine is verdict:
-                    return
-        append(self._database, verdict)
+        judged, self._unwritten = self._unwritten, []
+        new = [verdict for verdict, _ in judged]
+        if new and not self._anew:
+            before = (self._written[side] for side in {one.side for one in new})
+            mine = [*(one for one in before if one is not None), *new]
+            there = blocks_of(self._database, [one.verdict_id for one in mine])
+            there = {name: one for name, one in there.items() if one.engine == ENGINE}
+            for one in mine:
+                if one.verdict_id in there and not _same(there[one.verdict_id], one):
+                    raise OverruledError(one.verdict_id)
+            new = [one for one in new if one.verdict_id not in there]
+        if new:
+            append(self._database, *new)
+        for verdict, after in judged:
+            self._written[verdict.side] = verdict
+            self.judged(verdict, after)
 
     def _judge_of(self, side: Side) -> _Judge:
         watch = self._watch

@@ -15,7 +15,6 @@ from taxi_domain.errors import TaxiError
 from taxi_domain.evidence_metrics import MONITOR_LATE_LABELS, MONITOR_LATE_ROWS
 from taxi_domain.models import Alias
 from taxi_domain.verdicts import Side
-from taxi_monitor.evidence.block import Block
 from taxi_monitor.evidence.label_gate import policy_of
 from taxi_monitor.evidence.late import LateLabels, LateRows
 from taxi_monitor.evidence.log_order import LabelsRead, LogOrder
@@ -38,7 +37,7 @@ from taxi_store.admin.indexes import ensure_verdict_indexes
 from taxi_store.connection import Document
 from taxi_store.log.malformed import Unreadable
 from taxi_store.log.refusals import ensure_refusal_indexes
-from taxi_store.log.stored_order import EARLIEST, rows_after
+from taxi_store.log.stored_order import EARLIEST, Place, rows_after
 from taxi_store.registry.registry import Registry
 from taxi_store.verdicts.block_verdict import BlockVerdict
 from taxi_store.verdicts.verdicts import prune
@@ -49,6 +48,8 @@ logger = logging.getLogger(__name__)
 _KEEP_BLOCKS: Final = 20_000
 _KEEP_AGE: Final = timedelta(days=180)
 _PRUNE_SECONDS: Final = 3600.0
+#: A monitor that starts does not know at once which versions are watched.
+_FIRST_PRUNE_SECONDS: Final = 300.0
 #: How often a copy of the engine is put to the test.
 _TEST_SECONDS: Final = 3600.0
 #: How often the progress through a long log is told.
@@ -116,14 +117,17 @@ class EvidenceThread(CycleThread):
         self.rows = rows
         self._clock = clock
         self._followed: dict[str, _Followed] = {}
+        #: Versions that are judged, those with a problem among them.
+        self._watched: tuple[str, ...] = ()
         self._has_indexes = False
-        self._prune_at = clock()
+        self._prune_at = clock() + _FIRST_PRUNE_SECONDS
         self.views = Views()
         self.moved_at = clock()
 
     def cycle(self) -> None:
         """Judge what is there to be judged, of each version; a problem of one holds up no other."""
         watched = dict(judged_of(self.state, self.rows))
+        self._watched = tuple(watched)
         self._followed = {one: it for one, it in self._followed.items() if one in watched}
         self.views.keep(watched)
         for version, one in watched.items():
@@ -205,7 +209,7 @@ class EvidenceThread(CycleThread):
             LateLabels(self._database, again), EvidenceView(version),
         )  # fmt: skip
         order.labels_read = lambda part: self._read(followed, part)
-        pursuit.judged = lambda verdict, block: self._judged(followed, verdict, block)
+        pursuit.judged = lambda verdict, after: self._judged(followed, verdict, after)
         return followed
 
     def _test(self, followed: _Followed) -> None:
@@ -233,11 +237,11 @@ class EvidenceThread(CycleThread):
         if followed.up_to_date:
             followed.late_labels.read(part, self._now())
 
-    def _judged(self, followed: _Followed, verdict: BlockVerdict, block: Block) -> None:
+    def _judged(self, followed: _Followed, verdict: BlockVerdict, after: Place | None) -> None:
         now = self._clock()
         self.moved_at = now
-        if block.side is Side.ROWS and followed.up_to_date:
-            followed.late.closed(block, self._now())
+        if verdict.side is Side.ROWS and followed.up_to_date:
+            followed.late.closed(verdict, after, self._now())
         if not followed.up_to_date and now - followed.told_at >= _TELL_SECONDS:
             followed.told_at = now
             # Half of a log says something else than all of it, so no verdict is shown yet.
@@ -264,7 +268,7 @@ class EvidenceThread(CycleThread):
             return
         prune(
             self._database, self._settings.model,
-            watched=list(self._followed),
+            watched=self._watched,
             keep_blocks=_KEEP_BLOCKS, keep_age=_KEEP_AGE, now=now,
         )  # fmt: skip
         self._prune_at = self._clock() + _PRUNE_SECONDS * random.uniform(0.9, 1.1)

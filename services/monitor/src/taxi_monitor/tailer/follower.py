@@ -10,6 +10,8 @@ from taxi_store.log.prediction_log import Stored
 
 #: How far a writer's clock may be behind the monitor's; items also become visible a little late.
 OVERLAP: Final = timedelta(seconds=20)
+#: What was stored so long before a look can be seen by it as a rule; what came before is counted.
+SETTLED: Final = timedelta(seconds=2)
 #: Items that are remembered.
 MAX_TAKEN: Final = 100_000
 #: Times are stored in whole milliseconds.
@@ -23,8 +25,10 @@ class Follower:
     """Follows one collection by the time of storing.
 
     Each look begins `OVERLAP` before the last one began; what was taken then is passed over by its
-    id. Where more than `max_taken` were stored in that time, it begins after the newest that is
-    not remembered: nothing is taken for ever anew.
+    id. It is not even read where the log has as many items of that time, up to `SETTLED` before the
+    last look, as were taken: a late one among them makes one more. Where more than `max_taken` were
+    stored in that time, it begins after the newest that is not remembered: nothing is taken for
+    ever anew.
 
     Args:
         clock: Tells the time; the first look begins `OVERLAP` before now.
@@ -43,18 +47,20 @@ class Follower:
     def follow(
         self,
         read: Callable[[datetime], Iterable[list[Stored]]],
+        count: Callable[[datetime, datetime], int],
         take: Callable[[list[Stored]], None],
     ) -> None:
         """Take what was stored since the last look; one that fails goes on with the next.
 
         Args:
             read: Yields what was stored after a time, in the order of storing.
+            count: Counts what was stored after a time and up to another.
             take: Called with those that were not taken yet.
         """
         begin = self._clock()
         since = reached = max(self._since - OVERLAP, self._forgotten)
         try:
-            for items in read(since):
+            for items in read(self._unread(since, count)):
                 if fresh := self._fresh(items):
                     take(fresh)
                 reached, now = items[-1].stored_at, self._clock()
@@ -87,6 +93,15 @@ class Follower:
             self._forgotten = datetime.min.replace(tzinfo=UTC)
             # Also what another thread marks meanwhile: it may have taken it before.
             self._anew = True
+
+    def _unread(self, since: datetime, count: Callable[[datetime, datetime], int]) -> datetime:
+        """Return from when on there may be what was not read."""
+        upto = self._since - SETTLED
+        if upto <= since:
+            return since
+        with self._lock:
+            taken = self._taken.count(_milliseconds(since), _milliseconds(upto))
+        return upto if count(since, upto) == taken else since
 
     def _fresh(self, items: list[Stored]) -> list[Stored]:
         with self._lock:

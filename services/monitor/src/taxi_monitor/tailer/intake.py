@@ -25,10 +25,17 @@ class Log(Protocol):
 
 
 class Taken(NamedTuple):
-    """What became of rows of the log: those new to a window, and lags of their labels, seconds."""
+    """What became of rows of the log.
+
+    Attributes:
+        new: How many were new to a window.
+        lags: Of labels that were first joined with them, seconds.
+        labelled: Ids of those whose label was in the log; it is joined.
+    """
 
     new: int
     lags: list[float]
+    labelled: list[str]
 
 
 def take_logged(state: State, log: Log, stored: Sequence[Stored]) -> Taken:
@@ -40,7 +47,7 @@ def take_logged(state: State, log: Log, stored: Sequence[Stored]) -> Taken:
     batches = log.batches_of(missed) if missed else ()
     new = sum(state.put_right(batch).new for batch in batches)
     labels = list(log.labels_of([row.row_id for row in stored]))
-    return Taken(new, take_labels(state, log, labels))
+    return Taken(new, take_labels(state, log, labels), [one.row_id for one in labels])
 
 
 def take_labels(state: State, log: Log, labels: Sequence[Label]) -> list[float]:

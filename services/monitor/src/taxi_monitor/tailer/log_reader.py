@@ -47,33 +47,15 @@ class LogReader:
         Raises:
             StoreUnavailableError: MongoDB does not answer.
         """
-        for batch in self._newest(watched.version, rows * _UNREADABLE_TIMES):
-            watched.add(batch if len(batch) <= rows else part_of(batch, range(rows)))
-            rows -= len(batch)
-            if rows <= 0:
-                break
-        self._fill_labelled(watched, error_rows)
-
-    def _fill_labelled(self, watched: WatchedVersion, rows: int) -> None:
-        wanted, counted = rows, 0
-        for batch in self._newest(watched.version, rows * _UNLABELLED_TIMES):
-            labels = labels_of(self._database, batch.ids, self._unreadable)
-            chosen = []
-            for place, row_id in enumerate(batch.ids):
-                label = labels.get(row_id)
-                if label is None:
-                    continue
-                counts = watched.schema.target.is_evaluated(label.value)
-                # Beyond the newest `rows` only labels that errors count matter.
-                if counts or wanted > 0:
-                    chosen.append(place)
-                    wanted -= 1
-                    counted += counts
-                if counted == rows:
-                    break
-            part = part_of(batch, chosen)
-            watched.join(part.ids, np.array([labels[one].value for one in part.ids]), part)
-            if counted == rows:
+        labelled = _Labelled(self._database, self._unreadable, watched, error_rows)
+        most = max(rows * _UNREADABLE_TIMES, error_rows * _UNLABELLED_TIMES)
+        for batch in self._newest(watched.version, most):
+            if rows > 0:
+                watched.add(batch if len(batch) <= rows else part_of(batch, range(rows)))
+                rows -= len(batch)
+            if not labelled.full:
+                labelled.add(batch)
+            if rows <= 0 and labelled.full:
                 return
 
     def _newest(self, version: str, most: int) -> Iterator[RecordBatch]:
@@ -85,3 +67,46 @@ class LogReader:
         for one in refused:
             self._unreadable.add(PREDICTIONS, one.document_id, one.error)
         return batch
+
+
+class _Labelled:
+    """Fills the windows of labelled rows of a version, from the newest rows to the oldest."""
+
+    def __init__(
+        self,
+        database: Database[Document],
+        unreadable: Unreadable,
+        watched: WatchedVersion,
+        rows: int,
+    ) -> None:
+        self._database = database
+        self._unreadable = unreadable
+        self._watched = watched
+        self._wanted = self._uncounted = rows
+        self._unseen = rows * _UNLABELLED_TIMES
+
+    @property
+    def full(self) -> bool:
+        """Whether no more rows are wanted, or looked at."""
+        return self._uncounted == 0 or self._unseen <= 0
+
+    def add(self, batch: RecordBatch) -> None:
+        """Take those that have a label."""
+        watched = self._watched
+        self._unseen -= len(batch)
+        labels = labels_of(self._database, batch.ids, self._unreadable)
+        chosen = []
+        for place, row_id in enumerate(batch.ids):
+            label = labels.get(row_id)
+            if label is None:
+                continue
+            counts = watched.schema.target.is_evaluated(label.value)
+            # Beyond the newest rows only labels that errors count matter.
+            if counts or self._wanted > 0:
+                chosen.append(place)
+                self._wanted -= 1
+                self._uncounted -= counts
+            if self._uncounted == 0:
+                break
+        part = part_of(batch, chosen)
+        watched.join(part.ids, np.array([labels[one].value for one in part.ids]), part)

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import takewhile
 
 from pymongo.database import Database
@@ -79,17 +80,24 @@ class LogTailer(CycleThread):
         self._problems: dict[Callable[[], None], str] = {}
         self.finished_at = clock()
 
-    def catch_up(self) -> None:
-        """Follow aliases and log once; one alias that fails holds up neither the other nor the log.
+    def follow_aliases(self) -> None:
+        """Watch the versions that the aliases point at; one that fails does not hold up the other.
 
         Raises:
             TaxiError: MongoDB does not answer, or an artifact cannot be used.
         """
         problems = [problem for alias in Alias if (problem := self._follow(alias))]
-        self._tail(self._rows, PREDICTIONS, self._take_rows)
-        self._tail(self._labels, LABELS, self._take_stored_labels)
         if problems:
             raise TaxiError("; ".join(dict.fromkeys(problems)))
+
+    def catch_up(self) -> None:
+        """Take what was stored since the last time.
+
+        Raises:
+            TaxiError: MongoDB does not answer.
+        """
+        self._tail(self._rows, PREDICTIONS, self._take_rows)
+        self._tail(self._labels, LABELS, self._take_stored_labels)
 
     def batches_of(self, row_ids: Sequence[str]) -> Iterator[RecordBatch]:
         """Return the records of rows that are in the log, each row once."""
@@ -122,8 +130,9 @@ class LogTailer(CycleThread):
         return ""
 
     def cycle(self) -> None:
-        """Catch up, evaluate and look at the rest; a part that fails holds up no other."""
-        for part in (self.catch_up, self._evaluate, *self.each_cycle):
+        """Follow, evaluate and look at the rest; a part that fails holds up no other."""
+        parts = (self.follow_aliases, self._evaluate_new, self.catch_up, self._evaluate)
+        for part in (*parts, *self.each_cycle):
             self._do(part)
         self.finished_at = self._clock()
 
@@ -143,6 +152,11 @@ class LogTailer(CycleThread):
                 logger.exception("a part of a cycle failed", extra={"reason": problem})
         self._problems[part] = problem
         self._state.problem = "; ".join(dict.fromkeys(filter(None, self._problems.values())))
+
+    def _evaluate_new(self) -> None:
+        """Evaluate windows that were just filled: the last seconds of a busy log take some."""
+        if any(one.evaluation is None for one in self._state.watched()):
+            self._evaluate()
 
     def _evaluate(self) -> None:
         begin = time.perf_counter()
@@ -190,13 +204,14 @@ class LogTailer(CycleThread):
             pages = log.tail(self._database, collection, since, self.unreadable)
             return takewhile(lambda _: not self._stop.is_set(), pages)
 
-        follower.follow(read, take)
+        follower.follow(read, partial(log.count_stored, self._database, collection), take)
 
     def _take_rows(self, stored: Sequence[Stored]) -> None:
         """Take rows of the log that were never posted, or posted with another answer."""
         done = intake.take_logged(self._state, self, stored)
         self._counters[MONITOR_RECORDS].labels("log", "new").inc(done.new)
         self._tell(done.lags)
+        self._labels.mark(done.labelled)
 
     def _take_stored_labels(self, stored: Sequence[Stored]) -> None:
         """Join labels of the log that were never posted, or while windows were read."""

@@ -7,6 +7,7 @@ that were served nor labels.
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 
 from pymongo.database import Database
 
@@ -20,7 +21,7 @@ from taxi_monitor.windows.versions import watched_version
 from taxi_store.connection import Document
 from taxi_store.log import rows as stored_rows
 from taxi_store.log.malformed import Unreadable
-from taxi_store.log.prediction_log import Stored, tail
+from taxi_store.log.prediction_log import Stored, count_stored, tail
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +86,9 @@ class RowsWatch:
             self._follower.rewind(begin)
             self._take(newest)
         self._follower.follow(
-            lambda since: tail(self._database, ROWS, since, self._unreadable), self._take_stored
-        )
+            lambda since: tail(self._database, ROWS, since, self._unreadable),
+            partial(count_stored, self._database, ROWS), self._take_stored,
+        )  # fmt: skip
 
     def _take_stored(self, stored: list[Stored]) -> None:
         self._take(stored_rows.rows_of(self._database, (one.row_id for one in stored)))

@@ -62,6 +62,14 @@ class Lately:
         known: Mask = self.get(ids) != UNKNOWN
         return known
 
+    def count(self, above: int, upto: int) -> int:
+        """Count the ids whose number is above one and at most another."""
+        waiting = np.fromiter(self._waiting.values(), np.int64, len(self._waiting))
+        return sum(
+            int(((numbers > above) & (numbers <= upto)).sum())
+            for numbers in (self._numbers, waiting)
+        )
+
     def update(self, ids: Sequence[str], numbers: Iterable[int]) -> Numbers:
         """Remember ids; those that are remembered get the new number and keep their place.
 
