@@ -33,7 +33,7 @@ ALERTS: dict[str, dict[str, Any]] = {
     "TaxiPredictorRowsRefused": {"for": "5s"},
     "TaxiMongodbDown": {"for": "5s", "keepFiringFor": "60s"},
     "TaxiTargetDown": {"for": "5s", "keepFiringFor": "20s"},
-    "TaxiTargetAbsent": {"for": "20s", "keepFiringFor": "20s"},
+    "TaxiTargetAbsent": {"for": "20s"},
     "TaxiPolicyBlind": {"for": "20s"},
     "TaxiDriftDetected": {"for": "5s", "keepFiringFor": "0s"},
     "TaxiRowsStopped": {"for": "5s"},
@@ -162,7 +162,7 @@ class Watched:
             for alert, by in self.case.kept.items():
                 wait_for(
                     f"{alert} inhibited by {by}",
-                    lambda a=alert, by=by: self._heard.inhibitor(a.labels) == by,
+                    lambda a=alert, by=by: by in self._heard.inhibitors(a.labels),
                     seconds=self.case.seconds,
                 )
                 self._kept[str(alert)] = by
@@ -218,9 +218,15 @@ class Watched:
         )  # fmt: skip
 
     def _any(self, told: list[Told], alert: Alert) -> bool:
-        """Tell whether anybody was told of an alert that began while the fault went on."""
+        """Tell whether anybody was told of an alert that began while the fault went on.
+
+        That it is over may be told with the end of the one that inhibited it.
+        """
         return any(
-            one.is_of(alert.labels) and self._began <= one.began <= self.ended for one in told
+            one.is_of(alert.labels)
+            and one.status == "firing"
+            and self._began <= one.began <= self.ended
+            for one in told
         )
 
 

@@ -92,14 +92,15 @@ class Alerting:
         found: list[dict[str, Any]] = answer.raise_for_status().json()
         return found
 
-    def inhibitor(self, wanted: Labels) -> str:
-        """Return the name of the alert that inhibits one with these labels, empty for none."""
+    def inhibitors(self, wanted: Labels) -> set[str]:
+        """Return the names of the alerts that inhibit one with these labels."""
         known = self.known()
         names = {one["fingerprint"]: one["labels"]["alertname"] for one in known}
-        for one in known:
-            if wanted.items() <= one["labels"].items():
-                return next((names.get(by, "") for by in one["status"]["inhibitedBy"]), "")
-        return ""
+        return {
+            names.get(by, "an alert that has ended")
+            for one in known if wanted.items() <= one["labels"].items()
+            for by in one["status"]["inhibitedBy"]
+        }  # fmt: skip
 
     def status_of(self, url: str) -> int:
         """Ask for a page from within the cluster; return the status of the answer."""
