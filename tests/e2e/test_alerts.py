@@ -28,9 +28,9 @@ ALERTS: dict[str, dict[str, Any]] = {
     "TaxiPredictorUnavailable": {"for": "5s"},
     "TaxiPredictorErrors": {"for": "0s", "keepFiringFor": "0s"},
     "TaxiPredictorSpoolFull": {"threshold": 0.8, "keepFiringFor": "10s"},
-    "TaxiPredictorSpoolFilling": {"for": "30s", "threshold": 0.4, "keepFiringFor": "10s"},
-    "TaxiPredictorSpoolOld": {"for": "30s", "threshold": 20, "keepFiringFor": "10s"},
-    "TaxiPredictorRowsRefused": {"for": "5s"},
+    "TaxiPredictorSpoolFilling": {"for": "45s", "threshold": 0.4, "keepFiringFor": "10s"},
+    "TaxiPredictorSpoolOld": {"for": "45s", "threshold": 20, "keepFiringFor": "10s"},
+    "TaxiPredictorRowsRefused": {"for": "5s", "slowThreshold": 0.05},
     "TaxiMongodbDown": {"for": "5s", "keepFiringFor": "60s"},
     "TaxiTargetDown": {"for": "5s", "keepFiringFor": "20s"},
     "TaxiTargetAbsent": {"for": "20s"},
@@ -135,7 +135,7 @@ CASES = (
 def own_values() -> dict[str, Any]:
     """Give alerts short times, and the predictor a spool that is full soon."""
     return {
-        "predictor": {"replicas": 1, "workers": 1, "spool": {"maxBytes": 1 << 20}},
+        "predictor": {"replicas": 1, "workers": 1, "spool": {"maxBytes": 1 << 19}},
         # No verdict by evidence within the run: it would say more than the windows do.
         "monitor": {"settleSeconds": 300, "evaluationSeconds": 2},
         "metrics": {"serviceMonitor": {"interval": "5s"}, "prometheusRule": {"alerts": ALERTS}},

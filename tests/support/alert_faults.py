@@ -6,6 +6,7 @@ Each fault is a context manager that yields when it began, in seconds since 1970
 import json
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 
 from support.cluster_faults import database_of
-from support.cluster_load import load_in_cluster, send_rides, some_rides
+from support.cluster_load import load_in_cluster, send_rides
 from support.cluster_policies import (
     ALWAYS,
     condition_of,
@@ -29,6 +30,8 @@ from support.waiting import wait_for
 from taxi_domain.kube import MONITOR, PREDICTOR
 from taxi_stories import parts
 from taxi_stories.release import Release
+from taxi_stories.rows import LabelledBody, read_rides
+from taxi_stories.story import SAMPLES
 
 #: Rides of the load while MongoDB is away, a second.
 RATE = 60.0
@@ -48,6 +51,12 @@ for name in filter(str.isdigit, os.listdir("/proc")):
         os.kill(int(name), int(sys.argv[1]))
 """
 _STOP, _CONTINUE = "19", "18"
+
+
+def _ordinary() -> list[LabelledBody]:
+    """Return 3,000 new rides like those of the month that the model was trained on."""
+    month = read_rides(SAMPLES / "green-2021-01.parquet", prefix=f"f{uuid.uuid4().hex[:8]}-")
+    return month[:: len(month) // 3000][:3000]
 
 
 def _scale(release: Release, what: str, replicas: int) -> None:
@@ -77,7 +86,7 @@ def rows_refused(release: Release) -> Iterator[float]:
                 url = f"{predictor.url()}/predict/batch"
                 client.post(url, json={"rows": _BAD_ROWS}).raise_for_status()
 
-    send_rides(release, some_rides(3000))
+    send_rides(release, _ordinary())
     poster = threading.Thread(target=post)
     began = time.time()
     poster.start()
@@ -87,7 +96,7 @@ def rows_refused(release: Release) -> Iterator[float]:
         ended.set()
         poster.join(60)
     for _ in range(2):
-        send_rides(release, some_rides(3000))
+        send_rides(release, _ordinary())
 
 
 @contextmanager
@@ -96,11 +105,11 @@ def rides_drift(release: Release) -> Iterator[float]:
     began = time.time()
     longer = [
         replace(one, body={**one.body, "trip_distance": 30.0 + number % 30})
-        for number, one in enumerate(some_rides(1500))
+        for number, one in enumerate(_ordinary()[::2])
     ]
     send_rides(release, longer)
     yield began
-    send_rides(release, some_rides(3000))
+    send_rides(release, _ordinary())
 
 
 @contextmanager
@@ -205,4 +214,4 @@ def rows_stopped(release: Release) -> Iterator[float]:
         newest = database["predictions"].find_one(sort=[("stored_at", -1)])
     assert newest is not None
     yield newest["stored_at"].replace(tzinfo=UTC).timestamp()
-    send_rides(release, some_rides(1000))
+    send_rides(release, _ordinary())
