@@ -34,7 +34,7 @@ ALERTS: dict[str, dict[str, Any]] = {
     "TaxiMongodbDown": {"for": "5s", "keepFiringFor": "60s"},
     "TaxiTargetDown": {"for": "5s", "keepFiringFor": "20s"},
     "TaxiTargetAbsent": {"for": "20s"},
-    "TaxiPolicyBlind": {"for": "20s"},
+    "TaxiPolicyBlind": {"for": "10s"},
     "TaxiDriftDetected": {"for": "5s", "keepFiringFor": "0s"},
     "TaxiRowsStopped": {"for": "5s"},
     "TaxiChampionUnavailable": {"for": "5s"},
