@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.timeout(5400)]
 
 RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "soak_alerts.json"
 QUIET_SECONDS = 60
-CRITICAL = "on-call"
+ON_CALL = "on-call"
 #: Shorter than the chart's, in the same order: what says it all is known before what follows from
 #: it, and goes after it. Thresholds of a small spool.
 ALERTS: dict[str, dict[str, Any]] = {
@@ -39,6 +39,8 @@ ALERTS: dict[str, dict[str, Any]] = {
     "TaxiRowsStopped": {"for": "5s"},
     "TaxiChampionUnavailable": {"for": "5s"},
     "TaxiFallbackServing": {"for": "5s"},
+    # The disk of whatever machine this is.
+    "TaxiMongodbDiskFilling": {"enabled": False},
 }
 
 
@@ -157,8 +159,11 @@ class Watched:
         with self.case.fault(release) as began:
             self._began = began
             for alert in self.case.told:
-                wait_for(f"{alert} at its receiver", lambda a=alert: self._first(a, "firing"),
-                         seconds=self.case.seconds)  # fmt: skip
+                wait_for(
+                    f"{alert} at its receiver",
+                    lambda a=alert: self._first(a, "firing", self._heard.told()),
+                    seconds=self.case.seconds,
+                )
             for alert, by in self.case.kept.items():
                 wait_for(
                     f"{alert} inhibited by {by}",
@@ -171,33 +176,34 @@ class Watched:
     def wait_until_over(self) -> None:
         """Wait until receivers know that the alerts are over."""
         for alert in self.case.told:
-            wait_for(f"the end of {alert}", lambda a=alert: self._first(a, "resolved"), seconds=600)
+            wait_for(
+                f"the end of {alert}",
+                lambda a=alert: self._first(a, "resolved", self._heard.told()),
+                seconds=600,
+            )
 
-    def figures(self) -> dict[str, Any]:
-        """Return what was measured, seconds since the fault began, and since it ended."""
-        told = self._heard.told()
+    def figures(self, told: list[Told]) -> dict[str, Any]:
+        """Return what was measured, by all that was told."""
         return {
-            "alerts": {str(one): self._times(one) for one in self.case.told},
+            "alerts": {str(one): self._times(one, told) for one in self.case.told},
             "inhibited_by": self._kept,
             "told_although_inhibited": [
-                str(one) for one in self.case.kept if self._any(told, one)
+                str(alert) for alert in self.case.kept
+                if any(one.is_of(alert.labels) for one in self._begun(told))
             ],
             "told_beside": sorted(
-                {
-                    one.labels["alertname"] for one in told
-                    if self._began <= one.began <= self.ended and one.status == "firing"
-                } - {one.name for one in self.case.told}
+                {one.labels["alertname"] for one in self._begun(told)}
+                - {one.name for one in self.case.told}
             ),
         }  # fmt: skip
 
-    def _times(self, alert: Alert) -> dict[str, Any]:
-        firing = self._first(alert, "firing")
+    def _times(self, alert: Alert, told: list[Told]) -> dict[str, Any]:
+        """Return seconds since the fault began, and since it ended."""
+        firing = self._first(alert, "firing", told)
         assert firing is not None
-        over = self._first(alert, "resolved") if self.case.over else None
-        severity = firing.labels["severity"]
-        assert (firing.receiver == CRITICAL) == (severity == "critical"), firing
+        over = self._first(alert, "resolved", told) if self.case.over else None
         return {
-            "severity": severity,
+            "severity": firing.labels["severity"],
             "receiver": firing.receiver,
             "firing_seconds": round(firing.began - self._began, 1),
             "told_seconds": round(firing.at - self._began, 1),
@@ -205,29 +211,27 @@ class Watched:
             "over_told_seconds": None if over is None else round(over.at - self.ended, 1),
         }
 
-    def _first(self, alert: Alert, status: str) -> Told | None:
+    def _first(self, alert: Alert, status: str, told: list[Told]) -> Told | None:
         """Return the first notification of that kind since the fault began, or ended."""
         since = self._began if status == "firing" else self.ended
         return next(
             (
-                one for one in self._heard.told()
+                one for one in told
                 if one.is_of(alert.labels) and one.status == status and one.at >= since
                 and one.began >= self._began
             ),
             None,
         )  # fmt: skip
 
-    def _any(self, told: list[Told], alert: Alert) -> bool:
-        """Tell whether anybody was told of an alert that began while the fault went on.
+    def _begun(self, told: list[Told]) -> Iterator[Told]:
+        """Yield the alerts that began while the fault went on, and were told as firing.
 
-        That it is over may be told with the end of the one that inhibited it.
+        That one is over may be told with the end of the one that inhibited it.
         """
-        return any(
-            one.is_of(alert.labels)
-            and one.status == "firing"
-            and self._began <= one.began <= self.ended
-            for one in told
-        )
+        return (
+            one for one in told
+            if one.status == "firing" and self._began <= one.began <= self.ended
+        )  # fmt: skip
 
 
 def test_soak_alerts(breakable: Release) -> None:
@@ -236,7 +240,8 @@ def test_soak_alerts(breakable: Release) -> None:
         wait_for("quiet", lambda: not heard.known(), seconds=300)
         quiet_until = time.monotonic() + QUIET_SECONDS
         while time.monotonic() < quiet_until:
-            assert heard.known() == [], "an alert of a new release without traffic"
+            (known,) = wait_for("Alertmanager's answer", lambda: (heard.known(),))
+            assert known == [], "alerts of a new release without traffic"
             time.sleep(2)
 
         watched = []
@@ -250,10 +255,13 @@ def test_soak_alerts(breakable: Release) -> None:
             if one.case.over:
                 one.wait_until_over()
 
-        told = heard.told()
-        served = {url: heard.status_of(url) for url in {one.runbook_url for one in told}}
-        faults = {one.case.fault.__name__: one.figures() for one in watched}
+        told = wait_for("what receivers were told", heard.told)
+        served = {
+            url: wait_for(url, lambda url=url: heard.status_of(url))
+            for url in {one.runbook_url for one in told}
+        }
 
+    faults = {one.case.fault.__name__: one.figures(told) for one in watched}
     together = max(one.together for one in told)
     write(
         {
@@ -265,6 +273,7 @@ def test_soak_alerts(breakable: Release) -> None:
     assert {one.labels["namespace"] for one in told} == {breakable.kubectl.namespace}
     assert {one.labels["release"] for one in told} == {breakable.name}
     assert {one.group for one in told} == {("release", "severity")}
+    assert all((one.receiver == ON_CALL) == (one.labels["severity"] == "critical") for one in told)
     assert together > 1, "nothing was grouped"
     for name, figures in faults.items():
         assert figures["told_although_inhibited"] == [], name

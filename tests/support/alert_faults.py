@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC
@@ -87,14 +88,14 @@ def rows_refused(release: Release) -> Iterator[float]:
                 client.post(url, json={"rows": _BAD_ROWS}).raise_for_status()
 
     send_rides(release, _ordinary())
-    poster = threading.Thread(target=post)
-    began = time.time()
-    poster.start()
-    try:
-        yield began
-    finally:
-        ended.set()
-        poster.join(60)
+    with ThreadPoolExecutor(1) as pool:
+        began = time.time()
+        posting = pool.submit(post)
+        try:
+            yield began
+        finally:
+            ended.set()
+    posting.result()
     for _ in range(2):
         send_rides(release, _ordinary())
 

@@ -29,6 +29,14 @@ MONITORING = "monitoring"
 VERSION = "v0.31.0"
 _IMAGE = f"quay.io/prometheus/alertmanager:{VERSION}"
 _SCRIPT = (Path(__file__).parent / "alerts_in_pod.py").read_text()
+#: Prints the status of a page's answer.
+_ASK = """
+import sys, urllib.error, urllib.request
+try:
+    print(urllib.request.urlopen(sys.argv[1], timeout=10).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
 _RECEIVER = "receiver"
 _NAME = "alerting"
 _GROUP_TIMES = {"groupWait": "1s", "groupInterval": "5s"}
@@ -80,7 +88,8 @@ class Alerting:
 
     def told(self) -> list[Told]:
         """Return all that receivers were told so far, in that order."""
-        lines = self._kubectl("logs", _RECEIVER).splitlines()
+        # Beside them there may be words about connections of probes.
+        lines = [one for one in self._kubectl("logs", _RECEIVER).splitlines() if one[:1] == "{"]
         return [_told(json.loads(line)) for line in lines]
 
     def known(self) -> list[dict[str, Any]]:
@@ -104,11 +113,7 @@ class Alerting:
 
     def status_of(self, url: str) -> int:
         """Ask for a page from within the cluster; return the status of the answer."""
-        program = (
-            "import sys, urllib.request; "
-            "print(urllib.request.urlopen(sys.argv[1], timeout=10).status)"
-        )
-        return int(self._kubectl("exec", _RECEIVER, "--", "python", "-c", program, url))
+        return int(self._kubectl("exec", _RECEIVER, "--", "python", "-c", _ASK, url))
 
 
 @contextmanager
