@@ -188,7 +188,7 @@ bench-%: setup ## Measure: predict, score, check, fit, report, replay, monitor; 
 	@$(WITH_ALL_TOOLS) mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" \
 	   $(TIMED) "bench $*" $(PYTHON) benchmarks/$(subst -,_,$*).py $(if $(DATA),--data "$(DATA)")
 
-soak-%: up ## Repeat many times on the cluster and write the result: faults, rollout, swaps
+soak-%: up ## Repeat many times on the cluster and write the result: faults, rollout, swaps, alerts
 	@$(WITH_ALL_TOOLS) TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \
 	   $(TIMED) "soak $*" $(PYTHON) -m pytest tests/e2e -m soak -k "$(subst -,_,$*)"
 

@@ -13,6 +13,7 @@ import promql_parser
 import pytest
 import yaml
 from promql_parser import AggModifierType, LabelModifierType, MatchOp
+from support.alertmanager import documented_config
 from support.chart import CHART, manifests, template
 
 from taxi_domain.metrics import PREDICTOR_REQUEST_DURATION
@@ -266,6 +267,26 @@ def test_only_what_hurts_clients_is_critical() -> None:
 
     assert {name for name, one in severities.items() if one == "critical"} == CRITICAL
     assert set(severities.values()) == {"critical", "warning", "info"}
+
+
+def test_what_follows_from_mongodb_is_over_before_its_alert() -> None:
+    """It would be told as new otherwise, when MongoDB is back."""
+    names = {one["alert"] for one in RULES}
+    followed = 0
+    for rule in documented_config("ns")["spec"]["inhibitRules"]:
+        if rule["sourceMatch"][0]["value"] == "TaxiMongodbDown":
+            (target,) = rule["targetMatch"]
+            followed += 1
+            after = {name for name in names if re.fullmatch(target["value"], name)}
+            assert len(after) > 5
+            assert max(map(_goes_on_for, after)) < _goes_on_for("TaxiMongodbDown")
+    assert followed == 1
+
+
+def _goes_on_for(name: str) -> int:
+    """Return for how many minutes an alert goes on after its condition has ended."""
+    (rule,) = (one for one in RULES if one["alert"] == name)
+    return int(str(rule.get("keep_firing_for", "0m")).removesuffix("m"))
 
 
 def test_two_releases_of_a_namespace_have_alerts_of_their_own() -> None:

@@ -2,16 +2,19 @@
 
 import itertools
 import json
-import re
 import time
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import yaml
-from support.alertmanager import Receivers, configuration, running_alertmanager
-from support.chart import CHART, manifests, template
+from support.alertmanager import (
+    Receivers,
+    configuration,
+    documented_config,
+    running_alertmanager,
+)
+from support.chart import manifests, template
 from support.control_plane import Server, program
 from support.prometheus import Exporter
 from support.waiting import wait_for
@@ -20,7 +23,6 @@ from taxi_local.ports import free_port
 
 pytestmark = pytest.mark.component
 
-DOCUMENT = CHART.parents[1] / "docs" / "alerting.md"
 NAMESPACES = ("taxi", "other")
 CRITICAL = {
     "TaxiPredictorUnavailable", "TaxiPredictorErrors", "TaxiPredictorSlow",
@@ -107,19 +109,11 @@ def rules(folder: Path) -> list[str]:
     return files
 
 
-def alertmanager_config(namespace: str) -> dict[str, Any]:
-    """Return the AlertmanagerConfig of the document, for a namespace."""
-    (text,) = re.findall(r"```yaml\n(apiVersion.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    config: dict[str, Any] = yaml.safe_load(text)
-    config["metadata"]["namespace"] = namespace
-    return config
-
-
 def test_each_namespace_hears_its_own_alerts_grouped_and_without_those_that_follow(
     tmp_path: Path,
 ) -> None:
     receivers, faults = Receivers(), Faults()
-    configs = configuration([alertmanager_config(one) for one in NAMESPACES], receivers)
+    configs = configuration([documented_config(one) for one in NAMESPACES], receivers)
     with running_alertmanager(tmp_path, configs) as alertmanager:
         config = {
             "global": dict.fromkeys(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,11 +10,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from support.chart import CHART
 from support.control_plane import Server
 from taxi_cluster import alertmanager
 from taxi_local.ports import free_port
 
 Document = dict[str, Any]
+_DOCUMENT = CHART.parents[1] / "docs" / "alerting.md"
 #: The words of an AlertmanagerConfig, and Alertmanager's own.
 _ROUTE = {
     "receiver": "receiver", "groupBy": "group_by", "groupWait": "group_wait",
@@ -55,6 +60,14 @@ class Receivers:
         """End the server."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def documented_config(namespace: str) -> Document:
+    """Return the AlertmanagerConfig of docs/alerting.md, for a namespace."""
+    (text,) = re.findall(r"```yaml\n(apiVersion.*?)```", _DOCUMENT.read_text(), re.DOTALL)
+    config: Document = yaml.safe_load(text)
+    config["metadata"]["namespace"] = namespace
+    return config
 
 
 def configuration(configs: list[Document], receivers: Receivers) -> Document:

@@ -10,6 +10,7 @@ from support.taxi_columns import DISTANCE, DROPOFF, PICKUP, taxi_reference
 
 from taxi_profiles.calibration import ROW_COUNTS, Thresholds
 from taxi_profiles.categorical import MAX_DISTANCE
+from taxi_profiles.errors import error_profile
 from taxi_profiles.noise import COLUMN_LEVEL, far_quantile, most_of
 from taxi_profiles.reference import MOMENT, PREDICTION, TARGET, Reference
 from taxi_profiles.verdict import FeatureVerdict, evaluate, evaluate_labelled
@@ -170,6 +171,15 @@ def test_a_perfect_model_has_no_limit_of_its_error() -> None:
     assert found is not None
     assert found.rmse > 0
     assert (found.limit, found.score_ratio) == (None, None)
+
+
+def test_errors_whose_squares_are_next_to_nothing_have_a_limit() -> None:
+    errors, strata = np.random.default_rng(7).normal(size=3000), np.zeros(3000, np.int64)
+
+    limit = error_profile(errors * 1e-90, strata).thresholds.at(2000)
+
+    assert limit is not None
+    assert limit >= 1
 
 
 @EXAMPLES

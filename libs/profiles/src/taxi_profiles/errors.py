@@ -104,8 +104,9 @@ def _noise(squares: Floats, rows: int) -> Noise:
     mean, total = float(squares.mean()), len(squares)
     if mean <= 0:
         return Noise(_MIN_RATIO, np.inf)  # without any error there is no ratio
-    variance = float(squares.var()) / mean**2 * (1 / rows + 1 / total)
-    rare = 1 + float(most_of(np.zeros(1), rows, total)[0]) / rows * float(squares.max()) / mean
+    relative = squares / mean  # the square of a mean next to 0 would be 0
+    variance = float(relative.var()) * (1 / rows + 1 / total)
+    rare = 1 + float(most_of(np.zeros(1), rows, total)[0]) / rows * float(relative.max())
     return Noise(_MIN_RATIO, float(np.sqrt(max(far_quantile(1.0, variance), rare))))
 
 
