@@ -8,6 +8,7 @@ from typing import Any
 
 import bson
 import pytest
+from pymongo.collection import Collection
 from support.judged_log import Judged, reference
 from support.monitor_windows import watched
 from support.taxi_columns import DISTANCE
@@ -91,6 +92,41 @@ def test_kills_other_monitors_and_times_of_looking_change_nothing(
         assert (one.kind, one.problem) == (whole.kind, "")
     streams = {stream["name"] for one in expected for stream in one["streams"]}
     assert {"harm", "gain", f"column:{DISTANCE}", "labels_outside"} <= streams
+
+
+def test_a_write_that_is_cut_off_anywhere_is_gone_on_from(
+    judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for start in range(6000, 7000, 125):
+        numbers = range(start, start + 125)
+        judged.seconds += 7.0
+        judged.store(numbers, behind=4.0, scale=1.0 if start < 6250 else 3.0)
+        judged.label(numbers, behind=2.5)
+    judged.seconds += 60.0
+    asked, write = list[Any](), Collection.bulk_write
+
+    def written(collection: Any, writes: list[Any]) -> Any:
+        asked.append(writes)
+        return write(collection, writes)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Collection, "bulk_write", written)
+        judged.view(judged.monitor())
+    expected, (writes,) = judged.verdicts(), asked
+    alarms = {(one["side"], one["block"]) for one in expected if one["state"] == "alarm"}
+    assert ("rows", 6) in alarms
+    assert ("rows", 4) not in alarms
+    found = judged.database[VERDICTS]
+
+    for count in range(1, len(writes)):
+        found.delete_many({})
+        found.bulk_write(writes[:count])
+        problems = [judged.view(judged.monitor()).problem for _ in range(2)]
+
+        assert (problems, len(judged.verdicts())) == (["", ""], len(expected)), count
+        assert [{**one, "backfilled": True} for one in judged.verdicts()] == [
+            {**one, "backfilled": True} for one in expected
+        ]
 
 
 def test_a_started_monitor_keeps_blocks_whose_rows_were_answered_long_ago(judged: Judged) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from pymongo.collection import Collection
 from pymongo.database import Database
 
 from taxi_domain.errors import FieldError
@@ -103,6 +104,37 @@ def test_blocks_that_are_written_together_are_as_one_by_one(database: Database[D
     assert found == {one.verdict_id: replace(one, detector=b"") for one in kept}
     assert database[VERDICTS].count_documents({"detector": {"$ne": b""}}) == KEPT_DETECTORS
     assert last_verdict(database, "m", "v1", Side.ROWS) == verdict(11)
+
+
+def test_what_a_cut_write_left_behind_goes_with_the_next_block(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Collection.bulk_write
+    both = [verdict(block, side=side) for block in range(300, 320) for side in Side]
+    with monkeypatch.context() as patched:
+        patched.setattr(Collection, "bulk_write", lambda it, writes: write(it, writes[: len(both)]))
+        append(database, *both)
+    assert last_verdict(database, "m", "v1", Side.ROWS) == verdict(319)
+    kept = {"detector": {"$ne": b""}}
+    assert database[VERDICTS].count_documents(kept) == len(both)
+
+    append(database, verdict(320), verdict(320, side=Side.LABELS))
+
+    found = database[VERDICTS].find(kept)
+    assert sorted((one["side"], one["block"]) for one in found) == [
+        (side, block) for side in ("labels", "rows") for block in range(317, 321)
+    ]
+
+
+def test_a_write_reads_no_blocks_of_long_ago(database: Database[Document]) -> None:
+    for block in range(200):
+        append(database, verdict(block))
+    database.command("profile", 2)
+    append(database, verdict(200))
+    database.command("profile", 0)
+
+    read = database["system.profile"].find({"ns": f"{database.name}.{VERDICTS}"})
+    assert 0 < sum(one["docsExamined"] for one in read) < 100
 
 
 def test_a_chart_has_every_block_of_a_span_when_they_are_few(database: Database[Document]) -> None:

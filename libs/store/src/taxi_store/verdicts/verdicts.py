@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from pymongo import ASCENDING, DESCENDING, ReplaceOne, UpdateOne
+from pymongo import ASCENDING, DESCENDING, ReplaceOne, UpdateMany
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
@@ -33,6 +33,8 @@ KEPT_DETECTORS: Final = 4
 MAX_STREAMS: Final = 200
 #: Versions that are listed.
 MAX_VERSIONS: Final = 50
+#: Among so many of the newest the others lose it: not among all, which each write would read.
+_CLEARED: Final = 64
 _MAX_MILLISECONDS: Final = 5000
 _DUPLICATE_KEY: Final = 11000
 
@@ -104,20 +106,19 @@ def append(database: Database[Document], *verdicts: BlockVerdict) -> bool:
     Raises:
         StoreUnavailableError: MongoDB does not answer, or refuses.
     """
-    newest = {(one.version, one.side): one.block for one in verdicts}
-    writes: list[ReplaceOne[Document] | UpdateOne] = []
-    past: list[UpdateOne] = []
+    # Each with its detector, also when it is soon past: whoever comes after a request that was cut
+    # off goes on from the last block of each side.
+    writes: list[ReplaceOne[Document] | UpdateMany] = []
     for one in verdicts:
-        document = document_of(one)
-        if one.block <= newest[one.version, one.side] - KEPT_DETECTORS:
-            document["detector"] = b""
-        wanted = {"_id": one.verdict_id, "engine": {"$lte": one.engine}}
-        writes.append(ReplaceOne(wanted, document, upsert=True))
-        if (block := one.block - KEPT_DETECTORS) >= 0:
-            name = verdict_id(one.model, one.version, one.side, block)
-            past.append(UpdateOne({"_id": name}, {"$set": {"detector": b""}}))
+        older = {"_id": one.verdict_id, "engine": {"$lte": one.engine}}
+        writes.append(ReplaceOne(older, document_of(one), upsert=True))
+    newest = {(one.model, one.version, one.side): one.block for one in verdicts}
+    for (model, version, side), block in newest.items():
+        past = {"$gt": block - _CLEARED, "$lte": block - KEPT_DETECTORS}
+        wanted = {"model": model, "version": version, "side": str(side), "block": past}
+        writes.append(UpdateMany({**wanted, "detector": {"$ne": b""}}, {"$set": {"detector": b""}}))
     # No detector goes before a newer one is there.
-    return _written(database[VERDICTS], [*writes, *past])
+    return _written(database[VERDICTS], writes)
 
 
 def last_verdict(
@@ -305,7 +306,7 @@ def prune(  # noqa: PLR0913 - one keyword for each limit
 
 
 def _written(
-    verdicts: Collection[Document], writes: Sequence[ReplaceOne[Document] | UpdateOne]
+    verdicts: Collection[Document], writes: Sequence[ReplaceOne[Document] | UpdateMany]
 ) -> bool:
     """Do writes in their order; tell whether all were."""
     every = True
