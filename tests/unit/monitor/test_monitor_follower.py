@@ -27,6 +27,9 @@ class Log:
         at = self.now - timedelta(seconds=behind)
         self.stored += [Stored(at, row_id, at) for row_id in row_ids]
 
+    def delete(self, row_id: str) -> None:
+        self.stored = [one for one in self.stored if one.row_id != row_id]
+
     def look(self, fails_at: str = "") -> list[str]:
         """Return what one look takes, and count what it reads."""
         self.taken, self.read = [], 0
@@ -65,19 +68,41 @@ def test_an_idle_log_is_not_read_for_ever() -> None:
     log.store("a")
     looks = [(log.look(), log.read) for _ in range(9)]
 
-    assert looks == [(["a"], 1), *[([], 0)] * 8]
+    assert looks == [(["a"], 1), ([], 1), *[([], 0)] * 7]
 
 
 def test_what_was_taken_is_counted_and_read_again_only_when_there_is_more() -> None:
     log = Log()
     log.store("a", "b", behind=5)
     log.look()
+    log.store("late", behind=11)
+    assert (log.look(), log.read) == (["late"], 3), "one more than were taken: all is read again"
     log.store("c", behind=1)  # as late as any that a look cannot see yet
     assert (log.look(), log.read) == (["c"], 1)
 
-    log.store("late", behind=15)
-    assert (log.look(), log.read) == (["late"], 2), "one more than were taken: all is read again"
-    assert (log.look(), log.read) == ([], 0)
+
+def test_a_late_item_is_taken_though_another_one_was_deleted() -> None:
+    log = Log()
+    log.store("a", "b", behind=-1)
+    log.look()
+    log.delete("a")
+    assert (log.look(), log.read) == ([], 1), "one less than were taken"
+    log.store("late", behind=17)
+    assert log.look() == ["late"]
+
+
+@pytest.mark.parametrize("looks_before", [0, 1, 2, 3])
+def test_a_late_item_is_taken_within_the_overlap_when_as_many_were_deleted(
+    looks_before: int,
+) -> None:
+    log = Log()
+    for number in range(looks_before + 1):
+        log.store(f"a{number}", behind=5)
+        log.look()
+    log.delete(f"a{looks_before}")
+    log.store("late", behind=OVERLAP.total_seconds() - 3)
+    looks = int(OVERLAP.total_seconds() / CYCLE)
+    assert [one for _ in range(looks) for one in log.look()] == ["late"]
 
 
 def test_what_was_not_taken_is_not_counted_as_taken() -> None:

@@ -22,6 +22,10 @@ def test_it_remembers_as_a_dictionary_does() -> None:
         oldest = [known.pop(one) for one in [*known][: len(forgotten)]]
         assert sorted(forgotten.tolist()) == sorted(oldest)
         gone += len(oldest)
+        if step % 7 == 0:
+            above = chance.randrange(1500)
+            lately.renumber(above, step)
+            known |= {one: step for one, number in known.items() if number > above}
         assert len(lately) == len(known) <= SIZE + SIZE // 8 + SIZE // 16
         asked = [*known, "never", "r0"]
         expected = [known.get(one, UNKNOWN) for one in asked]

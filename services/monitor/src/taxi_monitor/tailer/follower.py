@@ -24,11 +24,12 @@ _OPEN: Final = 0
 class Follower:
     """Follows one collection by the time of storing.
 
-    Each look begins `OVERLAP` before the last one began; what was taken then is passed over by its
-    id. It is not even read where the log has as many items of that time, up to `SETTLED` before the
-    last look, as were taken: a late one among them makes one more. Where more than `max_taken` were
-    stored in that time, it begins after the newest that is not remembered: nothing is taken for
-    ever anew.
+    A whole look begins `OVERLAP` before the last whole one began; what was taken then is passed
+    over by its id. It is not even read where the log has as many items of that time, up to
+    `SETTLED` before the last look, as were taken: a late one among them makes one more. Since one
+    may be deleted meanwhile, which makes one less, a look is whole at least every `OVERLAP`. Where
+    more than `max_taken` were stored in that time, it begins after the newest that is not
+    remembered: nothing is taken for ever anew.
 
     Args:
         clock: Tells the time; the first look begins `OVERLAP` before now.
@@ -37,7 +38,8 @@ class Follower:
 
     def __init__(self, clock: Callable[[], datetime], max_taken: int = MAX_TAKEN) -> None:
         self._clock = clock
-        self._since = clock()
+        #: When the last look began, and the last one that read all.
+        self._since = self._whole = clock()
         self._forgotten = datetime.min.replace(tzinfo=UTC)
         #: When items were stored, milliseconds since the epoch, or `_OPEN`.
         self._taken = Lately(max_taken)
@@ -58,9 +60,13 @@ class Follower:
             take: Called with those that were not taken yet.
         """
         begin = self._clock()
-        since = reached = max(self._since - OVERLAP, self._forgotten)
+        since = reached = max(self._whole - OVERLAP, self._forgotten)
         try:
-            for items in read(self._unread(since, count)):
+            start = since if begin - self._whole >= OVERLAP else self._unread(since, count)
+            with self._lock:
+                # What is not read again was deleted, and is not to be counted as taken.
+                self._taken.renumber(_milliseconds(start), _OPEN)
+            for items in read(start):
                 if fresh := self._fresh(items):
                     take(fresh)
                 reached, now = items[-1].stored_at, self._clock()
@@ -76,6 +82,8 @@ class Follower:
                 self._forgotten = max(since, min(self._forgotten, reached - _TICK))
             raise
         self._since, self._anew = begin, False
+        if start == since:
+            self._whole = begin
 
     def mark(self, row_ids: Iterable[str]) -> None:
         """Remember what was taken in another way; any thread may call it."""
@@ -89,7 +97,7 @@ class Follower:
         """Take all anew that is stored since a time, less the overlap."""
         with self._lock:
             self._taken.clear()
-            self._since = min(self._since, since)
+            self._since, self._whole = min(self._since, since), min(self._whole, since)
             self._forgotten = datetime.min.replace(tzinfo=UTC)
             # Also what another thread marks meanwhile: it may have taken it before.
             self._anew = True

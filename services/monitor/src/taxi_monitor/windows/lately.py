@@ -70,6 +70,13 @@ class Lately:
             for numbers in (self._numbers, waiting)
         )
 
+    def renumber(self, above: int, number: int) -> None:
+        """Give the ids whose number is above one another number."""
+        self._numbers[self._numbers > above] = number
+        for key, one in self._waiting.items():
+            if one > above:
+                self._waiting[key] = number
+
     def update(self, ids: Sequence[str], numbers: Iterable[int]) -> Numbers:
         """Remember ids; those that are remembered get the new number and keep their place.
 
