@@ -1,4 +1,4 @@
-"""Traffic from block to block: all of it is in the blocks' documents, so restarts change nothing."""
+"""Traffic from block to block: all of it is in their documents, so restarts change nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
