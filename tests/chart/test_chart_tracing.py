@@ -52,6 +52,30 @@ def test_parts_that_answer_and_act_know_where_to_and_what_they_are() -> None:
     assert found["operator"]["OTEL_TRACES_SAMPLER"] == "parentbased_always_on"
 
 
+@pytest.mark.parametrize(("given", "told"), [(None, "1"), (0, "0"), (0.25, "0.25")])
+def test_all_requests_are_sampled_where_no_share_is_given(given: float | None, told: str) -> None:
+    found = variables(manifests(template({"tracing": {**ON, "sampleRatio": given}})))
+
+    assert {name: one.get("OTEL_TRACES_SAMPLER_ARG") for name, one in found.items()} == {
+        "predictor": told, "fallback": told, "monitor": told, "operator": None
+    }  # fmt: skip
+
+
+def test_policies_that_would_stop_the_spans_are_refused() -> None:
+    """`helm upgrade --reuse-values` from an earlier release has no `networkPolicy.to.collector`."""
+    policy: dict[str, Any] = {"enabled": True, "to": {"collector": None}}
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        template({"tracing": ON, "networkPolicy": policy})
+    assert "networkPolicy.to.collector: is missing" in caught.value.stderr
+
+    for values in (
+        {"networkPolicy": policy},
+        {"tracing": ON, "networkPolicy": {**policy, "enabled": False}},
+        {"tracing": ON, "networkPolicy": {"enabled": True, "to": {"collector": {"peers": []}}}},
+    ):
+        assert template(values)
+
+
 def test_headers_come_from_a_secret() -> None:
     for one in variables(
         manifests(template({"tracing": {**ON, "existingSecret": "otlp"}}))

@@ -5,6 +5,10 @@ Arguments: root, component.
 {{- define "taxi.tracing.env" -}}
 {{- $tracing := default dict .root.Values.tracing -}}
 {{- if $tracing.enabled -}}
+{{- $policy := default dict .root.Values.networkPolicy -}}
+{{- if and $policy.enabled (not (hasKey (default dict $policy.to) "collector")) -}}
+{{- fail "networkPolicy.to.collector: is missing, so that no span would reach the collector; give it, or upgrade with --reset-then-reuse-values instead of --reuse-values" -}}
+{{- end -}}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ required "tracing.endpoint: is missing; give the address of a collector that takes OTLP over HTTP, as http://collector.observability:4318" $tracing.endpoint | quote }}
 - name: OTEL_SERVICE_NAME
@@ -14,7 +18,8 @@ Arguments: root, component.
   value: {{ ternary "parentbased_always_on" "parentbased_traceidratio" (eq .component "operator") }}
 {{- if ne .component "operator" }}
 - name: OTEL_TRACES_SAMPLER_ARG
-  value: {{ $tracing.sampleRatio | quote }}
+  # 0 is a share, too; --reuse-values may bring none.
+  value: {{ ternary 1 $tracing.sampleRatio (kindIs "invalid" $tracing.sampleRatio) | quote }}
 {{- end }}
 - name: OTEL_RESOURCE_ATTRIBUTES_POD_NAME
   valueFrom:

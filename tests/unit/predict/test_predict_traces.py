@@ -7,6 +7,7 @@ import bson
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import format_trace_id
+from pymongo.errors import BulkWriteError
 
 from taxi_domain.errors import NotAvailableError
 from taxi_predict.delivery.traced_shipper import TracedShipper
@@ -15,6 +16,7 @@ from taxi_predict.spool.reader import SpoolReader
 from taxi_predict.spool.record import Entry, decode, encode
 from taxi_predict.spool.writer import SpoolWriter
 from taxi_runtime.traces import Traces, headers
+from taxi_store.connection import StoreUnavailableError
 
 
 class Taker:
@@ -38,9 +40,9 @@ def trace(number: int) -> str:
     return f"{number:032x}"
 
 
-def entry(number: int, traced: bool) -> Entry:
+def entry(number: int, traced: bool, zone: str | int = 1) -> Entry:
     parent = f"00-{trace(number)}-b7ad6b7169203331-01" if traced else ""
-    return Entry(f"r{number}", 0, "m", "v", "champion", None, (1,), 4.0, 0.1, trace=parent)
+    return Entry(f"r{number}", 0, "m", "v", "champion", None, (zone,), 4.0, 0.1, trace=parent)
 
 
 def delivered(
@@ -92,6 +94,32 @@ def test_a_batch_that_comes_again_is_linked_once(tmp_path: Path) -> None:
 
     assert [one.status.is_ok for one in [*refused, logged]] == [False, False, True]
     assert links(told) == [trace(2)]
+
+
+class Refusing(Taker):
+    """MongoDB's log when all writes are refused: pymongo's error has what it was to write."""
+
+    def write(self, records: Sequence[bytes]) -> None:
+        if self._failures:
+            self._failures -= 1
+            refused = [
+                {"index": place, "code": 121, "errmsg": "never", "op": bson.decode(one)}
+                for place, one in enumerate(records)
+            ]
+            cause = BulkWriteError({"writeErrors": refused})
+            raise StoreUnavailableError(f"MongoDB refused: {cause}") from cause
+        super().write(records)
+
+
+def test_spans_of_a_failed_delivery_have_no_value_of_a_row(tmp_path: Path) -> None:
+    log = Refusing("mongodb", failures=1)
+    refused, logged = delivered(tmp_path, [entry(1, True, "SECRET")], log, None)
+
+    assert (refused.status.is_ok, logged.status.is_ok) == (False, True)
+    assert dict(refused.attributes or {}) == {
+        "taxi.rows": 1, "error.type": "StoreUnavailableError"
+    }  # fmt: skip
+    assert "SECRET" not in refused.to_json()
 
 
 def test_the_spool_of_another_release_can_be_read() -> None:

@@ -111,12 +111,62 @@ def test_rows_of_days_before_begin_anew_and_an_order_that_is_mixed_does_not() ->
 
     earlier = traffic_after(USUAL, traffic, np.full(100, traffic.begin - 600.0))
     assert earlier == replace(traffic, rows=100)
-    for moved in (-2 * DAY, 400 * DAY):
+    for moved in (-400 * DAY, 400 * DAY):
         other = traffic_after(USUAL, traffic, np.full(100, traffic.begin + moved))
         assert other == Traffic(traffic.begin + moved, 0)
     untimed = traffic_after(USUAL, traffic, np.full(100, np.nan))
     assert untimed == replace(traffic, rows=100)
     assert traffic_after(USUAL, None, np.full(100, np.nan)) is None
+
+
+def hourly(first: float, hours: float) -> np.ndarray:
+    """Return event times, 100 in each hour from `first` on, which is in days."""
+    return START + first * DAY + np.arange(hours * 100) * HOUR / 100
+
+
+STEADY = usual_traffic(hourly(0, WEEKS * 7 * 24))
+
+
+@pytest.mark.parametrize("back", [0.1, 2, 30])
+def test_a_block_of_days_before_makes_no_stretch_with_the_next_one(back: float) -> None:
+    live = hourly(21, 24)
+    moments = np.concatenate([live[:600], hourly(21 - back, 1), live[600:]])
+
+    found = ratios(moments, usual=STEADY)
+    assert found[5] == pytest.approx(1.0, rel=0.03)
+    assert found[6:8] == [None, None]
+    assert len(known(found[8:])) == len(found) - 8
+    np.testing.assert_allclose(known(found), 1.0, rtol=0.03)
+
+
+def test_live_rows_beside_those_of_yesterday_are_no_stretch_of_a_day() -> None:
+    pairs = zip(np.split(hourly(21, 24), 24), np.split(hourly(20, 24), 24), strict=True)
+    alternating = np.concatenate([block for pair in pairs for block in pair])
+    after = hourly(22, 5)
+
+    found = ratios(np.concatenate([alternating, after]), usual=STEADY)
+    assert found[:49] == [None] * 49
+    np.testing.assert_allclose(known(found[49:]), 1.0, rtol=0.03)
+
+
+def test_a_client_that_catches_up_is_not_the_traffic_of_its_days() -> None:
+    moments = np.concatenate([hourly(21, 6), hourly(19, 24)[::10], hourly(21.25, 6)])
+
+    found = ratios(moments, usual=STEADY)
+    assert not known(found[6:9]).size
+    np.testing.assert_allclose(known(found), 1.0, rtol=0.03)
+
+
+def test_rows_of_days_before_and_untimed_ones_leave_where_the_time_was() -> None:
+    traffic = traffic_after(STEADY, None, hourly(21, 1))
+    assert traffic is not None
+    behind = traffic_after(STEADY, traffic, hourly(19, 1))
+    assert behind == Traffic(traffic.begin, 0, behind=True)
+
+    untimed = traffic_after(STEADY, behind, np.full(100, np.nan))
+    assert untimed == replace(behind, rows=100)
+    later = hourly(21.2, 1)
+    assert traffic_after(STEADY, untimed, later) == Traffic(float(np.median(later)), 0)
 
 
 def test_days_without_rows_and_strays_are_no_days_of_the_reference() -> None:

@@ -91,12 +91,14 @@ def test_batch_is_in_the_trace_of_the_first_request_and_linked_to_the_others(kep
     assert sent.split("-")[1] == TRACE
 
 
-def test_error_within_is_the_spans_too(kept: Kept) -> None:
+def test_class_of_an_error_within_is_the_spans_too_and_its_text_is_not(kept: Kept) -> None:
     with pytest.raises(RuntimeError), kept.traces.span("deliver"):
         raise RuntimeError("away")
 
     (span,) = kept
-    assert span.status.status_code is StatusCode.ERROR
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, None)
+    assert dict(span.attributes or {}) == {"error.type": "RuntimeError"}
+    assert not span.events
 
 
 def test_log_lines_within_a_span_have_its_ids(kept: Kept) -> None:
@@ -199,7 +201,7 @@ class Served:
         app.logger.disabled = True
         self._app = TracedApplication(app, app, kept.traces)
 
-    def ask(self, method: str, path: str, traceparent: str = "") -> str:
+    def ask(self, method: str, path: str, traceparent: str = "", tracestate: str = "") -> str:
         """Return the status."""
         found = []
         environ: dict[str, Any] = {
@@ -208,6 +210,8 @@ class Served:
         }  # fmt: skip
         if traceparent:
             environ["HTTP_TRACEPARENT"] = traceparent
+        if tracestate:
+            environ["HTTP_TRACESTATE"] = tracestate
         list(self._app(environ, lambda status, _headers, *_error: found.append(status)))
         return str(found[0])
 
@@ -232,6 +236,21 @@ def test_request_that_is_not_sampled_makes_no_span(kept: Kept) -> None:
 
     assert not list(kept)
     assert served.noted == ""
+
+
+def test_what_a_client_sends_as_its_trace_fills_no_log(
+    kept: Kept, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = Served(kept)
+    members = ",".join(f"k{number}=v" for number in range(33))
+    for state in ("no member", "a=1,a=2", "A=1", "\xff=1", members, "a=" + "x" * 600):
+        assert served.ask("POST", "/v1/reports/row-1", SAMPLED, state) == "200 OK"
+    for parent in (SAMPLED + "-" + "x" * 600, "x" * 8000, SAMPLED[:-1], "x" * 55, "00-" * 18 + "0"):
+        assert served.ask("POST", "/v1/reports/row-1", parent, "a=1") == "200 OK"
+
+    assert not caplog.records
+    spans = list(kept)
+    assert [trace_of(one) == TRACE for one in spans] == [True] * 6 + [False] * 5
 
 
 @pytest.mark.parametrize(

@@ -12,17 +12,16 @@ from opentelemetry import context, trace
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.semconv.attributes import (
     client_attributes,
-    error_attributes,
     http_attributes,
     url_attributes,
     user_agent_attributes,
 )
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from werkzeug.exceptions import HTTPException
 
 from taxi_runtime.bodies import Environ
-from taxi_runtime.traces import Traces
+from taxi_runtime.traces import TRACEPARENT, Traces, failed
 
 Application = Callable[[Environ, Any], Iterable[bytes]]
 
@@ -30,6 +29,9 @@ Application = Callable[[Environ, Any], Iterable[bytes]]
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER: Final = "_OTHER"
 _FAILED: Final = 500
+_HEADER: Final = "HTTP_TRACEPARENT"
+#: Of version 00, the only one that there is.
+_HEADER_LENGTH: Final = 55
 _BY_TEXT: Final = TraceContextTextMapPropagator()
 
 
@@ -62,8 +64,7 @@ class TracedApplication:
         try:
             return self._app(environ, start_response)
         except BaseException as error:
-            span.set_status(Status(StatusCode.ERROR))
-            span.set_attribute(error_attributes.ERROR_TYPE, type(error).__name__)
+            failed(span, type(error).__name__)
             raise
         finally:
             context.detach(token)
@@ -92,14 +93,18 @@ class TracedApplication:
 
 
 class _Headers(Getter[Environ]):
-    """Reads headers where WSGI has them."""
+    """Reads `traceparent` where WSGI has it, if it is as long as one.
+
+    Of longer ones, and of a `tracestate` that it cannot read, OpenTelemetry logs a line each, with
+    the client's text; nothing here uses a state.
+    """
 
     def get(self, carrier: Environ, key: str) -> list[str] | None:
-        value = carrier.get(f"HTTP_{key.upper().replace('-', '_')}")
-        return None if value is None else [value]
+        value = carrier.get(_HEADER) if key == TRACEPARENT else None
+        return [value] if value is not None and len(value) == _HEADER_LENGTH else None
 
     def keys(self, carrier: Environ) -> list[str]:
-        return [name for name in carrier if name.startswith("HTTP_")]
+        return [TRACEPARENT] if _HEADER in carrier else []
 
 
 _HEADERS: Final = _Headers()
@@ -110,8 +115,7 @@ def _noting(span: Span, start_response: Any) -> Any:
         code = int(status[:3])
         span.set_attribute(http_attributes.HTTP_RESPONSE_STATUS_CODE, code)
         if code >= _FAILED:
-            span.set_status(Status(StatusCode.ERROR))
-            span.set_attribute(error_attributes.ERROR_TYPE, str(code))
+            failed(span, str(code))
         return start_response(status, headers, *error)
 
     return start

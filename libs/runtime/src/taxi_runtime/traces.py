@@ -17,7 +17,8 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.trace import Link, Span, SpanKind
+from opentelemetry.semconv.attributes import error_attributes
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from taxi_domain.errors import FieldError
@@ -84,7 +85,9 @@ class Traces:
         after: Sequence[str] = (),
         **attributes: Attribute,
     ) -> Iterator[Span]:
-        """Make a span of what is within; an error in it is the span's too.
+        """Make a span of what is within; the class of an error in it is the span's too.
+
+        Its text is not: that of a refused write has the rows.
 
         Fields of log lines are attributes of it.
 
@@ -107,8 +110,14 @@ class Traces:
             )
         finally:
             _TRACE_ID.reset(token)
-        with trace.use_span(span, end_on_exit=True):
-            yield span
+        with trace.use_span(
+            span, end_on_exit=True, record_exception=False, set_status_on_exception=False
+        ):
+            try:
+                yield span
+            except BaseException as error:
+                failed(span, type(error).__name__)
+                raise
 
     def stop(self) -> None:
         """Send what waits, for a moment: the process ends."""
@@ -127,6 +136,17 @@ def noted(**attributes: Attribute) -> str:
         return ""
     span.set_attributes(_named(attributes))
     return headers().get(TRACEPARENT, "")
+
+
+def failed(span: Span, error: str) -> None:
+    """Make a span one of a failure.
+
+    Args:
+        span: The span.
+        error: Class of the error, or status of the answer: of few values, and without any of a row.
+    """
+    span.set_status(Status(StatusCode.ERROR))
+    span.set_attribute(error_attributes.ERROR_TYPE, error)
 
 
 def headers() -> dict[str, str]:

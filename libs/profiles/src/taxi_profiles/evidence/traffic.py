@@ -112,17 +112,22 @@ class Traffic:
     """Traffic after some blocks.
 
     The time of a block is the median of its rows' times, which neither the order of rows nor some
-    wrong clocks move; a stretch is from one to another that is an hour later, or more.
+    wrong clocks move; a stretch is from one to another that is an hour later, or more. Rows of days
+    before (an import, a client that catches up) say nothing of the traffic then, most of which was
+    counted, nor now: nothing is measured until a block is as late as before them.
 
     Attributes:
         begin: Where the stretch begins that is not whole yet, local seconds.
         rows: Rows of the blocks since.
         measured: The last whole stretch; None before, and where the reference cannot tell.
+        behind: Whether a block of an hour or more before `begin` came, and none after it since:
+            the next stretch begins with the first one.
     """
 
     begin: float
     rows: int
     measured: Measured | None = None
+    behind: bool = False
 
 
 def traffic_after(usual: UsualTraffic, before: Traffic | None, moments: Floats) -> Traffic | None:
@@ -140,10 +145,12 @@ def traffic_after(usual: UsualTraffic, before: Traffic | None, moments: Floats) 
     if before is None:
         return Traffic(time, 0)
     hours = (time - before.begin) / _HOUR
-    rows = before.rows + len(moments)
-    if abs(hours) < _MIN_STRETCH:  # or a little back, as rows come out of order
-        return replace(before, rows=rows)
-    if not 0 < hours <= _MAX_STRETCH:
+    if abs(hours) > _MAX_STRETCH or (before.behind and hours >= 0):
         return Traffic(time, 0)
+    if before.behind or hours <= -_MIN_STRETCH:
+        return Traffic(before.begin, 0, behind=True)
+    rows = before.rows + len(moments)
+    if hours < _MIN_STRETCH:  # or a little back, as rows come out of order
+        return replace(before, rows=rows)
     expected = usual.between(before.begin, time)
     return Traffic(time, 0, None if expected is None else Measured(hours, rows, expected))

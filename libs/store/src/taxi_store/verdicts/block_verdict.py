@@ -38,6 +38,7 @@ class BlockTraffic:
             does not know such hours.
         came: Rows that came in it.
         usual: Rows that the reference would have had.
+        behind: Whether the rows since are of a time before `begin`, and measured by nobody.
     """
 
     begin: float
@@ -45,6 +46,7 @@ class BlockTraffic:
     hours: float = 0.0
     came: int = 0
     usual: float = 0.0
+    behind: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -179,7 +181,7 @@ def _traffic_or_none(part: Document | None) -> BlockTraffic | None:
         return None
     return BlockTraffic(
         float(part["begin"]), int(part["rows"]), float(part["hours"]), int(part["came"]),
-        float(part["usual"]),
+        float(part["usual"]), bool(part.get("behind")),
     )  # fmt: skip
 
 

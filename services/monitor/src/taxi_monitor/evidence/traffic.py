@@ -28,11 +28,11 @@ def traffic_of(
 
 def _read(kept: BlockTraffic) -> Traffic:
     whole = Measured(kept.hours, kept.came, kept.usual) if kept.hours else None
-    return Traffic(kept.begin, kept.rows, whole)
+    return Traffic(kept.begin, kept.rows, whole, kept.behind)
 
 
 def _kept(found: Traffic) -> BlockTraffic:
     if found.measured is None:
-        return BlockTraffic(found.begin, found.rows)
+        return BlockTraffic(found.begin, found.rows, behind=found.behind)
     whole = found.measured
     return BlockTraffic(found.begin, found.rows, whole.hours, whole.rows, whole.usual)
