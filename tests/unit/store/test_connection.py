@@ -4,7 +4,7 @@ import asyncio
 import traceback
 
 import pytest
-from pymongo.errors import OperationFailure
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from taxi_domain.errors import FieldError
 from taxi_store.connection import (
@@ -62,6 +62,15 @@ def test_long_refusal_of_the_server_is_cut() -> None:
 
     assert len(str(refusal.value)) < 500
     assert "check the user" in str(refusal.value)
+
+
+def test_a_refused_bulk_is_told_without_its_documents() -> None:
+    refused = {"index": 0, "code": 121, "errmsg": "Document failed validation", "op": {"x": 12345}}
+
+    with pytest.raises(StoreUnavailableError) as refusal, translated():
+        raise BulkWriteError({"writeErrors": [refused], "writeConcernErrors": []})
+
+    assert str(refusal.value) == "MongoDB refuses: Document failed validation"
 
 
 @pytest.mark.parametrize(

@@ -74,10 +74,17 @@ def translated() -> Iterator[None]:
         yield
     except OperationFailure as error:
         hint = "; check the user and its password" if error.code in _UNAUTHORIZED else ""
-        raise StoreUnavailableError(f"MongoDB refuses: {str(error)[:_MAX_TEXT]}{hint}") from error
+        raise StoreUnavailableError(f"MongoDB refuses: {_said(error)[:_MAX_TEXT]}{hint}") from error
     except PyMongoError as error:
         text = str(error)[:_MAX_TEXT]
         raise StoreUnavailableError(f"MongoDB does not answer: {text}") from error
+
+
+def _said(error: OperationFailure) -> str:
+    """Return what MongoDB said of the first failure: the whole error may hold the documents."""
+    details = error.details or {}
+    failures = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ()), details]
+    return str(failures[0].get("errmsg") or (type(error).__name__ if details else error))
 
 
 def _options(uri: str, app_name: str, timeout_seconds: float) -> dict[str, Any]:
