@@ -16,7 +16,7 @@ from taxi_domain.models import MODEL_NAME, Alias
 from taxi_domain.mongodb import AUDIT, LABELS
 from taxi_domain.verdicts import BlockState, Side
 from taxi_local.mongod import Mongod
-from taxi_store.admin.audit import Action, Stage, digest_of_ids, entries
+from taxi_store.admin.audit import Action, Stage, digest_of_ids, ensure_audit, entries
 from taxi_store.connection import connect
 from taxi_store.log.corrections import MAX_REPLACED
 from taxi_store.verdicts.block_verdict import BlockVerdict, Cursor
@@ -33,6 +33,8 @@ def version(mongod: Mongod) -> str:
 
 @pytest.fixture
 def monitor(mongod: Mongod, version: str, tmp_path: Path) -> Iterator[Monitor]:
+    with connect(mongod.uri, app_name="test") as client:
+        ensure_audit(client["taxi"])
     one = Monitor(
         tmp_path, mongod.uri, TAXI_MONITOR_WINDOW_ROWS="100", TAXI_MONITOR_MIN_ROWS="50"
     ).start()
