@@ -1,5 +1,8 @@
 """A label is corrected on purpose, beside what it was; a label that comes again changes nothing."""
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,3 +151,14 @@ def test_what_was_judged_is_counted_and_the_history_is_bounded(
         monitor.post("/v1/labels/corrections", {"labels": [label(0, float(value))]})
     replaced = [one["value"] for one in stored(mongod)["r-0"]["replaced"]]
     assert replaced == [float(value) for value in range(MAX_REPLACED - 1, 2 * MAX_REPLACED - 1)]
+
+    # Twenty small ones and the end of the process: none is lost, and they are few entries.
+    os.kill(monitor.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 60
+    while monitor.pids() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not monitor.pids()
+    with connect(mongod.uri, app_name="test") as client:
+        noted = entries(client["taxi"], 100)
+    assert sum(one.counts[LABELS] for one in noted) == 3 + 2 * MAX_REPLACED
+    assert len(noted) < MAX_REPLACED

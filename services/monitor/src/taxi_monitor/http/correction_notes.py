@@ -33,7 +33,8 @@ _Key = tuple[str, Stage]
 class CorrectionNotes:
     """Notes corrections that are done, or may be; several threads may call it.
 
-    What the audit does not take waits for the next time, as one entry for each sender.
+    What the audit does not take waits for the next time, as one entry for each sender; one that was
+    not confirmed may be there twice.
 
     Args:
         database: Where the audit is; another user makes it.
