@@ -1,5 +1,8 @@
 """A label is corrected on purpose, beside what it was; a label that comes again changes nothing."""
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +19,7 @@ from taxi_domain.models import MODEL_NAME, Alias
 from taxi_domain.mongodb import AUDIT, LABELS
 from taxi_domain.verdicts import BlockState, Side
 from taxi_local.mongod import Mongod
-from taxi_store.admin.audit import Action, Stage, digest_of_ids, entries
+from taxi_store.admin.audit import Action, Stage, digest_of_ids, ensure_audit, entries
 from taxi_store.connection import connect
 from taxi_store.log.corrections import MAX_REPLACED
 from taxi_store.verdicts.block_verdict import BlockVerdict, Cursor
@@ -33,6 +36,8 @@ def version(mongod: Mongod) -> str:
 
 @pytest.fixture
 def monitor(mongod: Mongod, version: str, tmp_path: Path) -> Iterator[Monitor]:
+    with connect(mongod.uri, app_name="test") as client:
+        ensure_audit(client["taxi"])
     one = Monitor(
         tmp_path, mongod.uri, TAXI_MONITOR_WINDOW_ROWS="100", TAXI_MONITOR_MIN_ROWS="50"
     ).start()
@@ -146,3 +151,14 @@ def test_what_was_judged_is_counted_and_the_history_is_bounded(
         monitor.post("/v1/labels/corrections", {"labels": [label(0, float(value))]})
     replaced = [one["value"] for one in stored(mongod)["r-0"]["replaced"]]
     assert replaced == [float(value) for value in range(MAX_REPLACED - 1, 2 * MAX_REPLACED - 1)]
+
+    # Twenty small ones and the end of the process: none is lost, and they are few entries.
+    os.kill(monitor.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 60
+    while monitor.pids() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not monitor.pids()
+    with connect(mongod.uri, app_name="test") as client:
+        noted = entries(client["taxi"], 100)
+    assert sum(one.counts[LABELS] for one in noted) == 3 + 2 * MAX_REPLACED
+    assert len(noted) < MAX_REPLACED

@@ -23,7 +23,7 @@ from support.predictor import FLIGHTS, TAXI, Predictor
 from support.schemas import body_of
 
 from taxi_domain.models import MODEL_NAME, Alias, ModelState
-from taxi_domain.mongodb import ALIASES, LABELS, MODELS, PREDICTIONS, RUNS
+from taxi_domain.mongodb import ALIASES, AUDIT, LABELS, MODELS, PREDICTIONS, RUNS
 from taxi_domain.runs import RunResult
 from taxi_local.mongod import Mongod, running_mongod
 from taxi_schema.schema import Schema
@@ -103,6 +103,8 @@ def tenants(
         file.write_text(tenant.uri("train"))
         days = ("--predictions-days", "90", "--labels-days", "90")
         assert bootstrap_indexes.main(["--uri-file", str(file), *days]) == 0
+        # The monitor only appends to it.
+        assert database[AUDIT].options()["capped"]
         with connect(tenant.uri("train"), app_name="test") as client:
             registry = Registry(database_of(client))
             for alias in (Alias.CHAMPION, Alias.FALLBACK):

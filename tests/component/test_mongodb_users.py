@@ -19,13 +19,14 @@ from support.page_states import VERSION, blocks_of
 
 from taxi_domain.errors import FieldError
 from taxi_domain.models import ARTIFACT_FORMAT_VERSION, Alias, ModelState
+from taxi_domain.mongodb import AUDIT
 from taxi_domain.records import Label
 from taxi_domain.verdicts import Side
 from taxi_local.mongod import Mongod
-from taxi_store.admin.audit import Action, entries
+from taxi_monitor.http.correction_notes import CorrectionNotes
+from taxi_store.admin.audit import entries
 from taxi_store.admin.bootstrap_users import read_credentials
 from taxi_store.admin.indexes import ensure_indexes, ensure_verdict_indexes
-from taxi_store.admin.noting import Asked, note_done
 from taxi_store.admin.users import Credential, LockedOutError, Users
 from taxi_store.connection import Document
 from taxi_store.log import pending
@@ -78,6 +79,7 @@ def test_an_empty_server_gets_its_users_and_indexes_once(guarded: Mongod) -> Non
     assert not users.apply(WANTED)
     with log_in(guarded, "root") as client:
         assert "stored_at_1" in client["taxi"]["predictions"].index_information()
+        assert client["taxi"][AUDIT].options()["capped"]
 
 
 def test_a_new_process_finds_everything_done(guarded: Mongod) -> None:
@@ -133,7 +135,7 @@ def test_the_monitor_appends_to_the_log_corrects_labels_and_removes_nothing(
         assert pending.drop(database, pending.waiting(database))[Half.REQUEST] == 1
         assert pending.waiting(database).count == 0
         assert correct_labels(database, [Label("a", 7.0, now)], now).changed
-        note_done(database, Action.CORRECT_LABEL, Asked("a", "b"), {}, {"labels": 1})
+        CorrectionNotes(database, "m").note("a", ["r"])
         assert [one.user for one in entries(database, 2)] == ["monitor@taxi"]
         change = {"$set": {"x": 1}}
         removals: list[Callable[[], object]] = [
@@ -142,6 +144,8 @@ def test_the_monitor_appends_to_the_log_corrects_labels_and_removes_nothing(
         changes: list[Callable[[], object]] = [
             partial(database[name].update_one, {"_id": "a"}, change) for name in APPENDED
         ]
+        # Also of the audit: who may make a capped collection may cut it to a few bytes.
+        removals.append(partial(database.command, {"convertToCapped": AUDIT, "size": 4096}))
         for forbidden in (*removals, *changes):
             with pytest.raises(OperationFailure, match="not authorized"):
                 forbidden()
@@ -153,7 +157,7 @@ def test_who_may_not_write_the_audit_says_so_and_goes_on(
     users_of(guarded).apply(WANTED)
 
     with log_in(guarded, "predictor") as client:
-        note_done(client["taxi"], Action.CORRECT_LABEL, Asked("a", "b"), {}, {"labels": 1})
+        CorrectionNotes(client["taxi"], "m").note("a", ["r"])
     with log_in(guarded, "monitor") as client:
         assert entries(client["taxi"], 1) == []
 

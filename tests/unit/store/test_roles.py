@@ -39,6 +39,11 @@ def test_nobody_changes_the_audit() -> None:
         assert not changing, component
 
 
+def test_what_has_open_doors_cannot_cut_the_audit() -> None:
+    for component in ("predictor", "monitor"):
+        assert {*ROLES[component].get(AUDIT, ())} <= {"find", "insert"}, component
+
+
 def test_a_backup_changes_nothing() -> None:
     assert ROLES["backup"] == {
         "": ("find", "listCollections", "listIndexes"),

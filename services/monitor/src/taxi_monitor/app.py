@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from taxi_domain.records import MAX_PUSHED_BYTES
 from taxi_monitor.http import problems
 from taxi_monitor.http.access import Tokens, guard
+from taxi_monitor.http.correction_notes import CorrectionNotes
 from taxi_monitor.http.correction_routes import correction_blueprint
 from taxi_monitor.http.event_log import EventLog
 from taxi_monitor.http.event_routes import event_blueprint
@@ -64,6 +65,7 @@ class Monitor:
     app: Application
     tailer: LogTailer
     evidence: EvidenceThread
+    corrections: CorrectionNotes
     traces: "Traces | None"
 
     def start(self) -> None:
@@ -73,6 +75,7 @@ class Monitor:
 
     def stop(self) -> None:
         """End them."""
+        self.corrections.flush(at_once=True)
         self.tailer.stop()
         self.evidence.stop()
         if self.traces is not None:
@@ -108,17 +111,19 @@ def create_monitor(settings: Settings, restarts: Restarts, tokens: Tokens) -> Mo
         Bodies(MAX_PUSHED_BYTES), Threads(settings.threads), Threads(_READERS), Threads(_PROBES),
         stale_after_seconds=max(_STALE_SECONDS, _STALE_EVALUATIONS * settings.evaluation_seconds),
         clock=time.time, events=settings.known_events, newest=verdicts.newest,
-        refusals=RefusedLines(),
+        refusals=RefusedLines(), corrections=CorrectionNotes(database, settings.model),
     )  # fmt: skip
     events = EventLog(parts, settings.inference_service or settings.model)
     registry.register(PendingCollector(lambda: events.waiting))
-    tailer.each_cycle = (*_watched(parts), events.look, rows_watch.look)
+    tailer.each_cycle = (
+        *_watched(parts), events.look, rows_watch.look, parts.corrections.flush
+    )  # fmt: skip
     history = PageHistory(database, settings.model, state, verdicts, parts.events, parts.clock)
     pages = Pages(settings.model, state, history, counters, parts.clock)
     traces = traces_of(settings)
     api = create_app(parts, events, pages, tokens)
     app = Ports(_traced(api, traces), create_probes(parts), settings.metrics_port)
-    return Monitor(app, tailer, evidence, traces)
+    return Monitor(app, tailer, evidence, parts.corrections, traces)
 
 
 def create_app(parts: Parts, events: EventLog, pages: Pages, tokens: Tokens) -> Flask:

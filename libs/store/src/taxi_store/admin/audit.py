@@ -17,7 +17,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from taxi_domain.mongodb import AUDIT
-from taxi_store.connection import Document, translated
+from taxi_store.connection import Document, StoreUnavailableError, translated
 from taxi_store.registry.entries import readable
 
 #: An entry has some hundred bytes, so these are tens of thousands of actions.
@@ -115,8 +115,28 @@ def record(database: Database[Document], entry: AuditEntry) -> None:
     """
     tell(entry)
     with translated():
-        status = database.command("connectionStatus")
-        database[AUDIT].insert_one(document_of(entry, status))
+        _insert(database, entry)
+
+
+def append(database: Database[Document], entry: AuditEntry) -> None:
+    """Add an entry to a collection that another user makes; the process' log does not get it.
+
+    Raises:
+        StoreUnavailableError: the collection is not there yet, or MongoDB does not answer, or
+            refuses.
+    """
+    with translated():
+        # An insert would make one that is not capped.
+        if AUDIT not in database.list_collection_names(
+            filter={"name": AUDIT}, authorizedCollections=True
+        ):
+            raise StoreUnavailableError("the collection is not there, or not this user's to see")
+        _insert(database, entry)
+
+
+def _insert(database: Database[Document], entry: AuditEntry) -> None:
+    status = database.command("connectionStatus")
+    database[AUDIT].insert_one(document_of(entry, status))
 
 
 def tell(entry: AuditEntry) -> None:

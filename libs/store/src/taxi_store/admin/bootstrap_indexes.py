@@ -1,4 +1,4 @@
-"""Makes the indexes of a MongoDB that is there already; one run of a Job.
+"""Makes the indexes and the audit of a MongoDB that is there already; one run of a Job.
 
 Exit codes: 0 done, 1 MongoDB does not answer or refuses, 2 unusable settings.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.logs import set_up
+from taxi_store.admin.audit import ensure_audit
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.admin.retention import Retention
 from taxi_store.connection import connect, database_of
@@ -31,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         retention = Retention(options.predictions_days, options.labels_days)
         with connect(_uri(options.uri_file), app_name="taxi-indexes") as client:
-            ensure_indexes(database_of(client), retention=retention)
+            database = database_of(client)
+            ensure_indexes(database, retention=retention)
+            # Last: a user of before the audit may not make it, and the indexes are there then.
+            ensure_audit(database)
     except FieldError as error:
         logger.error("%s", error)  # noqa: TRY400 - the text says it all
         return 2

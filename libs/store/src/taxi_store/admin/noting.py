@@ -100,31 +100,5 @@ def noted(
     note(Stage.DONE, is_required=is_required)
 
 
-def note_done(
-    database: Database[Document],
-    action: Action,
-    asked: Asked,
-    what: Mapping[str, Any],
-    counts: Mapping[str, int],
-) -> None:
-    """Note an action that is done, which does not depend on it; a failure is in the log alone.
-
-    Args:
-        database: Where the audit is.
-        action: That was done.
-        asked: By whom, and why.
-        what: It was done to.
-        counts: How many documents, by collection.
-    """
-    entry = AuditEntry(
-        datetime.now(UTC), action, Stage.DONE, asked.by, asked.reason, what, counts
-    )  # fmt: skip
-    try:
-        ensure_audit(database)
-        record(database, entry)
-    except NotAvailableError as error:
-        _warn(error)
-
-
 def _warn(error: NotAvailableError) -> None:
     logger.warning("audit: is not written (%s); give the rights of docs/chart.md", error)

@@ -14,6 +14,7 @@ from pymongo.errors import OperationFailure
 
 from taxi_domain.errors import TaxiError
 from taxi_domain.mongodb import DATABASE
+from taxi_store.admin.audit import ensure_audit
 from taxi_store.admin.indexes import ensure_indexes
 from taxi_store.admin.replica_set import Membership, NotSettledError, ReplicaSet, Role
 from taxi_store.admin.retention import Retention
@@ -128,6 +129,7 @@ class Users:
                 _ensure_role(client[DATABASE], component)
                 _ensure_user(client[DATABASE], credential, role_of(component))
         ensure_indexes(client[DATABASE], retention=retention)
+        ensure_audit(client[DATABASE])
         self._applied, self._retention = dict(wanted), retention
         return True
 

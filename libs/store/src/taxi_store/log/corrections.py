@@ -14,7 +14,7 @@ from pymongo.database import Database
 
 from taxi_domain.mongodb import LABELS
 from taxi_domain.records import LABEL_VALUE, Label
-from taxi_store.connection import Document, translated
+from taxi_store.connection import Document, StoreUnavailableError, translated
 from taxi_store.log.malformed import lenient
 
 #: Replaced values that a label keeps, the newest.
@@ -36,6 +36,18 @@ class Corrected(NamedTuple):
     unknown: list[str]
 
 
+class UnconfirmedError(StoreUnavailableError):
+    """MongoDB did not say whether it corrected labels.
+
+    Attributes:
+        row_ids: Rows whose labels may have another value now.
+    """
+
+    def __init__(self, error: StoreUnavailableError, row_ids: Sequence[str]) -> None:
+        super().__init__(str(error))
+        self.row_ids = row_ids
+
+
 def correct_labels(
     database: Database[Document], labels: Sequence[Label], now: datetime, by: str = ""
 ) -> Corrected:
@@ -48,17 +60,21 @@ def correct_labels(
         by: Name of who corrects; empty: not known.
 
     Raises:
-        StoreUnavailableError: MongoDB does not answer, or refuses.
+        UnconfirmedError: the same while it corrects; some may be.
+        StoreUnavailableError: MongoDB does not answer, or refuses; none is.
     """
     with translated():
         wanted = {"_id": {"$in": [one.row_id for one in labels]}}
         fields = {LABEL_VALUE: 1, "stored_at": 1}
         there = {one["_id"]: one for one in lenient(database, LABELS).find(wanted, fields)}
-        updates = [_update(one, now, by) for one in labels if one.row_id in there]
-        if updates:
-            database[LABELS].bulk_write(updates, ordered=False)
     known = [one for one in labels if one.row_id in there]
     changed = [one.row_id for one in known if there[one.row_id].get(LABEL_VALUE) != one.value]
+    if known:
+        try:
+            with translated():
+                database[LABELS].bulk_write([_update(one, now, by) for one in known], ordered=False)
+        except StoreUnavailableError as error:
+            raise UnconfirmedError(error, changed) from error
     return Corrected(
         {row_id: there[row_id].get("stored_at", now) for row_id in changed},
         [one.row_id for one in known if one.row_id not in set(changed)],

@@ -1,14 +1,12 @@
 """HTTP for corrections of labels: the only way to change one, by who may post them."""
 
 from datetime import UTC, datetime
-from typing import Final
 
 from flask import Blueprint, Response, g
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.metrics import MONITOR_LABELS, MONITOR_LATE_CORRECTIONS
 from taxi_domain.models import Alias
-from taxi_domain.mongodb import LABELS
 from taxi_domain.records import Label
 from taxi_domain.verdicts import Side
 from taxi_monitor.http.access import Token, sender_of
@@ -19,13 +17,8 @@ from taxi_runtime.bodies import JSON
 from taxi_runtime.doors import Door
 from taxi_schema.labels import LabelParser
 from taxi_schema.schema import Schema
-from taxi_store.admin.audit import Action, digest_of_ids
-from taxi_store.admin.noting import Asked, note_done
-from taxi_store.log.corrections import Corrected, correct_labels
+from taxi_store.log.corrections import Corrected, UnconfirmedError, correct_labels
 from taxi_store.verdicts.verdicts import newest_verdict
-
-#: Of an entry in the audit.
-_REASON: Final = "POST /v1/labels/corrections"
 
 
 def correction_blueprint(parts: Parts) -> Blueprint:
@@ -58,21 +51,16 @@ def _take(parts: Parts, data: bytes, by: str, token: str) -> dict[str, object]:
     labels = {one.row_id: (place, one) for place, one in zip(places, read, strict=True)}
     try:
         done = correct_labels(parts.database, [one for _, one in labels.values()], now, by)
+        # Before all that can fail: to the post that comes again these are unchanged.
+        parts.corrections.note(by or token, list(done.changed))
+        parts.counters[MONITOR_LABELS].labels("corrected").inc(len(done.changed))
         late = _late(parts, done)
         # What the windows have follows the log also where an answer of before was lost.
         parts.tailer.correct_labels([*done.changed, *done.same])
     except NotAvailableError as error:
+        if isinstance(error, UnconfirmedError):
+            parts.corrections.note(by or token, error.row_ids, f"may be done: {error}")
         raise away("labels", error) from error
-    if done.changed:
-        what = {
-            "model": parts.model, "ids": len(done.changed),
-            "ids_sha256": digest_of_ids(done.changed),
-        }  # fmt: skip
-        note_done(
-            parts.database, Action.CORRECT_LABEL, Asked(by or token, _REASON), what,
-            {LABELS: len(done.changed)},
-        )  # fmt: skip
-    parts.counters[MONITOR_LABELS].labels("corrected").inc(len(done.changed))
     parts.counters[MONITOR_LATE_CORRECTIONS].inc(late)
     return {
         "corrected": len(done.changed), "unchanged": len(done.same), "late": late,

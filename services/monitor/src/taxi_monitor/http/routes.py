@@ -28,6 +28,7 @@ from taxi_domain.mongodb import LABELS, PREDICTIONS
 from taxi_domain.records import MAX_PUSHED, MAX_PUSHED_BYTES, Label
 from taxi_monitor.http import forms
 from taxi_monitor.http.access import Token, sender_of
+from taxi_monitor.http.correction_notes import CorrectionNotes
 from taxi_monitor.http.evidence_forms import judging_of, with_evidence
 from taxi_monitor.http.items import each, few, id_of, items_of, refusal
 from taxi_monitor.http.verdict_forms import Newest
@@ -76,6 +77,7 @@ class Parts:
     events: Sequence[KnownEvent]
     newest: Callable[[str], Newest]
     refusals: RefusedLines
+    corrections: CorrectionNotes
 
 
 def blueprint(parts: Parts) -> Blueprint:
