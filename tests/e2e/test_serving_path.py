@@ -84,7 +84,7 @@ def test_pods_have_no_more_rights_than_they_need(installed: Release) -> None:
             for source in (volume.get("projected") or {}).get("sources", [])
             if "serviceAccountToken" in source
         ]
-        assert bool(tokens) == (component in {"operator", "secrets"}), name
+        assert bool(tokens) == (component in {"operator", "secrets", "test"}), name
         for container in pod["spec"]["containers"]:
             context = container["securityContext"]
             assert context["readOnlyRootFilesystem"] is True, name

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import socket
 import ssl
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -15,8 +17,6 @@ SECONDS = 10
 CALLERS = Path("/etc/taxi/callers")
 #: Seconds after each try: pods may be rolling right now.
 PAUSES = (1, 2, 4, 0)
-#: Tries to meet the pod that answered, behind a Service.
-PODS = 20
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 LOGGED = re.compile(
     r'^taxi_predictor_logged_records_total\{destination="mongodb"\} ([0-9.e+]+)$', re.MULTILINE
@@ -56,10 +56,18 @@ def check_metrics(base: str, name: str) -> str:
     return f"{name} is there"
 
 
-def check_logged(predictor: str) -> str:
-    """Look for a predictor whose rows reached the log: those that were predicted just now did."""
-    for _ in range(PODS):
-        found = LOGGED.search(fetch(f"{predictor}/metrics"))
+def pods_of(base: str) -> list[str]:
+    """Return the addresses of all pods behind a headless Service: its name leads to any one."""
+    url = urllib.parse.urlsplit(base)
+    found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
+    hosts = sorted({str(address[0]) for *_, address in found})
+    return [f"{url.scheme}://{f'[{host}]' if ':' in host else host}:{url.port}" for host in hosts]
+
+
+def check_logged(*services: str) -> str:
+    """Look for a pod whose rows reached the log: the one that predicted just now is among them."""
+    for pod in [pod for service in services for pod in pods_of(service)]:
+        found = LOGGED.search(fetch(f"{pod}/metrics"))
         if found and float(found[1]) > 0:
             return f"a pod has {float(found[1]):g} rows in the log"
     raise ValueError("no pod says that the log has a row of it; see the predictors' own log")
@@ -104,7 +112,7 @@ def attempt(name: str, check: object, *arguments: str) -> bool:
     return False
 
 
-def main(active: str, predictor: str, monitor: str, *more: str) -> int:
+def main(active: str, predictor: str, fallback: str, monitor: str, *more: str) -> int:
     """Run all checks, also `log` and those of the operator (its address); 0 when all went well."""
     results = [
         attempt("prediction", check_prediction, active),
@@ -113,7 +121,7 @@ def main(active: str, predictor: str, monitor: str, *more: str) -> int:
         attempt("monitor metrics", check_metrics, monitor, "taxi_monitor_"),
     ]
     if "log" in more:
-        results.append(attempt("log", check_logged, predictor))
+        results.append(attempt("log", check_logged, predictor, fallback))
     for operator in set(more) - {"log"}:
         results.append(attempt("operator", check_metrics, operator, "taxi_operator_"))
         results.append(attempt("policies", check_policies, operator))

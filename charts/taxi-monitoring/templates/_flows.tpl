@@ -32,9 +32,8 @@ for every one.
 {{- end -}}
 {{- if has "test" $parts -}}
 {{- range $predictors -}}
-{{- $flows = append $flows (dict "from" "test" "to" . "ports" (list 9696)) -}}
+{{- $flows = append $flows (dict "from" "test" "to" . "ports" (list 9696 9697)) -}}
 {{- end -}}
-{{- $flows = append $flows (dict "from" "test" "to" "predictor" "ports" (list 9697)) -}}
 {{- $flows = append $flows (dict "from" "test" "to" "monitor" "ports" (list 8086)) -}}
 {{- if has "operator" $parts -}}
 {{- $flows = append $flows (dict "from" "test" "to" "operator" "ports" (list 9090)) -}}

@@ -76,7 +76,7 @@ def answers() -> Iterator[Answers]:
 def test_a_working_system_passes(
     selftest: ModuleType, answers: Answers, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert selftest.main(answers.url, answers.url, answers.url) == 0
+    assert selftest.main(*[answers.url] * 4) == 0
     assert json.dumps(ANSWER) in capsys.readouterr().out
 
 
@@ -103,7 +103,7 @@ def test_a_broken_part_fails_with_its_name(
     else:
         answers.bodies[path] = body
 
-    assert selftest.main(answers.url, answers.url, answers.url) == 1
+    assert selftest.main(*[answers.url] * 4) == 1
     printed = capsys.readouterr().out
     assert "FAILED" in printed
     assert told in printed
@@ -125,7 +125,7 @@ def test_the_log_and_the_operator_are_looked_at_where_they_are(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    urls = (answers.url, answers.url, answers.url)
+    urls = [answers.url] * 4
     assert selftest.main(*urls, "log") == 0
     assert "ok      log: a pod has 3 rows in the log" in capsys.readouterr().out
 
@@ -138,3 +138,32 @@ def test_the_log_and_the_operator_are_looked_at_where_they_are(
     answers.bodies["/metrics"] = answers.bodies["/metrics"].replace("3.0", "0.0")
     assert selftest.main(*urls, "log") == 1
     assert "no pod says that the log has a row of it" in capsys.readouterr().out
+
+
+def test_every_pod_is_asked_for_its_rows_and_not_the_nearest_alone(
+    selftest: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of a headless Service leads each caller to the same pod, again and again."""
+    pods = {"10.244.1.7": "0.0", "10.244.2.9": "0.0", "fd00::9": "3.0"}
+    asked = []
+
+    def addresses(host: str, port: int, type: int) -> list[object]:  # noqa: A002 - the name is the standard library's
+        assert (host, port) == ("taxi-predictor-metrics", 9697)
+        return [(0, type, 6, "", (pod, port)) for pod in pods]
+
+    def fetch(url: str) -> str:
+        asked.append(url)
+        host = url.removeprefix("http://").removesuffix(":9697/metrics").strip("[]")
+        return f'taxi_predictor_logged_records_total{{destination="mongodb"}} {pods[host]}\n'
+
+    monkeypatch.setattr("socket.getaddrinfo", addresses)
+    monkeypatch.setitem(vars(selftest), "fetch", fetch)
+
+    told = selftest.check_logged("http://taxi-predictor-metrics:9697")
+
+    assert told == "a pod has 3 rows in the log"
+    assert asked == [
+        "http://10.244.1.7:9697/metrics",
+        "http://10.244.2.9:9697/metrics",
+        "http://[fd00::9]:9697/metrics",
+    ]
