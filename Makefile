@@ -172,10 +172,10 @@ requirements: setup ## Compile the pins from the pyprojects; they stay but for P
 	@PATH="$(VENV)/bin:$$PATH" $(TIMED) "requirements" tools/requirements/compile.sh $(PACKAGES)
 
 .PHONY: package
-package: ## Pack the chart into .build/charts (PUSH=oci://...: and push it there)
+package: ## Pack the chart into .build/charts (PUSH=oci://...: and push it there, with PUSH_OPTIONS, as --plain-http)
 	@mkdir -p .build/charts && $(WITH_CLIENTS) $(TIMED) "package" bash -euc '\
 	   helm package charts/taxi-monitoring --destination .build/charts; \
-	   if [ -n "$(PUSH)" ]; then helm push ".build/charts/taxi-monitoring-$$(awk "/^version:/{print \$$2}" charts/taxi-monitoring/Chart.yaml).tgz" "$(PUSH)"; fi'
+	   if [ -n "$(PUSH)" ]; then helm push ".build/charts/taxi-monitoring-$$(awk "/^version:/{print \$$2}" charts/taxi-monitoring/Chart.yaml).tgz" "$(PUSH)" $(PUSH_OPTIONS); fi'
 
 .PHONY: bench-operator
 # No file of the folder may be named after a module of Python: it would take its place.

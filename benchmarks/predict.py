@@ -1,4 +1,4 @@
-"""What serving costs: over the system before schemas, over serving without log, over others.
+"""What serving costs: over the system before schemas, without log, without traces, over others.
 
 Each part runs its servers pinned to one core; wrk, mongod and the monitor have another, where wrk
 has real-time priority. The arms of a part take turns in short rounds, and a ratio is the median of
@@ -17,7 +17,14 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests")]
 
 from rich.console import Console  # noqa: E402 - found by the path above
-from serving import against_base, against_peers, logging_cost, result, shapes  # noqa: E402
+from serving import (  # noqa: E402 - found by the path above
+    against_base,
+    against_peers,
+    logging_cost,
+    result,
+    shapes,
+    tracing_cost,
+)
 from serving.arms import Bench, reserve_cores  # noqa: E402
 from serving.rounds import Figures  # noqa: E402
 from serving.wrk import require_wrk  # noqa: E402
@@ -26,6 +33,7 @@ PARTS: dict[str, Callable[[Bench, argparse.Namespace], Figures]] = {
     "base": against_base.measure,
     "logging": logging_cost.measure,
     "shapes": shapes.measure,
+    "tracing": tracing_cost.measure,
     "peers": against_peers.measure,
 }
 
@@ -37,6 +45,7 @@ def main() -> None:
     parser.add_argument("--peer-rounds", type=int, default=15, help="of that with others")
     parser.add_argument("--logging-rounds", type=int, default=12, help="of that without log")
     parser.add_argument("--shape-rounds", type=int, default=8, help="of that of schemas")
+    parser.add_argument("--tracing-rounds", type=int, default=24, help="of that without traces")
     parser.add_argument("--sustained", type=int, default=30, help="seconds of the highest load")
     parser.add_argument("--workers", type=int, default=1, help="gunicorn workers, in all arms")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))

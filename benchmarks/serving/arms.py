@@ -4,10 +4,11 @@ The arms have no capabilities, as in the chart's pods.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from support.monitor import TOKEN, Monitor
 from support.predictor import PLAIN, Predictor, register
@@ -129,9 +130,20 @@ def running(bench: Bench, process: ServerProcess, until: str = "/readyz") -> Ite
 
 @contextmanager
 def logging_arm(
-    bench: Bench, name: str, artifact: Artifact, body: object = PLAIN
+    bench: Bench,
+    name: str,
+    artifact: Artifact,
+    body: object = PLAIN,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[Arm, str]]:
     """Run a predictor as in production, with a MongoDB and a monitor of its own.
+
+    Args:
+        bench: Where it runs.
+        name: Of its folder.
+        artifact: Its model.
+        body: Of the requests.
+        environment: More variables of the predictor alone.
 
     Yields:
         The arm and the URI of its MongoDB.
@@ -142,7 +154,7 @@ def logging_arm(
         monitor = Monitor(folder, mongod.uri, TAXI_MONITOR_EVALUATION_SECONDS="5")
         predictor = Predictor(
             folder, mongod.uri, TAXI_MONITOR_URL=monitor.url, TAXI_MONITOR_TOKEN=TOKEN,
-            TAXI_PREDICT_WORKERS=str(bench.workers),
+            TAXI_PREDICT_WORKERS=str(bench.workers), **environment,
         )  # fmt: skip
         monitor.start()
         try:
