@@ -74,7 +74,7 @@ def send_rides(release: Release, rides: Sequence[LabelledBody]) -> None:
         sender = Sender(rides, release.addresses(predictor, monitor), rate)
         done = sender.run()
     assert sender.label_refusals == {}
-    assert done == Progress(sent=len(rides), refused=0, labelled=len(rides))
+    assert done == Progress(sent=len(rides), refused=0, labelled=len(rides)), sender.refusals
 
 
 def some_rides(count: int) -> list[LabelledBody]:
