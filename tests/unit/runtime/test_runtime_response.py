@@ -66,6 +66,40 @@ def test_other_answers_are_sent_as_gunicorn_does(
     assert sent == answered(Response, headers, pieces, method)
 
 
+def test_the_date_is_that_of_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dates(now: float) -> set[bytes]:
+        monkeypatch.setattr("time.time", lambda: now)
+        ours, client = socket.socketpair()
+        with ours, client:
+            for _ in range(2):
+                request = SimpleNamespace(method="GET", version=(1, 1), should_close=lambda: False)
+                response = WholeResponse(request, ours, Config())
+                response.start_response("200 OK", [TYPE, LENGTH])
+                response.write(BODY)
+            found = client.recv(65536).split(b"\r\n")
+        return {line for line in found if line.startswith(b"Date:")}
+
+    assert dates(0.9) == {b"Date: Thu, 01 Jan 1970 00:00:00 GMT"}
+    assert dates(1.0) == {b"Date: Thu, 01 Jan 1970 00:00:01 GMT"}
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_clients_are_told_whether_the_connection_stays(closes: bool) -> None:
+    sent = []
+    for kind in (WholeResponse, Response):
+        ours, client = socket.socketpair()
+        with ours, client:
+            request = SimpleNamespace(method="GET", version=(1, 0), should_close=lambda: closes)
+            response = kind(request, ours, Config())
+            response.start_response("200 OK", [TYPE, LENGTH])
+            response.write(BODY)
+            sent.append(client.recv(65536).split(b"\r\n"))
+    ours_of, of_gunicorn = (
+        [line for line in one if line.startswith((b"HTTP", b"Connection"))] for one in sent
+    )
+    assert ours_of == of_gunicorn
+
+
 def test_text_is_refused() -> None:
     with pytest.raises(TypeError):
         answered(WholeResponse, [TYPE, LENGTH], ["seven.."])  # type: ignore[list-item]

@@ -13,7 +13,7 @@ UNLESS_GIVEN: Final = (
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
 )
 _OPTIONAL: Final = frozenset(name.lower() for name, _ in UNLESS_GIVEN)
-_ALL: Final = (*ALWAYS, *UNLESS_GIVEN)
+ALL: Final = (*ALWAYS, *UNLESS_GIVEN)
 
 
 def added_to(headers: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
@@ -24,7 +24,7 @@ def added_to(headers: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
     """
     given = {name.lower() for name, _ in headers} & _OPTIONAL
     if not given:
-        return _ALL  # nearly always
+        return ALL  # nearly always
     return (*ALWAYS, *(one for one in UNLESS_GIVEN if one[0].lower() not in given))
 
 

@@ -1,5 +1,6 @@
 """How answers leave: whole ones in one piece, and all with headers that keep them to themselves."""
 
+import time
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -7,10 +8,10 @@ import msgspec
 from gunicorn import util
 from gunicorn.http import wsgi
 
-from taxi_runtime.answer_headers import added_to
+from taxi_runtime.answer_headers import ALL, added_to
 from taxi_runtime.problems import CONTENT_TYPE, Problem
 
-_SERVER: Final = "Server: "
+_ALL_LINES: Final = "".join(f"{name}: {value}\r\n" for name, value in ALL)
 
 
 class WholeResponse(wsgi.Response):  # type: ignore[misc]  # gunicorn ships no types
@@ -23,10 +24,25 @@ class WholeResponse(wsgi.Response):  # type: ignore[misc]  # gunicorn ships no t
     headers_sent: bool
 
     def default_headers(self) -> list[str]:
-        """Return the lines that come before those of the application."""
-        found: list[str] = super().default_headers()
-        lines = [line for line in found if not line.startswith(_SERVER)]
-        return lines + [f"{name}: {value}\r\n" for name, value in added_to(self.headers)]
+        """Return the lines that come before those of the application: gunicorn's, and ours.
+
+        Made anew here: gunicorn writes the date of each answer out again, and who serves it.
+        """
+        major, minor = self.req.version
+        lines = [f"HTTP/{major}.{minor} {self.status}\r\n", _date_line(), self._connection_line()]
+        if self.chunked:
+            lines.append("Transfer-Encoding: chunked\r\n")
+        added = added_to(self.headers)
+        if added is ALL:
+            lines.append(_ALL_LINES)  # nearly always
+        else:
+            lines += [f"{name}: {value}\r\n" for name, value in added]
+        return lines
+
+    def _connection_line(self) -> str:
+        if self.upgrade:
+            return "Connection: upgrade\r\n"
+        return "Connection: close\r\n" if self.should_close() else "Connection: keep-alive\r\n"
 
     def write(self, arg: bytes) -> None:
         """Send a piece of the body, and the headers before the first one."""
@@ -38,6 +54,24 @@ class WholeResponse(wsgi.Response):  # type: ignore[misc]  # gunicorn ships no t
         util.write(self.sock, head.encode("latin-1") + arg)
         self.headers_sent = True
         self.sent = len(arg)
+
+
+class _DateLine:
+    """The line of the date, which is the same for all answers of a second."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._line = ""
+
+    def __call__(self) -> str:
+        now = int(time.time())
+        if now != self._second:
+            self._line = f"Date: {util.http_date(now)}\r\n"
+            self._second = now
+        return self._line
+
+
+_date_line: Final = _DateLine()
 
 
 def send_whole() -> None:
