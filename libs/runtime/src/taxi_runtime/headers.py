@@ -1,4 +1,4 @@
-"""Headers that are not whole yet wait in memory: how much of it they may take."""
+"""Headers of requests: how much memory they may take, and whom they may speak for."""
 
 from typing import Final
 
@@ -10,7 +10,14 @@ MAX_HEADER_BYTES: Final = 32 * 1024
 
 
 class BoundedRequest(Request):  # type: ignore[misc]  # gunicorn ships no types
-    """A request whose headers are refused when they are too large together."""
+    """A request whose headers are refused when they are too large together.
+
+    What a proxy says of itself (its scheme, `SCRIPT_NAME`) is taken from nobody: no answer depends
+    on it. gunicorn would take it from a sidecar's address, and compare that for each request.
+    """
+
+    def _peer_trusted_for_forwarded(self) -> tuple[dict[str, str], list[str]]:
+        return {}, []
 
     @property
     def max_buffer_headers(self) -> int:

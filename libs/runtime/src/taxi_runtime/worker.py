@@ -14,6 +14,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from taxi_runtime.bodies import Body, MalformedBodyError
 from taxi_runtime.headers import BoundedRequest
+from taxi_runtime.options import settle
 from taxi_runtime.response import send_whole
 
 #: Time limit for a request with its body and its answer, seconds; a body that is late is answered
@@ -48,6 +49,11 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._connections: dict[Any, dict[gevent.Greenlet, bool]] = {}
         self._sockets: dict[gevent.Greenlet, Any] = {}
         self._listeners: dict[gevent.Greenlet, Any] = {}
+
+    def init_process(self) -> None:
+        """Begin in the worker's own process; it ends with the worker."""
+        settle(self.cfg)
+        super().init_process()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection until it ends."""
