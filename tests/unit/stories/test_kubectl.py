@@ -11,6 +11,10 @@ REFUSED = (
     "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host?"
 )
 SHAKING = "Unable to connect to the server: net/http: TLS handshake timeout"
+OPENAPI = (
+    'error: error validating "STDIN": error validating data: failed to download openapi: Get '
+    '"https://127.0.0.1:6443/openapi/v2?timeout=32s": net/http: TLS handshake timeout; if you'
+)
 LOST = "Unable to connect to the server: http2: client connection lost"
 BUSY = "Error from server: etcdserver: request timed out"
 MISSING = 'Error from server (NotFound): pods "a" not found'
@@ -45,8 +49,10 @@ def asked(calls: Path, problem: str, *, reads: bool) -> int:
     return calls.read_text().count("call")
 
 
-@pytest.mark.parametrize("problem", [REFUSED, SHAKING])
-@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize(
+    ("problem", "reads"),
+    [(REFUSED, True), (SHAKING, True), (REFUSED, False), (SHAKING, False), (OPENAPI, False)],
+)
 def test_a_call_that_reached_no_server_is_made_again(
     calls: Path, problem: str, reads: bool
 ) -> None:

@@ -14,7 +14,8 @@ from taxi_domain.errors import TaxiError
 #: What kubectl says where the API server was not reached: nothing was done.
 _NOT_REACHED: Final = re.compile(
     r"^(The connection to the server \S+ was refused"
-    r"|Unable to connect to the server: (net/http: TLS handshake timeout|dial tcp))",
+    r"|Unable to connect to the server: (net/http: TLS handshake timeout|dial tcp)"
+    r"|error: error validating .*: failed to download openapi: )",
     re.MULTILINE,
 )
 #: And where it did not answer: who only reads may ask again.
@@ -24,6 +25,7 @@ _NOT_ANSWERED: Final = re.compile(
     r"|Error from server: (etcdserver|rpc error)|error: http2: client connection lost)",
     re.MULTILINE,
 )
+_READS: Final = ("get", "logs", "wait", "rollout status")
 #: Seconds before a call is made again, about.
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
 
@@ -73,15 +75,24 @@ class Kubectl:
         return ["kubectl", "--context", self.context, "--namespace", self.namespace, *words]
 
     def __call__(self, *words: str, timeout: float = 60, stdin: str | None = None) -> str:
-        """Run kubectl and return what it printed; again where no API server was reached."""
-        return self._run(_NOT_REACHED, words, timeout, stdin)
+        """Run kubectl and return what it printed.
+
+        A busy API server does not answer every call. One that it did not take is made again a few
+        times, and so is one that it did not answer where nothing is changed.
+        """
+        again = _NOT_ANSWERED if " ".join(words).startswith(_READS) else _NOT_REACHED
+        for pause in _PAUSES:
+            try:
+                return run(self.command(*words), timeout=timeout, stdin=stdin)
+            except CommandError as error:
+                if not again.search(error.output):
+                    raise
+            time.sleep(pause * random.uniform(0.5, 1.5))
+        return run(self.command(*words), timeout=timeout, stdin=stdin)
 
     def get(self, *words: str, timeout: float = 60) -> Any:
-        """Run ``kubectl get ... -o json`` and return the decoded answer.
-
-        A busy API server does not answer every call: it is asked again, a few times.
-        """
-        return json.loads(self._run(_NOT_ANSWERED, ("get", *words, "-o", "json"), timeout))
+        """Run ``kubectl get ... -o json`` and return the decoded answer."""
+        return json.loads(self("get", *words, "-o", "json", timeout=timeout))
 
     def apply(self, manifest: object, timeout: float = 60) -> str:
         """Apply one manifest (a mapping), on the server's side."""
@@ -94,16 +105,3 @@ class Kubectl:
         """Return one decoded value of a Secret."""
         template = f"{{{{index .data {json.dumps(key)} | base64decode}}}}"
         return self("get", "secret", name, "-o", f"go-template={template}")
-
-    def _run(
-        self, again: re.Pattern[str], words: Sequence[str], timeout: float, stdin: str | None = None
-    ) -> str:
-        """Run kubectl, a few times where what it says has the pattern."""
-        for pause in _PAUSES:
-            try:
-                return run(self.command(*words), timeout=timeout, stdin=stdin)
-            except CommandError as error:
-                if not again.search(error.output):
-                    raise
-            time.sleep(pause * random.uniform(0.5, 1.5))
-        return run(self.command(*words), timeout=timeout, stdin=stdin)
