@@ -60,17 +60,19 @@ def test_a_port_that_does_not_open_is_told_with_the_words_of_kubectl() -> None:
 
 
 def test_a_forward_that_ended_is_opened_anew(tmp_path: Path) -> None:
-    ports = tmp_path / "ports"
+    ports, end = tmp_path / "ports", tmp_path / "end"
     script = f"""
 import pathlib, time
-ports = pathlib.Path({str(ports)!r})
+ports, end = pathlib.Path({str(ports)!r}), pathlib.Path({str(end)!r})
 text = ports.read_text() if ports.exists() else ""
 ports.write_text(text + "x")
 print(f"Forwarding from 127.0.0.1:{{4711 + len(text)}} -> 80", flush=True)
-time.sleep(0 if not text else 600)
+while text or not end.exists():
+    time.sleep(0.05)
 """
     with forward(script) as one:
         assert one.url() == "http://127.0.0.1:4711"
+        end.touch()
         wait_for("another port", lambda: one.url() == "http://127.0.0.1:4712")
         one.move()
         assert one.url() == "http://127.0.0.1:4713"

@@ -15,6 +15,7 @@ OPENAPI = (
     'error: error validating "STDIN": error validating data: failed to download openapi: Get '
     '"https://127.0.0.1:6443/openapi/v2?timeout=32s": net/http: TLS handshake timeout; if you'
 )
+HELM = 'Error: kubernetes cluster unreachable: Get "https://127.0.0.1:6443/version": dial tcp'
 LOST = "Unable to connect to the server: http2: client connection lost"
 BUSY = "Error from server: etcdserver: request timed out"
 MISSING = 'Error from server (NotFound): pods "a" not found'
@@ -51,7 +52,14 @@ def asked(calls: Path, problem: str, *, reads: bool) -> int:
 
 @pytest.mark.parametrize(
     ("problem", "reads"),
-    [(REFUSED, True), (SHAKING, True), (REFUSED, False), (SHAKING, False), (OPENAPI, False)],
+    [
+        (REFUSED, True),
+        (SHAKING, True),
+        (REFUSED, False),
+        (SHAKING, False),
+        (OPENAPI, False),
+        (HELM, False),
+    ],
 )
 def test_a_call_that_reached_no_server_is_made_again(
     calls: Path, problem: str, reads: bool

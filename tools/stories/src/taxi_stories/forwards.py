@@ -160,6 +160,8 @@ def patient_get(
         except httpx.TransportError:
             if is_last:
                 raise
+            # One that goes on may lead nowhere any more.
+            forward.move()
         else:
             if is_last or not answer.is_server_error:
                 return answer

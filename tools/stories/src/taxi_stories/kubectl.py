@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
 
-#: What kubectl says where the API server was not reached: nothing was done.
-_NOT_REACHED: Final = re.compile(
+#: What kubectl and helm say where the API server was not reached: nothing was done.
+NOT_REACHED: Final = re.compile(
     r"^(The connection to the server \S+ was refused"
     r"|Unable to connect to the server: (net/http: TLS handshake timeout|dial tcp)"
-    r"|error: error validating .*: failed to download openapi: )",
+    r"|error: error validating .*: failed to download openapi: "
+    r"|Error: (\w+ FAILED: )?[Kk]ubernetes cluster unreachable: )",
     re.MULTILINE,
 )
 #: And where it did not answer: who only reads may ask again.
@@ -39,12 +40,35 @@ class CommandError(TaxiError):
         self.output = output
 
 
-def run(command: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+def run(
+    command: Sequence[str],
+    *,
+    timeout: float,
+    stdin: str | None = None,
+    again: re.Pattern[str] = NOT_REACHED,
+) -> str:
     """Run a command to its end and return its standard output.
+
+    Args:
+        command: Its words.
+        timeout: Seconds.
+        stdin: What it reads.
+        again: Of what it says when it failed: it is run again then, a few times.
 
     Raises:
         CommandError: it is not installed, failed, or took longer than `timeout` seconds.
     """
+    for pause in _PAUSES:
+        try:
+            return _run(command, timeout, stdin)
+        except CommandError as error:
+            if not again.search(error.output):
+                raise
+        time.sleep(pause * random.uniform(0.5, 1.5))
+    return _run(command, timeout, stdin)
+
+
+def _run(command: Sequence[str], timeout: float, stdin: str | None) -> str:
     try:
         done = subprocess.run(
             list(command), input=stdin, capture_output=True, text=True, timeout=timeout, check=False
@@ -80,15 +104,8 @@ class Kubectl:
         A busy API server does not answer every call. One that it did not take is made again a few
         times, and so is one that it did not answer where nothing is changed.
         """
-        again = _NOT_ANSWERED if " ".join(words).startswith(_READS) else _NOT_REACHED
-        for pause in _PAUSES:
-            try:
-                return run(self.command(*words), timeout=timeout, stdin=stdin)
-            except CommandError as error:
-                if not again.search(error.output):
-                    raise
-            time.sleep(pause * random.uniform(0.5, 1.5))
-        return run(self.command(*words), timeout=timeout, stdin=stdin)
+        again = _NOT_ANSWERED if " ".join(words).startswith(_READS) else NOT_REACHED
+        return run(self.command(*words), timeout=timeout, stdin=stdin, again=again)
 
     def get(self, *words: str, timeout: float = 60) -> Any:
         """Run ``kubectl get ... -o json`` and return the decoded answer."""

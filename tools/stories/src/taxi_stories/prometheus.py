@@ -7,7 +7,7 @@ import httpx
 from taxi_domain.errors import NotAvailableError
 from taxi_stories.forwards import Forward, patient_get
 
-_TIMEOUT_SECONDS = 15.0
+_TIMEOUT_SECONDS = 30.0
 
 
 class Prometheus:
