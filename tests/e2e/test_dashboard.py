@@ -18,7 +18,7 @@ from taxi_stories.forwards import Forward
 from taxi_stories.kubectl import Kubectl
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import CHART, Release
-from taxi_stories.rows import read_rides
+from taxi_stories.rows import TAXI_SCHEMA, LabelledBody, read_rides
 from taxi_stories.sender import Rate, Sender
 from taxi_stories.story import EXAMPLES, SAMPLES
 
@@ -116,12 +116,12 @@ QUERIES = queries()
 @pytest.fixture(scope="module", autouse=True)
 def busy(installed: Release, prometheus: Prometheus) -> Iterator[None]:
     """Send rides and labels as long as the tests of this module run, watched by a policy."""
+    key, prefix = TAXI_SCHEMA.id, f"d{uuid.uuid4().hex[:8]}"
+    once = read_rides(SAMPLES / "green-2021-02-head.parquet")
     rides = [
-        ride
-        for _ in range(TIMES)
-        for ride in read_rides(
-            SAMPLES / "green-2021-02-head.parquet", prefix=f"d{uuid.uuid4().hex[:8]}-"
-        )
+        LabelledBody({**ride.body, key: f"{prefix}-{number}-{ride.body[key]}"}, ride.label)
+        for number in range(TIMES)
+        for ride in once
     ]
     failures: list[BaseException] = []
     with installed.predictor() as predictor, installed.monitor() as monitor:
