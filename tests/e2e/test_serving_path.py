@@ -69,8 +69,8 @@ def test_every_part_is_scraped_by_the_stack_s_label(
 def test_helm_test_passes(installed: Release, context: str) -> None:
     done = subprocess.run(
         ["helm", "test", "taxi", "--kube-context", context, "--namespace", "taxi",
-         "--timeout", "120s", "--logs"],
-        capture_output=True, text=True, timeout=150, check=False,
+         "--timeout", "300s", "--logs"],
+        capture_output=True, text=True, timeout=330, check=False,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
