@@ -8,13 +8,12 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from support.waiting import wait_for
 
 from taxi_domain.kube import PLURAL
-from taxi_stories.forwards import Forward
+from taxi_stories.forwards import Forward, patient_get
 from taxi_stories.kubectl import Kubectl
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import CHART, Release
@@ -217,7 +216,7 @@ def rules(context: str) -> list[dict[str, Any]]:
     with Forward(Kubectl(context, "monitoring"), "service/prometheus-operated", 9090) as forward:
 
         def loaded() -> list[dict[str, Any]]:
-            answer = httpx.get(f"{forward.url()}/api/v1/rules", timeout=15).raise_for_status()
+            answer = patient_get(forward, "/api/v1/rules", timeout_seconds=30).raise_for_status()
             found = [
                 rule
                 for group in answer.json()["data"]["groups"] if group["name"] in groups
