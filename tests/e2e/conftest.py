@@ -72,7 +72,7 @@ def breakable(
         release.uninstall()
 
 
-_STORY_SECONDS = 1800.0
+_STORY_SECONDS = 3600.0
 
 
 @pytest.fixture(scope="session")

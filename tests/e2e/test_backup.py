@@ -22,7 +22,7 @@ from taxi_train.artifact.onnx_model import schema_of
 from taxi_train.runs.run import Run
 from taxi_train.runs.unseen import unseen_rows
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
 
 RIDES = 600
 CLAIM = "backups"
@@ -32,7 +32,11 @@ SMALL: dict[str, Any] = {
     "fallback": {"replicas": 0},
     "tests": {"enabled": False},
     "mongodb": {"persistence": {"enabled": False, "size": "1Gi"}},
-    "backup": {"enabled": True, "volumeClaim": {"name": CLAIM, "path": "taxi"}},
+    "backup": {
+        "enabled": True,
+        "schedule": "0 0 1 1 *",
+        "volumeClaim": {"name": CLAIM, "path": "taxi"},
+    },
     "dataTool": {"enabled": True},
 }
 
@@ -82,7 +86,7 @@ def run_job(kubectl: Kubectl, cron_job: str, arguments: list[str] | None = None)
     given = arguments or pod["containers"][0]["args"]
     name = f"now-{cron_job}"
     kubectl.apply(job_of(template, name, given))
-    wait_for_job(kubectl, name, 120)
+    wait_for_job(kubectl, name)
 
 
 def known(release: Release) -> tuple[str, int, int, int]:
@@ -117,7 +121,7 @@ def test_a_restore_into_an_empty_namespace_serves_the_same_champion_and_counts_t
         fresh = Release(kubectl)
         # Predictors wait for the restore, so only MongoDB is waited for.
         fresh.apply({**values, **SMALL, "firstModel": {"enabled": False}})
-        kubectl("rollout", "status", "statefulset/taxi-mongodb", "--timeout=180s", timeout=200)
+        kubectl("rollout", "status", "statefulset/taxi-mongodb", "--timeout=400s", timeout=420)
         why = ["--by", "e2e", "--reason", "another namespace"]
         run_job(kubectl, "taxi-data", ["restore", "/backups/taxi", *why])
         # From here on the volume goes with its claim again.
@@ -129,9 +133,8 @@ def test_a_restore_into_an_empty_namespace_serves_the_same_champion_and_counts_t
         with fresh.predictor() as predictor:
             answer = wait_for(
                 "an answer",
-                lambda: httpx.post(
-                    f"{predictor.url()}/predict", json=rides[0].body, timeout=10
-                ).json(),
+                lambda: httpx.post(f"{predictor.url()}/predict", json=rides[0].body, timeout=20),
             )
-        assert answer["model_version"] == before[0]
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["model_version"] == before[0]
     print(f"backed up and restored in {time.monotonic() - begin:.0f} s")

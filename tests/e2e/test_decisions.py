@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from support.cluster_faults import database_of
@@ -19,6 +18,7 @@ from support.waiting import wait_for
 
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_store.registry.registry import Registry
+from taxi_stories.forwards import patient_get
 from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
 from taxi_stories.rows import TAXI_SCHEMA, LabelledBody, read_rides
@@ -27,6 +27,8 @@ from taxi_stories.story import EXAMPLES, SAMPLES
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 WINDOW = 500
+#: Prometheus finds a new release within two minutes, where it is not kept from it.
+PATIENCE = 400
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ def test_refused_candidate_changes_nothing_and_leaves_its_numbers(breakable: Rel
     assert candidate["evaluatedRows"] >= 500
     told = {"RetrainDecided", "RetrainStarted", "CandidateRefused", "DriftDetectedTrue"}
     # The last one is posted after the end is saved.
-    wait_for("events", lambda: told <= events_of(breakable, "hopeless"))
+    wait_for("events", lambda: told <= events_of(breakable, "hopeless"), seconds=PATIENCE)
     assert "CandidatePromoted" not in events_of(breakable, "hopeless")
     assert state_of(breakable) == before
     delete_policy(breakable, "hopeless")
@@ -115,15 +117,18 @@ def test_traffic_leaves_a_champion_that_errs_and_returns_when_it_is_well(
 ) -> None:
     def model_role() -> str:
         with breakable.predictor() as predictor:
-            return str(httpx.get(f"{predictor.url()}/v1/model", timeout=10).json()["model_role"])
+            return str(patient_get(predictor, "/v1/model", timeout_seconds=20).json()["model_role"])
 
     send_rides(breakable, uncut(some_rides(WINDOW)))
     breakable.kubectl.apply(falling_back(breakable, "errs", error_signal()))
-    wait_for("first look", lambda: status_of(breakable, "errs").get("signals"))
+    wait_for("first look", lambda: status_of(breakable, "errs").get("signals"), seconds=PATIENCE)
     # Longer than the policy needs to act.
     where = f'{{namespace="{breakable.kubectl.namespace}",model_role="champion"}}[20s]'
     share = f"max(min_over_time(taxi_monitor_labels_outside_ratio{where}))"
-    wait_for("share outside of the limits", lambda: (prometheus.value(share) or 0) > 0.015)
+    wait_for(
+        "share outside of the limits", lambda: (prometheus.value(share) or 0) > 0.015,
+        seconds=PATIENCE,
+    )  # fmt: skip
     assert (prometheus.value(share) or 0) < 0.025
     errors = prometheus.value(f"max(max_over_time(taxi_monitor_error_score_ratio{where}))")
     assert errors is not None
@@ -132,14 +137,14 @@ def test_traffic_leaves_a_champion_that_errs_and_returns_when_it_is_well(
     assert "FallbackDecided" not in events_of(breakable, "errs")
 
     send_rides(breakable, far_off(some_rides(WINDOW + 100)))
-    wait_for("fallback", lambda: traffic_of(breakable) == "fallback")
+    wait_for("fallback", lambda: traffic_of(breakable) == "fallback", seconds=PATIENCE)
     assert model_role() == "fallback"
 
     # The fallback answers; what the champion would have said is compared with these labels.
     send_rides(breakable, uncut(some_rides(WINDOW + 100)))
-    wait_for("champion", lambda: traffic_of(breakable) == "predictor", seconds=120)
+    wait_for("champion", lambda: traffic_of(breakable) == "predictor", seconds=PATIENCE)
     assert model_role() == "champion"
 
     told = {"FallbackDecided", "FallbackActivated", "RestoreDecided", "ChampionRestored"}
-    wait_for("events", lambda: told <= events_of(breakable, "errs"))
+    wait_for("events", lambda: told <= events_of(breakable, "errs"), seconds=PATIENCE)
     delete_policy(breakable, "errs")

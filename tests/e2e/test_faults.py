@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from support.cluster_faults import (
     assert_all_logged,
@@ -18,6 +17,7 @@ from support.cluster_faults import (
     out_of_memory_kills,
     restarts_of,
     started_again,
+    wait_for_more,
 )
 from support.cluster_load import Answers, load_in_cluster
 from support.cluster_policies import (
@@ -31,12 +31,17 @@ from support.cluster_policies import (
 from support.waiting import wait_for
 
 from taxi_domain.kube import POLICY_LABEL
+from taxi_stories.forwards import patient_get
 from taxi_stories.release import CHART, Release
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "soak_faults.json"
 RATE = 60.0
+#: A second of it.
+RIDES = 60
+#: What takes seconds may take minutes on a busy machine.
+PATIENCE = 300
 REPETITIONS = 5
 _MAX_BACKOFF = 330
 
@@ -44,17 +49,17 @@ _MAX_BACKOFF = 330
 def mongodb_away(release: Release) -> Answers:
     """Take MongoDB away for 30 s under load."""
     with load_in_cluster(release, RATE) as answers:
-        time.sleep(2)
+        wait_for_more(release, RIDES)
         release.kubectl("scale", "statefulset/taxi-mongodb", "--replicas=0")
         # Its controller deletes it too and may be first.
         release.kubectl("delete", "pod", "taxi-mongodb-0", "--force", "--grace-period=0",
                         "--ignore-not-found")  # fmt: skip
         time.sleep(30)
         release.kubectl("scale", "statefulset/taxi-mongodb", "--replicas=1")
-        release.kubectl("rollout", "status", "statefulset/taxi-mongodb", "--timeout=120s",
-                        timeout=130)  # fmt: skip
+        release.kubectl("rollout", "status", "statefulset/taxi-mongodb", "--timeout=400s",
+                        timeout=420)  # fmt: skip
     assert answers.failures == [], "rides are answered without MongoDB"
-    assert len(answers.ride_ids) > 30 * RATE
+    assert len(answers.ride_ids) > 10 * RATE, "there was load while it was away"
     assert_all_logged(release, answers.ride_ids)
     return answers
 
@@ -62,13 +67,14 @@ def mongodb_away(release: Release) -> Answers:
 def predictors_killed(release: Release) -> Answers:
     """Kill every predictor's container under load: who was not answered may ask again."""
     with load_in_cluster(release, RATE) as answers:
-        time.sleep(2)
+        wait_for_more(release, RIDES)
         before = kill_containers(release, "predictor")
         wait_for("restarts", lambda: started_again(release, before), seconds=_MAX_BACKOFF)
-        release.kubectl("rollout", "status", "deployment/taxi-predictor", "--timeout=60s",
-                        timeout=70)  # fmt: skip
-        time.sleep(3)  # the successors are under load too
-    assert len(answers.ride_ids) > 3 * RATE
+        release.kubectl("rollout", "status", "deployment/taxi-predictor", "--timeout=300s",
+                        timeout=320)  # fmt: skip
+        # The successors are under load too; a second of it may have waited in the spool.
+        wait_for_more(release, 3 * RIDES)
+    assert len(answers.ride_ids) > 3 * RIDES
     assert_all_logged(release, answers.ride_ids)
     return answers
 
@@ -78,7 +84,7 @@ def monitor_killed(release: Release) -> None:
 
     def champion() -> dict[str, Any]:
         with release.monitor() as monitor:
-            found: dict[str, Any] = httpx.get(f"{monitor.url()}/v1/drift", timeout=10).json()
+            found: dict[str, Any] = patient_get(monitor, "/v1/drift", timeout_seconds=20).json()
         return next((one for one in found["versions"] if one["model_role"] == "champion"), {})
 
     def report() -> dict[str, Any]:
@@ -92,17 +98,18 @@ def monitor_killed(release: Release) -> None:
         return len(evaluated - {None}) > 2
 
     with load_in_cluster(release, 200) as answers:
-        time.sleep(5)
+        # More than an evaluation needs, whatever was there before.
+        wait_for_more(release, 600)
     assert_all_logged(release, answers.ride_ids)
     # The first may belong to a round that read the log before the last rides were in it.
-    wait_for("two evaluations", evaluated_twice_more)
+    wait_for("two evaluations", evaluated_twice_more, seconds=PATIENCE)
     before = wait_for("a report", report)
     assert before["score_ratio"], before
     killed = kill_containers(release, "monitor")
     # Repeated, the kubelet waits longer each time before it starts a container again.
     wait_for("restart", lambda: started_again(release, killed), seconds=_MAX_BACKOFF)
 
-    wait_for(f"the same numbers again, {before}", lambda: report() == before)
+    wait_for(f"the same numbers again, {before}", lambda: report() == before, seconds=PATIENCE)
 
 
 def test_mongodb_away_for_30_s_under_load(breakable: Release) -> None:
@@ -115,13 +122,14 @@ def test_every_predictor_killed_under_load(breakable: Release) -> None:
 
 def test_predictor_out_of_memory_under_load(breakable: Release) -> None:
     with load_in_cluster(breakable, RATE) as answers:
-        time.sleep(2)
+        wait_for_more(breakable, RIDES)
         pods = exhaust_memory(breakable, "predictor")
         for pod in pods:
             # The kubelet tells of it a little later.
-            wait_for(f"a kill in {pod}", partial(out_of_memory_kills, breakable, pod))
+            wait_for(f"a kill in {pod}", partial(out_of_memory_kills, breakable, pod), PATIENCE)
+        wait_for_more(breakable, 3 * RIDES)
 
-    assert len(answers.ride_ids) > 3 * RATE
+    assert len(answers.ride_ids) > 3 * RIDES
     assert_all_logged(breakable, answers.ride_ids)
 
 
@@ -140,7 +148,7 @@ def test_upgrades_while_the_fallback_serves_leave_the_traffic(
         done = subprocess.run(
             [binary, *words, "--kube-context", breakable.kubectl.context,
              "--namespace", breakable.kubectl.namespace],
-            capture_output=True, text=True, timeout=240, check=False,
+            capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{binary} {words}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -158,17 +166,18 @@ def test_upgrades_while_the_fallback_serves_leave_the_traffic(
 
     assert traffic_of(breakable) == "predictor"
     breakable.kubectl.apply(falling_back(breakable, "emergency", ALWAYS))
-    wait_for("fallback", lambda: traffic_of(breakable) == "fallback")
+    wait_for("fallback", lambda: traffic_of(breakable) == "fallback", seconds=PATIENCE)
     wait_for(
         "status",
         lambda: status_of(breakable, "emergency").get("traffic", {}).get("active") == "Fallback",
+        seconds=PATIENCE,
     )
     with breakable.predictor() as predictor:
-        found = httpx.get(f"{predictor.url()}/v1/model", timeout=10).json()
+        found = patient_get(predictor, "/v1/model", timeout_seconds=20).json()
     assert found["model_role"] == "fallback"
 
     upgrade("helm", "one")
-    wait_for("the operator's end", lambda: not operators())
+    wait_for("the operator's end", lambda: not operators(), seconds=PATIENCE)
     assert traffic_of(breakable) == "fallback"
     upgrade("helm", "by-force", "--server-side=true", "--force-conflicts")
     assert traffic_of(breakable) == "fallback", "helm upgrade --force-conflicts"
@@ -182,7 +191,7 @@ def test_upgrades_while_the_fallback_serves_leave_the_traffic(
 
     breakable.install(values)
     delete_policy(breakable, "emergency")
-    wait_for("champion", lambda: traffic_of(breakable) == "predictor")
+    wait_for("champion", lambda: traffic_of(breakable) == "predictor", seconds=PATIENCE)
 
 
 def jobs_of(release: Release, policy: str) -> list[str]:
@@ -200,7 +209,10 @@ def test_operator_that_dies_makes_one_job_all_the_same(
 
     breakable.install({**values, "operator": {"env": fault}})
     breakable.kubectl.apply(retraining(breakable, name))
-    wait_for("death of the operator", lambda: sum(restarts_of(breakable, "operator").values()) >= 1)
+    wait_for(
+        "death of the operator", lambda: sum(restarts_of(breakable, "operator").values()) >= 1,
+        seconds=PATIENCE,
+    )  # fmt: skip
     assert status_of(breakable, name)["decision"]["number"] == 1, "the intent was written first"
     assert len(jobs_of(breakable, name)) == jobs_at_death
 
@@ -242,10 +254,10 @@ def test_run_whose_pod_cannot_start_says_why_and_goes_with_its_policy(
     try:
         breakable.kubectl.apply(retraining(breakable, name))
         # Runs of tests before this one keep it waiting for half a minute.
-        wait_for(word, says, seconds=150)
+        wait_for(word, says, seconds=400)
         assert len(jobs_of(breakable, name)) == 1
         delete_policy(breakable, name)
-        wait_for("the end of its Job", lambda: not jobs_of(breakable, name))
+        wait_for("the end of its Job", lambda: not jobs_of(breakable, name), seconds=PATIENCE)
     finally:
         change({"image": container["image"]}, dict.fromkeys(whole))
 

@@ -22,6 +22,7 @@ NAMESPACE = "taxi-policies"
 CLIENT = {"taxi-monitoring.io/client": "true"}
 #: How long a CNI may take until a new policy counts.
 ENFORCED_SECONDS = 20.0
+TRIES = 3
 CONNECT = """
 import socket, sys
 try:
@@ -36,7 +37,7 @@ else:
 def reaches(kubectl: Kubectl, pod: str, host: str, port: int) -> bool:
     """Tell whether a pod (or `deployment/name`) can open a connection."""
     words = ("exec", pod, "--", "python3", "-c", CONNECT, host, str(port))
-    return kubectl(*words, timeout=30).strip() == "connected"
+    return kubectl(*words, timeout=60).strip() == "connected"
 
 
 def run_pod(kubectl: Kubectl, image: str, name: str, labels: dict[str, str]) -> None:
@@ -59,19 +60,26 @@ def deny(kubectl: Kubectl, labels: dict[str, str]) -> None:
     })  # fmt: skip
 
 
+def is_denied(kubectl: Kubectl, address: str) -> bool:
+    """Tell whether the denied pod is reached never in a few tries: single ones may be late."""
+    return not any(reaches(kubectl, "asking", address, 8000) for _ in range(TRIES))
+
+
 def is_enforced(kubectl: Kubectl, image: str) -> bool:
     """Tell whether a policy that denies everything denies anything."""
     run_pod(kubectl, image, "denied", {"probe": "denied"})
     run_pod(kubectl, image, "asking", {"probe": "asking"})
-    kubectl("wait", "pod/denied", "pod/asking", "--for=condition=Ready", "--timeout=90s",
-            timeout=100)  # fmt: skip
+    kubectl("wait", "pod/denied", "pod/asking", "--for=condition=Ready", "--timeout=300s",
+            timeout=320)  # fmt: skip
     address = kubectl.get("pod", "denied")["status"]["podIP"]
     wait_for("the server", lambda: reaches(kubectl, "asking", address, 8000))
     deny(kubectl, {"probe": "denied"})
     deadline = time.monotonic() + ENFORCED_SECONDS
     while time.monotonic() < deadline:
-        if not reaches(kubectl, "asking", address, 8000):
+        # A busy kubelet does not serve every call.
+        if wait_for("an answer", lambda: (is_denied(kubectl, address),))[0]:
             return True
+        time.sleep(1)
     return False
 
 
@@ -125,13 +133,15 @@ def test_allowed_flows_work(release: Release, prometheus: Prometheus) -> None:
         ("deployment/taxi-operator", "kubernetes.default", 443),
         ("deployment/taxi-operator", "prometheus-operated.monitoring", 9090),
     ]
-    assert [one for one in allowed if not reaches(kubectl, *one)] == []
+    # A connection may be late; one that is not allowed is never there.
+    for one in allowed:
+        wait_for(f"a connection {one}", lambda one=one: reaches(kubectl, *one))
 
     jobs = {f"taxi-{part}" for part in ("predictor", "fallback", "monitor", "operator")}
     query = f'up{{namespace="{NAMESPACE}"}} == 1'
     wait_for(
         "all scrapes", lambda: {one["job"] for one, _ in prometheus.query(query)} == jobs,
-        seconds=120,
+        seconds=300,
     )  # fmt: skip
     helm_test(release)
 

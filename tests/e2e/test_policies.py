@@ -15,7 +15,7 @@ from taxi_stories.release import Release
 from taxi_stories.scenarios import SCENARIOS
 from taxi_stories.story import EXAMPLES
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 
 #: Examples beside the stories'.
@@ -41,17 +41,24 @@ def test_example_is_served_and_its_queries_are_usable(
     name = policy["metadata"]["name"]
     installed.kubectl("apply", "-f", str(path))
     try:
-        wait_for("Ready", lambda: condition_of(installed, name, "Ready").get("status") == "True")
+        wait_for(
+            "Ready", lambda: condition_of(installed, name, "Ready").get("status") == "True",
+            seconds=300,
+        )  # fmt: skip
         # No query is refused and none is without data.
         wait_for(
             "values of all signals",
             lambda: condition_of(installed, name, "MetricsAvailable").get("status") == "True",
-            seconds=120,
+            seconds=300,
         )
         assert condition_of(installed, name, "Ready")["reason"] == "PolicyAccepted"
         for signal in policy_of(policy["spec"], installed.kubectl.namespace).signals:
             queries = (signal.promql, signal.freshness_promql, signal.min_samples_promql)
-            assert all(len(prometheus.query(query)) == 1 for query in queries), signal.name
+            # One scrape that fails leaves a query without data until the next one.
+            wait_for(
+                f"one series for each query of {signal.name}",
+                lambda queries=queries: all(len(prometheus.query(one)) == 1 for one in queries),
+            )
     finally:
         delete_policy(installed, name)
 

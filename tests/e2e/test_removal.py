@@ -12,7 +12,7 @@ from taxi_stories.release import Release
 
 pytestmark = pytest.mark.e2e
 
-SECONDS = 120
+SECONDS = 300
 
 
 def remove(release: Release, what: str) -> None:
@@ -28,7 +28,7 @@ def remove(release: Release, what: str) -> None:
 
 # The operator is gone first in one, and goes at any moment in the other. With the policy first no
 # release of these tests is removed otherwise; the CRD's removal needs no cluster to be shown.
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "order", [("release", "policies", "namespace"), ("namespace",)], ids="-".join
 )
@@ -37,7 +37,7 @@ def test_removal_ends(context: str, values: dict[str, Any], order: tuple[str, ..
     release.uninstall()
     release.install({**values, "metrics": {"serviceMonitor": {"enabled": False}}})
     release.kubectl.apply(falling_back(release, "away", ALWAYS))
-    wait_for("fallback", lambda: traffic_of(release) == "fallback")
+    wait_for("fallback", lambda: traffic_of(release) == "fallback", seconds=SECONDS)
 
     for one in order:
         remove(release, one)

@@ -3,12 +3,11 @@
 import importlib.metadata
 import json
 import platform
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from support.cluster_faults import assert_all_logged, database_of, leaving
+from support.cluster_faults import assert_all_logged, database_of, leaving, wait_for_more
 from support.cluster_load import Answers, load_in_cluster
 from support.waiting import wait_for
 
@@ -22,7 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 
 RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "soak_rollout.json"
 RATE = 100.0
-LAST = 100  # answers: a second of them
+LAST = 100  # answers
 REPETITIONS = 20
 
 
@@ -87,18 +86,19 @@ def roll_out(release: Release, repetitions: int) -> Answers:
 def settle(release: Release) -> None:
     """Wait until the new pods serve and the last old one has drained."""
     release.kubectl(
-        "rollout", "status", f"deployment/{release.name}-predictor", "--timeout=180s", timeout=190
+        "rollout", "status", f"deployment/{release.name}-predictor", "--timeout=600s", timeout=620
     )
     # The rollout is complete while old pods still answer on the connections they have.
-    wait_for("the old pods' end", lambda: not leaving(release, "predictor"))
-    time.sleep(2 * LAST / RATE)
+    wait_for("the old pods' end", lambda: not leaving(release, "predictor"), seconds=300)
+    # Some were answered before that, and wait in the spools of the new ones.
+    wait_for_more(release, 3 * LAST)
 
 
 def test_pods_are_replaced_without_a_failed_request(breakable: Release) -> None:
     answers = roll_out(breakable, 1)
 
     assert answers.failures == []
-    assert len(answers.ride_ids) > 1000
+    assert len(answers.ride_ids) > 5 * LAST
     assert_all_logged(breakable, answers.ride_ids)
 
 

@@ -113,6 +113,18 @@ def _pods(release: Release, component: str) -> list[Any]:
     return found
 
 
+def wait_for_more(release: Release, count: int) -> None:
+    """Wait until the log has so many rides more than it has now."""
+
+    def logged() -> int:
+        # Opened anew each time: a forwarded port can break.
+        with database_of(release) as database:
+            return database["predictions"].count_documents({})
+
+    (before,) = wait_for("the log", lambda: (logged(),))
+    wait_for(f"{count} rides more in the log", lambda: logged() >= before + count, seconds=300)
+
+
 def assert_all_logged(release: Release, ride_ids: Iterable[str]) -> None:
     """See that the log has every ride in the end; an id is there once or not at all."""
     wanted = set(ride_ids)
@@ -123,7 +135,7 @@ def assert_all_logged(release: Release, ride_ids: Iterable[str]) -> None:
             found = database["predictions"].find({"_id": {"$in": list(wanted)}}, {"_id": 1})
             return wanted <= {one["_id"] for one in found}
 
-    wait_for(f"{len(wanted)} rides in the log", all_there, seconds=120)
+    wait_for(f"{len(wanted)} rides in the log", all_there, seconds=300)
 
 
 @contextlib.contextmanager

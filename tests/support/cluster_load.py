@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from support.waiting import wait_for
 from taxi_stories.client import Load, client_pod
-from taxi_stories.kubectl import CommandError
+from taxi_stories.kubectl import CommandError, Kubectl
 from taxi_stories.progress import Progress
 from taxi_stories.release import Release
 from taxi_stories.rows import TAXI_SCHEMA, LabelledBody, read_rides
@@ -44,17 +45,10 @@ def load_in_cluster(release: Release, rate: float) -> Iterator[Answers]:
     kubectl("delete", "pod", _POD, "--ignore-not-found", "--grace-period=0", "--force")
     kubectl.apply(client_pod(release, _POD, Load(rate, _RIDE, TAXI_SCHEMA.id)))
     try:
-        kubectl("wait", "pod", _POD, "--for=condition=Ready", "--timeout=60s", timeout=70)
-        wait_for("load", lambda: "sending" in kubectl("logs", _POD, "--tail=1"), seconds=60)
+        kubectl("wait", "pod", _POD, "--for=condition=Ready", "--timeout=180s", timeout=190)
+        wait_for("load", lambda: "sending" in kubectl("logs", _POD, "--tail=1"), seconds=120)
         yield answers
-        # Cut off when the container ends first; whether it did is seen next.
-        with suppress(CommandError):
-            kubectl("exec", _POD, "--", "python", "-c", "import os; os.kill(1, 15)")
-        wait_for(
-            "the load's end",
-            lambda: kubectl.get("pod", _POD)["status"]["phase"] == "Succeeded",
-            seconds=60,
-        )
+        wait_for("the load's end", partial(_has_ended, kubectl), seconds=180)
         _, summary, *answered = kubectl("logs", _POD).split("\n")[:-1]
         for line in answered:
             ride_id, version = line.split()
@@ -65,6 +59,16 @@ def load_in_cluster(release: Release, rate: float) -> Iterator[Answers]:
         answers.slowest_seconds = found["slowest"]
     finally:
         kubectl("delete", "pod", _POD, "--ignore-not-found", "--grace-period=0", "--force")
+
+
+def _has_ended(kubectl: Kubectl) -> bool:
+    """Tell whether the load has ended; tell it to end where it has not."""
+    if kubectl.get("pod", _POD)["status"]["phase"] == "Succeeded":
+        return True
+    # Cut off when the container ends first; whether it did is seen at the next look.
+    with suppress(CommandError):
+        kubectl("exec", _POD, "--", "python", "-c", "import os; os.kill(1, 15)")
+    return False
 
 
 def send_rides(release: Release, rides: Sequence[LabelledBody]) -> None:

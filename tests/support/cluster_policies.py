@@ -95,4 +95,4 @@ def events_of(release: Release, name: str) -> set[str]:
 
 def delete_policy(release: Release, name: str) -> None:
     """Delete a policy; its traffic is given back soon after."""
-    release.kubectl("delete", "driftpolicy", name, "--timeout=90s", timeout=100)
+    release.kubectl("delete", "driftpolicy", name, "--timeout=300s", timeout=320)

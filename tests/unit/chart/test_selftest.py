@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -148,7 +149,10 @@ def test_every_pod_is_asked_for_its_rows_and_not_the_nearest_alone(
     asked = []
 
     def addresses(host: str, port: int, type: int) -> list[object]:  # noqa: A002 - the name is the standard library's
-        assert (host, port) == ("taxi-predictor-metrics", 9697)
+        assert port == 9697
+        if host == "taxi-fallback-metrics":
+            raise socket.gaierror(-2, "Name or service not known")
+        assert host == "taxi-predictor-metrics"
         return [(0, type, 6, "", (pod, port)) for pod in pods]
 
     def fetch(url: str) -> str:
@@ -159,7 +163,8 @@ def test_every_pod_is_asked_for_its_rows_and_not_the_nearest_alone(
     monkeypatch.setattr("socket.getaddrinfo", addresses)
     monkeypatch.setitem(vars(selftest), "fetch", fetch)
 
-    told = selftest.check_logged("http://taxi-predictor-metrics:9697")
+    services = [f"http://taxi-{part}-metrics:9697" for part in ("fallback", "predictor")]
+    told = selftest.check_logged(*services)
 
     assert told == "a pod has 3 rows in the log"
     assert asked == [
@@ -167,3 +172,5 @@ def test_every_pod_is_asked_for_its_rows_and_not_the_nearest_alone(
         "http://10.244.2.9:9697/metrics",
         "http://[fd00::9]:9697/metrics",
     ]
+    with pytest.raises(ValueError, match="no pod says"):
+        selftest.check_logged(services[0])

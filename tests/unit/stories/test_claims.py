@@ -52,6 +52,16 @@ def test_each_claim_can_break(change: dict[str, Any], named: str) -> None:
     assert any(named in sentence for sentence in broken(replace(WELL, **change)))
 
 
+def test_quiet_weeks_are_over_with_a_look_at_which_the_policy_has_its_signals() -> None:
+    blind = replace(WELL, policy={"status": {}})
+
+    assert QUIET.is_over([WELL] * 5, True)
+    assert not QUIET.is_over([WELL] * 5, False)
+    assert not QUIET.is_over([WELL] * 4, True)
+    assert not QUIET.is_over([*[WELL] * 5, blind], True)
+    assert QUIET.is_over([*[WELL] * 5, blind, WELL], True)
+
+
 def test_stream_of_the_quiet_story_has_one_impossible_ride() -> None:
     rides = read_rides(SAMPLES / f"{QUIET.stream}.parquet")[: QUIET.rows]
     distances = [float(str(ride.body["trip_distance"])) for ride in rides]

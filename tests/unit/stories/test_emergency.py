@@ -39,6 +39,12 @@ BACK = look("Champion", 4.5, "good")
 LOOKS = [WELL, ERRS, RESCUED, RESCUED, RESCUED, BACK, BACK, BACK]
 
 
+def erring(rmse: float) -> list[Snapshot]:
+    """Return looks at a story whose useless version has this error."""
+    there = replace(RESCUED, rmse=rmse)
+    return [WELL, replace(ERRS, rmse=rmse), there, there, there, BACK, BACK, BACK]
+
+
 def broken(*snapshots: Snapshot) -> list[str]:
     return [sentence for sentence, held in EMERGENCY.claims(snapshots) if not held]
 
@@ -53,8 +59,9 @@ def test_a_story_that_goes_as_it_should_holds_all_claims_and_ends() -> None:
 @pytest.mark.parametrize(
     ("looks", "problem"),
     [
-        ([WELL, WELL, *LOOKS[2:]], "the useless version erred"),
-        ([WELL, replace(ERRS, rmse=7.9), *LOOKS[2:]], "the useless version erred"),
+        (erring(4.5), "the useless version erred"),
+        (erring(7.9), "the useless version erred"),
+        ([replace(ERRS, client=None), *LOOKS[1:5]], "the useless version erred"),
         ([WELL, look("Champion", 9.5, "good"), *LOOKS[2:]], "clients were answered by it"),
         ([WELL, ERRS, BACK], "answered by the fallback"),
         ([WELL, ERRS, look("Fallback", 9.5, "useless"), BACK], "answered by the fallback"),
@@ -95,11 +102,18 @@ def test_limit_of_the_claims_is_that_of_the_policy() -> None:
     (signal,) = policy["spec"]["signals"]
     limit = float(signal["enter"]["value"])
 
-    def told(rmse: float) -> list[Snapshot]:
-        return [WELL, replace(ERRS, rmse=rmse), *LOOKS[2:]]
+    assert broken(*erring(limit + 0.1)) == []
+    assert len(broken(*erring(limit - 0.1))) == 1
 
-    assert broken(*told(limit + 0.1)) == []
-    assert len(broken(*told(limit - 0.1))) == 1
+
+def test_the_error_may_be_seen_behind_the_move_but_not_behind_the_way_back() -> None:
+    unseen = replace(ERRS, rmse=None)
+    status = {**BACK.policy["status"], "run": {"state": "RolledBack"}}
+    back = replace(BACK, policy={"spec": SPEC, "status": status})
+
+    assert broken(WELL, unseen, *LOOKS[2:5], back, back, back) == []
+    (problem,) = broken(*erring(7.9)[:5], replace(back, rmse=9.5), back, back, back)
+    assert problem.startswith("the useless version erred")
 
 
 def cluster(printed: str) -> FakeKubectl:

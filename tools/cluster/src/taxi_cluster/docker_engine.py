@@ -72,7 +72,7 @@ def stop() -> None:
         return
     with step("stopping the Docker engine that was started here"):
         os.kill(pid, signal.SIGTERM)
-        for _ in range(300):
+        for _ in range(1200):
             if _our_pid() is None:
                 return
             time.sleep(0.1)

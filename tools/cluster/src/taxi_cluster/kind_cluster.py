@@ -19,6 +19,7 @@ from taxi_cluster.settings import Source
 NAME = "taxi"
 CONTEXT = f"kind-{NAME}"
 _READY_SECONDS = 240
+_REMOVE_SECONDS = 600
 _BEGINNING_OF_TIME = datetime.fromtimestamp(0, UTC)
 
 
@@ -100,9 +101,9 @@ def remove() -> None:
     if go_tools.built("kind"):
         kind = str(go_tools.folder() / "kind")
     if kind:
-        run([kind, "delete", "cluster", "--name", NAME], timeout=180)
+        run([kind, "delete", "cluster", "--name", NAME], timeout=_REMOVE_SECONDS)
     elif names := node_names():
-        run(["docker", "rm", "--force", "--volumes", *names], timeout=180)
+        run(["docker", "rm", "--force", "--volumes", *names], timeout=_REMOVE_SECONDS)
 
 
 def ready_names(tools: Clients) -> set[str]:
@@ -168,6 +169,9 @@ def _create(tools: Clients, image: str | None) -> None:
             what = remedy(log.read_text(errors="replace")) or "see the logs"
             raise ClusterError(f"{error}\n{what}\nlogs of the nodes: {logs}") from error
     _wait_ready(tools, node_names(), _BEGINNING_OF_TIME)
+    # Without a request it gets what the pods leave of a busy node, and leads clients to pods that
+    # are long gone.
+    tools.ask("set", "resources", "daemonset/kube-proxy", "-n", "kube-system", "--requests=cpu=50m")
 
 
 def _keep_logs(tools: Clients) -> Path:

@@ -10,7 +10,7 @@ from taxi_cluster.errors import ClusterError
 from taxi_cluster.kind_cluster import Clients
 from taxi_cluster.progress import step
 
-_SECONDS = 60
+_SECONDS = 240
 
 
 def wait(tools: Clients) -> None:

@@ -117,6 +117,8 @@ def client_pod(release: Release, name: str, load: Load, *, tells: bool = False) 
                 "name": "client", "image": container["image"],
                 "imagePullPolicy": container.get("imagePullPolicy", "IfNotPresent"),
                 "securityContext": container["securityContext"],
+                # Without any, it gets what the pods that it asks leave of a busy node: nothing.
+                "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
                 "command": ["python", "-u", "-c", _SCRIPT,
                             f"http://{service}:{port}/predict", str(load.rate),
                             json.dumps(load.row), load.key, *(["tell"] if tells else [])],

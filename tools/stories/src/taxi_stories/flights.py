@@ -57,7 +57,7 @@ candidate, let it prove itself and promote it; and the release of the rides must
     claims=_claims,
     reserve=_JULY - _BEFORE_PROMOTION,
     spends_reserve=lambda snapshots: bool(promoted(snapshots)),
-    seconds=600,
+    seconds=1500,
     release="flights",
     namespace="flights",
     values={

@@ -4,19 +4,25 @@
 predictor), so the user of a forward asks for its address before each request.
 """
 
+import random
 import re
-import selectors
 import subprocess
 import threading
 import time
 from types import TracebackType
-from typing import Self
+from typing import IO, Final, Self
+
+import httpx
 
 from taxi_domain.errors import NotAvailableError
 from taxi_stories.kubectl import Kubectl
 
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 _OPEN_SECONDS = 20.0
+_MAX_WORDS: Final = 2000
+#: How long it is asked for what is not answered, and the pauses between.
+_PATIENCE_SECONDS: Final = 60.0
+_PAUSE_SECONDS: Final = (0.5, 2.0)
 
 
 class Forward:
@@ -79,8 +85,6 @@ class Forward:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-            if self._process.stdout is not None:
-                self._process.stdout.close()
             self._process = None
 
     def _open(self) -> str | None:
@@ -92,19 +96,73 @@ class Forward:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert self._process.stdout is not None  # because of PIPE
-        printed = ""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            deadline = time.monotonic() + _OPEN_SECONDS
-            while time.monotonic() < deadline:
-                if not selector.select(1.0):
-                    continue
-                line = self._process.stdout.readline()
-                if not line:
-                    break
-                printed += line
-                if match := _FORWARDING.search(line):
-                    self._local_port = int(match.group(1))
-                    return None
+        said = _Said(self._process.stdout)
+        port = said.port(_OPEN_SECONDS)
+        if port is not None:
+            self._local_port = port
+            return None
         self.close()
-        return printed.strip() or "port-forward did not open"
+        return said.words.strip() or "port-forward did not open"
+
+
+class _Said:
+    """What kubectl prints, read to its end.
+
+    It prints a line for each connection, and serves none any more once nobody reads them and the
+    pipe is full.
+    """
+
+    def __init__(self, output: IO[str]) -> None:
+        self._output = output
+        self._port: int | None = None
+        self._is_known = threading.Event()
+        #: Up to the line with the port.
+        self.words = ""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def port(self, within_seconds: float) -> int | None:
+        """Return the local port; None when kubectl ended, or did not say it in time."""
+        self._is_known.wait(within_seconds)
+        return self._port
+
+    def _read(self) -> None:
+        with self._output:
+            for line in self._output:
+                if self._is_known.is_set():
+                    continue
+                self.words = f"{self.words}{line}"[-_MAX_WORDS:]
+                if match := _FORWARDING.search(line):
+                    self._port = int(match.group(1))
+                    self._is_known.set()
+        self._is_known.set()
+
+
+def patient_get(
+    forward: Forward,
+    path: str,
+    *,
+    timeout_seconds: float,
+    parameters: dict[str, str] | None = None,
+    patience_seconds: float = _PATIENCE_SECONDS,
+) -> httpx.Response:
+    """Get a page through a forward; no answer, or one of the 500s, is asked for again.
+
+    Raises:
+        httpx.TransportError: it was never answered.
+        NotAvailableError: the Service has no ready pod.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        is_last = time.monotonic() > deadline
+        try:
+            # The port may have to be opened anew.
+            answer = httpx.get(f"{forward.url()}{path}", params=parameters, timeout=timeout_seconds)
+        except httpx.TransportError:
+            if is_last:
+                raise
+            # One that goes on may lead nowhere any more.
+            forward.move()
+        else:
+            if is_last or not answer.is_server_error:
+                return answer
+        time.sleep(random.uniform(*_PAUSE_SECONDS))

@@ -80,7 +80,7 @@ refuses it, since it is not better on rides that neither saw.
             _enforce,
         ),
     ),
-    seconds=400,
+    seconds=1200,
     namespace="taxi-quiet",
     values=WITHOUT_REPORTS,
 )

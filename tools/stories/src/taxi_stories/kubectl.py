@@ -1,12 +1,34 @@
 """kubectl and helm with a named context and a time-out in every call."""
 
 import json
+import random
+import re
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from taxi_domain.errors import TaxiError
+
+#: What kubectl and helm say where the API server was not reached: nothing was done.
+NOT_REACHED: Final = re.compile(
+    r"^(The connection to the server \S+ was refused"
+    r"|Unable to connect to the server: (net/http: TLS handshake timeout|dial tcp)"
+    r"|error: error validating .*: failed to download openapi: "
+    r"|Error: (\w+ FAILED: )?[Kk]ubernetes cluster unreachable: )",
+    re.MULTILINE,
+)
+#: And where it did not answer: who only reads may ask again.
+_NOT_ANSWERED: Final = re.compile(
+    r"^(The connection to the server|Unable to connect to the server"
+    r"|Error from server \((Timeout|ServerTimeout|ServiceUnavailable|TooManyRequests)\)"
+    r"|Error from server: (etcdserver|rpc error)|error: http2: client connection lost)",
+    re.MULTILINE,
+)
+_READS: Final = ("get", "logs", "wait", "rollout status")
+#: Seconds before a call is made again, about.
+_PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
 
 
 class CommandError(TaxiError):
@@ -18,12 +40,35 @@ class CommandError(TaxiError):
         self.output = output
 
 
-def run(command: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+def run(
+    command: Sequence[str],
+    *,
+    timeout: float,
+    stdin: str | None = None,
+    again: re.Pattern[str] = NOT_REACHED,
+) -> str:
     """Run a command to its end and return its standard output.
+
+    Args:
+        command: Its words.
+        timeout: Seconds.
+        stdin: What it reads.
+        again: Of what it says when it failed: it is run again then, a few times.
 
     Raises:
         CommandError: it is not installed, failed, or took longer than `timeout` seconds.
     """
+    for pause in _PAUSES:
+        try:
+            return _run(command, timeout, stdin)
+        except CommandError as error:
+            if not again.search(error.output):
+                raise
+        time.sleep(pause * random.uniform(0.5, 1.5))
+    return _run(command, timeout, stdin)
+
+
+def _run(command: Sequence[str], timeout: float, stdin: str | None) -> str:
     try:
         done = subprocess.run(
             list(command), input=stdin, capture_output=True, text=True, timeout=timeout, check=False
@@ -54,8 +99,13 @@ class Kubectl:
         return ["kubectl", "--context", self.context, "--namespace", self.namespace, *words]
 
     def __call__(self, *words: str, timeout: float = 60, stdin: str | None = None) -> str:
-        """Run kubectl and return what it printed."""
-        return run(self.command(*words), timeout=timeout, stdin=stdin)
+        """Run kubectl and return what it printed.
+
+        A busy API server does not answer every call. One that it did not take is made again a few
+        times, and so is one that it did not answer where nothing is changed.
+        """
+        again = _NOT_ANSWERED if " ".join(words).startswith(_READS) else NOT_REACHED
+        return run(self.command(*words), timeout=timeout, stdin=stdin, again=again)
 
     def get(self, *words: str, timeout: float = 60) -> Any:
         """Run ``kubectl get ... -o json`` and return the decoded answer."""

@@ -12,7 +12,7 @@ import yaml
 
 from taxi_domain.errors import NotAvailableError
 from taxi_domain.kube import PLURAL
-from taxi_stories.forwards import Forward
+from taxi_stories.forwards import Forward, patient_get
 from taxi_stories.kubectl import Kubectl
 from taxi_stories.release import Release
 from taxi_stories.scenario import Claim, Neighbour
@@ -22,7 +22,8 @@ _POLICIES: Final = Path(__file__).parents[4] / "k8s" / "examples"
 _RATE: Final = Rate(rows_per_second=400, batch_size=100, label_delay_seconds=1)
 #: Larger than what is sent: a row of somebody else would be seen.
 _WINDOW_ROWS: Final = 10_000
-_MEASURED_SECONDS: Final = 60.0
+_MEASURED_SECONDS: Final = 300.0
+_LOOK_SECONDS: Final = 3.0
 _READ_SECONDS: Final = 15.0
 
 
@@ -67,7 +68,9 @@ class Neighbourhood:
         with self.release.predictor() as predictor, self.release.monitor() as monitor:
             addresses = self.release.addresses(predictor, monitor)
             Sender(rows, addresses, _RATE, schema=example.schema).run()
-        self.before = self._measured(len(rows))
+        counted = example.schema.target.is_evaluated
+        labelled = sum(row.label is not None and counted(row.label) for row in rows)
+        self.before = self._measured(len(rows), labelled)
         say(
             f"release {self.neighbour.release} ({example.model}) serves beside it, after "
             f"{time.monotonic() - begin:.0f} s: {self.before}"
@@ -96,22 +99,19 @@ class Neighbourhood:
             "labelled": _champion(performance).get("labelled_rows", 0),
         }
 
-    def _measured(self, rows: int) -> Mapping[str, Any]:
-        """Wait until all that was sent is in the window, and as many labels as will be."""
+    def _measured(self, rows: int, labelled: int) -> Mapping[str, Any]:
+        """Wait until all rows that were sent are in the window, with all labels that count."""
         deadline = time.monotonic() + _MEASURED_SECONDS
-        last: Mapping[str, Any] = {}
         while True:
             now = self.state()
-            if now == last and 0 < now["labelled"] <= now["rows"] == rows:
+            if (now["rows"], now["labelled"]) == (rows, labelled):
                 return now
             if time.monotonic() > deadline:
                 raise NotAvailableError(
-                    f"release {self.neighbour.release}: {now} after {rows} rows; see the log of "
-                    "its monitor"
+                    f"release {self.neighbour.release}: {now} after {rows} rows, {labelled} of "
+                    "them with a label that counts; see the log of its monitor"
                 )
-            last = now
-            # Longer than the monitor's pause between two evaluations.
-            time.sleep(6.0)
+            time.sleep(_LOOK_SECONDS)
 
     def _policy(self) -> dict[str, Any]:
         """Return the quiet story's policy for this namespace and release."""
@@ -134,7 +134,7 @@ def _champion(form: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _get(forward: Forward, path: str) -> dict[str, Any]:
     try:
-        answer = httpx.get(f"{forward.url()}{path}", timeout=_READ_SECONDS).raise_for_status()
+        answer = patient_get(forward, path, timeout_seconds=_READ_SECONDS).raise_for_status()
     except httpx.HTTPError as error:
         raise NotAvailableError(f"{path}: {error!r}; is the Service up?") from error
     found: dict[str, Any] = answer.json()

@@ -3,12 +3,11 @@
 from typing import Any
 
 import httpx
-import tenacity
 
 from taxi_domain.errors import NotAvailableError
-from taxi_stories.forwards import Forward
+from taxi_stories.forwards import Forward, patient_get
 
-_PATIENCE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 30.0
 
 
 class Prometheus:
@@ -42,17 +41,10 @@ class Prometheus:
 
     def _get(self, path: str, **parameters: str) -> Any:
         try:
-            for attempt in tenacity.Retrying(
-                retry=tenacity.retry_if_exception_type(httpx.TransportError),
-                wait=tenacity.wait_random_exponential(multiplier=0.2, max=3.0),
-                stop=tenacity.stop_after_delay(_PATIENCE_SECONDS),
-                reraise=True,
-            ):
-                with attempt:
-                    # The port may have to be opened anew.
-                    url = f"{self._forward.url()}/api/v1/{path}"
-                    answer = httpx.get(url, params=parameters, timeout=15).raise_for_status()
-                    return answer.json()["data"]
+            answer = patient_get(
+                self._forward, f"/api/v1/{path}", timeout_seconds=_TIMEOUT_SECONDS,
+                parameters=parameters,
+            )  # fmt: skip
+            return answer.raise_for_status().json()["data"]
         except httpx.HTTPError as error:
             raise NotAvailableError(f"Prometheus: {error!r}") from error
-        raise AssertionError("tenacity returns or raises")

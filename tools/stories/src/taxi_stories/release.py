@@ -24,6 +24,8 @@ from taxi_stories.sender import Addresses
 
 CHART = Path(__file__).parents[4] / "charts" / "taxi-monitoring"
 _INSTALL_SECONDS = 600
+#: Pods have up to a minute to end, and a namespace is looked at again half a minute apart.
+_REMOVE_SECONDS = 300
 _MAX_RESTARTS = 4
 _NO_IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
@@ -121,9 +123,9 @@ class Release:
         if not self.kubectl("get", "namespace", namespace, "--ignore-not-found").strip():
             return
         if self.kubectl("get", "crd", f"{PLURAL}.{GROUP}", "--ignore-not-found").strip():
-            self.kubectl("delete", PLURAL, "--all", "--timeout=90s", timeout=120)
+            self._delete(PLURAL, "--all")
         self.remove()
-        self.kubectl("delete", "namespace", namespace, "--timeout=180s", timeout=200)
+        self._delete("namespace", namespace)
 
     def remove(self) -> None:
         """Remove the release only: its data, its passwords, the CRD and policies stay."""
@@ -131,9 +133,9 @@ class Release:
             [
                 self.helm, "uninstall", self.name, "--ignore-not-found", "--wait",
                 "--kube-context", self.kubectl.context, "--namespace", self.kubectl.namespace,
-                "--timeout", "180s",
+                "--timeout", f"{_REMOVE_SECONDS}s",
             ],
-            timeout=200,
+            timeout=_REMOVE_SECONDS + 20,
         )  # fmt: skip
 
     def describe(self) -> str:
@@ -154,6 +156,10 @@ class Release:
         """Return a forward to the monitor."""
         return self._forward(MONITOR)
 
+    def _delete(self, *what: str) -> None:
+        patience = f"--timeout={_REMOVE_SECONDS}s"
+        self.kubectl("delete", *what, patience, timeout=_REMOVE_SECONDS + 20)
+
     def _forward(self, component: str) -> Forward:
         name, port = parts.service(self.kubectl, self.name, component)
         return Forward(self.kubectl, f"service/{name}", port)
@@ -170,6 +176,8 @@ class Release:
     def _check_crashes(self, pods: list[dict[str, Any]]) -> None:
         """End the wait when a container keeps ending: more time would not help it."""
         for pod in pods:
+            if "deletionTimestamp" in pod["metadata"]:
+                continue
             for one in pod.get("status", {}).get("containerStatuses") or []:
                 if one.get("restartCount", 0) >= _MAX_RESTARTS and not one.get("ready"):
                     name = pod["metadata"]["name"]

@@ -16,7 +16,7 @@ from taxi_domain.errors import FieldError, NotAvailableError, TaxiError
 from taxi_domain.kube import REPORT
 from taxi_domain.reports import report_id
 from taxi_stories import parts
-from taxi_stories.forwards import Forward
+from taxi_stories.forwards import Forward, patient_get
 from taxi_stories.jobs import job_of, wait_for_job
 from taxi_stories.release import Release
 
@@ -140,7 +140,7 @@ def read_report(monitor: Forward, identity: str) -> Report:
 
 def _get(monitor: Forward, path: str) -> httpx.Response:
     try:
-        answer = httpx.get(f"{monitor.url()}/reports/{path}", timeout=_READ_SECONDS)
+        answer = patient_get(monitor, f"/reports/{path}", timeout_seconds=_READ_SECONDS)
     except httpx.HTTPError as error:
         raise NotAvailableError(f"monitor: does not give the report ({error!r})") from error
     if answer.status_code != httpx.codes.OK:

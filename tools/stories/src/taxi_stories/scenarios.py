@@ -19,11 +19,16 @@ _QUIET_RIDES: Final = 8_000
 _QUIET_IMPOSSIBLE: Final = 1
 #: State of a run whose candidate has to be approved of.
 _WAITS: Final = "AwaitingApproval"
+#: The policy's condition that all of its signals have values.
+_SEEN: Final = "MetricsAvailable"
 
 
 def _quiet_is_over(snapshots: Sequence[Snapshot], all_sent: bool) -> bool:
-    """Over when the last ride's window was evaluated and seen a few times."""
-    if not all_sent:
+    """Over when the last ride's window was evaluated and seen a few times, by the policy too.
+
+    A scrape that failed leaves it without data until the next one.
+    """
+    if not (all_sent and snapshots[-1].condition(_SEEN) == "True"):
         return False
     last = [snapshot for snapshot in snapshots if snapshot.sent == snapshots[-1].sent]
     return len(last) >= 5
@@ -39,7 +44,7 @@ def _quiet_claims(snapshots: Sequence[Snapshot]) -> list[Claim]:
         ("the monitor measured the inputs and the error", bool(drifts and errors)),
         ("the inputs gave no alarm", bool(drifts) and max(drifts) < _ALARM),
         ("the error gave no alarm", bool(errors) and max(errors) < _ALARM),
-        ("the policy saw its signals", last.condition("MetricsAvailable") == "True"),
+        ("the policy saw its signals", last.condition(_SEEN) == "True"),
         ("the policy did nothing", not actions(snapshots)),
     ]
 
@@ -90,7 +95,7 @@ much like them. A monitor that cries wolf here is of no use to anybody: nothing 
     rate=Rate(rows_per_second=160, batch_size=40, label_delay_seconds=3, patience_seconds=120),
     is_over=_quiet_is_over,
     claims=_quiet_claims,
-    seconds=400,
+    seconds=1200,
     values=WITHOUT_REPORTS,
 )
 
@@ -119,7 +124,7 @@ promote it once a person has approved of it; and the error has to fall.
     ),
     reserve=3_000,
     spends_reserve=lambda snapshots: bool(promoted(snapshots)),
-    seconds=700,
+    seconds=1800,
 )
 
 SCENARIOS: Final = {one.name: one for one in (QUIET, HARMLESS, EMERGENCY, COLLAPSE, FLIGHTS)}
