@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.applied_render import passwords_of
 from support.cluster_faults import assert_all_logged, leaving
 from support.cluster_load import load_in_cluster
 from support.waiting import wait_for
@@ -34,12 +35,6 @@ SMALL: dict[str, Any] = {
         "dashboards": {"enabled": False},
     },
 }
-
-
-def passwords(release: Release) -> dict[str, dict[str, str]]:
-    """Return the data of the chart's Secrets, by name."""
-    found = release.kubectl.get("secrets")["items"]
-    return {one["metadata"]["name"]: one["data"] for one in found if one["type"] == "Opaque"}
 
 
 def version_of(helm: str) -> str:
@@ -70,7 +65,7 @@ def test_an_upgrade_of_the_chart_loses_nothing(
     before.uninstall()  # what a run that was cut off left
     try:
         before.install({**images_before, **SMALL})
-        had = passwords(before)
+        had = passwords_of(before)
         with load_in_cluster(after, RATE) as answers:
             after.install({**values, **SMALL})
             wait_for("the old pods' end", lambda: not leaving(after, "predictor"))
@@ -78,8 +73,8 @@ def test_an_upgrade_of_the_chart_loses_nothing(
         assert answers.failures == []
         assert len(answers.ride_ids) > RATE
         assert_all_logged(after, answers.ride_ids)
-        assert len(had) == len(passwords(after).keys() & had.keys()) > 4
-        assert {name: passwords(after)[name] for name in had} == had
+        assert len(had) == len(passwords_of(after).keys() & had.keys()) > 4
+        assert {name: passwords_of(after)[name] for name in had} == had
     finally:
         after.uninstall()
     passed[helm] = {
