@@ -203,7 +203,7 @@ soak-bodies: setup ## 1,000 slow batches of 2 MB at once: memory, workers, and w
 	   $(PYTHON) -m pytest tests/component/test_many_bodies.py -m soak
 
 .PHONY: soak-upgrade
-soak-upgrade: up ## Upgrade a release of 0.1.0, its images too, to this one under load
+soak-upgrade: up ## Upgrade a release of 0.1.0, its images too, to this one under load, with Helm 4 and Helm 3
 	@rm -rf .build/0.1.0 && mkdir -p .build/0.1.0 && git archive v0.1.0 | tar -x -C .build/0.1.0
 	@$(MAKE) -C .build/0.1.0 images load
 	@$(WITH_ALL_TOOLS) TAXI_CONTEXT="$(CONTEXT)" TAXI_VALUES="$(CURDIR)/$(VALUES)" \

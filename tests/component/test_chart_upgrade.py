@@ -47,7 +47,9 @@ def test_a_cluster_that_knows_no_prometheus_takes_the_chart(
 
     # The server has the CRD of the other tests.
     install = ("install", "taxi", str(CHART), "--dry-run=server", "--take-ownership")
-    assert "kind: ServiceMonitor" not in cluster.run(helm, *install)
+    told = cluster.run(helm, *install)
+    assert "kind: ServiceMonitor" not in told
+    assert "no ServiceMonitors were made: this cluster has no Prometheus operator." in told
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.applied_render import apply_render, jobs_of, passwords_of, pod_annotations_of
 from support.cluster_faults import assert_all_logged, database_of, leaving, wait_for_more
-from support.cluster_load import Answers, load_in_cluster
+from support.cluster_load import Answers, load_in_cluster, send_rides, some_rides
 from support.waiting import wait_for
 
 from taxi_domain.kube import MODEL_VERSION_ANNOTATION
 from taxi_domain.models import CARD_FILE, MODEL_NAME, Alias, ModelState
+from taxi_domain.mongodb import PREDICTIONS
 from taxi_store.registry.artifacts import artifact_of
 from taxi_store.registry.registry import Registry
 from taxi_stories.release import Release
@@ -23,6 +25,7 @@ RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "soak_rollout.js
 RATE = 100.0
 LAST = 100  # answers
 REPETITIONS = 20
+RIDES = 200
 
 
 def restart(release: Release) -> None:
@@ -100,6 +103,37 @@ def test_pods_are_replaced_without_a_failed_request(breakable: Release) -> None:
     assert answers.failures == []
     assert len(answers.ride_ids) > 5 * LAST
     assert_all_logged(breakable, answers.ride_ids)
+
+
+def log_rides(release: Release) -> int:
+    """Send rides, wait until the log has them, and return how many rows it has then."""
+    rides = some_rides(RIDES)
+    send_rides(release, rides)
+    assert_all_logged(release, [str(ride.body["ride_id"]) for ride in rides])
+    with database_of(release) as database:
+        return database[PREDICTIONS].count_documents({})
+
+
+def test_a_render_that_is_applied_again_rolls_all_parts_which_keep_what_they_have(
+    breakable: Release,
+) -> None:
+    """As GitOps tools do it: no part is locked out by another password, no Job is in the way."""
+    rows, passwords, jobs = log_rides(breakable), passwords_of(breakable), jobs_of(breakable)
+    assert len(passwords) > 4
+
+    apply_render(breakable, {})
+    apply_render(breakable, {"note": "new"})
+    breakable.wait()
+    for part in ("predictor", "monitor"):  # a forwarded port leads to no pod that is going then
+        wait_for("the old pods' end", lambda part=part: not leaving(breakable, part))
+
+    parts = ("predictor", "fallback", "monitor", "operator", "mongodb")
+    assert pod_annotations_of(breakable, "note") == dict.fromkeys(parts, "new")
+    assert passwords_of(breakable) == passwords
+    # A Job that is there cannot be changed: those of other pods are new ones.
+    made = {name.rpartition("-")[0] for name in jobs_of(breakable) - jobs}
+    assert made >= {"taxi-secrets", "taxi-first-model"}
+    assert log_rides(breakable) == rows + RIDES
 
 
 @pytest.mark.soak

@@ -1,6 +1,6 @@
 """Checks of `helm test`: a row through the active Service and to the log, metrics, operator."""
 
-import contextlib
+import http.client
 import json
 import os
 import re
@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SECONDS = 10
@@ -18,6 +19,8 @@ SECONDS = 10
 CALLERS = Path("/etc/taxi/callers")
 #: Seconds after each try: pods may be rolling right now.
 PAUSES = (1, 2, 4, 0)
+#: A predictor that is busy delivers 10 s later, and one that has just started up to 20 s.
+LOG_PAUSES = (1, 2, 4, 8, 8, 8, 0)
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 LOGGED = re.compile(
     r'^taxi_predictor_logged_records_total\{destination="mongodb"\} ([0-9.e+]+)$', re.MULTILINE
@@ -65,18 +68,60 @@ def pods_of(base: str) -> list[str]:
     return [f"{url.scheme}://{f'[{host}]' if ':' in host else host}:{url.port}" for host in hosts]
 
 
-def check_logged(*services: str) -> str:
-    """Look for a pod whose rows reached the log: the one that predicted just now is among them."""
-    pods: list[str] = []
-    for service in services:
-        # The name of a part without pods, such as a fallback of no replicas, leads nowhere.
-        with contextlib.suppress(socket.gaierror):
-            pods += pods_of(service)
-    for pod in pods:
+class Log:
+    """The log as the predictors' pods see it: how many of their rows it took."""
+
+    def __init__(self, *services: str) -> None:
+        self._services = services
+        self._rows: dict[str, float] = {}
+
+    def look(self) -> float:
+        """Return how many rows the log took of the pods since each was asked last.
+
+        Of a pod that is new, or whose count began anew, rows are counted from now on: what it has
+        may be older than this test.
+        """
+        more = 0.0
+        for pod, rows in self._counts().items():
+            more += max(0.0, rows - self._rows.get(pod, rows))
+            self._rows[pod] = rows
+        return more
+
+    def check(self, active: str) -> str:
+        """Look for a row that reached the log since the first look; send another where none did."""
+        if more := self.look():
+            return f"it took {more:g} rows since this test began"
+        # The row before may have met a pod that nobody had looked at yet.
+        check_prediction(active)
+        raise ValueError(
+            "no pod says that the log took a row since this test began; see the predictors' own log"
+        )
+
+    def _counts(self) -> dict[str, float]:
+        """Return the rows by pod, without pods that do not answer: they may be going."""
+        pods = []
+        for service in self._services:
+            try:
+                pods += pods_of(service)
+            except OSError as error:
+                print(f"        {service} has no pod: {error}")
+        # A pod that is gone may take the whole time-out, and its name stays for half a minute.
+        with ThreadPoolExecutor(8) as pool:
+            return {
+                pod: rows
+                for pod, rows in zip(pods, pool.map(logged, pods), strict=True)
+                if rows is not None
+            }
+
+
+def logged(pod: str) -> float | None:
+    """Return how many of a pod's rows the log took since it started; None without an answer."""
+    try:
         found = LOGGED.search(fetch(f"{pod}/metrics"))
-        if found and float(found[1]) > 0:
-            return f"a pod has {float(found[1]):g} rows in the log"
-    raise ValueError("no pod says that the log has a row of it; see the predictors' own log")
+    except (OSError, http.client.HTTPException) as error:
+        print(f"        {pod} does not answer: {error}")
+        return None
+    return float(found[1]) if found else 0.0
 
 
 def check_policies(_: str) -> str:
@@ -101,15 +146,17 @@ def check_ready(base: str) -> str:
     return "ready"
 
 
-def attempt(name: str, check: object, *arguments: str) -> bool:
-    """Run a check a few times."""
+def attempt(
+    name: str, check: object, *arguments: str, pauses: tuple[float, ...] | None = None
+) -> bool:
+    """Run a check a few times, with `PAUSES` seconds between unless others are given."""
     problem = ""
-    for pause in PAUSES:
+    for pause in PAUSES if pauses is None else pauses:
         try:
             print(f"ok      {name}: {check(*arguments)}")  # type: ignore[operator]
         except urllib.error.HTTPError as error:
             problem = f"{error} {error.read()[:300]!r}"
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             problem = str(error)
         else:
             return True
@@ -120,6 +167,9 @@ def attempt(name: str, check: object, *arguments: str) -> bool:
 
 def main(active: str, predictor: str, fallback: str, monitor: str, *more: str) -> int:
     """Run all checks, also `log` and those of the operator (its address); 0 when all went well."""
+    log = Log(predictor, fallback)
+    if "log" in more:
+        log.look()
     results = [
         attempt("prediction", check_prediction, active),
         attempt("predictor metrics", check_metrics, predictor, "taxi_predictor_predictions_total"),
@@ -127,7 +177,7 @@ def main(active: str, predictor: str, fallback: str, monitor: str, *more: str) -
         attempt("monitor metrics", check_metrics, monitor, "taxi_monitor_"),
     ]
     if "log" in more:
-        results.append(attempt("log", check_logged, predictor, fallback))
+        results.append(attempt("log", log.check, active, pauses=LOG_PAUSES))
     for operator in set(more) - {"log"}:
         results.append(attempt("operator", check_metrics, operator, "taxi_operator_"))
         results.append(attempt("policies", check_policies, operator))
