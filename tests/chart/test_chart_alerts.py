@@ -30,6 +30,7 @@ def rules() -> list[dict[str, Any]]:
     values = {
         "fallback": {"spool": {"maxBytes": 67108864}}, "batchReport": {"enabled": True},
         "backup": {"enabled": True, "destination": "s3://bucket/taxi"},
+        "mongodb": {"replicas": 3},
     }  # fmt: skip
     (rule,) = (one for one in manifests(template(values)) if one["kind"] == "PrometheusRule")
     return [one for group in rule["spec"]["groups"] for one in group["rules"]]
@@ -174,6 +175,18 @@ def test_nobody_misses_reports_that_are_not_made(values: dict[str, Any]) -> None
 
     assert not [name for name in found if name.startswith("TaxiReport")]
     assert "TaxiFallbackServing" in found
+
+
+@pytest.mark.parametrize(
+    ("values", "members"),
+    [({}, None), ({"mongodb": {"replicas": 3}}, 3), ({"mongodb": {"replicas": None}}, None)],
+)
+def test_members_are_missed_where_there_is_a_set(
+    values: dict[str, Any], members: int | None
+) -> None:
+    found = alerts_of(values).get("TaxiMongodbMemberLost")
+
+    assert (None if found is None else int(found.rsplit("< ", 1)[1])) == members
 
 
 def alerts_of(values: dict[str, Any]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Backups and the data tool in the chart."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -152,13 +153,17 @@ def test_how_late_a_backup_may_be_reaches_its_alert(after: str, seconds: int) ->
 DISK = {"alerts": {"TaxiMongodbDiskFilling": {"threshold": 0.71}}}
 
 
-def test_the_volume_that_is_watched_is_that_of_mongodb() -> None:
-    found = release(S3, metrics={"prometheusRule": DISK})
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_the_volumes_that_are_watched_are_those_of_mongodb(replicas: int) -> None:
+    found = release(S3, metrics={"prometheusRule": DISK}, mongodb={"replicas": replicas})
     rules = found["PrometheusRule", "taxi-alerts"]["spec"]["groups"][0]["rules"]
     (query,) = (one["expr"] for one in rules if one["alert"] == "TaxiMongodbDiskFilling")
     mongodb = found["StatefulSet", "taxi-mongodb"]
     (claim,) = mongodb["spec"]["volumeClaimTemplates"]
+    name = f"{claim['metadata']['name']}-{mongodb['metadata']['name']}"
 
-    name = f"{claim['metadata']['name']}-{mongodb['metadata']['name']}-0"
-    assert f'persistentvolumeclaim="{name}"' in query
+    watched = re.findall('persistentvolumeclaim=~?"([^"]+)"', query)
+    assert watched
+    for one in watched:
+        assert [n for n in range(10) if re.fullmatch(one, f"{name}-{n}")] == [*range(replicas)]
     assert "> 0.71 or" in query

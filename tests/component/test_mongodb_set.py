@@ -5,7 +5,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 from support.artifacts import artifact_for
@@ -16,6 +18,7 @@ from support.predictor import TAXI, Load, Predictor, logged, register, wait_unti
 from support.waiting import wait_for
 
 from taxi_domain.models import Alias
+from taxi_domain.storage_metrics import MONITOR_MONGODB_MEMBERS
 from taxi_store.connection import Document, connect
 
 pytestmark = pytest.mark.component
@@ -102,6 +105,14 @@ def as_root(trio: Trio) -> Iterator[MongoClient[Document]]:
         yield client
 
 
+def healthy_members(monitor: Monitor) -> float | None:
+    """Return what the monitor exports; None while it does not know."""
+    name = MONITOR_MONGODB_MEMBERS.name
+    text = httpx.get(f"{monitor.metrics_url}/metrics", timeout=10).text
+    samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
+    return next((one.value for one in samples if one.name == name), None)
+
+
 def primary_of(client: MongoClient[Document]) -> str:
     return next((name for name, is_a in states(client).items() if is_a == "primary"), "")
 
@@ -117,6 +128,7 @@ def test_the_loss_of_the_primary_loses_no_row(trio: Trio, tmp_path: Path) -> Non
             stack.callback(process.stop)
             process.start()
         assert sorted(states(client).values()) == ["primary", "secondary", "secondary"]
+        wait_for("three members", lambda: healthy_members(monitor) == 3)
         with Load(predictor.url, threads=2, pause=0.01) as load:
             load.wait_for(100)
             gone = primary_of(client)
@@ -124,6 +136,7 @@ def test_the_loss_of_the_primary_loses_no_row(trio: Trio, tmp_path: Path) -> Non
             killed.mongod.kill()
             wait_for("another primary", lambda: primary_of(client) not in {"", gone})
             load.wait_for(100)
+        wait_for("two members", lambda: healthy_members(monitor) == 2)
         wait_until_logged(trio.uri("root"), len(load.answered) + 1)
 
         assert sorted(logged(trio.uri("root"))) == sorted([*load.answered, trio.kept])
@@ -137,6 +150,7 @@ def test_the_loss_of_the_primary_loses_no_row(trio: Trio, tmp_path: Path) -> Non
 
         killed.mongod.start()
         wait_for("it is a member again", lambda: states(client).get(gone) == "secondary")
+        wait_for("three members again", lambda: healthy_members(monitor) == 3)
 
 
 def test_a_first_member_without_its_disk_makes_no_second_set(trio: Trio) -> None:

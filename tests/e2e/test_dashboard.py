@@ -62,6 +62,7 @@ SILENT = {
     "pipeline: Volumes in use - {{persistentvolumeclaim}}": (
         "the kubelet has no figures of the test cluster's kind of volumes"
     ),
+    "pipeline: Healthy members of MongoDB - members": "one server is no replica set",
     "pipeline: Time since the last backup - backup": "a backup has to be asked for",
     "pipeline: Containers started again - {{pod}}": STATE_METRICS,
     "pipeline: Jobs that failed - {{job_name}}": STATE_METRICS,

@@ -7,6 +7,10 @@ from taxi_domain.metric import Metric, computed
 MONITOR_MONGODB_UP: Final = computed(
     "taxi_monitor_mongodb_up", "1 when MongoDB answered the monitor the last time, 0 when not."
 )
+MONITOR_MONGODB_MEMBERS: Final = computed(
+    "taxi_monitor_mongodb_healthy_members",
+    "Members of MongoDB's replica set that the monitor finds serving or voting.",
+)
 MONITOR_DATA_BYTES: Final = computed(
     "taxi_monitor_mongodb_data_bytes", "Bytes of the database with its indexes, on disk."
 )

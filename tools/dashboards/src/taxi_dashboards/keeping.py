@@ -78,6 +78,14 @@ STORED: Final = Row(
             without="nobody keeps this one",
         ),
         lines(
+            "Healthy members of MongoDB",
+            "Of its replica set: those that serve or vote, as the monitor's driver sees them.",
+            NUMBER,
+            Query(alone("taxi_monitor_mongodb_healthy_members"), "members"),
+            width=6,
+            without="no replica set",
+        ),
+        lines(
             "Time since the last backup",
             "That was finished; with backup.enabled alone.",
             SECONDS,

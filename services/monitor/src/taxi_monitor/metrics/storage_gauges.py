@@ -1,4 +1,4 @@
-"""What metrics tell of the stored data: how full the disk is, when it was backed up and kept."""
+"""What metrics tell of MongoDB: members, how full the disk is, when it was backed up and kept."""
 
 import logging
 import time
@@ -13,6 +13,7 @@ from taxi_domain import storage_metrics as catalogue
 from taxi_domain.errors import TaxiError
 from taxi_domain.metric import Metric
 from taxi_store.admin.audit import Action, last_done
+from taxi_store.admin.members import healthy_members
 from taxi_store.admin.storage import Storage, require_answer, storage_of
 from taxi_store.admin.upkeep import last_kept
 from taxi_store.connection import Document
@@ -41,6 +42,13 @@ class StorageWatch:
         self.storage: Storage | None = None
         self.backed_up_at: float | None = None
         self.kept_at: float | None = None
+
+    @property
+    def members(self) -> int | None:
+        """How many members of the replica set are healthy now; None before it was asked."""
+        if self.up is None:
+            return None
+        return healthy_members(self._database.client.topology_description)
 
     def refresh(self) -> None:
         """Ask MongoDB, if that was long enough ago; what fails is logged once."""
@@ -102,6 +110,7 @@ class StorageCollector(Collector):
         yield catalogue.MONITOR_MONGODB_KEPT, self._watch.kept_at
         if self._watch.up is not None:
             yield catalogue.MONITOR_MONGODB_UP, float(self._watch.up)
+        yield catalogue.MONITOR_MONGODB_MEMBERS, self._watch.members
         # The other thread may replace it meanwhile.
         if (storage := self._watch.storage) is not None:
             yield catalogue.MONITOR_DATA_BYTES, storage.data
