@@ -162,10 +162,10 @@ faults: setup ## Run the tests of docs/faults.md that need no cluster, and write
 	   $(PYTHON) tools/dev/faults_page.py $(FAULTS)/*.xml; exit $$ended
 
 .PHONY: pictures
-pictures: setup ## Draw the pictures of docs/reports.md again
+pictures: setup ## Draw the pictures of docs/reports.md and docs/page.md again
 	@TAXI_ARTIFACTS="$(CURDIR)/.build/artifacts" $(TIMED) "pictures" $(PYTHON) -m pytest -q \
-	   tests/component/test_report_page.py -k pictures
-	@mkdir -p docs/pictures && cp .build/artifacts/report/pictures/*.png docs/pictures/
+	   tests/component/test_report_page.py tests/component/test_monitor_page_browser.py -k pictures
+	@mkdir -p docs/pictures && cp .build/artifacts/*/pictures/*.png docs/pictures/
 
 .PHONY: requirements
 requirements: setup ## Compile the pins from the pyprojects; they stay but for PACKAGES ("--upgrade": all)

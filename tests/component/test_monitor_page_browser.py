@@ -12,7 +12,8 @@ from support.page_states import STATES
 
 pytestmark = pytest.mark.component
 
-AXE = Path(__file__).parents[1] / "support/axe/axe.min.js"
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "tests/support/axe/axe.min.js"
 RUN_AXE = """axe.run({preload: false, resultTypes: ['violations']}).then(found =>
     found.violations.map(one => one.id + ': ' + one.nodes.map(node => node.html).join(' | ')))"""
 PHONE = 390
@@ -136,3 +137,20 @@ def press(page: Page, key: str) -> None:
             "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=codes[key],
             **({"text": text} if text and kind == "keyDown" else {}),
         )  # fmt: skip
+
+
+def test_the_guide_shows_pictures_of_the_page(page: Page, artifacts: Path) -> None:
+    pictures = artifacts / "pictures"
+    pictures.mkdir(exist_ok=True)
+    with serving_page(STATES["inputs"]()) as url:
+        page.emulate()
+        page.open(f"{url}versions/champion", width=1000)
+        page.screenshot(pictures / "page-verdict.png", most=1010)
+        for part in ("time", "happened", "columns", "slices"):
+            page.screenshot(pictures / f"page-{part}.png", element=part)
+        page.emulate(colours="dark")
+        page.open(f"{url}versions/champion/columns/PULocationID", width=1000)
+        page.screenshot(pictures / "page-column-dark.png", most=1180)
+
+    shown = re.findall(r"\(pictures/(page-.+?)\)", (ROOT / "docs" / "page.md").read_text())
+    assert sorted(shown) == sorted(one.name for one in pictures.iterdir())
