@@ -111,7 +111,7 @@ class Predictor(PredictorProcess):
         """End it as Kubernetes does, and return the exit code."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(60)
+        return self._process.wait(120)
 
 
 def _command_of(pid: int) -> str:
@@ -200,7 +200,7 @@ def value(page: str, name: str) -> float:
     return sum(map(float, found))
 
 
-def wait_until_logged(uri: str, count: int, seconds: float = 40) -> list[str]:
+def wait_until_logged(uri: str, count: int, seconds: float = 90) -> list[str]:
     """Wait until the log has so many rows, and return them."""
     deadline = time.monotonic() + seconds
     found = logged(uri)
