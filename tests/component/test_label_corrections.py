@@ -145,7 +145,7 @@ def test_what_was_judged_is_counted_and_the_history_is_bounded(
     assert (answer["corrected"], answer["late"]) == (3, 2)
     assert (
         "taxi_monitor_late_corrections_total 2.0"
-        in httpx.get(f"{monitor.metrics_url}/metrics").text
+        in httpx.get(f"{monitor.metrics_url}/metrics", timeout=30).text
     )
 
     for value in range(2 * MAX_REPLACED):

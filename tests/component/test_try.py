@@ -1,5 +1,6 @@
 """`make try`: the whole loop without a cluster, and that it leaves nothing behind."""
 
+import contextlib
 import os
 import re
 import signal
@@ -72,7 +73,7 @@ class Attempt:
 
     def end(self) -> int:
         """Wait for its end and return the exit code; nothing of it may be left."""
-        code = self.process.wait(60)
+        code = self.process.wait(120)
         assert self.processes() == {}
         assert list((self._folder / "tmp").iterdir()) == []
         return code
@@ -85,7 +86,8 @@ class Attempt:
         found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid() and self._is_used_by(entry):
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().decode()
+                with contextlib.suppress(OSError):  # it has ended
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().decode()
         return found
 
     def _is_used_by(self, process: Path) -> bool:
