@@ -175,7 +175,7 @@ def test_tokens_are_changed_without_a_refused_request(
             before, count = writes(), len(answers)
             wait_for(
                 "two more of both",
-                lambda before=before, count=count: (  # type: ignore[misc]
+                lambda before=before, count=count: (
                     writes() >= before + 2 and len(answers) >= count + 2
                 ),
             )
