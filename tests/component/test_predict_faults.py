@@ -238,13 +238,15 @@ def test_delivery_killed_while_it_drains_is_replaced(predictor: Predictor, mongo
 
 def test_slow_mongod_slows_no_answer(mongod: Mongod, tmp_path: Path) -> None:
     register(mongod.uri, Alias.CHAMPION, small_artifact())
-    delay = 0.4  # of each message
-    with SlowProxy(mongod.port, delay_seconds=delay) as proxy:
+    delay = 1.0  # of each message
+    with SlowProxy(mongod.port, delay_seconds=delay / 10) as proxy:
         uri = f"mongodb://127.0.0.1:{proxy.port}/taxi?directConnection=true"
         predictor = Predictor(tmp_path, uri).start()
         try:
+            proxy.delay_seconds = delay
             with Load(predictor.url) as load:
                 load.wait_for(60, seconds=3)
+            proxy.delay_seconds = 0.0
             assert_all_once(mongod, load)
         finally:
             predictor.stop()

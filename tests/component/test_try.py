@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
-pytestmark = pytest.mark.component
+pytestmark = [pytest.mark.component, pytest.mark.timeout(900)]
 MODELS = Path(__file__).parents[2] / "models"
 FLIGHTS = MODELS / "flight_delay"
 SCHEMA = FLIGHTS / "schema.toml"
 SAMPLE = FLIGHTS / "samples" / "flights-2013-01.parquet"
-_SECONDS = 240
+_SECONDS = 600
 
 
 class Attempt:
