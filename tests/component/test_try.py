@@ -44,6 +44,8 @@ class Attempt:
                     "PYTHONPATH": ":".join(sys.path), "PATH": os.environ["PATH"],
                     "TMPDIR": str(folder / "tmp"), "TAXI_MONGOD": os.environ["TAXI_MONGOD"],
                     "OMP_NUM_THREADS": "1",
+                    # Its ports are of the range of this process, and not of one beside it.
+                    "PYTEST_XDIST_WORKER": os.environ.get("PYTEST_XDIST_WORKER", "gw0"),
                 },
             )  # fmt: skip
 
