@@ -46,7 +46,7 @@ def refusal(plane: ControlPlane, folder: Path, namespace: str, **mongodb: Any) -
     done = subprocess.run(
         [program("helm"), "install", "taxi", str(CHART), "--dry-run=server", "--take-ownership",
          "--namespace", namespace, "--values", "-"],
-        input=json.dumps({"mongodb": mongodb}), capture_output=True, text=True, timeout=90,
+        input=json.dumps({"mongodb": mongodb}), capture_output=True, text=True, timeout=240,
         env={**os.environ, "KUBECONFIG": str(config), "HOME": str(folder)}, check=False,
     )  # fmt: skip
     return done.stderr if done.returncode else ""
