@@ -9,10 +9,12 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-# Machines are shared: how long an example takes says nothing about the code.
+# Machines are shared: how long an example takes says nothing about the code. What is drawn depends
+# on the test alone: a change is judged by itself. TAXI_EXAMPLES=new draws others, to find more.
 settings.register_profile(
-    "shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+    "shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("TAXI_EXAMPLES") != "new", print_blob=True,
+)  # fmt: skip
 settings.load_profile("shared-machine")
 
 pytest_plugins = ["support.mongod"]

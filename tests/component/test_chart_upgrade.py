@@ -2,14 +2,17 @@
 
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from support.administrator import Cluster
 from support.chart import CHART, manifests, template, wanted_secrets
 from support.control_plane import OPERATOR, ControlPlane, program
+from support.waiting import wait_for
 
 LAST = Path(__file__).parents[1] / "chart" / "releases" / "taxi-monitoring-0.1.0.tgz"
 #: Of another release, as far as this API server is concerned.
@@ -63,6 +66,17 @@ def make_secrets() -> ModuleType:
     return module
 
 
+def may_read(call: Callable[[str, str, None], Any]) -> bool:
+    """Tell whether the API server knows rights that were just given; the Job asks again, too."""
+    try:
+        call("GET", "/taxi-mongodb-root", None)
+    except HTTPError as error:
+        if error.code != 403:
+            raise
+        return False
+    return True
+
+
 def test_applied_renders_make_secrets_once(
     control_plane: ControlPlane, tmp_path: Path, make_secrets: ModuleType
 ) -> None:
@@ -92,6 +106,7 @@ def test_applied_renders_make_secrets_once(
             },
             cluster.namespace,
         )  # fmt: skip
+        wait_for("the rights", lambda: may_read(call))
         for wanted in wanted_secrets(manifests(text)):
             make_secrets.ensure(call, wanted)
         found.append(cluster.secrets())

@@ -223,12 +223,12 @@ def test_predictors_that_wait_for_a_model_serve_the_champion_of_the_backup(
     fresh = server.database()
     predictor = Predictor(tmp_path, server.uri(fresh, "predictor")).start(until="/healthz")
     try:
-        assert httpx.get(f"{predictor.metrics_url}/readyz").status_code == 503
+        assert httpx.get(f"{predictor.metrics_url}/readyz", timeout=30).status_code == 503
 
         run(server, fresh, "data", "restore", backed_up, *WHY)
 
         def answered() -> str:
-            answer = httpx.post(f"{predictor.url}/predict", json=PLAIN)
+            answer = httpx.post(f"{predictor.url}/predict", json=PLAIN, timeout=30)
             return str(answer.json().get("model_version", ""))
 
         champion = Registry(source).alias(MODEL_NAME, Alias.CHAMPION)
@@ -329,7 +329,7 @@ def killed(server: Server, database: Database[Document], user: str, *arguments: 
     done = subprocess.run(
         [sys.executable, "-c", KILLED, *map(str, arguments)],
         env={**os.environ, "TAXI_MONGODB_URI": server.uri(database, user)},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL, done.stderr
 

@@ -162,7 +162,7 @@ def process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         [sys.executable, "-B", "-m", "taxi_report.main", "export", *arguments], check=False,
         env={**os.environ, "PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True,
-        timeout=60, **options,
+        timeout=120, **options,
     )  # fmt: skip
 
 
@@ -307,12 +307,13 @@ def test_mongodb_away_in_the_middle_is_waited_for(tmp_path: Path, exported: Path
     days = Days(datetime(2020, 3, 1, tzinfo=UTC), datetime(2020, 3, 5, tzinfo=UTC), ZoneInfo("UTC"))
     with (
         running_mongod() as server,
+        connect(server.uri, app_name="test") as patient,
         connect(server.uri, app_name="test", timeout_seconds=1) as client,
     ):
         database = client[DATABASE]
         artifact = taxi_artifact(rides[:4000])
-        register(database, artifact, NOW)
-        write_rides(database, rides[:30_000:30], artifact)
+        register(patient[DATABASE], artifact, NOW)
+        write_rides(patient[DATABASE], rides[:30_000:30], artifact)
 
         def exporter(name: str, patience: float) -> Exporter:
             return Exporter(
@@ -320,7 +321,7 @@ def test_mongodb_away_in_the_middle_is_waited_for(tmp_path: Path, exported: Path
                 patience_seconds=patience, partition_rows=50, part_bytes=8_000,
             )  # fmt: skip
 
-        assert len(list(exporter("whole", 1).export(days))) > 2
+        assert len(list(exporter("whole", 60).export(days))) > 2
         running = exporter("away", 60).export(days)
         next(running)
         server.kill()

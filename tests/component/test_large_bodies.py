@@ -43,8 +43,16 @@ def stalled_at_the_end(server: Server, count: int, size: int) -> Iterator[list[s
         for _ in range(count):
             one = socket.create_connection(("127.0.0.1", server.process.port), timeout=60)
             found.append(stack.enter_context(one))
-            one.sendall(head + b" " * (size - 10))
+            # The server reads on for a second behind a refusal, and not longer.
+            with contextlib.suppress(ConnectionError):
+                one.sendall(head + b" " * (size - 10))
         yield found
+
+
+def answer_of(one: socket.socket) -> bytes:
+    with contextlib.suppress(ConnectionError):
+        return one.recv(65536)
+    return b""
 
 
 def peak(pid: int) -> int:
@@ -77,7 +85,7 @@ def test_stalled_ones_take_bounded_memory_and_nothing_from_others(
     with stalled_at_the_end(server, count, size) as connections:
         require_quick_answers(server)
         told, _, _ = select.select(connections, [], [], 30)
-        found = [one.recv(65536) for one in told]
+        found = [answer_of(one) for one in told]
         assert peak(worker) - before < MAX_GROWTH
 
     # On a busy machine the first ones were late before the last ones were sent.

@@ -447,7 +447,7 @@ class Promoter(threading.Thread):
         self._registry = Registry(Stepped(database, self._wait))
         self._to, self._expected = to, expected
         self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
-        self._killed = False
+        self._killed = self._ended = False
         self.error: Exception | None = None
         self.start()
         self._stopped.acquire()
@@ -465,11 +465,13 @@ class Promoter(threading.Thread):
             )  # fmt: skip
         except (KilledError, TaxiError) as error:
             self.error = error
+        # A thread lives on for a moment behind its last word.
+        self._ended = True
         self._stopped.release()
 
     def step(self) -> None:
         """Let it send the next command, if there is one."""
-        if self.is_alive():
+        if not self._ended:
             self._go.release()
             assert self._stopped.acquire(timeout=60), "it sends no further command and does not end"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pymongo.errors import ConnectionFailure
 from support.chart import CHART, manifests, template
-from support.control_plane import ADMIN, OPERATOR, ControlPlane, program
+from support.control_plane import ADMIN, OPERATOR, ControlPlane, RefusedError, program
 from support.controller_manager import running_controllers
 from support.waiting import wait_for
 
@@ -46,7 +46,7 @@ def refusal(plane: ControlPlane, folder: Path, namespace: str, **mongodb: Any) -
     done = subprocess.run(
         [program("helm"), "install", "taxi", str(CHART), "--dry-run=server", "--take-ownership",
          "--namespace", namespace, "--values", "-"],
-        input=json.dumps({"mongodb": mongodb}), capture_output=True, text=True, timeout=90,
+        input=json.dumps({"mongodb": mongodb}), capture_output=True, text=True, timeout=240,
         env={**os.environ, "KUBECONFIG": str(config), "HOME": str(folder)}, check=False,
     )  # fmt: skip
     return done.stderr if done.returncode else ""
@@ -124,10 +124,19 @@ class Nodes:
         }  # fmt: skip
         for name, pod in pods.items():
             if self._ready(name, pod):
-                status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-                self._plane.api.patch("Pod", self._namespace, name, {"status": status}, "/status")
+                self._tell(name, pod["metadata"]["uid"])
         _, hello = self._servers.get(POD, ("", {}))
         return "setName" in hello
+
+    def _tell(self, name: str, uid: str) -> None:
+        """Say that a pod is ready, if its controller has not replaced it meanwhile."""
+        status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        change = {"metadata": {"uid": uid}, "status": status}
+        try:
+            self._plane.api.patch("Pod", self._namespace, name, change, "/status")
+        except RefusedError as error:
+            if error.status not in {404, 409}:
+                raise
 
     def _ready(self, name: str, pod: dict[str, Any]) -> bool:
         arguments = pod["spec"]["containers"][0]["args"]

@@ -40,7 +40,7 @@ Gauges = dict[tuple[str, ...], float]
 
 
 def gauges(monitor: Monitor) -> Gauges:
-    text = httpx.get(f"{monitor.metrics_url}/metrics", timeout=10).text
+    text = httpx.get(f"{monitor.metrics_url}/metrics", timeout=30).text
     return {
         (sample.name, *sorted(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text)
@@ -76,7 +76,7 @@ def test_a_killed_monitor_says_the_same(mongod: Mongod, tmp_path: Path) -> None:
         mongod.uri, Alias.CHAMPION,
         artifact_of({**known.files, PROFILE_FILE: reference().to_bytes()}),
     )  # fmt: skip
-    monitor = Monitor(tmp_path, mongod.uri, TAXI_MONITOR_SETTLE_SECONDS="1",
+    monitor = Monitor(tmp_path, mongod.uri, TAXI_MONITOR_SETTLE_SECONDS="3",
                       TAXI_MONITOR_EVALUATION_SECONDS="0.2")  # fmt: skip
     chance = random.Random(9)
     with connect(mongod.uri, app_name="test") as client:

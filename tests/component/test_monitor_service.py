@@ -132,6 +132,8 @@ def test_a_killed_monitor_says_the_same_again(
         assert monitor.post("/v1/predictions", body).status_code == 200
     assert monitor.post("/v1/labels", labels(rides, 0, 4000)).json()["accepted"] == 4000
     monitor.wait("/v1/performance", "labelled_rows", 2000)
+    # The window is full before all of them are joined.
+    monitor.wait_for_evaluations()
     drift, errors = monitor.champion("/v1/drift"), monitor.champion("/v1/performance")
 
     monitor.kill()
@@ -153,7 +155,7 @@ def test_a_killed_monitor_says_the_same_again(
         one.pop("evidence", None)
     assert drift_again == drift
     assert errors_again == errors
-    page = httpx.get(f"{monitor.url}/").text
+    page = httpx.get(f"{monitor.url}/", timeout=30).text
     assert version in page
     assert "PULocationID" in page
     assert "of the newest labels are outside of 1 to 60 minutes" in " ".join(page.split())
@@ -230,7 +232,7 @@ def test_metrics_appear_with_what_is_known(
     monitor: Monitor, version: str, rides: LabelledRows
 ) -> None:
     def names() -> set[str]:
-        text = httpx.get(f"{monitor.metrics_url}/metrics").text
+        text = httpx.get(f"{monitor.metrics_url}/metrics", timeout=30).text
         known = {metric.name: metric for metric in CATALOGUE}
         found = set()
         for family in text_string_to_metric_families(text):
@@ -303,14 +305,18 @@ def test_versions_of_different_columns_are_watched_at_once(
     monitor.post("/v1/labels", labels(rides, 0, 600))
     monitor.wait("/v1/performance", "labelled_rows", 600)
 
+    def windows() -> list[int]:
+        # One is evaluated behind the other.
+        return [one["window"]["rows"] for one in monitor.get("/v1/drift")["versions"]]
+
+    wait_for("both windows", lambda: windows() == [600, 600])
     champion, fallback = monitor.get("/v1/drift")["versions"]
-    assert (champion["window"]["rows"], fallback["window"]["rows"]) == (600, 600)
     assert set(fallback["problems"]) == {DISTANCE, "vendor"}, "what does not fit is missing"
     assert (champion["event_time"], fallback["event_time"]) == ("lpep_pickup_datetime", None)
     first, second = monitor.get("/v1/performance")["versions"]
     assert (first["unit"], first["target_limits"]) == ("minutes", [1, 60])
     assert (second["target"], second["target_limits"]) == ("fare", [0, None])
-    page = httpx.get(f"{monitor.metrics_url}/metrics").text
+    page = httpx.get(f"{monitor.metrics_url}/metrics", timeout=30).text
     assert f'collection="predictions",field="{DISTANCE}",source="push"}} 600.0' in page
     assert 'target="fare",unit="dollars"' in page
     assert f'feature="vendor",model="{MODEL_NAME}",model_role="fallback"}} 1.0' in page

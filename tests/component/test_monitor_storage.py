@@ -42,7 +42,7 @@ def watching(database: Database[Document]) -> StorageWatch:
 def test_the_disk_is_told_and_a_backup_once_there_is_one(
     mongod: Mongod,
 ) -> None:
-    with connect(mongod.uri, app_name="test", timeout_seconds=0.5) as client:
+    with connect(mongod.uri, app_name="test") as client:
         database = client[DATABASE]
         watch = watching(database)
         assert exported(watch) == {}

@@ -138,7 +138,9 @@ def test_requests_with_and_without_the_column_are_answered_and_logged(chain: Cha
         "text": plain | {COLUMN: "3"},
     }
     answers = {
-        name: httpx.post(f"{chain.predictor.url}/predict", json=body | {"ride_id": name})
+        name: httpx.post(
+            f"{chain.predictor.url}/predict", json=body | {"ride_id": name}, timeout=30
+        )
         for name, body in bodies.items()
     }
 
@@ -150,7 +152,7 @@ def test_requests_with_and_without_the_column_are_answered_and_logged(chain: Cha
         record = chain.record(name)
         assert record["inputs"] == plain | {COLUMN: value}
         assert "extra" not in record
-    described = httpx.get(f"{chain.predictor.url}/openapi.json").text
+    described = httpx.get(f"{chain.predictor.url}/openapi.json", timeout=30).text
     assert COLUMN in described
     assert "as the driver has entered them" in described
 
@@ -161,7 +163,7 @@ def test_the_monitor_scores_the_column(chain: Chain) -> None:
 
     def series(name: str) -> float:
         for family in text_string_to_metric_families(
-            httpx.get(f"{chain.monitor.metrics_url}/metrics").text
+            httpx.get(f"{chain.monitor.metrics_url}/metrics", timeout=30).text
         ):
             for sample in family.samples:
                 labels = sample.labels
@@ -175,7 +177,7 @@ def test_the_monitor_scores_the_column(chain: Chain) -> None:
     assert series("taxi_monitor_feature_missing_ratio") == pytest.approx(0.2, abs=0.05)
     drift = chain.monitor.champion("/v1/drift")
     assert COLUMN in drift["columns"]
-    assert COLUMN in httpx.get(f"{chain.monitor.url}/").text
+    assert COLUMN in httpx.get(f"{chain.monitor.url}/", timeout=30).text
 
 
 def test_retraining_takes_the_column_from_the_champions_schema(

@@ -76,7 +76,7 @@ def test_policy_made_anew_inherits_nothing(world: PolicyNamespace) -> None:
     eventually("a run", lambda: (world.status().get("run") or {}).get("state") == "Running")
     slow_prometheus = {"spec": {"prometheus": {"url": url, "timeoutSeconds": 30}}}
     world.api.patch("DriftPolicy", world.namespace, "p", slow_prometheus)
-    assert Gate.asked.wait(30)
+    assert Gate.asked.wait(90)
 
     # The reconcile has read the old policy and waits. Its heir is suspended and starts no run.
     world.delete_policy()

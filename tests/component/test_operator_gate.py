@@ -38,6 +38,10 @@ def run_state(world: PolicyNamespace) -> str:
     return state
 
 
+def breached(world: PolicyNamespace, name: str) -> bool:
+    return any(one["breached"] for one in world.status()["signals"] if one["name"] == name)
+
+
 def story(world: PolicyNamespace) -> list[str]:
     """Return the Events of the run, oldest first; conditions tell their own."""
     return [one for one in world.events() if not one.startswith(ALL)]
@@ -178,10 +182,12 @@ def test_old_report_is_no_verdict_after_a_lost_status(world: PolicyNamespace) ->
     # The registry knows of the run all the same, and would hold the next one.
     world.apply_policy(retrain={**RETRAIN, "pauseAfter": {"success": "0s"}})
     (job,) = eventually("a Job", world.jobs)
+    # Else the next run may begin before this operator is killed.
+    world.say(drift=0)
+    eventually("no drift", lambda: not breached(world, "drift"))
     world.write_report(job, RunResult.BETTER, world.version("better"))
     world.end_job(job, *ENDS_WELL)
     eventually("the run ends", lambda: run_state(world) == "Promoted")
-    world.say(drift=0)
     first.kill()
     world.remove_job(job)
     eventually("the Job is gone", lambda: not world.jobs())

@@ -57,9 +57,10 @@ def test_traffic_is_forced_for_a_while(world: PolicyNamespace) -> None:
     world.apply_policy()
     eventually("a first look", lambda: "requests" in world.status())
 
-    until = (datetime.now(UTC) + timedelta(seconds=15)).isoformat(timespec="seconds")
+    # Longer than a busy machine takes to do it; it is taken back below.
+    until = (datetime.now(UTC) + timedelta(minutes=10)).isoformat(timespec="seconds")
     ask(world, forceTraffic={"to": "Fallback", "until": until, "reason": "the store moves"})
     eventually("the fallback serves", lambda: world.selects() == FALLBACK)
     assert world.status()["decision"]["message"] == "the store moves"
     ask(world, forceTraffic=None)
-    eventually("the champion serves", lambda: world.selects() == CHAMPION, seconds=90)
+    eventually("the champion serves", lambda: world.selects() == CHAMPION)

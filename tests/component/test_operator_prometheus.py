@@ -29,6 +29,10 @@ def traffic(world: PolicyNamespace) -> str:
     return active
 
 
+def outages(world: PolicyNamespace) -> int:
+    return world.events().count("MetricsAvailableFalse")
+
+
 @pytest.mark.parametrize("how", ["kill", "hang"])
 def test_silent_prometheus_holds_the_state_of_its_policies_only(
     world: PolicyNamespace, broken: Server, how: str
@@ -49,7 +53,7 @@ def test_silent_prometheus_holds_the_state_of_its_policies_only(
         "both signals are read",
         lambda: condition_of(world.policy(), "MetricsAvailable")[0] == "True",
     )
-    told = world.events().count("MetricsAvailableFalse")  # perhaps before the first scrape
+    before = outages(world)  # perhaps before the first scrape, or of a busy machine
     getattr(broken, how)()
     eventually(
         "it is said",
@@ -57,6 +61,8 @@ def test_silent_prometheus_holds_the_state_of_its_policies_only(
             condition_of(world.policy(), "MetricsAvailable") == ("False", "PrometheusUnreachable")
         ),
     )
+    eventually("an Event says it", lambda: outages(world) > before)
+    told = outages(world)
     world.say(other=2)
     eventually("the other policy acts", world.jobs)
     operator.reconcile(3)
@@ -66,7 +72,7 @@ def test_silent_prometheus_holds_the_state_of_its_policies_only(
     assert {one["name"]: one["breached"] for one in world.status()["signals"]} == {
         "drift": False, "error": True,
     }  # fmt: skip
-    assert world.events().count("MetricsAvailableFalse") == told + 1
+    assert outages(world) == told, "once"
 
     world.say(error=0)
     if how == "kill":
@@ -137,18 +143,20 @@ def test_series_that_vanishes_is_no_data_long_before_its_last_value_leaves_the_r
     world: PolicyNamespace,
 ) -> None:
     operator = world.operator()
-    lasting = {"op": "GreaterOrEqual", "value": "1", "for": "30s"}
+    # The time of its start is none of the minute.
+    eventually("it runs", operator.is_well)
+    lasting = {"op": "GreaterOrEqual", "value": "1", "for": "60s"}
     signal = world.signal("drift", promql=selector(world.namespace, "drift"), enter=lasting)
     world.say(drift=2)
     world.apply_policy(signals=[signal], rules={"retrain": {"anyOf": [{"allOf": ["drift"]}]}})
     eventually("it is seen", lambda: reading(world, "drift").get("state") == "Pending")
     # A series of a few seconds may have no sample at any step of the range.
-    operator.reconcile(3)
+    operator.reconcile(5)
 
     world.say(drift=())
     eventually("its age is told", lambda: "sample is" in reading(world, "drift").get("message", ""))
     assert reading(world, "drift")["state"] == "NoData"
-    assert "of 30 s" in reading(world, "drift")["message"]
+    assert "of 60 s" in reading(world, "drift")["message"]
     assert condition_of(world.policy(), "MetricsAvailable") == ("False", "NoData")
     operator.reconcile(3)
     assert world.jobs() == []
@@ -170,5 +178,5 @@ def test_series_whose_end_nobody_marked_is_too_old_by_its_age(
     world.say(drift=())
     eventually("it is missed", lambda: reading(world, "drift").get("state") == "NoData")
 
-    found = httpx.get(f"{broken.url}/api/v1/query", params={"query": promql}, timeout=5).json()
+    found = httpx.get(f"{broken.url}/api/v1/query", params={"query": promql}, timeout=30).json()
     assert found["data"]["result"], "Prometheus itself still takes it for a present value"

@@ -237,21 +237,21 @@ def slow(seconds: float) -> Callable[[Handler, dict[str, str]], None]:
 
 
 def test_all_queries_of_a_reconcile_have_one_deadline(liar: LyingPrometheus) -> None:
-    """Each of 32 queries is answered within its time-out, and all of them would take 5 s."""
-    liar.answer = slow(0.6)
+    """Each of 16 queries is answered within its time-out, and all of them would take 7 s."""
+    liar.answer = slow(1.8)
 
     async def story(servers: Servers) -> None:
         begin = time.monotonic()
-        found = await look(servers, policy(timeout=1, signals=16))
+        found = await look(servers, policy(timeout=3, signals=16))
         took = time.monotonic() - begin
 
-        assert took < 4
+        assert took < 12
         answered = [one for one in found.readings if not one.failure]
         late = [one for one in found.readings if one.failure]
         assert len(answered) >= 4
         assert {one.state for one in answered} == {SignalState.HEALTHY}
         assert {(one.reason, one.failure) for one in late} == {
-            ("Prometheus: no answer to all queries within 2 s", "PrometheusUnreachable")
+            ("Prometheus: no answer to all queries within 6 s", "PrometheusUnreachable")
         }
 
     run(story, lambda: Servers(AllowList(liar.url)))
@@ -261,17 +261,17 @@ def test_slow_queries_keep_nobody_from_asking_whether_the_server_is_there(
     liar: LyingPrometheus,
 ) -> None:
     """More queries than there are connections wait for answers, or for one of the connections."""
-    liar.answer = slow(3)
+    liar.answer = slow(12)
 
     async def story(servers: Servers) -> None:
-        prometheus = servers.of("", 2)
+        prometheus = servers.of("", 8)
         queries = [
             asyncio.create_task(prometheus.value(f"q{number}", NOW, 1))
             for number in range(MAX_CONNECTIONS + 8)
         ]
         await asyncio.sleep(0.2)
         for _ in range(2 * MAX_FAILURES):
-            assert await servers.of("", 1).now() == NOW
+            assert await servers.of("", 4).now() == NOW
         found = await asyncio.gather(*queries, return_exceptions=True)
         assert {type(one) for one in found} == {NotAvailableError}
 
@@ -390,7 +390,7 @@ def test_server_that_hangs_is_left_alone_until_one_policy_finds_it_well() -> Non
 
     async def story() -> None:
         async with counted() as one:
-            servers = Servers(AllowList(one.url), timeout_seconds=0.2, clock=lambda: now[0])
+            servers = Servers(AllowList(one.url), timeout_seconds=1, clock=lambda: now[0])
             served = policy()
             one.hangs = True
             for _ in range(MAX_FAILURES):

@@ -141,7 +141,7 @@ def test_restore_that_a_crash_cut_off_waits_for_ready_pods(world: PolicyNamespac
     world.controllers.ready[CHAMPION] = 1
     eventually("the swap ends", lambda: "lastSwapSeconds" in world.status()["traffic"])
     assert world.selects() == CHAMPION
-    assert "ChampionRestored" in world.events()
+    eventually("it is told", lambda: "ChampionRestored" in world.events())
 
 
 def test_hand_that_saves_the_traffic_from_an_absent_champion_is_heeded(

@@ -129,7 +129,9 @@ def test_a_packed_graph_is_served_as_its_library_answers(
             body | {"flight_id": f"{library}-{place}", "tail": "N14228"}
             for place, body in enumerate(bodies_of(asked))
         ]
-        answers = httpx.post(f"{predictor.url}/predict/batch", json={"rows": bodies}).json()
+        answers = httpx.post(
+            f"{predictor.url}/predict/batch", json={"rows": bodies}, timeout=30
+        ).json()
 
         wanted = np.clip(model.predict(features_of(schema, asked).to_numpy(float)), -120, 1440)
         assert [answer["arr_delay"] for answer in answers] == pytest.approx(wanted, abs=2e-3)

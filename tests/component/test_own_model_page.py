@@ -188,7 +188,7 @@ def test_a_predictor_of_ones_own_is_watched(folder: Folder, monitor: Monitor) ->
     exported = {
         (sample.name, sample.labels.get("feature", "")): sample.value
         for family in text_string_to_metric_families(
-            httpx.get(f"{monitor.metrics_url}/metrics").text
+            httpx.get(f"{monitor.metrics_url}/metrics", timeout=30).text
         )
         for sample in family.samples
         if sample.labels.get("model") == MODEL and sample.labels["model_role"] == "champion"

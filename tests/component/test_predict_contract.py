@@ -1,6 +1,5 @@
 """The predictor through its real edge: gunicorn, HTTP, a real mongod."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from support.predictor import (
     small_artifact,
     wait_until_logged,
 )
+from support.waiting import wait_for
 
 from taxi_domain.metrics import CATALOGUE
 from taxi_domain.models import MODEL_NAME, Alias
@@ -44,7 +44,7 @@ def predictor(mongo: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def post(predictor: Predictor, path: str, **kwargs: object) -> httpx.Response:
-    return httpx.post(f"{predictor.url}{path}", timeout=10, **kwargs)  # type: ignore[arg-type]
+    return httpx.post(f"{predictor.url}{path}", timeout=30, **kwargs)  # type: ignore[arg-type]
 
 
 def test_plain_body_is_answered_and_logged(predictor: Predictor, mongo: Mongod) -> None:
@@ -75,14 +75,8 @@ def test_a_row_sent_twice_is_logged_once(predictor: Predictor, mongo: Mongod) ->
 
     assert [answer["ride_id"] for answer in answers] == ["twice", "twice"]
     assert last.status_code == 200
-    for _ in range(100):
-        found = logged(mongo.uri)
-        if {"twice", "after-twice"} <= set(found):
-            break
-        time.sleep(0.1)
-    else:
-        pytest.fail(predictor.printed())
-    assert found.count("twice") == 1
+    wait_for("both", lambda: {"twice", "after-twice"} <= set(logged(mongo.uri)))
+    assert logged(mongo.uri).count("twice") == 1
 
 
 def test_batch_keeps_the_order_and_reports_bad_rows_by_index(predictor: Predictor) -> None:
@@ -143,24 +137,24 @@ def test_strange_batch_is_refused(predictor: Predictor, body: object, status: in
 
 
 def test_unknown_route_and_method_are_problems(predictor: Predictor) -> None:
-    assert httpx.get(f"{predictor.url}/nothing").json()["status"] == 404
-    assert httpx.get(f"{predictor.url}/predict").json()["status"] == 405
+    assert httpx.get(f"{predictor.url}/nothing", timeout=30).json()["status"] == 404
+    assert httpx.get(f"{predictor.url}/predict", timeout=30).json()["status"] == 405
 
 
 def test_model_says_what_serves(predictor: Predictor) -> None:
-    found = httpx.get(f"{predictor.url}/v1/model").json()
+    found = httpx.get(f"{predictor.url}/v1/model", timeout=30).json()
 
     assert found["model_version"] == small_artifact().version
     assert found["digest"] == small_artifact().digest
     assert (found["target"], found["unit"]) == ("duration", "minutes")
     assert found["schema_sha256"] == TAXI.digest
-    assert httpx.get(f"{predictor.metrics_url}/healthz").status_code == 200
-    assert httpx.get(f"{predictor.url}/openapi.json").json()["openapi"] == "3.1.0"
+    assert httpx.get(f"{predictor.metrics_url}/healthz", timeout=30).status_code == 200
+    assert httpx.get(f"{predictor.url}/openapi.json", timeout=30).json()["openapi"] == "3.1.0"
 
 
 def test_metrics_are_those_of_the_catalogue(predictor: Predictor) -> None:
     post(predictor, "/predict", json=PLAIN)
-    text = httpx.get(f"{predictor.metrics_url}/metrics").text
+    text = httpx.get(f"{predictor.metrics_url}/metrics", timeout=30).text
 
     known = {metric.name: metric for metric in CATALOGUE}
     seen = set()
@@ -177,21 +171,17 @@ def test_pod_without_a_model_waits_and_says_why(tmp_path: Path) -> None:
     with running_mongod() as empty:
         predictor = Predictor(tmp_path, empty.uri).start(until="/healthz")
         try:
-            waiting = httpx.get(f"{predictor.metrics_url}/readyz")
+            waiting = httpx.get(f"{predictor.metrics_url}/readyz", timeout=30)
             refused = post(predictor, "/predict", json=PLAIN)
 
             assert (waiting.status_code, refused.status_code) == (503, 503)
             assert "no model yet" in refused.json()["detail"]
             assert refused.headers["Retry-After"]
             for path in ("/openapi.json", "/v1/model"):
-                assert httpx.get(f"{predictor.url}{path}").status_code == 503, path
+                assert httpx.get(f"{predictor.url}{path}", timeout=30).status_code == 503, path
             register(empty.uri, Alias.CHAMPION, small_artifact())
-            for _ in range(100):
-                if httpx.get(f"{predictor.metrics_url}/readyz").status_code == 200:
-                    break
-                time.sleep(0.1)
-            else:
-                pytest.fail(predictor.printed())
+            readyz = f"{predictor.metrics_url}/readyz"
+            wait_for("the model", lambda: httpx.get(readyz, timeout=30).status_code == 200)
         finally:
             predictor.stop()
 

@@ -23,6 +23,7 @@ from support.predictor import (
     small_artifact,
     wait_until_logged,
 )
+from support.waiting import wait_for
 
 from taxi_domain.models import Alias
 from taxi_local.mongod import Mongod, running_mongod
@@ -158,7 +159,8 @@ def test_starved_delivery_goes_on(mongod: Mongod, tmp_path: Path) -> None:
 def test_torn_record_at_the_end_is_left_out(predictor: Predictor, mongod: Mongod) -> None:
     mongod.kill()
     row_ids = [
-        httpx.post(f"{predictor.url}/predict", json=PLAIN).json()["ride_id"] for _ in range(5)
+        httpx.post(f"{predictor.url}/predict", json=PLAIN, timeout=30).json()["ride_id"]
+        for _ in range(5)
     ]
     predictor.kill()
     segments = sorted((predictor.folder / "data" / "spool").glob("*.spool"))
@@ -186,15 +188,17 @@ def test_full_spool_refuses_or_answers_unlogged(mongod: Mongod, tmp_path: Path) 
         try:
             mongod.hang()
             batch = [PLAIN] * 200
-            answers = [httpx.post(f"{predictor.url}/predict/batch", json=batch) for _ in range(6)]
+            answers = [
+                httpx.post(f"{predictor.url}/predict/batch", json=batch, timeout=30)
+                for _ in range(6)
+            ]
             mongod.go_on()
             assert answers[-1].status_code == status
-            text = httpx.get(f"{predictor.metrics_url}/metrics").text
             if choice == "refuse":
                 assert answers[-1].headers["Retry-After"]
-                assert 'taxi_predictor_refused_rows_total{reason="spool_full"}' in text
+                exported(predictor, 'taxi_predictor_refused_rows_total{reason="spool_full"}')
             else:
-                assert 'taxi_predictor_unlogged_rows_total{reason="spool_full"}' in text
+                exported(predictor, 'taxi_predictor_unlogged_rows_total{reason="spool_full"}')
         finally:
             predictor.stop()
 
@@ -234,13 +238,15 @@ def test_delivery_killed_while_it_drains_is_replaced(predictor: Predictor, mongo
 
 def test_slow_mongod_slows_no_answer(mongod: Mongod, tmp_path: Path) -> None:
     register(mongod.uri, Alias.CHAMPION, small_artifact())
-    delay = 0.4  # of each message
-    with SlowProxy(mongod.port, delay_seconds=delay) as proxy:
+    delay = 1.0  # of each message
+    with SlowProxy(mongod.port, delay_seconds=delay / 10) as proxy:
         uri = f"mongodb://127.0.0.1:{proxy.port}/taxi?directConnection=true"
         predictor = Predictor(tmp_path, uri).start()
         try:
+            proxy.delay_seconds = delay
             with Load(predictor.url) as load:
                 load.wait_for(60, seconds=3)
+            proxy.delay_seconds = 0.0
             assert_all_once(mongod, load)
         finally:
             predictor.stop()
@@ -257,8 +263,8 @@ def test_wrong_password_keeps_the_rows_for_the_right_one(tmp_path: Path) -> None
         predictor = Predictor(tmp_path, right.replace("right", "wrong")).start()
         with Load(predictor.url) as load:
             load.wait_for(60, seconds=2)
-        text = httpx.get(f"{predictor.metrics_url}/metrics").text
-        assert 'taxi_predictor_log_writes_total{destination="mongodb",result="error"}' in text
+        # The delivery may start later than the workers.
+        exported(predictor, 'taxi_predictor_log_writes_total{destination="mongodb",result="error"}')
         predictor.stop()
         assert not logged(right)
 
@@ -268,8 +274,14 @@ def test_wrong_password_keeps_the_rows_for_the_right_one(tmp_path: Path) -> None
     assert sorted(found) == sorted(load.answered)
 
 
+def exported(predictor: Predictor, series: str) -> None:
+    """Wait until a pod exports a series: counts arrive in strides."""
+    url = f"{predictor.metrics_url}/metrics"
+    wait_for(series, lambda: series in httpx.get(url, timeout=30).text)
+
+
 def post_batch(predictor: Predictor, rows: int) -> httpx.Response:
-    return httpx.post(f"{predictor.url}/predict/batch", json=[PLAIN] * rows, timeout=10)
+    return httpx.post(f"{predictor.url}/predict/batch", json=[PLAIN] * rows, timeout=60)
 
 
 def test_mongod_without_room_loses_nothing(tmp_path: Path) -> None:
@@ -357,7 +369,7 @@ def test_fallback_scores_each_row_with_the_champion_too(mongod: Mongod, tmp_path
         tmp_path, mongod.uri, TAXI_PREDICT_ALIAS="fallback", TAXI_PREDICT_SHADOW_ALIAS="champion"
     ).start()
     try:
-        answer = httpx.post(f"{predictor.url}/predict", json=PLAIN).json()
+        answer = httpx.post(f"{predictor.url}/predict", json=PLAIN, timeout=30).json()
         wait_until_logged(mongod.uri, 1)
     finally:
         predictor.stop()

@@ -49,9 +49,11 @@ def test_rows_of_strings_and_missing_values_are_answered_and_logged(
     predictor = Predictor(tmp_path, mongod.uri).start()
     try:
         bodies = [body_of(FLIGHTS, row) | {"tail": "N14228"} for row in ROWS]
-        single = httpx.post(f"{predictor.url}/predict", json=bodies[0]).json()
-        batch = httpx.post(f"{predictor.url}/predict/batch", json={"rows": bodies[1:]}).json()
-        bad = httpx.post(f"{predictor.url}/predict", json=bodies[0] | {"origin": "BOS"})
+        single = httpx.post(f"{predictor.url}/predict", json=bodies[0], timeout=30).json()
+        batch = httpx.post(
+            f"{predictor.url}/predict/batch", json={"rows": bodies[1:]}, timeout=30
+        ).json()
+        bad = httpx.post(f"{predictor.url}/predict", json=bodies[0] | {"origin": "BOS"}, timeout=30)
         wait_until_logged(mongod.uri, len(ROWS))
 
         answers = [single, *batch]
@@ -95,7 +97,7 @@ def test_records_that_waited_for_a_new_version_keep_their_own_names(
     predictor = Predictor(tmp_path, mongod.uri).start()
     try:
         predictor.hang_the_delivery()
-        old = httpx.post(f"{predictor.url}/predict", json=PLAIN | {"ride_id": "old"})
+        old = httpx.post(f"{predictor.url}/predict", json=PLAIN | {"ride_id": "old"}, timeout=30)
         assert old.status_code == 200
         predictor.kill()
         # The pod's copy is damaged, say, and another version is champion by now.
@@ -103,7 +105,7 @@ def test_records_that_waited_for_a_new_version_keep_their_own_names(
         register(mongod.uri, Alias.CHAMPION, served_artifact(FLIGHTS, flights()[1]))
         predictor.start()
         body = body_of(FLIGHTS, ROWS[0]) | {"flight_id": "new"}
-        assert httpx.post(f"{predictor.url}/predict", json=body).status_code == 200
+        assert httpx.post(f"{predictor.url}/predict", json=body, timeout=30).status_code == 200
         wait_until_logged(mongod.uri, 2)
 
         documents = records(mongod.uri)
@@ -121,7 +123,9 @@ def test_a_shadow_of_another_schema_answers_by_its_own(mongod: Mongod, tmp_path:
         tmp_path, mongod.uri, TAXI_PREDICT_ALIAS="fallback", TAXI_PREDICT_SHADOW_ALIAS="champion"
     ).start()
     try:
-        assert httpx.post(f"{predictor.url}/predict", json=PLAIN | {"ride_id": "r"}).is_success
+        assert httpx.post(
+            f"{predictor.url}/predict", json=PLAIN | {"ride_id": "r"}, timeout=30
+        ).is_success
         wait_until_logged(mongod.uri, 1)
 
         (shadow,) = record_of(records(mongod.uri)["r"]).shadow

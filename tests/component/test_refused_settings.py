@@ -52,7 +52,7 @@ def test_it_ends_naming_the_setting(part: str, variable: str, value: str) -> Non
     environment = {**GOOD, "PYTHONPATH": ":".join(sys.path), "PATH": os.environ["PATH"]}
     done = subprocess.run(
         [sys.executable, "-m", *PARTS[part]], env={**environment, variable: value},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
 
     assert done.returncode == 2, done.stderr

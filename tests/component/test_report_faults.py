@@ -98,7 +98,7 @@ class LosingWorkers(LocalWorkers):
         future = super().submit(task)
         self.begun += 1
         if self.begun == 1:
-            future.result(60)
+            future.result(240)
             self._log.lose_the_artifact()
         return future
 

@@ -307,7 +307,7 @@ def test_evidently_ui_opens_the_workspace(runs: PresetRuns, tmp_path: Path) -> N
         assert "<html" in requests.get(url, timeout=30).text
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=120)
     assert unpacked(stored(runs, "r")[0].data).dict()["metrics"]
 
 

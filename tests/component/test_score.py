@@ -218,7 +218,7 @@ def test_mongodb_may_be_away_for_a_while(mongod: Mongod, tmp_path: Path) -> None
     )  # fmt: skip
     _wait_for(tmp_path / "waiting.txt", "waiting for MongoDB")
     mongod.start()
-    waiting.join(60)
+    waiting.join(120)
     assert waiting.exitcode == 0, (tmp_path / "waiting.txt").read_text()
     assert len(batch.logged()) == ROWS
 

@@ -59,7 +59,7 @@ def test_more_than_there_is_room_for_keep_nobody_out(
 
 def received(one: socket.socket) -> bytes:
     """Return what comes until the connection is closed."""
-    one.settimeout(30)
+    one.settimeout(90)
     found = b""
     with contextlib.suppress(ConnectionResetError):
         while data := one.recv(4096):
@@ -97,10 +97,11 @@ def test_stalled_ones_are_closed_and_told_why(server: Server) -> None:
             assert b"Content-Type: application/problem+json\r\n" in head + b"\r\n"
             assert b"\r\nConnection: close\r\n" in head + b"\r\n"
             assert json.loads(body)["detail"] == "body: did not come in time; send it at once"
-        assert time.monotonic() - begin < 29
+        # 20 s by the servers' own time; a busy machine is late with it.
+        assert time.monotonic() - begin < 60
 
     assert "Traceback" not in server.process.printed()
-    assert 'code="500"' not in httpx.get(f"{server.process.metrics_url}/metrics").text
+    assert 'code="500"' not in httpx.get(f"{server.process.metrics_url}/metrics", timeout=30).text
 
 
 def test_probes_and_metrics_do_not_wait_for_the_posts_that_wait_for_mongodb(
@@ -150,7 +151,8 @@ def test_a_request_that_has_arrived_is_answered_before_the_end(
                 while not client.recv(4096).endswith(b"}"):
                     pass
             os.kill(server.process.pid, signal.SIGTERM)
-            time.sleep(1)
+            # It looks for idle ones two seconds behind that.
+            time.sleep(0.5)
             os.kill(worker, signal.SIGSTOP)
             time.sleep(0.2)
             for client in clients:

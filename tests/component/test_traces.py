@@ -43,7 +43,10 @@ def traced(collector: Collector, name: str) -> dict[str, str]:
 def ask(predictor: Predictor, ride: str, flags: str = "01") -> None:
     headers = {"traceparent": f"00-{TRACE}-{CALLER}-{flags}"}
     row = {**PLAIN, "ride_id": ride}
-    assert httpx.post(f"{predictor.url}/predict", json=row, headers=headers).status_code == 200
+    assert (
+        httpx.post(f"{predictor.url}/predict", json=row, headers=headers, timeout=30).status_code
+        == 200
+    )
 
 
 def one_of(collector: Collector, service: str, name: str) -> Span:
@@ -73,7 +76,9 @@ def test_a_row_is_followed_from_its_client_to_the_monitor(
         ask(predictor, "not-sampled", "00")
         wait_for("the monitor's span", taken)
         batch = {"rows": [PLAIN, PLAIN, {}]}
-        assert httpx.post(f"{predictor.url}/predict/batch", json=batch).status_code == 200
+        assert (
+            httpx.post(f"{predictor.url}/predict/batch", json=batch, timeout=30).status_code == 200
+        )
         wait_for("the batch's span", lambda: collector.named("POST /predict/batch"))
     finally:
         predictor.terminate()
@@ -111,7 +116,7 @@ def test_a_collector_that_hangs_costs_spans_alone(
     try:
         ask(predictor, "first")
         assert collector.asked.wait(30)
-        with httpx.Client() as client:
+        with httpx.Client(timeout=30) as client:
             for _ in range(300):  # more than its queue holds
                 assert client.post(f"{predictor.url}/predict", json=PLAIN).status_code == 200
         assert predictor.terminate() == 0

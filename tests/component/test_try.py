@@ -1,5 +1,6 @@
 """`make try`: the whole loop without a cluster, and that it leaves nothing behind."""
 
+import contextlib
 import os
 import re
 import signal
@@ -16,12 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
-pytestmark = pytest.mark.component
+pytestmark = [pytest.mark.component, pytest.mark.timeout(900)]
 MODELS = Path(__file__).parents[2] / "models"
 FLIGHTS = MODELS / "flight_delay"
 SCHEMA = FLIGHTS / "schema.toml"
 SAMPLE = FLIGHTS / "samples" / "flights-2013-01.parquet"
-_SECONDS = 240
+_SECONDS = 600
 
 
 class Attempt:
@@ -43,6 +44,8 @@ class Attempt:
                     "PYTHONPATH": ":".join(sys.path), "PATH": os.environ["PATH"],
                     "TMPDIR": str(folder / "tmp"), "TAXI_MONGOD": os.environ["TAXI_MONGOD"],
                     "OMP_NUM_THREADS": "1",
+                    # Its ports are of the range of this process, and not of one beside it.
+                    "PYTEST_XDIST_WORKER": os.environ.get("PYTEST_XDIST_WORKER", "gw0"),
                 },
             )  # fmt: skip
 
@@ -72,7 +75,7 @@ class Attempt:
 
     def end(self) -> int:
         """Wait for its end and return the exit code; nothing of it may be left."""
-        code = self.process.wait(60)
+        code = self.process.wait(120)
         assert self.processes() == {}
         assert list((self._folder / "tmp").iterdir()) == []
         return code
@@ -85,7 +88,8 @@ class Attempt:
         found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid() and self._is_used_by(entry):
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().decode()
+                with contextlib.suppress(OSError):  # it has ended
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().decode()
         return found
 
     def _is_used_by(self, process: Path) -> bool:

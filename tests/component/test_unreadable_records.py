@@ -76,7 +76,7 @@ def test_from_the_predictor_to_the_training(
         assert [one["index"] for one in answers if "index" in one] == list(range(0, ROWS, 10))
         assert alone.status_code == 500
         assert set(wait_until_logged(mongod.uri, len(good))) == good
-        page = httpx.get(f"{predictor.metrics_url}/metrics").text
+        page = httpx.get(f"{predictor.metrics_url}/metrics", timeout=30).text
         assert value(page, "taxi_predictor_failed_rows_total") == ROWS / 10 + 1
 
         bad = [stored_before(version, number, 5) for number in range(3)]
@@ -99,7 +99,7 @@ def test_from_the_predictor_to_the_training(
         answer = monitor.post("/v1/predictions", {"records": pushed}).json()
         assert (answer["accepted"], [one["index"] for one in answer["refused"]]) == (1, [0])
         monitor.wait("/v1/drift", "window", len(good) + 2)
-        page = httpx.get(f"{monitor.metrics_url}/metrics").text
+        page = httpx.get(f"{monitor.metrics_url}/metrics", timeout=30).text
         log_ones = 'collection="predictions",field="prediction",source="log"'
         assert f"{UNREADABLE}{{{log_ones}}} 4.0" in page, "each once, however often it is read"
         # A value of another type costs itself, not its record.

@@ -11,6 +11,7 @@ from support.artifacts import Linear
 from support.monitor import HEADERS, TOKEN
 from support.monitor import Monitor as MonitorServer
 from support.predictor import Predictor, register, served_artifact, wait_until_logged
+from support.waiting import wait_for
 
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_domain.records import PredictionRecord
@@ -56,7 +57,13 @@ def record(number: int, version: str) -> bytes:
 
 def test_the_monitor_takes_all_that_is_told_at_once(monitor: MonitorServer, version: str) -> None:
     records = [record(number, version) for number in range(TOLD)]
-    Monitor(monitor.url, lambda: TOKEN).write(records)  # raises when one is refused
+    sink = Monitor(monitor.url, lambda: TOKEN)
+
+    def are_taken() -> bool:
+        sink.write(records)  # raises when one is refused, or not taken within seconds
+        return True
+
+    wait_for("all are taken", are_taken)
 
     whole = httpx.post(
         f"{monitor.url}/v1/predictions", content=b"".join(records), timeout=30,
@@ -79,7 +86,9 @@ def test_the_widest_row_is_answered_where_batches_have_one_row(
                 ("/predict", json.dumps(row)),
                 ("/predict/batch", json.dumps([row])),
             ):
-                answer = httpx.post(f"{predictor.url}{path}", content=body, headers=headers)
+                answer = httpx.post(
+                    f"{predictor.url}{path}", content=body, headers=headers, timeout=30
+                )
                 assert answer.status_code == 200, (character, path, answer.text)
         wait_until_logged(mongod.uri, 6)
     finally:

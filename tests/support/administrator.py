@@ -26,7 +26,7 @@ class Cluster:
         """Run kubectl or a helm; its errors fail the test."""
         done = subprocess.run(
             [program(name), *arguments, "--namespace", self.namespace],
-            input=stdin, capture_output=True, text=True, timeout=90, env=self._environment,
+            input=stdin, capture_output=True, text=True, timeout=240, env=self._environment,
             check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

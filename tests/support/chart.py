@@ -43,7 +43,7 @@ def helm(*arguments: str, binary: str | None = None, stdin: str = "") -> str:
     """
     return subprocess.run(
         [binary or helm_binaries()[0], *arguments],
-        input=stdin, capture_output=True, text=True, check=True, timeout=60,
+        input=stdin, capture_output=True, text=True, check=True, timeout=240,
     ).stdout  # fmt: skip
 
 

@@ -50,7 +50,7 @@ class Server:
         """Start it and wait until a path answers 200."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 180
         while not self._answers(ready):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(self._log.read_text()[-2000:])
@@ -192,9 +192,17 @@ class Api:
         _json(self._client.delete(f"{_PATHS[kind].format(namespace)}/{name}"))
 
 
+class RefusedError(RuntimeError):
+    """A call that the API server answered with an error."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__(f"{answer.request.method} {answer.request.url}: {answer.text}")
+        self.status = answer.status_code
+
+
 def _json(answer: httpx.Response) -> Manifest:
     if answer.is_error:
-        raise RuntimeError(f"{answer.request.method} {answer.request.url}: {answer.text}")
+        raise RefusedError(answer)
     found: Manifest = answer.json()
     return found
 

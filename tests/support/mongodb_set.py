@@ -99,7 +99,7 @@ class Member:
 
     def wait_until_ready(self) -> None:
         """Wait until its probe would let it be used."""
-        wait_for(f"{self._folder.name} is ready", self.ready.exists, 60)
+        wait_for(f"{self._folder.name} is ready", self.ready.exists, 120)
 
     def told(self) -> str:
         """Return what its keeper logged."""

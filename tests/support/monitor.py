@@ -9,6 +9,8 @@ import httpx
 from taxi_local.parts import MonitorProcess
 
 TOKEN = "a-token-for-tests"
+#: A busy machine needs as long for what takes a second.
+WAIT_SECONDS = 90
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -25,7 +27,7 @@ class Monitor(MonitorProcess):
 
     def get(self, path: str) -> dict[str, Any]:
         """Return what a route answers."""
-        found: dict[str, Any] = httpx.get(f"{self.url}{path}", timeout=10).json()
+        found: dict[str, Any] = httpx.get(f"{self.url}{path}", timeout=30).json()
         return found
 
     def champion(self, path: str) -> dict[str, Any]:
@@ -37,10 +39,23 @@ class Monitor(MonitorProcess):
 
     def wait(self, path: str, field: str, value: object) -> dict[str, Any]:
         """Wait until a field of the champion's report has a value."""
-        found: dict[str, Any] = {}
-        for _ in range(150):
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
             found = self.champion(path)
             if found[field] == value or (field == "window" and found["window"]["rows"] == value):
                 return found
+            assert time.monotonic() < deadline, found
             time.sleep(0.2)
-        raise AssertionError(found)
+
+    def wait_for_evaluations(self) -> None:
+        """Wait until the champion is evaluated with all that was taken by now.
+
+        The next evaluation may have looked before; the one behind it has not.
+        """
+        for path in ("/v1/drift", "/v1/performance"):
+            for _ in range(2):
+                before = self.champion(path)["evaluated_at"]
+                deadline = time.monotonic() + WAIT_SECONDS
+                while self.champion(path)["evaluated_at"] == before:
+                    assert time.monotonic() < deadline, f"{path}: not evaluated after {before}"
+                    time.sleep(0.1)

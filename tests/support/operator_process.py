@@ -12,18 +12,28 @@ from typing import Any
 import httpx
 import pytest
 
+from support.waiting import NO_ANSWER
 from taxi_local.ports import free_port
+
+#: An answer takes milliseconds; on a busy machine one takes seconds, and tells as much then.
+_ANSWER_SECONDS = 30
 
 
 def eventually(what: str, check: Callable[[], Any], seconds: float = 90) -> Any:
-    """Ask again and again until the answer is true, and return it."""
+    """Ask again and again until the answer is true, and return it.
+
+    A server that a test has just broken, or a busy one, does not answer every call.
+    """
     deadline = time.monotonic() + seconds
     while True:
-        answer = check()
+        try:
+            answer = last = check()
+        except NO_ANSWER as error:
+            answer, last = None, error
         if answer:
             return answer
         if time.monotonic() > deadline:
-            pytest.fail(f"{what}: not within {seconds:.0f} s, last: {answer!r}")
+            pytest.fail(f"{what}: not within {seconds:.0f} s, last: {last!r}")
         time.sleep(0.1)
 
 
@@ -56,7 +66,7 @@ class OperatorProcess:
         """Let it go on with what it knew."""
         self.process.send_signal(signal.SIGCONT)
 
-    def wait_for_death(self, seconds: float = 40) -> int:
+    def wait_for_death(self, seconds: float = 120) -> int:
         """Wait until it ended by itself; return the exit code."""
         return self.process.wait(seconds)
 
@@ -74,7 +84,8 @@ class OperatorProcess:
     def is_well(self) -> bool:
         """Ask what the kubelet asks."""
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self._health}/healthz", timeout=5)
+            url = f"http://127.0.0.1:{self._health}/healthz"
+            answer = httpx.get(url, timeout=_ANSWER_SECONDS)
         except httpx.TransportError:
             return False
         return answer.status_code == 200
@@ -90,7 +101,8 @@ class OperatorProcess:
     def metric_values(self, name: str, label: str = "") -> list[float]:
         """Return the values of a metric's series that have a label."""
         try:
-            page = httpx.get(f"http://127.0.0.1:{self._metrics}/metrics", timeout=5).text
+            url = f"http://127.0.0.1:{self._metrics}/metrics"
+            page = httpx.get(url, timeout=_ANSWER_SECONDS).text
         except httpx.TransportError:
             return []
         return [

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from support.chart import manifests, template
-from support.control_plane import OPERATOR, ControlPlane, Manifest, program
+from support.control_plane import OPERATOR, ControlPlane, Manifest, RefusedError, program
 from support.controllers import Controllers
 from support.operator_process import OperatorProcess, eventually
 from support.prometheus import Exporter, query
@@ -70,7 +70,16 @@ def serve_resource(plane: ControlPlane) -> None:
     def is_served() -> bool:
         found = plane.api.get("CustomResourceDefinition", "", name) or {}
         known = (found.get("status") or {}).get("conditions") or []
-        return any(one["type"] == "Established" and one["status"] == "True" for one in known)
+        if not any(one["type"] == "Established" and one["status"] == "True" for one in known):
+            return False
+        try:
+            plane.api.list("DriftPolicy", "default")
+        except RefusedError as error:
+            # Whoever answers requests hears of it a moment later, and begins with nothing.
+            if error.status not in {404, 429}:
+                raise
+            return False
+        return True
 
     eventually("the resource is served", is_served)
 

@@ -111,11 +111,14 @@ class Predictor(PredictorProcess):
         """End it as Kubernetes does, and return the exit code."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(60)
+        return self._process.wait(120)
 
 
 def _command_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:  # it has ended
+        return ""
 
 
 _ANSWERS_SECONDS = 60
@@ -200,7 +203,7 @@ def value(page: str, name: str) -> float:
     return sum(map(float, found))
 
 
-def wait_until_logged(uri: str, count: int, seconds: float = 40) -> list[str]:
+def wait_until_logged(uri: str, count: int, seconds: float = 90) -> list[str]:
     """Wait until the log has so many rows, and return them."""
     deadline = time.monotonic() + seconds
     found = logged(uri)

@@ -12,7 +12,8 @@ from taxi_stories.kubectl import CommandError
 
 #: What is there soon is found soon, and what takes long is not asked all the time.
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
-_NO_ANSWER = (CommandError, NotAvailableError, httpx.TransportError, ConnectionFailure)
+#: What a server does that is busy, or away.
+NO_ANSWER = (CommandError, NotAvailableError, httpx.TransportError, ConnectionFailure)
 
 
 def wait_for(what: str, check: Any, seconds: float = 90) -> Any:
@@ -24,7 +25,7 @@ def wait_for(what: str, check: Any, seconds: float = 90) -> Any:
     while True:
         try:
             answer = last = check()
-        except _NO_ANSWER as error:
+        except NO_ANSWER as error:
             answer, last = None, error
         if answer:
             return answer

@@ -1,6 +1,7 @@
 """Keys of built pieces: the same content has the same key, any change another one."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -74,13 +75,16 @@ def test_second_run_waits_for_the_first(
         with exclusive("cluster"):
             order.append("second")
 
-    thread = threading.Thread(target=second)
+    thread, told = threading.Thread(target=second), ""
     with exclusive("cluster"):
         thread.start()
-        thread.join(0.2)
+        deadline = time.monotonic() + 60
+        while "waiting" not in told:
+            assert time.monotonic() < deadline, told
+            thread.join(0.02)
+            told += capsys.readouterr().err
         order.append("first")
     thread.join(60)
 
     assert order == ["first", "second"]
-    assert "waiting" in capsys.readouterr().err
     assert cache_folder() == tmp_path / "taxi-monitoring"

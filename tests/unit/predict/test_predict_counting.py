@@ -216,7 +216,7 @@ def test_counting_goes_on_after_counts_could_not_be_written(
 
     monkeypatch.setattr(well.buffered, "flush", full_disk)
     well.buffered.start()
-    assert failed.wait(10)
+    assert failed.wait(60)
 
     assert well.post(ROUTE, PLAIN) == 200
 

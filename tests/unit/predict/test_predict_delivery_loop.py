@@ -59,7 +59,7 @@ def running(loop: DeliveryLoop, drain_seconds: float = 20.0) -> threading.Thread
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)

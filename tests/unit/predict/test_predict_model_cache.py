@@ -43,7 +43,7 @@ def test_a_full_disk_does_not_cost_the_pinned_model(tmp_path: Path) -> None:
 
     ModelHolder().load(source, cache, begin)
 
-    assert done.wait(10)
+    assert done.wait(60)
     kept = cache.read()
     assert kept is not None
     assert kept.digest == pinned.digest
@@ -58,7 +58,7 @@ def test_a_pinned_model_that_cannot_be_used_makes_room_for_the_next(tmp_path: Pa
 
     ModelHolder().load(lambda: good, cache, lambda _: done.set())
 
-    assert done.wait(10)
+    assert done.wait(60)
     kept = cache.read()
     assert kept is not None
     assert kept.digest == good.digest

@@ -50,7 +50,7 @@ class Told(Teller):
     meets: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
 
     def tell(self) -> None:
-        self.meets.wait(10)
+        self.meets.wait(60)
         if self.problem is not None:
             raise self.problem
         self.voice.print("the end")

@@ -46,7 +46,7 @@ class Mongod:
                 # Not told to end by a Ctrl-C that is meant for us: we end it when its users are.
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self._folder / "mongod.log").read_text()[-2000:])
