@@ -12,6 +12,7 @@ from support.waiting import wait_for
 
 from taxi_domain.models import Alias
 from taxi_local.mongod import Mongod, running_mongod
+from taxi_store.admin.roles import role_of
 from taxi_store.admin.users import Credential, Users
 from taxi_store.connection import connect
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.component
 
 ROWS = 20
 KEY = "uri"
-REFUSED = "MongoDB refuses the login, which is read again"
+REFUSED, TAKEN = "MongoDB refuses the login, which is read again", "MongoDB takes the new login"
 
 
 def credentials(password: str) -> dict[str, Credential]:
@@ -43,6 +44,14 @@ class Guarded:
         login = credentials(password)[name]
         host = self.mongod.uri.replace("://", f"://{name}:{quote_plus(login.password)}@")
         return f"{host}?authSource={'admin' if name == 'root' else 'taxi'}"
+
+    def second_user(self) -> str:
+        """Put another user into the place of the predictor's; return the URI."""
+        with connect(self.uri("root"), app_name="test") as client:
+            users = client["taxi"]
+            users.command("createUser", "second", pwd="another", roles=[role_of("predictor")])
+            users.command("dropUser", "predictor")
+        return self.mongod.uri.replace("://", "://second:another@")
 
     def restart(self) -> None:
         """End all connections: those that are there outlive a change of the password."""
@@ -85,7 +94,7 @@ def messages(predictor: Predictor) -> list[str]:
     return [json.loads(one).get("message", "") for one in lines if one.startswith("{")]
 
 
-def test_a_changed_password_needs_no_restart_and_costs_no_row(
+def test_a_changed_password_or_user_needs_no_restart_and_costs_no_row(
     guarded: Guarded, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret"
@@ -111,8 +120,14 @@ def test_a_changed_password_needs_no_restart_and_costs_no_row(
         rows |= answered(predictor)
 
         wait_for("all rows", lambda: rows <= set(logged(guarded.uri("root"))))
+        wait_for("its line", lambda: messages(predictor).count(TAKEN) == 1)
+        assert messages(predictor).count(REFUSED) == 1
+
+        # Connections do not outlive their user.
+        mount(secret, guarded.second_user())
+        rows |= answered(predictor)
+        wait_for("rows by another user", lambda: rows <= set(logged(guarded.uri("root"))))
+        wait_for("its line", lambda: messages(predictor).count(TAKEN) == 2)
         assert sorted(predictor.pids()) == processes
-        told = messages(predictor)
-        assert [told.count(one) for one in (REFUSED, "MongoDB takes the new login")] == [1, 1]
     finally:
         predictor.stop()
