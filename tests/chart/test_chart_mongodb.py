@@ -22,6 +22,7 @@ pytestmark = pytest.mark.chart
 
 SET = "mongodb-replica-set"
 CA_FILE = "/etc/taxi/mongodb-tls/ca.crt"
+FILE = "TAXI_MONGODB_URI_FILE"
 
 
 def rendered(files: str = "", values: dict[str, Any] | None = None) -> list[Manifest]:
@@ -61,7 +62,7 @@ def paths_of(container: Any, spec: Any) -> set[str]:
 
 def asks_mongodb(container: Any) -> bool:
     names = {one["name"] for one in container.get("env", [])}
-    return "TAXI_MONGODB_URI" in names or any(
+    return bool(names & {"TAXI_MONGODB_URI", FILE}) or any(
         "bootstrap" in word for word in container.get("command", [])
     )
 
@@ -126,6 +127,47 @@ def test_uris_name_all_members_and_the_driver_writes_with_them_as_to_a_set() -> 
         ] * 3
 
 
+def uris_asked_for(found: list[Manifest]) -> set[tuple[str, str]]:
+    """Return Secret and key of each URI, in variables and in files that variables name."""
+    asked = set()
+    for _, spec in pods(found):
+        volumes = {one["name"]: one for one in spec.get("volumes", [])}
+        for container in spec["containers"]:
+            given = environment({"env": [], **container})
+            if "TAXI_MONGODB_URI" in given:
+                reference = given["TAXI_MONGODB_URI"]["secretKeyRef"]
+                asked.add((reference["name"], reference["key"]))
+            for mount in container.get("volumeMounts", []):
+                secret = volumes.get(mount["name"], {}).get("secret")
+                for item in (secret or {}).get("items", []):
+                    if f"{mount['mountPath']}/{item['path']}" == given.get(FILE):
+                        # A mount of a single file is never brought up to date.
+                        assert "subPath" not in mount
+                        asked.add((secret["secretName"], item["key"]))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("files", "secret", "key"),
+    [("defaults", "taxi-mongodb-predictor", "uri"),
+     (SET, "taxi-mongodb-predictor", "uri-rs0-tls"),
+     ("external-mongodb", "db-predictor", "uri")],
+)  # fmt: skip
+def test_predictors_read_their_uri_from_a_file(files: str, secret: str, key: str) -> None:
+    """A variable would stay as it was until their pods, with the rows on their disks, go."""
+    found = [
+        one for one in rendered("" if files == "defaults" else files)
+        if one["kind"] == "Deployment"
+        and one["metadata"]["name"] in {"taxi-predictor", "taxi-fallback"}
+    ]  # fmt: skip
+
+    assert len(found) == 2
+    for deployment in found:
+        assert uris_asked_for([deployment]) == {(secret, key)}
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert "TAXI_MONGODB_URI" not in environment(container)
+
+
 SERVER_TLS = {"tls": {"existingSecret": "certificate"}}
 
 
@@ -137,13 +179,7 @@ SERVER_TLS = {"tls": {"existingSecret": "certificate"}}
 def test_pods_wait_for_the_form_of_the_uri_that_they_need(values: dict[str, Any], key: str) -> None:
     own = {"existingSecrets": {"monitor": "mine"}}
     found = rendered("everything", {"mongodb": {**values, **own}})
-    references = [
-        environment(one)["TAXI_MONGODB_URI"]["secretKeyRef"]
-        for _, spec in pods(found)
-        for one in spec["containers"]
-        if "TAXI_MONGODB_URI" in {variable["name"] for variable in one.get("env", [])}
-    ]
-    asked = {(one["name"], one["key"]) for one in references}
+    asked = uris_asked_for(found)
     made = {
         (one["name"], name) for one in wanted_secrets(found) for name in one["data"]
         if name.startswith("uri")

@@ -456,7 +456,9 @@ def test_so_many_stay_and_who_did_it_is_noted(
 
     assert [line.split(" ", 1)[1] for line in lines[1:]] == ["removed, 2 stay"] * 2
     assert len(run(server, source, "backup", "backups", tmp_path)) == 2
-    newest = run(server, source, "data", "audit", "--limit", 1)[0]
+    removed, newest = run(server, source, "data", "audit", "--limit", 2)
+    assert "prune done  by schedule (backup@taxi): backup; backups ['2" in removed
+    assert removed.endswith("keep 2: 2 backups")
     assert "backup done  by schedule (backup@taxi): backup; backup 2" in newest
     assert f"{ROWS} predictions" in newest
 

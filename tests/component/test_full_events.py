@@ -49,7 +49,7 @@ class Intake:
     def take(self, half: Half, *ids: str) -> dict[str, Any]:
         self.now += timedelta(seconds=1)
         data = json.dumps(BODIES[half]).encode()
-        return dict(self.log.take([Event(one, half, NOW, "", "", "", data) for one in ids]))
+        return dict(self.log.take([Event(one, half, NOW, "", "", "", data) for one in ids], ""))
 
     def dropped(self, half: Half) -> float | None:
         labels = {"half": str(half), "result": event_log.DROPPED}

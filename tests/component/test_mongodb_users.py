@@ -24,9 +24,10 @@ from taxi_domain.records import Label
 from taxi_domain.verdicts import Side
 from taxi_local.mongod import Mongod
 from taxi_monitor.http.correction_notes import CorrectionNotes
-from taxi_store.admin.audit import entries
+from taxi_store.admin.audit import Action, entries
 from taxi_store.admin.bootstrap_users import read_credentials
 from taxi_store.admin.indexes import ensure_indexes, ensure_verdict_indexes
+from taxi_store.admin.noting import Asked, note_done
 from taxi_store.admin.users import Credential, LockedOutError, Users
 from taxi_store.connection import Document
 from taxi_store.log import pending
@@ -149,6 +150,24 @@ def test_the_monitor_appends_to_the_log_corrects_labels_and_removes_nothing(
         for forbidden in (*removals, *changes):
             with pytest.raises(OperationFailure, match="not authorized"):
                 forbidden()
+
+
+def test_a_report_notes_what_it_removes_and_cannot_read_or_cut_the_audit(guarded: Mongod) -> None:
+    users_of(guarded).apply(WANTED)
+
+    with log_in(guarded, "report") as client:
+        audit = client["taxi"][AUDIT]
+        note_done(client["taxi"], Action.PRUNE, Asked("a report", "old"), {}, {"reports": 3})
+        for forbidden in (
+            audit.find_one,
+            lambda: audit.delete_many({}),
+            lambda: client["taxi"].command({"convertToCapped": AUDIT, "size": 4096}),
+        ):
+            with pytest.raises(OperationFailure, match="not authorized"):
+                forbidden()
+    with log_in(guarded, "monitor") as client:
+        (noted,) = entries(client["taxi"], 2)
+        assert (noted.user, noted.counts) == ("report@taxi", {"reports": 3})
 
 
 def test_who_may_not_write_the_audit_says_so_and_goes_on(

@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ from support.monitor import Monitor
 from support.predictor import PLAIN, TAXI, Predictor, register
 from support.waiting import wait_for
 
-from taxi_domain.models import Alias
+from taxi_domain.models import MODEL_NAME, Alias
 from taxi_local.mongod import Mongod
 from taxi_store.connection import connect
 
@@ -111,6 +112,46 @@ def test_labels_say_whose_token_they_came_by(
     named, unnamed = stored["of-token-of-billing"], stored["of-labels-token-1"]
     assert (named["by"], named["replaced"][0]["by"]) == ("billing", "billing")
     assert not {"by"} & (set(unnamed) | set(unnamed["replaced"][0]))
+
+
+def test_what_the_monitor_logs_says_whose_token_it_came_by(
+    monitor: Monitor, tokens: Path, mongod: Mongod
+) -> None:
+    write(tokens, "ingest.edge", "token-of-edge")
+    time.sleep(LOOK_SECONDS)
+    wait_for_the_model(monitor)
+    with connect(mongod.uri, app_name="test") as client:
+        version = client["taxi"]["models"].find_one({})["_id"]  # type: ignore[index]
+
+    for sender, token in (("", "ingest-token-1"), ("edge", "token-of-edge")):
+
+        def send(path: str, body: object, token: str = token, **headers: str) -> None:
+            headers |= {"Authorization": f"Bearer {token}"}
+            answer = httpx.post(f"{monitor.url}{path}", json=body, headers=headers, timeout=15)
+            assert answer.status_code == 200, answer.text
+
+        record = {
+            "_id": f"record-{sender}", "ts": datetime.now(UTC).isoformat(), "model": MODEL_NAME,
+            "model_version": version, "model_role": "champion", "inputs": PLAIN, "prediction": 1.0,
+            "by": "somebody else",
+        }  # fmt: skip
+        send("/v1/records", {"records": [record]})
+        send("/v1/rows", {"rows": [{**PLAIN, "ride_id": f"row-{sender}"}]})
+        for half, body in (("request", {"instances": [PLAIN]}), ("response", {"predictions": [2]})):
+            send("/v1/events", body, **{
+                "Ce-Id": f"event-{sender}", "Ce-Specversion": "1.0", "Ce-Source": "a",
+                "Ce-Type": f"org.kubeflow.serving.inference.{half}",
+            })  # fmt: skip
+
+    with connect(mongod.uri, app_name="test") as client:
+        stored = {
+            one["_id"]: one.get("by")
+            for name in ("predictions", "rows") for one in client["taxi"][name].find()
+        }  # fmt: skip
+    assert stored == {
+        "record-": None, "row-": None, "event-": None,
+        "record-edge": "edge", "row-edge": "edge", "event-edge": "edge",
+    }  # fmt: skip
 
 
 def wait_for_the_model(monitor: Monitor) -> None:

@@ -45,7 +45,31 @@ uri
       key: {{ include "taxi.mongodb.uriKey" . | quote }}
 {{- end -}}
 
-{{/* The same and the model, for parts that serve one; the operator's policies name theirs. */}}
+{{/*
+The same as a file, which is read again when MongoDB refuses the login: of a part whose pods should
+not be replaced for a changed password. Arguments: root, component.
+*/}}
+{{- define "taxi.mongodb.fileEnv" -}}
+- name: TAXI_MONGODB_URI_FILE
+  value: /etc/taxi/mongodb/uri
+{{- end -}}
+
+{{- define "taxi.mongodb.fileMount" -}}
+name: mongodb-uri
+mountPath: /etc/taxi/mongodb
+readOnly: true
+{{- end -}}
+
+{{- define "taxi.mongodb.fileVolume" -}}
+name: mongodb-uri
+secret:
+  secretName: {{ include "taxi.mongodb.secretName" . | quote }}
+  items:
+    - key: {{ include "taxi.mongodb.uriKey" . | quote }}
+      path: uri
+{{- end -}}
+
+{{/* The variable and the model, for parts that serve one; the operator's policies name theirs. */}}
 {{- define "taxi.model.env" -}}
 {{ include "taxi.mongodb.env" . }}
 - name: TAXI_MODEL
@@ -137,7 +161,7 @@ Arguments: root, spec (YAML).
 {{- $asks := dict -}}
 {{- range $container := $spec.containers -}}
 {{- range $variable := $container.env -}}
-{{- if eq $variable.name "TAXI_MONGODB_URI" -}}
+{{- if has $variable.name (list "TAXI_MONGODB_URI" "TAXI_MONGODB_URI_FILE") -}}
 {{- $_ := set $container "volumeMounts" (append (default list $container.volumeMounts) (include "taxi.mongodb.tlsMount" $root | fromYaml)) -}}
 {{- $_ := set $asks "one" true -}}
 {{- end -}}

@@ -33,7 +33,7 @@ def test_fields_of_clients_are_one_series(
         {**GOOD, DISTANCE: "far"}, {**GOOD, "ride_id": "a b"}, {**GOOD, EVENT_TIME: "noon"},
     ]  # fmt: skip
 
-    told = row_routes._take(cast("Parts", parts), json.dumps({"rows": rows}).encode())
+    told = row_routes._take(cast("Parts", parts), json.dumps({"rows": rows}).encode(), "")
 
     refused: list[dict[str, Any]] = cast("Any", told["refused"])
     # The answer still names them.

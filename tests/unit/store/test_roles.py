@@ -40,7 +40,7 @@ def test_nobody_changes_the_audit() -> None:
 
 
 def test_what_has_open_doors_cannot_cut_the_audit() -> None:
-    for component in ("predictor", "monitor"):
+    for component in ("predictor", "monitor", "report"):
         assert {*ROLES[component].get(AUDIT, ())} <= {"find", "insert"}, component
 
 

@@ -9,8 +9,10 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 from taxi_domain.errors import NotAvailableError
+from taxi_domain.mongodb import REPORTS
 from taxi_report.collect.counters import Counters
 from taxi_report.collect.merge import added
 from taxi_report.collect.partition import known_to
@@ -26,11 +28,15 @@ from taxi_report.results import Collected, Compared, Profiled, Rendered, Stored
 from taxi_report.spans import Span
 from taxi_report.subject import Subject
 from taxi_runtime.patience import patiently
+from taxi_store.admin.audit import Action
+from taxi_store.admin.noting import Asked, note_done
 from taxi_store.log.partitions import Key, Partition, plan
 from taxi_store.reports import reports
 from taxi_store.reports.reports import ReportContents, ReportEntry
 
 logger = logging.getLogger(__name__)
+
+_ASKED: Final = Asked("taxi-report", "a new report was stored")
 
 
 def collect_rows(request: Request) -> Collected:
@@ -254,10 +260,13 @@ def store_report(request: Request, rendered: Rendered) -> Stored:
         created_at=request.now,
     )
     left_out = reports.store_report(request.database, entry, rendered.contents)
-    reports.prune_reports(
+    removed = reports.prune_reports(
         request.database, subject.model, keep_count=settings.keep_reports,
         keep_age=timedelta(days=settings.keep_days), now=request.now,
     )  # fmt: skip
+    if removed:
+        what = {"model": subject.model, "keep": settings.keep_reports, "days": settings.keep_days}
+        note_done(request.database, Action.PRUNE, _ASKED, what, {REPORTS: len(removed)})
     logger.info("stored")
     return Stored(rendered, left_out)
 

@@ -59,6 +59,20 @@ def read(settings: type[Settings], given: Mapping[str, str] | None = None) -> Se
         ) from None  # fmt: skip
 
 
+def mongodb_uri_in(path: Path) -> str:
+    """Return the URI that a file of a mounted Secret has now.
+
+    Raises:
+        FieldError: it cannot be read or used.
+    """
+    try:
+        return _mongodb_uri(path.read_text().strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise FieldError(str(path), f"cannot be read ({error})", "mount the Secret") from error
+    except ValueError as error:
+        raise FieldError(str(path), str(error), "mend the Secret") from None
+
+
 def _token(value: str) -> str:
     if not _VISIBLE.fullmatch(value):
         raise ValueError("has characters that no header carries; use letters, digits and -._~+/=")

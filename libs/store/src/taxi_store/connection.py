@@ -15,13 +15,18 @@ from taxi_domain.mongodb import DATABASE
 
 Document = dict[str, Any]
 
-_UNAUTHORIZED = {13, 18}
+#: Not authorized, failed authentication, and what Atlas says for it.
+_UNAUTHORIZED = {13, 18, 8000}
 #: A server's text goes into problems, conditions and logs; it can quote whole documents.
 _MAX_TEXT = 300
 
 
 class StoreUnavailableError(NotAvailableError):
     """MongoDB does not answer, or refuses the credentials."""
+
+
+class LoginRefusedError(StoreUnavailableError):
+    """MongoDB refuses the user, its password, or what it asks for."""
 
 
 def connect(uri: str, *, app_name: str, timeout_seconds: float = 5.0) -> MongoClient[Document]:
@@ -73,8 +78,10 @@ def translated() -> Iterator[None]:
     try:
         yield
     except OperationFailure as error:
-        hint = "; check the user and its password" if error.code in _UNAUTHORIZED else ""
-        raise StoreUnavailableError(f"MongoDB refuses: {_said(error)[:_MAX_TEXT]}{hint}") from error
+        text = f"MongoDB refuses: {_said(error)[:_MAX_TEXT]}"
+        if error.code in _UNAUTHORIZED:
+            raise LoginRefusedError(f"{text}; check the user and its password") from error
+        raise StoreUnavailableError(text) from error
     except PyMongoError as error:
         text = str(error)[:_MAX_TEXT]
         raise StoreUnavailableError(f"MongoDB does not answer: {text}") from error

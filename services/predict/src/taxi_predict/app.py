@@ -118,5 +118,5 @@ def _flask(routes: Blueprint, metrics: Metrics, callers: Callers | None) -> Flas
 
 def _from_registry(settings: Settings) -> Artifact:
     """Fetch the artifact that this pod serves; the connection is needed only once."""
-    with connect(settings.mongodb_uri, app_name="taxi-predict") as client:
+    with connect(settings.mongodb_address(), app_name="taxi-predict") as client:
         return fetch(Registry(database_of(client)), settings.model, settings.alias)

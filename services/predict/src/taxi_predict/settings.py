@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from taxi_domain.models import MODEL_NAME, Alias
 from taxi_runtime.ports import differ
-from taxi_runtime.settings import Folder, HttpUrl, MongodbUri, Name, Token
+from taxi_runtime.settings import Folder, HttpUrl, MongodbUri, Name, Token, mongodb_uri_in
 from taxi_runtime.tracing import TracedSettings
 
 #: Bytes of the spool that a worker needs at least.
@@ -29,8 +29,13 @@ class SpoolFull(StrEnum):
 class Settings(TracedSettings):
     """Settings of a predictor; each is an environment variable."""
 
-    #: Where the log and the registry are.
-    mongodb_uri: MongodbUri = Field(alias="TAXI_MONGODB_URI", min_length=1)
+    #: File of a mounted Secret that says where the log and the registry are; it is read again when
+    #: MongoDB refuses the login.
+    mongodb_uri_file: Path | None = Field(default=None, alias="TAXI_MONGODB_URI_FILE")
+    #: Where they are, for as long as the process runs, in place of the file.
+    mongodb_uri: MongodbUri | None = Field(
+        default=None, alias="TAXI_MONGODB_URI", validate_default=True
+    )
     #: Base address of the monitor; empty sends it nothing.
     monitor_url: HttpUrl = Field(default="", alias="TAXI_MONITOR_URL")
     #: Token for the monitor's records; empty: that of the folder.
@@ -72,10 +77,23 @@ class Settings(TracedSettings):
     #: How long a stopping predictor goes on delivering, seconds.
     drain_seconds: float = Field(default=15.0, alias="TAXI_PREDICT_DRAIN_SECONDS", ge=0)
 
-    @field_validator("shadow_alias", "monitor_tokens", "callers", mode="before")
+    @field_validator(
+        "mongodb_uri", "mongodb_uri_file", "shadow_alias", "monitor_tokens", "callers",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
+
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _is_said_once(cls, value: str | None, info: ValidationInfo) -> str | None:
+        file = info.data.get("mongodb_uri_file")
+        if value is None and file is None:
+            raise ValueError("is not set, and TAXI_MONGODB_URI_FILE neither; give one of both")
+        if value is not None and file is not None:
+            raise ValueError("is set, and TAXI_MONGODB_URI_FILE too; give one of both")
+        return value
 
     @field_validator("spool_max_bytes")
     @classmethod
@@ -89,6 +107,17 @@ class Settings(TracedSettings):
     @classmethod
     def _ports_differ(cls, value: int, info: ValidationInfo) -> int:
         return differ(value, info.data.get("port"))
+
+    def mongodb_address(self) -> str:
+        """Return the URI of MongoDB, as the file has it now.
+
+        Raises:
+            FieldError: the file cannot be used.
+        """
+        if self.mongodb_uri is not None:
+            return self.mongodb_uri
+        assert self.mongodb_uri_file is not None  # one of both is given
+        return mongodb_uri_in(self.mongodb_uri_file)
 
     @property
     def readiness_dir(self) -> Path:

@@ -12,8 +12,15 @@ from taxi_report.data.noting import By, Reason
 from taxi_report.destination import Destination
 from taxi_report.ending import endable
 from taxi_report.options import opened, settings_of
-from taxi_store.admin.audit import Action, AuditEntry, Stage, ensure_audit, record
-from taxi_store.admin.noting import Asked, noted
+from taxi_store.admin.audit import (
+    MAX_LISTED,
+    Action,
+    AuditEntry,
+    Stage,
+    ensure_audit,
+    record,
+)
+from taxi_store.admin.noting import Asked, note_done, noted
 
 if TYPE_CHECKING:
     from taxi_report.backup.manifest import Manifest
@@ -67,8 +74,12 @@ def backup(
                     manifest.counts,
                 ),
             )  # fmt: skip
-        typer.echo(_told(manifest))
-        for name in prune(target, keep, began_at):
+            typer.echo(_told(manifest))
+            removed = prune(target, keep, began_at)
+            if removed:
+                what = {"backups": list(removed[:MAX_LISTED]), "keep": keep}
+                note_done(database, Action.PRUNE, asked, what, {"backups": len(removed)})
+        for name in removed:
             typer.echo(f"{name}: removed, {keep} stay")
         _tell_problems(manifest.problems)
 

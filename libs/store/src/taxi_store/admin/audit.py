@@ -39,6 +39,10 @@ class Action(StrEnum):
     BACKUP = "backup"
     RESTORE = "restore"
     LOAD_LABELS = "load-labels"
+    #: Days that rows and labels stay: fewer remove what is older.
+    CHANGE_RETENTION = "change-retention"
+    #: Reports or backups beyond those that are to be kept.
+    PRUNE = "prune"
     #: Of versions and aliases, by `taxi-models` and by the operator.
     PROMOTE = "promote"
     ROLL_BACK = "rollback"

@@ -95,38 +95,41 @@ class Readiness:
             self._file.unlink()
 
 
-def keep(
+def keep(  # noqa: PLR0913 - a clock beside its limits
     apply: Callable[[], bool],
     stop: threading.Event,
     ready: Readiness,
     *,
     pause_seconds: float,
     patience_seconds: float,
+    clock: Callable[[], float] = time.monotonic,
 ) -> bool:
     """Apply what is wanted until `stop` is set; the server is ready after the first success.
+
+    One that answers, if only to refuse, is waited for without an end.
 
     Returns:
         False when the server did not answer for `patience_seconds`.
     """
-    last_success = time.monotonic()
+    last_success = clock()
     while not stop.is_set():
         try:
             if apply():
                 logger.info("users, rights and indexes are as they should be")
             ready.give()
-            last_success = time.monotonic()
+            last_success = clock()
         except NewMemberError as error:
             logger.warning("not set up: %s", error)
             ready.lend()
-            last_success = time.monotonic()
+            last_success = clock()
         except (LockedOutError, NotSettledError) as error:
             # The server answers: a new process would know less than this one, which may have logged
             # in with the password of before.
             logger.warning("not set up: %s", error)
             ready.take_back()
-            last_success = time.monotonic()
+            last_success = clock()
         except (TaxiError, PyMongoError) as error:
-            waited = time.monotonic() - last_success
+            waited = clock() - last_success
             logger.warning("not set up after %.0f s: %s", waited, error)
             if waited > patience_seconds:
                 return False

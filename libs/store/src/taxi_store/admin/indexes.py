@@ -6,7 +6,7 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
 from taxi_domain.mongodb import MODELS, PREDICTIONS, REPORTS, ROWS, RUNS, VERDICTS
-from taxi_store.admin.retention import Retention, ensure_order, ensure_retention
+from taxi_store.admin.retention import Retention, change_retention, ensure_order
 from taxi_store.connection import Document, translated
 from taxi_store.log.pending import ensure_pending_indexes
 
@@ -34,7 +34,7 @@ def ensure_indexes(database: Database[Document], *, retention: Retention | None 
     if retention is None:
         ensure_order(database)
     else:
-        ensure_retention(database, retention)
+        change_retention(database, retention)
     with translated():
         predictions = database[PREDICTIONS]
         predictions.create_index([("model_version", ASCENDING), *_NEWEST_FIRST])

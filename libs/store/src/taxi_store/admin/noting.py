@@ -10,7 +10,15 @@ from typing import Any
 from pymongo.database import Database
 
 from taxi_domain.errors import FieldError, NotAvailableError
-from taxi_store.admin.audit import Action, AuditEntry, Stage, ensure_audit, record
+from taxi_store.admin.audit import (
+    Action,
+    AuditEntry,
+    Stage,
+    append,
+    ensure_audit,
+    record,
+    tell,
+)
 from taxi_store.connection import Document
 
 logger = logging.getLogger("taxi_audit")
@@ -98,6 +106,24 @@ def noted(
         note(Stage.FAILED, f"{type(error).__name__}: {error}", is_required=False)
         raise
     note(Stage.DONE, is_required=is_required)
+
+
+def note_done(
+    database: Database[Document],
+    action: Action,
+    asked: Asked,
+    what: Mapping[str, Any],
+    counts: Mapping[str, int],
+) -> None:
+    """Note what a part did whose user does not make the audit; where it cannot, its log has it."""
+    entry = AuditEntry(
+        datetime.now(UTC), action, Stage.DONE, asked.by, asked.reason, what, counts
+    )  # fmt: skip
+    tell(entry)
+    try:
+        append(database, entry)
+    except NotAvailableError as error:
+        _warn(error)
 
 
 def _warn(error: NotAvailableError) -> None:

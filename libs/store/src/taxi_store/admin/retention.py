@@ -15,6 +15,8 @@ from pymongo.errors import OperationFailure
 
 from taxi_domain.errors import FieldError
 from taxi_domain.mongodb import LABELS, PREDICTIONS, ROWS
+from taxi_store.admin.audit import Action
+from taxi_store.admin.noting import Asked, noted
 from taxi_store.connection import Document, translated
 
 _DAY: Final = 86_400
@@ -24,6 +26,7 @@ MAX_DAYS: Final = _MAX_SECONDS // _DAY
 _KEY: Final = {"stored_at": ASCENDING}
 _CONFLICTS: Final = {85, 86}
 _INVALID_OPTIONS: Final = 72
+_ASKED: Final = Asked("release", "mongodb.retention")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,32 @@ def ensure_retention(database: Database[Document], retention: Retention) -> None
         _ensure(database[LABELS], retention.labels_days)
 
 
+def change_retention(database: Database[Document], retention: Retention) -> None:
+    """The same, and what it changes is in the audit: fewer days remove what is older.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer, or refuses.
+    """
+    wanted = {
+        PREDICTIONS: retention.predictions_days, ROWS: retention.predictions_days,
+        LABELS: retention.labels_days,
+    }  # fmt: skip
+    with translated():
+        found = {name: _found_days(database[name]) for name in wanted}
+    # Where there was no index nothing is changed: the first start, or a new collection.
+    before = {
+        name: days for name, days in found.items() if days is not None and days != wanted[name]
+    }
+    if not before:
+        ensure_retention(database, retention)
+        return
+    what = {"collections": sorted(before)}
+    with noted(database, Action.CHANGE_RETENTION, _ASKED, what, is_required=False) as outcome:
+        outcome.before = before
+        outcome.after = {name: wanted[name] for name in before}
+        ensure_retention(database, retention)
+
+
 def ensure_order(database: Database[Document]) -> None:
     """Make the indexes by which the log is followed, and leave alone what expires when."""
     with translated():
@@ -113,6 +142,15 @@ def _modify(collection: Collection[Document], name: str, seconds: int | None) ->
         # Before 5.1 MongoDB gives no expiry to an index that was made without one.
         collection.drop_index(name)
         collection.create_index(list(_KEY.items()), expireAfterSeconds=seconds)
+
+
+def _found_days(collection: Collection[Document]) -> float | None:
+    """Return the days that documents stay, 0 for ever, None without an index."""
+    index = _index(collection)
+    if index is None:
+        return None
+    seconds = index.get("expireAfterSeconds", _MAX_SECONDS)
+    return 0 if seconds >= _MAX_SECONDS else seconds / _DAY
 
 
 def _index(collection: Collection[Document]) -> dict[str, Any] | None:

@@ -83,8 +83,9 @@ ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         **_READ_REGISTRY,
         PREDICTIONS: _READ,
         LABELS: _READ,
-        # Removing is for the retention of reports.
+        # Removing is for the retention of reports, which it notes.
         REPORTS: (*_READ, *_INDEX, "insert", "update", "remove"),
+        AUDIT: _APPEND,
     },
     # Reads all there is, also what later releases add; it can only note that it did.
     "backup": {

@@ -16,6 +16,7 @@ from taxi_domain.records import PredictionRecord, utc
 
 CONTENT_TYPE: Final = "application/bson"
 _STORED_AT: Final = b"\x09stored_at\x00"
+_BY: Final = b"\x02by\x00"
 _LENGTH: Final = struct.Struct("<i")
 _TIME: Final = struct.Struct("<q")
 
@@ -30,14 +31,19 @@ def reencoded(document: Mapping[str, Any]) -> bytes:
     return bson.encode(document)
 
 
-def storable(records: Sequence[bytes], now: datetime) -> list[RawBSONDocument]:
+def storable(records: Sequence[bytes], now: datetime, by: str = "") -> list[RawBSONDocument]:
     """Return records for MongoDB, with the time of storing; the bytes are copied, not decoded.
 
     Args:
-        records: Encoded records.
+        records: Encoded records, without a field `by`.
         now: Time of the insert, UTC.
+        by: Name of who sent them, without a null character; empty: not known, and not stored.
     """
-    element = _STORED_AT + _TIME.pack(int(utc(now).timestamp() * 1000)) + b"\x00"
+    sender = b""
+    if by:
+        text = by.encode() + b"\x00"
+        sender = _BY + _LENGTH.pack(len(text)) + text
+    element = _STORED_AT + _TIME.pack(int(utc(now).timestamp() * 1000)) + sender + b"\x00"
     return [
         RawBSONDocument(_LENGTH.pack(len(one) + len(element) - 1) + one[4:-1] + element)
         for one in records

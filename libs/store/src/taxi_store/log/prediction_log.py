@@ -58,10 +58,10 @@ def insert_encoded(
 
 
 def repeats_of(
-    database: Database[Document], records: Sequence[bytes], now: datetime
+    database: Database[Document], records: Sequence[bytes], now: datetime, by: str = ""
 ) -> frozenset[int]:
-    """Write encoded records; return the indexes of those whose rows the log had before."""
-    return frozenset(insert_new(database[PREDICTIONS], storable(records, now)))
+    """Write encoded records, with who sent them; return the indexes of those that were there."""
+    return frozenset(insert_new(database[PREDICTIONS], storable(records, now, by)))
 
 
 def insert_labels(

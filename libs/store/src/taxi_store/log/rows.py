@@ -49,10 +49,10 @@ class UnservedRow(NamedTuple):
 
 
 def insert_rows(
-    database: Database[Document], rows: Sequence[UnservedRow], now: datetime
+    database: Database[Document], rows: Sequence[UnservedRow], now: datetime, by: str = ""
 ) -> frozenset[int]:
-    """Write rows; return the indexes of those that were there before."""
-    documents = storable([one.encoded() for one in rows], now)
+    """Write rows, with who sent them; return the indexes of those that were there before."""
+    documents = storable([one.encoded() for one in rows], now, by)
     return frozenset(insert_new(database[ROWS], documents))
 
 

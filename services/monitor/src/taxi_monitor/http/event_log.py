@@ -80,8 +80,12 @@ class EventLog:
         if event.half is not None:
             check_body(event.data, *_LISTS[event.half])
 
-    def take(self, events: Sequence[Event]) -> dict[str, Joined | None]:
+    def take(self, events: Sequence[Event], by: str) -> dict[str, Joined | None]:
         """Store events that were checked, and join what is whole then.
+
+        Args:
+            events: Any.
+            by: Name of who sent them: who completes an inference is stored with its records.
 
         Returns:
             What became of the inferences that are whole; None for those that were joined before.
@@ -94,7 +98,7 @@ class EventLog:
         try:
             pending.add(database, map(pairs.side_of, events), self._now())
             found = pending.states(database, {event.id for event in events})
-            joined = {one: self._join(one, schema) for one in found.whole}
+            joined = {one: self._join(one, schema, by) for one in found.whole}
             # Behind them: what they complete waits no more.
             if self._may_be_full(events):
                 self._measure()
@@ -108,7 +112,7 @@ class EventLog:
         try:
             self._measure()
             for one in pending.left_over(database, self._now() - _LEFT_OVER_AFTER, _MAX_LEFT_OVER):
-                self._join(one, champions_schema(self._parts, "events"))
+                self._join(one, champions_schema(self._parts, "events"), "")
             problem = ""
         except (NotAvailableError, ProblemError) as error:
             problem = str(error)
@@ -145,18 +149,18 @@ class EventLog:
         with self._lock:
             self.waiting, self._since = waiting, Waiting(0, 0)
 
-    def _join(self, inference: str, schema: Schema) -> Joined:
+    def _join(self, inference: str, schema: Schema, by: str) -> Joined:
         pair = pending.pair_of(self._parts.database, inference)
         if pair is None:  # another pod was faster
             return Joined(0, [])
         try:
-            joined = self._records(pair, schema)
+            joined = self._records(pair, schema, by)
         except FieldError as error:
             joined = self._refused([_refusal(0, error)])
         pending.done(self._parts.database, [inference])
         return joined
 
-    def _records(self, pair: Pair, schema: Schema) -> Joined:
+    def _records(self, pair: Pair, schema: Schema, by: str) -> Joined:
         parts = self._parts
         found = pairs.read(pair, schema)
         versions = self._versions(found.answers.version)
@@ -170,7 +174,7 @@ class EventLog:
         refused = self._refused(
             [_refusal(row, one) for row, one in enumerate(items) if isinstance(one, FieldError)]
         )
-        logged = log_records(parts, EVENTS, good, {version})
+        logged = log_records(parts, EVENTS, good, {version}, by)
         return Joined(logged.accepted + logged.repeated, refused.refused + logged.refused)
 
     def _refused(self, refused: list[dict[str, object]]) -> Joined:

@@ -10,7 +10,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
 from taxi_domain.errors import FieldError
 from taxi_domain.metrics import MONITOR_EVENTS
@@ -23,7 +23,7 @@ from taxi_monitor.events.cloudevents import (
     binary,
     structured,
 )
-from taxi_monitor.http.access import Token
+from taxi_monitor.http.access import Token, sender_of
 from taxi_monitor.http.event_log import EventLog, Joined
 from taxi_monitor.http.items import listed
 from taxi_monitor.http.routes import Parts, json_of
@@ -47,6 +47,7 @@ def event_blueprint(parts: Parts, log: EventLog) -> Blueprint:
     @routes.post("/v1/events")
     @Door("inference loggers", Token.INGEST, _BODY)
     def events() -> Response:
+        by = sender_of(g.sender)
         attributes = {
             name: value for name in ATTRIBUTES if (value := request.headers.get(f"Ce-{name}"))
         }
@@ -54,9 +55,9 @@ def event_blueprint(parts: Parts, log: EventLog) -> Blueprint:
         kind = "" if attributes else media_type(request.environ, STRUCTURED, BATCHED)
         with parts.bodies.read(request.environ) as data:
             if kind == BATCHED:
-                return json_of(parts.writers.run(lambda: _batch(parts, log, data)))
+                return json_of(parts.writers.run(lambda: _batch(parts, log, data, by)))
             read = partial(structured, data) if kind else partial(binary, attributes, data)
-            parts.writers.run(lambda: _single(parts, log, read))
+            parts.writers.run(lambda: _single(parts, log, read, by))
         answer = Response(status=HTTPStatus.OK)
         del answer.headers["Content-Type"]
         return answer
@@ -64,13 +65,13 @@ def event_blueprint(parts: Parts, log: EventLog) -> Blueprint:
     return routes
 
 
-def _single(parts: Parts, log: EventLog, read: Reader) -> None:
+def _single(parts: Parts, log: EventLog, read: Reader, by: str) -> None:
     """Take one event.
 
     Raises:
         ProblemError: it cannot be taken, or nothing of its inference can be logged.
     """
-    refused = _take(parts, log, [read])["refused"]
+    refused = _take(parts, log, [read], by)["refused"]
     if refused:
         raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY, str(refused[0]["problem"]),
@@ -78,12 +79,12 @@ def _single(parts: Parts, log: EventLog, read: Reader) -> None:
         )  # fmt: skip
 
 
-def _batch(parts: Parts, log: EventLog, data: bytes) -> dict[str, object]:
+def _batch(parts: Parts, log: EventLog, data: bytes, by: str) -> dict[str, object]:
     items = listed(data, "events", MAX_EVENTS)
-    return _take(parts, log, [partial(structured, one) for one in items])
+    return _take(parts, log, [partial(structured, one) for one in items], by)
 
 
-def _take(parts: Parts, log: EventLog, readers: Iterable[Reader]) -> dict[str, Any]:
+def _take(parts: Parts, log: EventLog, readers: Iterable[Reader], by: str) -> dict[str, Any]:
     """Take events; return what became of them, those that cannot be taken by index."""
     good: dict[int, Event] = {}
     refused: list[dict[str, object]] = []
@@ -102,7 +103,7 @@ def _take(parts: Parts, log: EventLog, readers: Iterable[Reader]) -> dict[str, A
             results[half, _IGNORED] += 1
         else:
             good[index] = event
-    joined = log.take(list(good.values())) if good else {}
+    joined = log.take(list(good.values()), by) if good else {}
     for index, event in good.items():
         pair = joined.get(event.id, Joined(1, []))
         result = _result(pair)

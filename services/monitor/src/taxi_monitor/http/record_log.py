@@ -27,7 +27,7 @@ class Logged:
 
 
 def log_records(
-    parts: Parts, source: str, items: Sequence[Any], versions: Collection[str]
+    parts: Parts, source: str, items: Sequence[Any], versions: Collection[str], by: str
 ) -> Logged:
     """Store records, put the new ones into the windows; count and return what became of them.
 
@@ -36,6 +36,7 @@ def log_records(
         source: Word of the metrics for where they came from.
         items: As JSON has records, decoded or not.
         versions: That they name.
+        by: Name of who sent them; empty where the token has none.
 
     Raises:
         ProblemError: MongoDB does not take them now; those that it took are repeats the next time.
@@ -44,7 +45,7 @@ def log_records(
     try:
         known = Registry(parts.database).known(parts.model, versions)
         read, refused = each(items, lambda item: checked(item, parts.model, known, now))
-        there = repeats_of(parts.database, [document for _, document in read], now)
+        there = repeats_of(parts.database, [document for _, document in read], now, by)
     except NotAvailableError as error:
         raise away("records", error) from error
     # What the log had before is put right by the tailer, should the windows have another answer.

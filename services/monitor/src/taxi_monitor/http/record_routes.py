@@ -6,9 +6,9 @@ for all others an answer of this route says that the records are stored.
 
 from dataclasses import asdict
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 
-from taxi_monitor.http.access import Token
+from taxi_monitor.http.access import Token, sender_of
 from taxi_monitor.http.items import field_values, items_of
 from taxi_monitor.http.record_log import log_records
 from taxi_monitor.http.routes import LISTS, Parts, posted
@@ -24,11 +24,13 @@ def record_blueprint(parts: Parts) -> Blueprint:
     @routes.post("/v1/records")
     @Door("predictors of one's own", Token.INGEST, LISTS)
     def records() -> Response:
-        return posted(parts, lambda data, _: _log(parts, data), JSON)
+        by = sender_of(g.sender)
+        return posted(parts, lambda data, _: _log(parts, data, by), JSON)
 
     return routes
 
 
-def _log(parts: Parts, data: bytes) -> dict[str, object]:
+def _log(parts: Parts, data: bytes, by: str) -> dict[str, object]:
     items = items_of(data, "records")
-    return asdict(log_records(parts, RECORDS, items, set(field_values(items, "model_version"))))
+    versions = set(field_values(items, "model_version"))
+    return asdict(log_records(parts, RECORDS, items, versions, by))

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 
 from taxi_domain.errors import FieldError, NotAvailableError
 from taxi_domain.metrics import MONITOR_RECORDS, MONITOR_UNREADABLE
 from taxi_domain.mongodb import ROWS
-from taxi_monitor.http.access import Token
+from taxi_monitor.http.access import Token, sender_of
 from taxi_monitor.http.items import each, items_of
 from taxi_monitor.http.record_log import away
 from taxi_monitor.http.routes import LISTS, Parts, champions_schema, name_refused, posted
@@ -32,12 +32,13 @@ def row_blueprint(parts: Parts) -> Blueprint:
     @routes.post("/v1/rows")
     @Door("senders of rows that nobody predicts", Token.INGEST, LISTS)
     def rows() -> Response:
-        return posted(parts, lambda data, _: _take(parts, data), JSON)
+        by = sender_of(g.sender)
+        return posted(parts, lambda data, _: _take(parts, data, by), JSON)
 
     return routes
 
 
-def _take(parts: Parts, data: bytes) -> dict[str, object]:
+def _take(parts: Parts, data: bytes, by: str) -> dict[str, object]:
     """Store posted rows; return what became of them. The windows find them there.
 
     Raises:
@@ -49,7 +50,7 @@ def _take(parts: Parts, data: bytes) -> dict[str, object]:
     parser = RequestParser(schema)
     rows, refused = each(items, lambda body: _row(parser, schema, body, parts.model, now))
     try:
-        there = insert_rows(parts.database, rows, now)
+        there = insert_rows(parts.database, rows, now, by)
     except NotAvailableError as error:
         raise away("rows", error) from error
     counts = {"new": len(rows) - len(there), "repeated": len(there), "refused": len(refused)}

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,9 +26,8 @@ from taxi_predict.spool.reader import SpoolReader
 from taxi_runtime.process import run_service
 from taxi_runtime.tokens import TokenFiles
 from taxi_runtime.tracing import traces_of
-from taxi_store.connection import connect, database_of
-from taxi_store.log.refusals import write_slot
-from taxi_store.registry.registry import Registry
+from taxi_store.log.refusals import Refusals, write_slot
+from taxi_store.rotated_database import RotatedDatabase
 
 if TYPE_CHECKING:
     from taxi_runtime.traces import Traces
@@ -67,7 +67,7 @@ def _token(settings: Settings) -> Callable[[], str]:
 
 
 def _shipper(settings: Settings, traces: "Traces | None") -> Shipper:
-    database = database_of(connect(settings.mongodb_uri, app_name="taxi-predict-delivery"))
+    store = RotatedDatabase(settings.mongodb_address, app_name="taxi-predict-delivery")
     make: Callable[..., Shipper] = Shipper
     headers: Callable[[], dict[str, str]] = dict
     if traces is not None:
@@ -83,12 +83,14 @@ def _shipper(settings: Settings, traces: "Traces | None") -> Shipper:
         # Only fallback and candidate pods pay for a second model.
         from taxi_predict.delivery.shadow import ShadowScorer
 
-        scorer = ShadowScorer(Registry(database), settings.model, settings.shadow_alias, metrics)
-    refusals = RefusalSlots(
-        CounterFiles(metrics_folder()).collect, partial(write_slot, database), socket.gethostname()
-    )
+        scorer = ShadowScorer(store, settings.model, settings.shadow_alias, metrics)
+
+    def write(slot: str, version: str, at: datetime, refused: Refusals) -> None:
+        store.use(lambda database: write_slot(database, slot, version, at, refused))
+
+    refusals = RefusalSlots(CounterFiles(metrics_folder()).collect, write, socket.gethostname())
     return make(
-        SpoolReader(settings.spool_dir), MongoLog(database),
+        SpoolReader(settings.spool_dir), MongoLog(store),
         listener if settings.monitor_url else None, scorer, metrics, refusals=refusals,
     )  # fmt: skip
 

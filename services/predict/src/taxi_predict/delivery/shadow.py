@@ -14,6 +14,7 @@ from taxi_predict.metrics import Metrics
 from taxi_predict.serving.loaded_model import LoadedModel, loaded
 from taxi_schema.records import row_of
 from taxi_store.registry.registry import Registry
+from taxi_store.rotated_database import RotatedDatabase
 
 logger = logging.getLogger(__name__)
 
@@ -24,14 +25,14 @@ class ShadowScorer:
     """Lets the version of another alias answer the same rows, by its own schema.
 
     Args:
-        registry: Where the version is.
+        store: Whose registry has the version.
         model: Name of the model.
         alias: Points at the version.
         metrics: Counts the rows that it has no answer for.
     """
 
-    def __init__(self, registry: Registry, model: str, alias: Alias, metrics: Metrics) -> None:
-        self._registry = registry
+    def __init__(self, store: RotatedDatabase, model: str, alias: Alias, metrics: Metrics) -> None:
+        self._store = store
         self._model = model
         self._alias = alias
         self._current: LoadedModel | None = None
@@ -69,10 +70,11 @@ class ShadowScorer:
             return
         self._look_at = self._clock() + _REFRESH_SECONDS
         try:
-            entry = self._registry.alias(self._model, self._alias)
+            entry = self._store.use(lambda one: Registry(one).alias(self._model, self._alias))
             if entry and (self._current is None or entry.version != self._current.version):
-                self._current = loaded(self._registry.load(entry.version))
-                logger.info("shadow version is loaded", extra={"version": entry.version})
+                version = entry.version
+                self._current = loaded(self._store.use(lambda one: Registry(one).load(version)))
+                logger.info("shadow version is loaded", extra={"version": version})
         except TaxiError as error:
             # Serving and logging go on; the champion's signals then have no fresh rows.
             logger.warning("shadow version cannot be refreshed", extra={"reason": str(error)})

@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 import httpx
-from pymongo.database import Database
 
 from taxi_domain.errors import NotAvailableError
 from taxi_domain.records import MAX_PUSHED_BYTES
-from taxi_store.connection import Document
 from taxi_store.log.encoding import CONTENT_TYPE
 from taxi_store.log.prediction_log import insert_encoded
+from taxi_store.rotated_database import RotatedDatabase
 
 #: Time for one body, and for all that the monitor is told at once, seconds: its turn is the
 #: delivery's.
@@ -31,8 +30,8 @@ class MongoLog:
 
     name = "mongodb"
 
-    def __init__(self, database: Database[Document]) -> None:
-        self._database = database
+    def __init__(self, store: RotatedDatabase) -> None:
+        self._store = store
 
     def write(self, records: Sequence[bytes]) -> None:
         """Insert; records that are there already are skipped.
@@ -40,7 +39,7 @@ class MongoLog:
         Raises:
             StoreUnavailableError: MongoDB does not answer or refuses.
         """
-        insert_encoded(self._database, records, datetime.now(UTC))
+        self._store.use(lambda database: insert_encoded(database, records, datetime.now(UTC)))
 
 
 class Monitor:
