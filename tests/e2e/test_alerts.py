@@ -15,6 +15,7 @@ from support import alert_faults
 from support.cluster_alerting import VERSION, Alerting, Labels, Told, alerting
 from support.waiting import wait_for
 
+from taxi_stories.prometheus import Prometheus
 from taxi_stories.release import Release
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.timeout(5400)]
@@ -236,10 +237,18 @@ class Watched:
         )  # fmt: skip
 
 
-def test_soak_alerts(breakable: Release) -> None:
+def test_soak_alerts(breakable: Release, prometheus: Prometheus) -> None:
+    jobs = {f"taxi-{part}" for part in ("predictor", "fallback", "monitor", "operator")}
+    up = f'up{{namespace="{breakable.kubectl.namespace}"}} == 1'
     with alerting(breakable) as heard:
-        # While pods start, targets are missing.
-        wait_for("quiet", lambda: not heard.known(), seconds=300)
+        # Until Prometheus has found the pods, targets are missing.
+        wait_for(
+            "all targets", lambda: {one["job"] for one, _ in prometheus.query(up)} >= jobs,
+            seconds=300,
+        )  # fmt: skip
+        time.sleep(QUIET_SECONDS)
+        # A release of this name that ended within the hour is told of still.
+        wait_for("quiet", lambda: not heard.known(), seconds=3600)
         quiet_until = time.monotonic() + QUIET_SECONDS
         while time.monotonic() < quiet_until:
             (known,) = wait_for("Alertmanager's answer", lambda: (heard.known(),))
