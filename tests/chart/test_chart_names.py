@@ -11,7 +11,7 @@ from support.chart import environment, manifests, pods, template
 pytestmark = pytest.mark.chart
 
 #: What YAML takes for something else, in Go or in Python, when it stands without quotes.
-AMBIGUOUS = ("true", "null", "1e3", "123", "0x1f", "2001-01-01", "no")
+AMBIGUOUS = ("true", "null", "1e3", "123", "0x1f", "2001-01-01", "no", "on")
 
 
 def named(name: str) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def test_a_release_that_no_service_can_be_named_after_is_refused(release: str) -
     assert f'fullnameOverride: no Service can be named after "{release}"' in caught.value.stderr
 
 
-@pytest.mark.parametrize("release", ["true", "null", "no"])
+@pytest.mark.parametrize("release", ["true", "null", "no", "on"])
 def test_a_release_may_be_called_as_yaml_likes(release: str) -> None:
     found = manifests(template(release=release))
 
