@@ -1,5 +1,6 @@
 """Names stay texts, however they look: as numbers, as booleans, as nothing."""
 
+import re
 import subprocess
 from functools import cache
 from typing import Any
@@ -123,6 +124,25 @@ def test_large_numbers_reach_the_settings_as_digits() -> None:
     }  # fmt: skip
 
     assert texts["TAXI_MONITOR_MIN_ROWS"] == "1000000"
+
+
+def test_large_numbers_reach_the_objects_as_digits() -> None:
+    """Helm writes a million as 1e+06, which Kubernetes takes for no number of seconds."""
+    million = 1_000_000
+    grace = {"terminationGracePeriodSeconds": million}
+    job = {**grace, "activeDeadlineSeconds": million, "ttlSecondsAfterFinished": million}
+    periodic = {**job, "startingDeadlineSeconds": million, "successfulJobsHistoryLimit": million}
+    values = {
+        "predictor": grace, "fallback": grace, "monitor": grace, "operator": grace,
+        "mongodb": grace, "train": job, "dataTool": {"enabled": True, **grace},
+        "batchReport": {"enabled": True, **periodic},
+        "backup": {"enabled": True, "destination": "s3://bucket/taxi", **periodic},
+    }  # fmt: skip
+
+    text = template(values)
+
+    assert text.count(f" {million}\n") > 20
+    assert not re.search(r"\d+e\+\d+", text)
 
 
 @pytest.mark.parametrize("release", ["1e3", "123", "a.b"])
