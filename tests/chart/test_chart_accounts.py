@@ -56,9 +56,10 @@ def test_each_part_has_an_account_of_its_own_and_its_jobs_have_it_too() -> None:
 
 
 @pytest.mark.parametrize("component", BLOCKS)
-def test_an_account_takes_name_annotations_and_a_token(component: str) -> None:
+def test_an_account_takes_name_labels_annotations_and_a_token(component: str) -> None:
     annotations = {"example.org/role": "a"}
-    account = {"name": "own", "annotations": annotations, "automount": True}
+    labels = {"example.org/team": "b"}
+    account = {"name": "own", "labels": labels, "annotations": annotations, "automount": True}
     block = {**EVERYTHING.get(BLOCKS[component], {}), "serviceAccount": account}
     found = render(**{BLOCKS[component]: block})
 
@@ -66,6 +67,7 @@ def test_an_account_takes_name_annotations_and_a_token(component: str) -> None:
         one for one in found if (one["kind"], one["metadata"]["name"]) == ("ServiceAccount", "own")
     )
     assert made["metadata"]["annotations"] == annotations
+    assert labels.items() <= made["metadata"]["labels"].items()
     assert made["automountServiceAccountToken"] is True
     tokens = {spec["serviceAccountName"]: spec["automountServiceAccountToken"]
               for _, spec in pods(found)}  # fmt: skip

@@ -1,5 +1,6 @@
 """Names stay texts, however they look: as numbers, as booleans, as nothing."""
 
+import re
 import subprocess
 from functools import cache
 from typing import Any
@@ -11,7 +12,7 @@ from support.chart import environment, manifests, pods, template
 pytestmark = pytest.mark.chart
 
 #: What YAML takes for something else, in Go or in Python, when it stands without quotes.
-AMBIGUOUS = ("true", "null", "1e3", "123", "0x1f", "2001-01-01", "no")
+AMBIGUOUS = ("true", "null", "1e3", "123", "0x1f", "2001-01-01", "no", "on")
 
 
 def named(name: str) -> dict[str, Any]:
@@ -125,6 +126,25 @@ def test_large_numbers_reach_the_settings_as_digits() -> None:
     assert texts["TAXI_MONITOR_MIN_ROWS"] == "1000000"
 
 
+def test_large_numbers_reach_the_objects_as_digits() -> None:
+    """Helm writes a million as 1e+06, which Kubernetes takes for no number of seconds."""
+    million = 1_000_000
+    grace = {"terminationGracePeriodSeconds": million}
+    job = {**grace, "activeDeadlineSeconds": million, "ttlSecondsAfterFinished": million}
+    periodic = {**job, "startingDeadlineSeconds": million, "successfulJobsHistoryLimit": million}
+    values = {
+        "predictor": grace, "fallback": grace, "monitor": grace, "operator": grace,
+        "mongodb": grace, "train": job, "dataTool": {"enabled": True, **grace},
+        "batchReport": {"enabled": True, **periodic},
+        "backup": {"enabled": True, "destination": "s3://bucket/taxi", **periodic},
+    }  # fmt: skip
+
+    text = template(values)
+
+    assert text.count(f" {million}\n") > 20
+    assert not re.search(r"\d+e\+\d+", text)
+
+
 @pytest.mark.parametrize("release", ["1e3", "123", "a.b"])
 def test_a_release_that_no_service_can_be_named_after_is_refused(release: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as caught:
@@ -133,7 +153,7 @@ def test_a_release_that_no_service_can_be_named_after_is_refused(release: str) -
     assert f'fullnameOverride: no Service can be named after "{release}"' in caught.value.stderr
 
 
-@pytest.mark.parametrize("release", ["true", "null", "no"])
+@pytest.mark.parametrize("release", ["true", "null", "no", "on"])
 def test_a_release_may_be_called_as_yaml_likes(release: str) -> None:
     found = manifests(template(release=release))
 

@@ -91,7 +91,8 @@ def restricted_problems(spec: dict[str, Any], *, fixed: bool) -> list[str]:
         problems.append("seccompProfile")
     if not whole.get("runAsNonRoot"):
         problems.append("runAsNonRoot")
-    allowed = {"emptyDir", "projected", "secret", "configMap", "persistentVolumeClaim"}
+    claims = {"persistentVolumeClaim", "ephemeral"}
+    allowed = {"emptyDir", "projected", "secret", "configMap", *claims}
     problems += [
         f"volume {volume['name']}"
         for volume in spec.get("volumes", [])

@@ -8,6 +8,8 @@ import pytest
 import yaml
 from support.chart import CHART, VALUE_FILES
 
+from taxi_domain.metrics import PREDICTOR_REQUESTS
+
 pytestmark = pytest.mark.chart
 
 _SPEC = importlib.util.spec_from_file_location(
@@ -69,6 +71,48 @@ def test_artifact_hub_shows_the_example_that_is_tested() -> None:
     assert {one["kind"] for one in changes} <= {"added", "changed", "removed", "fixed", "security"}
     (crd,) = yaml.safe_load(annotations["artifacthub.io/crds"])
     assert (crd["kind"], crd["version"]) == ("DriftPolicy", "v1alpha1")
+
+
+def test_artifact_hub_lists_the_images_that_somebody_publishes() -> None:
+    annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
+    images = yaml.safe_load(VALUES)["images"]
+
+    assert yaml.safe_load(annotations["artifacthub.io/images"]) == [
+        {"name": name, "image": f"{one['registry']}/{one['repository']}:{one['tag']}"}
+        for name, one in images.items() if one["registry"] != "registry.invalid"
+    ]  # fmt: skip
+
+
+def test_artifact_hub_names_values_that_are_there() -> None:
+    annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
+    text = "\n".join(
+        one["description"] for one in yaml.safe_load(annotations["artifacthub.io/changes"])
+        if one["kind"] != "removed"
+    )  # fmt: skip
+
+    named = re.findall(r"`([\w.]+)`", text)
+    assert len(named) > 10
+    for path in named:
+        chart_page.at(yaml.safe_load(VALUES), path.split("."))
+
+
+def test_the_comparison_counts_sets_of_values_and_dashboards() -> None:
+    text = (CHART.parents[1] / "docs/chart.md").read_text()
+    boards = list((CHART / "files/dashboards").glob("*.json"))
+
+    assert f"| sets of values in `ci/` | {len(VALUE_FILES)} |" in text
+    assert f"| dashboards | {len(boards)} |" in text
+
+
+def test_the_metric_of_the_autoscaled_set_has_a_rule_for_the_adapter() -> None:
+    text = (CHART.parents[1] / "docs/chart.md").read_text()
+    (block,) = (one for one in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "Query" in one)
+    (rule,) = yaml.safe_load(block)["rules"]["custom"]
+    scaled = yaml.safe_load(VALUE_FILES["autoscaled"].read_text())["predictor"]["autoscaling"]
+
+    (metric,) = scaled["metrics"]
+    assert metric["pods"]["metric"]["name"] == rule["name"]["as"]
+    assert rule["seriesQuery"].partition("{")[0] == PREDICTOR_REQUESTS.name
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/chart.md", "charts/taxi-monitoring/README.md"])

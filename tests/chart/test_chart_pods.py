@@ -191,6 +191,10 @@ def test_fixed_ids_can_be_left_to_the_cluster(binary: str) -> None:
             "mongodb.podLabels: app.kubernetes.io/component",
         ),
         (
+            {"active": {"service": {"labels": {"app.kubernetes.io/instance": "a"}}}},
+            "active.service.labels: app.kubernetes.io/instance is the chart's own",
+        ),
+        (
             {"metrics": {"serviceMonitor": {"interval": "5s", "scrapeTimeout": "1m"}}},
             "metrics.serviceMonitor.scrapeTimeout: 1m is above the interval, 5s",
         ),

@@ -84,3 +84,82 @@ def test_a_limit_that_would_evict_records_is_refused(limit: str | int) -> None:
     problem = f"predictor.resources.limits.ephemeral-storage: {limit}"
     assert problem in caught.value.stderr
     assert "give at least 1152Mi" in caught.value.stderr
+
+
+FAST: dict[str, Any] = {"spec": {"storageClassName": "fast"}}
+
+
+def on_volumes(claim: dict[str, Any], **spool: Any) -> dict[str, dict[str, Any]]:
+    """Return the predictors' pods, whose spools are on volumes of their own."""
+    part = {"spool": {"volumeClaimTemplate": claim, **spool}}
+    found = dict(pods(manifests(template({"predictor": part, "fallback": part}))))
+    return {pod: found[pod] for pod in PREDICTORS}
+
+
+def claim_of(spec: dict[str, Any]) -> dict[str, Any]:
+    (volume,) = (one for one in spec["volumes"] if one["name"] == "data")
+    claim: dict[str, Any] = volume["ephemeral"]["volumeClaimTemplate"]
+    assert set(volume) == {"name", "ephemeral"}
+    return claim
+
+
+def test_a_spool_can_be_on_a_volume_of_its_pod() -> None:
+    for pod, spec in on_volumes(FAST, sizeLimit="4Gi").items():
+        claim = claim_of(spec)
+
+        assert claim["spec"] == {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "4Gi"}},
+            "storageClassName": "fast",
+        }
+        component = pod.rpartition("-")[2]
+        assert claim["metadata"]["labels"]["app.kubernetes.io/component"] == component
+
+
+def test_a_volume_is_no_disk_of_the_node() -> None:
+    for spec in on_volumes(FAST, sizeLimit="100Gi").values():
+        # /tmp and the logs.
+        assert disk(spec) == 64 * MIB
+        assert storage(spec, "requests") == [128 * MIB]
+        assert storage(spec, "limits") == [(128 + 512) * MIB]
+
+
+def test_the_claim_of_a_spool_can_say_what_it_is() -> None:
+    modes = ["ReadWriteOncePod"]
+    own = {"accessModes": modes, "resources": {"requests": {"storage": "2Gi"}}}
+    labels = {"labels": {"example.org/backup": "none"}, "annotations": {"example.org/a": "b"}}
+    for spec in on_volumes({"metadata": labels, "spec": own}).values():
+        claim = claim_of(spec)
+
+        assert claim["spec"] == own
+        assert claim["metadata"]["annotations"] == {"example.org/a": "b"}
+        assert claim["metadata"]["labels"]["example.org/backup"] == "none"
+        assert claim["metadata"]["labels"]["app.kubernetes.io/instance"] == "taxi"
+    for spec in on_volumes({"spec": {}}).values():
+        assert "storageClassName" not in claim_of(spec)["spec"]
+
+
+@pytest.mark.parametrize("part", ["predictor", "fallback"])
+@pytest.mark.parametrize(
+    ("claim", "field"),
+    [
+        ({"spec": {}}, "sizeLimit: 560Mi"),
+        (
+            {"spec": {"resources": {"requests": {"storage": "560Mi"}}}},
+            "volumeClaimTemplate.spec.resources.requests.storage: 560Mi",
+        ),
+        (
+            {"spec": {"resources": {"requests": {"storage": 560_000_000}}}},
+            "volumeClaimTemplate.spec.resources.requests.storage: 560000000",
+        ),
+    ],
+)
+def test_a_volume_that_a_spool_would_fill_is_refused(
+    part: str, claim: dict[str, Any], field: str
+) -> None:
+    # 256Mi of records and 256Mi of models would fit, but for what the file system takes.
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        template({part: {"spool": {"sizeLimit": "560Mi", "volumeClaimTemplate": claim}}})
+
+    assert f"{part}.spool.{field} does not hold spool.maxBytes" in caught.value.stderr
+    assert "give at least 564Mi" in caught.value.stderr

@@ -35,12 +35,15 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 
 {{/* Name, namespace, labels and annotations of an object.
-     Arguments: root, component, name (suffix), labels and annotations (optional maps). */}}
+     Arguments: root, component, name (suffix), labels and annotations (optional maps), namespace (the
+     release's unless given; releases of several namespaces meet in another one, so the name has theirs). */}}
 {{- define "taxi.metadata" -}}
 {{- $labels := merge (dict) (default dict .labels) (include "taxi.labels" . | fromYaml) -}}
 {{- $annotations := merge (dict) (default dict .annotations) .root.Values.commonAnnotations -}}
-name: {{ printf "%s-%s" (include "taxi.fullname" .root) .name | quote }}
-namespace: {{ .root.Release.Namespace | quote }}
+{{- $namespace := default .root.Release.Namespace .namespace -}}
+{{- $start := ternary "" (printf "%s-" .root.Release.Namespace) (eq $namespace .root.Release.Namespace) -}}
+name: {{ printf "%s%s-%s" $start (include "taxi.fullname" .root) .name | quote }}
+namespace: {{ $namespace | quote }}
 labels:
   {{- toYaml $labels | nindent 2 }}
 {{- with $annotations }}

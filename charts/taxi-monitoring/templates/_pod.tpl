@@ -87,7 +87,7 @@ spec:
   {{- if or $values.topologySpreadConstraints .spread }}
   {{- include "taxi.spread" (dict "root" $root "component" $component "values" $values) | nindent 2 }}
   {{- end }}
-  terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
+  terminationGracePeriodSeconds: {{ int64 $values.terminationGracePeriodSeconds }}
   {{- with $volumes }}
   volumes:
     {{- toYaml . | nindent 4 }}

@@ -14,6 +14,7 @@ Arguments:
 {{- define "taxi.service" -}}
 {{- $service := default dict .service -}}
 {{- $type := ternary "ClusterIP" (default "ClusterIP" $service.type) (default false .headless) -}}
+{{- include "taxi.ownLabels" (dict "labels" $service.labels "field" (printf "%s.service.labels" .component)) -}}
 {{- $labels := merge (dict) (default dict .labels) (default dict $service.labels) -}}
 {{- $annotations := merge (dict) (default dict .annotations) (default dict $service.annotations) -}}
 apiVersion: v1
