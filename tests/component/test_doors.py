@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from prometheus_client import CollectorRegistry
-from support.monitor import TOKEN
+from support.monitor import HEADERS, TOKEN
 from support.raw_requests import (
     HEADS,
     answers_to,
@@ -133,6 +134,28 @@ def test_doors_ask_for_their_token_and_keep_what_they_answer_to_themselves(
             cached = "immutable" in headers["cache-control"]
             assert cached == (rule == "/page.css"), rule
             assert cached or headers["cache-control"] == "no-store", rule
+
+
+@both
+def test_the_document_says_which_doors_ask_for_a_token(
+    server: Server, name: str, doors: dict[str, list[Door]]
+) -> None:
+    url = f"{server.process.url}/openapi.json"
+    document = httpx.get(url, headers=HEADERS, timeout=30).json()
+    tokens = {
+        (method.lower(), re.sub("<([^>]+)>", r"{\1}", rule)): token
+        for _, method, rule, token in doors[name]
+    }
+    described = [
+        (tokens[method, path], operation)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    ]
+    assert described
+    for token, operation in described:
+        assert token in document["components"]["securitySchemes"], operation
+        assert {token: []} in operation["security"], operation
+        assert "401" in operation["responses"], operation
 
 
 def all_requests(
