@@ -202,6 +202,11 @@ soak-bodies: setup ## 1,000 slow batches of 2 MB at once: memory, workers, and w
 	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" $(TIMED) "soak bodies" \
 	   $(PYTHON) -m pytest tests/component/test_many_bodies.py -m soak
 
+.PHONY: soak-slow-clients
+soak-slow-clients: setup ## 600 half-sent requests for 90 s, renewed as they are closed: probes, metrics, workers
+	@mongod=$$($(BUILDER) mongod); TAXI_MONGOD="$$mongod" $(TIMED) "soak slow clients" \
+	   $(PYTHON) -m pytest tests/component/test_many_slow_clients.py -m soak
+
 .PHONY: soak-upgrade
 soak-upgrade: up ## Upgrade a release of 0.1.0, its images too, to this one under load, with Helm 4 and Helm 3
 	@rm -rf .build/0.1.0 && mkdir -p .build/0.1.0 && git archive v0.1.0 | tar -x -C .build/0.1.0

@@ -38,7 +38,7 @@ CASES = settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
-REFUSED = {"expected-statuses": [400, 401, 404, 413, 415, 422]}
+REFUSED = {"expected-statuses": [400, 401, 404, 413, 414, 415, 422]}
 #: Both halves of an inference may be good, and not belong together.
 CHECKS = schemathesis.Config.from_dict(
     {"checks": {
@@ -86,8 +86,10 @@ def test_posts_are_taken_or_refused_as_described(
     ("route", "mode"),
     [
         *((route, GenerationMode.POSITIVE) for route in (
-            "/v1/drift", "/v1/performance", "/v1/reports", "/reports/{report_id}.json",
+            "/v1/drift", "/v1/performance", "/v1/reports", "/v1/verdicts",
+            "/reports/{report_id}.json",
         )),
+        ("/v1/verdicts", GenerationMode.NEGATIVE),
         ("/v1/reports", GenerationMode.NEGATIVE),
         ("/reports/{report_id}.json", GenerationMode.NEGATIVE),
     ],

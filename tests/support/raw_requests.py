@@ -35,17 +35,49 @@ HEADERS = (
 )  # fmt: skip
 
 
-def strange_requests(path: bytes) -> Iterator[bytes]:
-    """Yield what may be wrong with a request to a door."""
+#: Names that doors look for behind a question mark, by the begin of their paths.
+PARAMETERS = {
+    b"/v1/verdicts": (b"role", b"side", b"version", b"from", b"to", b"points", b"stream"),
+    b"/v1/reports": (b"limit",), b"/reports": (b"limit",), b"/versions/": (b"last", b"refresh"),
+}  # fmt: skip
+ARGUMENTS = (
+    b"%00", b"", b"%ED%A0%80", b"\xff", b"-1", b"0", b"1e9", b"%D9%A1", b"9" * 5000, b"NaN",
+    b"$where", b"a.b", b"champion", b"9999-12-31T23:59:59-14:00", b"0001-01-01T00:00:00%2B14:00",
+    b"2021-02-30T25:61", b"%F0%9F%9A%95" * 300, b"[$gt]=1", b"x&" * 300,
+)  # fmt: skip
+
+
+def strange_requests(path: bytes, rights: bytes = b"") -> Iterator[bytes]:
+    """Yield what may be wrong with a request to a door.
+
+    Args:
+        path: Of the door.
+        rights: Header lines that open it.
+    """
     for method in METHODS:
-        yield b"%b %b HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n" % (method, path)
+        yield b"%b %b HTTP/1.1\r\nHost: x\r\n%bContent-Length: 0\r\n\r\n" % (method, path, rights)
     for tail in TAILS:
-        yield b"GET %b%b HTTP/1.1\r\nHost: x\r\n\r\n" % (path, tail)
+        yield _get(path + tail, rights)
     for header in HEADERS:
-        yield b"GET %b HTTP/1.1\r\n%b\r\n" % (path, header)
-    yield b"GET %b HTTP/1.0\r\n\r\n" % path
-    yield b"HEAD %b HTTP/1.1\r\n\r\n" % path
-    yield b"GET %b HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n" % path + b"z" * 100_000
+        yield b"GET %b HTTP/1.1\r\n%b%b\r\n" % (path, rights, header)
+    yield b"GET %b HTTP/1.0\r\n%b\r\n" % (path, rights)
+    yield b"HEAD %b HTTP/1.1\r\n%b\r\n" % (path, rights)
+    whole = b"GET %b HTTP/1.1\r\nHost: x\r\n%bContent-Length: 9000000\r\n\r\n" % (path, rights)
+    yield whole + b"z" * 100_000
+
+
+def strange_queries(path: bytes, rights: bytes = b"") -> Iterator[bytes]:
+    """Yield requests that ask a door for what there is not, one parameter at a time."""
+    for begin, names in PARAMETERS.items():
+        # Those of other doors mean nothing here, and once is enough.
+        arguments = ARGUMENTS if path.startswith(begin) else ARGUMENTS[:1]
+        for name in names:
+            for argument in arguments:
+                yield _get(b"%b?%b=%b" % (path, name, argument), rights)
+
+
+def _get(target: bytes, rights: bytes) -> bytes:
+    return b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (target, rights)
 
 
 def answers_to(port: int, request: bytes, seconds: float = 30) -> list[bytes]:

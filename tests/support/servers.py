@@ -136,11 +136,12 @@ def stalled(
 
 
 def require_quick_answers(server: Server) -> None:
-    """Require that nearly all new connections are answered at once.
+    """Require that nearly all new connections are answered at once, and by the same workers.
 
     A machine that stalls for seconds delays one of these requests, which go one after the other;
     clients that hold others up delay many of them.
     """
+    workers = server.workers()
     took: dict[str, list[float]] = {"api": [], "probes": []}
     for _ in range(40):
         for name, ask in (("api", server.ask), ("probes", server.probe)):
@@ -150,3 +151,4 @@ def require_quick_answers(server: Server) -> None:
             assert [one.status_code for one in answers] == [200] * len(answers)
     for one in took.values():
         assert sorted(one)[len(one) * 9 // 10] < 3, took
+    assert server.workers() == workers, server.process.printed()[-2000:]

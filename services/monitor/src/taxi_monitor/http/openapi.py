@@ -336,11 +336,12 @@ def _get(
     *codes: str,
 ) -> dict[str, Any]:
     texts = {
-        "404": "There is none.", "406": "Too large for those who take no gzip.",
+        "401": _POST_PROBLEMS["401"], "403": _POST_PROBLEMS["403"], "404": "There is none.",
+        "406": "Too large for those who take no gzip.", "414": "The address is too long.",
         "422": "A parameter is out of range.", "500": "It is damaged, or stuck.",
         "503": "Not now; ask again.",
     }  # fmt: skip
-    wanted = ["503", *codes, *(["422"] if parameters else [])]
+    wanted = ["401", "403", "503", *codes, *(["414", "422"] if parameters else [])]
     return {
         "get": {
             "summary": summary,

@@ -73,15 +73,14 @@ def verdict_blueprint(parts: Parts, readers: ReportReaders) -> Blueprint:
     @routes.get("/v1/verdicts")
     @Door("readers", Token.READ)
     def verdicts() -> Response:
-        role, side = _role(), _side()
-        version = parts.state.version_of(role)
-        if version is None:
-            return _json(VerdictsForm(parts.model, role, side, []))
+        # All of it is read first: what is wrong is wrong for a role without a version, too.
+        role, side, points, streams = _role(), _side(), _points(), _streams()
         start = _time("from", _FIRST)
         end = _time("to", datetime.fromtimestamp(parts.clock(), UTC))
-        versions = (request.args.get("version", version),)
-        span = Span(parts.model, side, start, end, versions)
-        points, streams = _points(), _streams()
+        named, version = _version(), parts.state.version_of(role)
+        if version is None:
+            return _json(VerdictsForm(parts.model, role, side, []))
+        span = Span(parts.model, side, start, end, (named or version,))
         found = readers.run(lambda: _read(parts, span, points, streams))
         return _json(VerdictsForm(parts.model, role, side, [block_form(one) for one in found]))
 
@@ -115,6 +114,13 @@ def _side() -> Side:
     except ValueError:
         names = ", ".join(Side)
         raise FieldError("side", f"{text[:40]!r} is none", f"give one of {names}") from None
+
+
+def _version() -> str | None:
+    text = request.args.get("version")
+    if text == "":
+        raise FieldError("version", "is empty", "name one, or leave it out")
+    return text
 
 
 def _time(name: str, default: datetime) -> datetime:

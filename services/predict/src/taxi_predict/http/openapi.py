@@ -1,5 +1,6 @@
 """The OpenAPI document of the predictor, made of what checks the requests and makes the answers."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec.json import schema_components
@@ -10,13 +11,18 @@ from taxi_predict.serving.predictions import Refusal, Serving
 from taxi_runtime.problems import CONTENT_TYPE, Problem
 from taxi_schema.request_schema import JsonSchema
 
+#: The token of a door: that of any caller, where callers are asked for one.
+TOKEN: Final = "caller"  # noqa: S105 - a name
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _PROBLEMS: Final = {
-    "400": "Not JSON.", "408": "The body did not come in time.", "413": "Too large.",
+    "400": "Not JSON.", "401": "No token of a caller.", "408": "The body did not come in time.",
+    "413": "Too large.",
     "415": "Not application/json.", "422": "A field is missing or out of its limits.",
     "500": "The model has no finite answer.",
     "503": "No model yet, no room to log, or too many large bodies at once.",
 }  # fmt: skip
+#: Where callers are asked for a token, and where they are not.
+_SECURITY: Final[tuple[JsonSchema, ...]] = ({}, {TOKEN: ()})
 
 
 def document(model: LoadedModel, batch_max_rows: int) -> dict[str, Any]:
@@ -47,7 +53,10 @@ def document(model: LoadedModel, batch_max_rows: int) -> dict[str, Any]:
             },
             "/v1/model": {"get": _get("What serves.", serving, problem)},
         },
-        "components": {"schemas": schemas},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {TOKEN: {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
@@ -60,13 +69,11 @@ def _post(
 ) -> dict[str, Any]:
     return {
         "summary": summary,
+        "security": _SECURITY,
         "requestBody": {"required": True, **_content(body)},
         "responses": {
             "200": {"description": "Answered.", **_content(answer)},
-            **{
-                code: {"description": text, **_content(problem, CONTENT_TYPE)}
-                for code, text in _PROBLEMS.items()
-            },
+            **_problems(problem, _PROBLEMS),
         },
     }
 
@@ -74,8 +81,16 @@ def _post(
 def _get(summary: str, answer: JsonSchema, problem: JsonSchema) -> dict[str, Any]:
     return {
         "summary": summary,
+        "security": _SECURITY,
         "responses": {
             "200": {"description": "Yes.", **_content(answer)},
-            "503": {"description": "Not yet.", **_content(problem, CONTENT_TYPE)},
+            **_problems(problem, {"401": _PROBLEMS["401"], "503": "Not yet."}),
         },
+    }
+
+
+def _problems(problem: JsonSchema, codes: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        code: {"description": text, **_content(problem, CONTENT_TYPE)}
+        for code, text in codes.items()
     }

@@ -21,7 +21,7 @@ from taxi_domain.metrics import (
     PREDICTOR_REQUEST_DURATION,
     PREDICTOR_REQUESTS,
 )
-from taxi_predict.http.openapi import document
+from taxi_predict.http.openapi import TOKEN, document
 from taxi_predict.metrics import Metrics
 from taxi_predict.serving.buffered_metrics import BufferedMetrics
 from taxi_predict.serving.loaded_model import OTHER, LoadedModel, NoAnswerError
@@ -38,8 +38,6 @@ from taxi_schema.rows import Row
 _RETRY_SECONDS: Final = 5
 _BYTES: Final = f"{ROW_BYTES:,} bytes or what the schema needs"
 CALLERS: Final = "callers"
-#: That of any caller, where callers are asked for one.
-TOKEN: Final = "caller"  # noqa: S105 - a name
 _FAILURES: Final = {reason for (reason,) in PREDICTOR_FAILED.series}
 
 
