@@ -241,6 +241,7 @@ def test_what_is_published_leads_to_the_api_alone(name: str) -> None:
         ({"monitor": {"httpRoute": {"enabled": True}}}, "monitor.httpRoute.parentRefs: is empty"),
         ({"active": {"service": {"type": "ExternalName"}}}, "type"),
         ({"monitor": {"service": {"ipFamilies": ["IPv5"]}}}, "ipFamilies"),
+        ({"mongodb": {"service": {"type": "LoadBalancer"}}}, "type"),
         ({"networkPolicy": {"extraEgress": {"trian": []}}}, "trian"),
         ({"networkPolicy": {"from": {"clients": [{}]}}}, "clients"),
         ({"networkPolicy": {"to": {"dns": {"ports": [0]}}}}, "ports"),
@@ -308,13 +309,15 @@ def test_a_changed_port_reaches_whoever_asks() -> None:
     assert "http://taxi-operator:9090" in usual["args"]
 
 
-def test_mongodbs_service_stays_headless() -> None:
-    service = {"type": "LoadBalancer", "port": 1, "nodePort": 30000, "ipFamilies": ["IPv6"]}
-    found = kinds(manifests(template({"mongodb": {"service": service}})), "Service")
-    spec = found["taxi-mongodb"]["spec"]
+def test_mongodbs_service_is_headless_and_takes_what_such_a_service_has() -> None:
+    service = {"labels": {"a": "b"}, "annotations": {"c": "d"}, "ipFamilies": ["IPv6"]}
+    one = kinds(manifests(template({"mongodb": {"service": service}})), "Service")["taxi-mongodb"]
+    spec = one["spec"]
 
     assert (spec["clusterIP"], "type" in spec, spec["ipFamilies"]) == ("None", False, ["IPv6"])
     assert spec["ports"] == [{"name": "mongodb", "port": 27017, "targetPort": "mongodb"}]
+    assert one["metadata"]["labels"]["a"] == "b"
+    assert one["metadata"]["annotations"] == {"c": "d"}
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,8 @@
 import base64
 import gzip
 import json
-import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,32 +134,6 @@ def differences(schema: dict[str, Any], values: Any, definitions: dict[str, Any]
             below = differences(schema["properties"][name], value, definitions)
             found += [f"{name}.{one}" for one in below]
     return found
-
-
-def leaves(values: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the paths of all values that are no mapping, or an empty one."""
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from leaves(value, (*path, name))
-        else:
-            yield (*path, name)
-
-
-def test_a_template_uses_every_value() -> None:
-    templates = [path for path in (CHART / "templates").rglob("*") if path.is_file()]
-    text = "\n".join(path.read_text() for path in templates)
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
-
-    def is_used(path: tuple[str, ...]) -> bool:
-        """Whole or within a mapping that is used whole; parts may stand under a variable."""
-        words = [re.escape(".".join(path[first:last])) for last in range(len(path), 0, -1)
-                 for first in (0, last - 1)]  # fmt: skip
-        return any(re.search(rf"\.{word}(?![\w.])", text) for word in words)
-
-    # What all parts have is taken by the template of pods.
-    shared = set(values["pods"])
-    unused = [path for path in leaves(values) if not (is_used(path) or path[1] in shared)]
-    assert [".".join(path) for path in unused] == []
 
 
 def test_an_umbrella_chart_can_hold_it_and_switch_it(tmp_path: Path) -> None:
