@@ -1,11 +1,13 @@
 """Objects of users' own: templates in them are filled in, what is no object is refused."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.chart import Manifest, helm_binaries, manifests, template
+import yaml
+from support.chart import CHART, Manifest, helm_binaries, manifests, template
 
 pytestmark = pytest.mark.chart
 
@@ -87,3 +89,12 @@ def test_what_is_no_object_is_refused_by_its_place(given: Any, problem: str) -> 
         template({"extraObjects": [config_map(), given]})
 
     assert problem in caught.value.stderr
+
+
+def test_the_documents_example_makes_what_it_names() -> None:
+    text = (CHART.parents[1] / "docs/chart.md").read_text()
+    blocks = re.findall(r"```yaml\n(extraObjects:.*?)```", text, re.DOTALL)
+    (values,) = (yaml.safe_load(block) for block in blocks)
+
+    (one,) = (one for one in manifests(template(values)) if one["kind"] == "ExternalSecret")
+    assert one["metadata"]["name"] == values["predictor"]["existingTokenSecret"]
