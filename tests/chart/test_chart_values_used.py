@@ -72,6 +72,13 @@ RELEASES: tuple[dict[str, Any], ...] = (
 GIVEN: dict[Keys, Any] = {
     ("extraObjects",): [[{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "own"}}]],
 }
+#: Other values of these are refused beside other values of their block: they are changed alone.
+ALONE: set[Keys] = {
+    ("metrics", "serviceMonitor", "scrapeTimeout"),
+    ("batchReport", "dask", "address"),
+    *(("firstModel", name) for name in ("example", "dataURL")),
+    *(("firstModel", "volumeClaim", name) for name in ("name", "path")),
+}
 #: All parts have the keys of `pods`; a Job has no revisions.
 WITHOUT_EFFECT = {f"{part}.revisionHistoryLimit" for part in ("train", "backup", "dataTool")}
 
@@ -113,7 +120,7 @@ def unused(chart: Path, paths: Sequence[Keys]) -> list[str]:
     """Return the paths of which no other value gives another render, in no release."""
     left = list(paths)
     for release in range(len(RELEASES)):
-        used = shown(chart, release, left)
+        used = shown(chart, release, [path for path in left if path not in ALONE])
         left = [path for path in left if path not in used]
     # Switches, words to choose from, and what another value hides: one at a time.
     made = OtherValues(json.loads((chart / "values.schema.json").read_text()))
@@ -121,7 +128,10 @@ def unused(chart: Path, paths: Sequence[Keys]) -> list[str]:
 
     def changes(path: Keys) -> bool:
         for release, values in enumerate(RELEASES):
-            now = at(merged(defaults, values), path)
+            whole = merged(defaults, values)
+            if at(whole, (path[0], "enabled")) is False and path[1:] != ("enabled",):
+                continue  # nothing of the block is there
+            now = at(whole, path)
             for other in GIVEN.get(path) or made.others(path, now):
                 found = rendered(chart, release, nested(path, other))
                 if found not in {None, plain(chart, release)}:
