@@ -57,6 +57,19 @@ def test_numbers_and_braces_stay_what_they_are() -> None:
     assert found["spec"] == {"bytes": 1_000_000_000, "text": "{{ $labels.pod }}"}
 
 
+def test_long_texts_are_not_broken_within_their_braces() -> None:
+    """Each of their spaces is once where a line of YAML would end."""
+    last, filled = (
+        '{{ "{{ $labels.pod }}" }} is in {{ .Release.Namespace }}',
+        "{{ $labels.pod }} is in ns",
+    )
+    words = {f"of-{number}": "word " * number for number in range(8, 24)}
+
+    found = made(config_map(data={name: text + last for name, text in words.items()}))
+
+    assert found["data"] == {name: text + filled for name, text in words.items()}
+
+
 def test_common_labels_and_annotations_are_added_below_its_own() -> None:
     own = {"name": "mine", "labels": {"team": "other"}}
 

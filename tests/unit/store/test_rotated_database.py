@@ -12,7 +12,7 @@ from taxi_domain.errors import FieldError
 from taxi_store.connection import Document, LoginRefusedError, StoreUnavailableError
 from taxi_store.rotated_database import RotatedDatabase
 
-REFUSED = "MongoDB refuses the login, which is read again"
+REFUSED, TAKEN = "MongoDB refuses the login, which is read again", "MongoDB takes the new login"
 Step = Callable[[Database[Document]], str]
 
 
@@ -66,7 +66,7 @@ def test_a_refused_login_is_followed_by_the_changed_one_at_once(
     assert secret.reads == 1
 
     assert [store.use(refusing("old")) for _ in range(3)] == ["new"] * 3
-    assert caplog.messages == [REFUSED, "MongoDB takes the new login"]
+    assert caplog.messages == [REFUSED, TAKEN]
     assert "mongodb://" not in caplog.text
 
 
@@ -86,18 +86,43 @@ def test_without_a_change_it_is_the_callers_to_try_again(
     assert store.use(refusing("old", "early")) == "new"
 
 
+def away(*names: str) -> Step:
+    """Return a step to which the servers of these addresses say nothing."""
+
+    def step(database: Database[Document]) -> str:
+        if database.name in names:
+            raise StoreUnavailableError("away")
+        return database.name
+
+    return step
+
+
 def test_a_server_that_is_away_says_nothing_of_the_login(
     store: RotatedDatabase, secret: Secret
 ) -> None:
+    assert store.use(refusing()) == "old"
     secret.change("new")
 
-    def away(_: Database[Document]) -> str:
-        raise StoreUnavailableError("away")
-
     with pytest.raises(StoreUnavailableError, match="away"):
-        store.use(away)
+        store.use(away("old"))
     assert store.use(refusing()) == "old"
     assert secret.reads == 1
+
+
+def test_an_address_that_never_worked_is_read_again_whatever_is_wrong(
+    store: RotatedDatabase, secret: Secret, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(StoreUnavailableError, match="away"):
+        store.use(away("old"))
+    secret.change("mended")
+    assert store.use(away("old")) == "mended"
+
+    secret.change("nowhere")
+    with pytest.raises(StoreUnavailableError, match="away"):
+        store.use(lambda one: refusing("mended")(one) and away("nowhere")(one))
+    secret.change("new")
+    assert store.use(away("nowhere")) == "new"
+    assert caplog.messages == [TAKEN, REFUSED, TAKEN]
 
 
 @pytest.mark.parametrize("unusable", ["", "mongodb://user:a/new@nowhere/new"])

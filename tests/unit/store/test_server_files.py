@@ -1,5 +1,7 @@
 """Files of a mongod: one for certificate and key, and a key that nobody else can read."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,16 @@ def secret(folder: Path, crt: bytes = CRT) -> Path:
     (folder / "tls.crt").write_bytes(crt)
     (folder / "tls.key").write_bytes(PRIVATE)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Take away the handler of `main`: its output ends with the test, others would log to it."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
 
 
 def test_certificate_and_key_become_one_file(tmp_path: Path) -> None:

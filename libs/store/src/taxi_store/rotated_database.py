@@ -32,13 +32,16 @@ Result = TypeVar("Result")
 class _Opened:
     uri: str = field(repr=False)
     client: MongoClient[Document]
-    #: Whether it has taken another one's place, and was not used yet.
-    is_new: bool = True
+    #: Whether it has taken another one's place.
+    is_another: bool = True
+    has_worked: bool = False
     is_refused: bool = False
 
 
 class RotatedDatabase:
     """The database of an address that is asked for again when MongoDB refuses the login.
+
+    One that has never worked is asked for again after each failure: what is wrong may be its host.
 
     Args:
         address: Returns the URI as it is now.
@@ -57,10 +60,10 @@ class RotatedDatabase:
         # the idle class, when one of its threads meets the refusal.
         self._makers = ThreadPoolExecutor(1, "login")
         self._current = self._opened(address())
-        self._current.is_new = False
+        self._current.is_another = False
 
     def use(self, step: Callable[[Database[Document]], Result]) -> Result:
-        """Do a step; once more with each new address, when MongoDB refuses the one that it had.
+        """Do a step; once more with each new address, when the one that it had is of no use.
 
         Without a new one its error is the caller's, who tries again later. Any thread may call it.
 
@@ -80,9 +83,10 @@ class RotatedDatabase:
                     raise
                 opened = newer
             else:
-                if opened.is_new:
-                    opened.is_new = False
-                    logger.info("MongoDB takes the new login")
+                if not opened.has_worked:
+                    opened.has_worked = True
+                    if opened.is_another:
+                        logger.info("MongoDB takes the new login")
                 return result
 
     def _newer(self, used: _Opened, error: StoreUnavailableError) -> _Opened | None:
@@ -91,9 +95,10 @@ class RotatedDatabase:
             if self._current is not used:
                 # Another thread changed it and closed the one that this step was at.
                 return self._current
-            if not isinstance(error, LoginRefusedError):
+            refused = isinstance(error, LoginRefusedError)
+            if used.has_worked and not refused:
                 return None
-            if not used.is_refused:
+            if refused and not used.is_refused:
                 used.is_refused = True
                 logger.warning(
                     "MongoDB refuses the login, which is read again", extra={"reason": str(error)}
