@@ -32,8 +32,11 @@ def fetch(url: str, body: object = None) -> str:
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", **rights()}
     request = urllib.request.Request(url, data, headers)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - our Services
-        return str(answer.read().decode())
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - our Services
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        raise OSError(f"{error} {error.read()[:300]!r}") from error
 
 
 def rights(folder: Path = CALLERS) -> dict[str, str]:
@@ -154,8 +157,6 @@ def attempt(
     for pause in PAUSES if pauses is None else pauses:
         try:
             print(f"ok      {name}: {check(*arguments)}")  # type: ignore[operator]
-        except urllib.error.HTTPError as error:
-            problem = f"{error} {error.read()[:300]!r}"
         except (OSError, ValueError, http.client.HTTPException) as error:
             problem = str(error)
         else:
