@@ -75,6 +75,8 @@ def base_arm(bench: Bench) -> Iterator[Arm]:
             TAXI_PREDICT_WORKERS=str(bench.workers), **paths,
         )  # fmt: skip
         predictor.command = (sys.executable, "-m", "taxi_predict.main")
+        for part in (monitor, predictor):
+            part.metrics_url = part.url  # it had one port for all
         monitor.start()
         try:
             with running(bench, predictor):
