@@ -4,7 +4,6 @@
 predictor), so the user of a forward asks for its address before each request.
 """
 
-import random
 import re
 import subprocess
 import threading
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 import httpx
+import tenacity
 
 from taxi_domain.errors import NotAvailableError
 from taxi_stories.kubectl import Kubectl
@@ -151,18 +151,21 @@ def patient_get(
         httpx.TransportError: it was never answered.
         NotAvailableError: the Service has no ready pod.
     """
-    deadline = time.monotonic() + patience_seconds
-    while True:
-        is_last = time.monotonic() > deadline
-        try:
-            # The port may have to be opened anew.
-            answer = httpx.get(f"{forward.url()}{path}", params=parameters, timeout=timeout_seconds)
-        except httpx.TransportError:
-            if is_last:
-                raise
-            # One that goes on may lead nowhere any more.
-            forward.move()
-        else:
-            if is_last or not answer.is_server_error:
-                return answer
-        time.sleep(random.uniform(*_PAUSE_SECONDS))
+
+    def move(state: tenacity.RetryCallState) -> None:
+        if state.outcome is not None and state.outcome.failed:
+            forward.move()  # one that goes on may lead nowhere any more
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(httpx.TransportError)
+        | tenacity.retry_if_result(lambda answer: answer.is_server_error),
+        wait=tenacity.wait_random(*_PAUSE_SECONDS),
+        stop=tenacity.stop_after_delay(patience_seconds),
+        before_sleep=move,
+        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+    )
+    # The port may have to be opened anew, so the address is asked for each time.
+    answer: httpx.Response = retrying(
+        lambda: httpx.get(f"{forward.url()}{path}", params=parameters, timeout=timeout_seconds)
+    )
+    return answer

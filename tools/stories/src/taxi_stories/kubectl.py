@@ -1,13 +1,13 @@
 """kubectl and helm with a named context and a time-out in every call."""
 
 import json
-import random
 import re
 import subprocess
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import tenacity
 
 from taxi_domain.errors import TaxiError
 
@@ -27,8 +27,7 @@ _NOT_ANSWERED: Final = re.compile(
     re.MULTILINE,
 )
 _READS: Final = ("get", "logs", "wait", "rollout status")
-#: Seconds before a call is made again, about.
-_PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
+_ATTEMPTS: Final = 5
 
 
 class CommandError(TaxiError):
@@ -58,14 +57,17 @@ def run(
     Raises:
         CommandError: it is not installed, failed, or took longer than `timeout` seconds.
     """
-    for pause in _PAUSES:
-        try:
-            return _run(command, timeout, stdin)
-        except CommandError as error:
-            if not again.search(error.output):
-                raise
-        time.sleep(pause * random.uniform(0.5, 1.5))
-    return _run(command, timeout, stdin)
+
+    def may_help(error: BaseException) -> bool:
+        return isinstance(error, CommandError) and again.search(error.output) is not None
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(may_help),
+        wait=tenacity.wait_exponential(multiplier=0.5) + tenacity.wait_random(0.0, 0.5),
+        stop=tenacity.stop_after_attempt(_ATTEMPTS),
+        reraise=True,
+    )
+    return retrying(_run, command, timeout, stdin)
 
 
 def _run(command: Sequence[str], timeout: float, stdin: str | None) -> str:
